@@ -1,0 +1,58 @@
+"""Which modules a stage is made of, so that editing one reruns what depends on it.
+
+Snakemake sees edits of a script, not of what the script imports; each rule therefore lists the modules as its `code` input.
+"""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+
+
+@cache
+def imports(path: Path) -> tuple[Path, ...]:
+    """Modules of this package that a module names in its import statements, at any depth of the file."""
+    found: set[Path] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        found.update(file for name in names if (file := _file(name)))
+    return tuple(sorted(found))
+
+
+def modules(*stages: str) -> list[str]:
+    """Files of the named modules (`qc`, `annotate.markers`) and of every module of this package they import, directly or not."""
+    todo = [file for stage in stages if (file := _file(f"brainmet.{stage}"))]
+    if len(todo) < len(stages):
+        raise ValueError(f"no such module among {stages}")
+    found: set[Path] = set()
+    while todo:
+        path = todo.pop()
+        if path not in found:
+            found.add(path)
+            todo.extend(imports(path))
+    return [str(path) for path in sorted(found)]
+
+
+def constants(path: Path, *names: str) -> dict[str, object]:
+    """Literal values that a module assigns to the given names, read without importing it."""
+    values = {}
+    for node in ast.parse(path.read_text()).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        for target in targets:
+            if isinstance(target, ast.Name) and target.id in names and isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
+                values[target.id] = ast.literal_eval(node.value)
+    return values
+
+
+def _file(name: str) -> Path | None:
+    if name != "brainmet" and not name.startswith("brainmet."):
+        return None
+    base = PACKAGE.joinpath(*name.split(".")[1:])
+    candidates = (base / "__init__.py", base.with_suffix(".py")) if name != "brainmet" else (base / "__init__.py",)
+    return next((path for path in candidates if path.is_file()), None)

@@ -1,0 +1,62 @@
+"""The user's configuration, checked before any rule is made."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from brainmet.validate import validate
+
+SCHEMA = Path(__file__).parent.parent / "schemas" / "config.schema.yaml"
+
+
+def check(config: dict[str, Any]) -> None:
+    """Check the merged configuration against the schema.
+
+    Raises:
+        BrainmetError: one line with the key, the value, what is allowed and the nearest guess.
+    """
+    validate(config, schema(), name="config.yaml")
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of the configuration."""
+    return yaml.safe_load(SCHEMA.read_text())
+
+
+def markdown() -> str:
+    """Every key with its type, default and description, as the Markdown of `config/README.md`."""
+    defaults = yaml.safe_load((SCHEMA.parents[2] / "config" / "config.yaml").read_text())
+    lines = []
+    for name, spec in schema()["properties"].items():
+        lines += ["", f"## `{name}`", "", spec["description"], ""]
+        lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
+        lines += _rows(name, spec, defaults.get(name))
+    return "\n".join(lines).strip() + "\n"
+
+
+def _rows(path: str, spec: dict[str, Any], default: Any) -> list[str]:
+    if "properties" not in spec:
+        return [f"| `{path}` | {_type(spec)} | `{_show(default)}` | {_cell(spec['description'])} |"]
+    return [
+        row
+        for name, child in spec["properties"].items()
+        for row in _rows(f"{path}.{name}", child, default.get(name) if isinstance(default, dict) else None)
+    ]
+
+
+def _show(value: Any) -> str:
+    return yaml.safe_dump(value, default_flow_style=True, width=10_000).strip().removesuffix("...").strip()
+
+
+def _type(spec: dict[str, Any]) -> str:
+    if "enum" in spec:
+        return " or ".join(f"`{option}`" for option in spec["enum"])
+    kinds = spec.get("type") or [option.get("type", option.get("const")) for option in spec.get("oneOf", spec.get("anyOf", []))]
+    text = " or ".join(str(kind) for kind in (kinds if isinstance(kinds, list) else [kinds]))
+    bounds = [f"{sign} {spec[key]}" for key, sign in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<")) if key in spec]
+    return f"{text} ({', '.join(bounds)})" if bounds else text
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")

@@ -1,0 +1,166 @@
+"""Counts of one sample: written once as h5ad, read in blocks of cells.
+
+Reading goes through h5py alone: a job that streams a sample does not pay for importing anndata, and its memory is that of
+one block. The file is a plain h5ad that `anndata.read_h5ad` opens.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from brainmet.contract import CELL_ID, VERSION, Obs, Uns, Var
+from brainmet.errors import BrainmetError
+from brainmet.files import replacing
+
+BLOCK = 2_000
+"""Cells a block: about 30 MB at 2,000 genes a cell."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """One sample's counts on disk, with its cells and genes in memory.
+
+    Attributes:
+        path: the h5ad file.
+        cells: index cell id, in file order; all `obs` columns, strings as plain objects.
+        genes: index Ensembl id; `symbol, chromosome, start, end`.
+        uns: what the matrix says of itself (`contract.Uns`).
+    """
+
+    path: Path
+    cells: pd.DataFrame
+    genes: pd.DataFrame
+    uns: dict[str, Any]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of cells and of genes."""
+        return len(self.cells), len(self.genes)
+
+    @property
+    def nnz(self) -> int:
+        """Number of stored values."""
+        with h5py.File(self.path) as file:
+            return int(file["X/indptr"][-1])
+
+    def chunks(self, keep: np.ndarray | None = None, rows: int = BLOCK) -> Iterator[sp.csr_matrix]:
+        """Blocks of at most `rows` cells in file order, float32; only cells where `keep` is true, all by default."""
+        with h5py.File(self.path) as file:
+            data, indices, indptr = file["X/data"], file["X/indices"], file["X/indptr"][:]
+            for start in range(0, len(self.cells), rows):
+                stop = min(start + rows, len(self.cells))
+                wanted = None if keep is None else np.asarray(keep[start:stop], bool)
+                if wanted is not None and not wanted.any():
+                    continue
+                first, last = int(indptr[start]), int(indptr[stop])
+                block = sp.csr_matrix(
+                    (data[first:last].astype(np.float32), indices[first:last], indptr[start : stop + 1] - first),
+                    shape=(stop - start, len(self.genes)),
+                )
+                yield block if wanted is None or wanted.all() else block[wanted]
+
+    def matrix(self, keep: np.ndarray | None = None) -> sp.csr_matrix:
+        """All blocks at once: for samples known to be small."""
+        blocks = list(self.chunks(keep))
+        return sp.vstack(blocks, format="csr") if blocks else sp.csr_matrix((0, len(self.genes)), dtype=np.float32)
+
+
+def open_counts(path: str | Path) -> Counts:
+    """Open `counts.h5ad` of a sample.
+
+    Raises:
+        BrainmetError: the file is not what `write_counts` writes.
+    """
+    path = Path(path)
+    try:
+        with h5py.File(path) as file:
+            cells, genes = _read_frame(file["obs"]), _read_frame(file["var"])
+            uns = {key: _scalar(value[()]) for key, value in file["uns"].items() if isinstance(value, h5py.Dataset)}
+    except (OSError, KeyError) as error:
+        raise BrainmetError(f"{path}: cannot be read as counts ({error}); delete it and run again") from error
+    if Obs.SAMPLE not in cells or Var.SYMBOL not in genes:
+        raise BrainmetError(f"{path}: lacks obs {Obs.SAMPLE} or var {Var.SYMBOL}; delete it and run again")
+    return Counts(path, cells, genes, uns)
+
+
+def write_counts(path: str | Path, X: sp.csr_matrix, cells: pd.DataFrame, genes: pd.DataFrame, uns: dict[str, Any]) -> None:
+    """Write counts as h5ad: CSR in the smallest type that holds the values, int64 indptr, light compression.
+
+    Args:
+        path: written whole or not at all.
+        X: cells × genes; integers are stored as uint16 or uint32, anything else as float32.
+        cells: index cell id, unique; string columns without nulls.
+        genes: index Ensembl id, unique; `symbol, chromosome, start, end`.
+        uns: strings, numbers and booleans by name.
+    """
+    if not cells.index.is_unique or not genes.index.is_unique:
+        raise ValueError(f"{path}: cell ids and gene ids must be unique")
+    X = sp.csr_matrix(X)
+    X.eliminate_zeros()
+    X.sort_indices()
+    with replacing(path) as partial, h5py.File(partial, "w") as file:
+        file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
+        _write_matrix(file.create_group("X"), X)
+        _write_frame(file.create_group("obs"), cells, CELL_ID)
+        _write_frame(file.create_group("var"), genes, Var.ENSEMBL)
+        _write_uns(file.create_group("uns"), uns | {Uns.CONTRACT_VERSION: VERSION})
+        for slot in ("obsm", "varm", "obsp", "varp", "layers"):
+            file.create_group(slot).attrs.update({"encoding-type": "dict", "encoding-version": "0.1.0"})
+
+
+def _stored_type(values: np.ndarray) -> type:
+    if values.size and (not np.array_equal(values, np.rint(values)) or values.min() < 0):
+        return np.float32
+    return np.uint16 if not values.size or values.max() <= np.iinfo(np.uint16).max else np.uint32
+
+
+def _write_matrix(group: h5py.Group, X: sp.csr_matrix) -> None:
+    group.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": np.array(X.shape, np.int64)})
+    arrays = {"data": X.data.astype(_stored_type(X.data)), "indices": X.indices.astype(np.int32), "indptr": X.indptr.astype(np.int64)}
+    for name, values in arrays.items():
+        # Blocks of 1 MB read and compress well; the default blocks of h5py are a hundred times smaller.
+        chunk = (min(max(values.size, 1), 2**20 // values.dtype.itemsize),)
+        group.create_dataset(name, data=values, chunks=chunk, compression="lzf", shuffle=True)
+
+
+def _write_frame(group: h5py.Group, frame: pd.DataFrame, index: str) -> None:
+    group.attrs.update({"encoding-type": "dataframe", "encoding-version": "0.2.0", "_index": index})
+    group.attrs["column-order"] = np.array(list(frame.columns), dtype=h5py.string_dtype())
+    _write_column(group, index, frame.index.to_numpy())
+    for name in frame.columns:
+        _write_column(group, name, frame[name].to_numpy())
+
+
+def _write_column(group: h5py.Group, name: str, values: np.ndarray) -> None:
+    text = values.dtype.kind in "OUT"
+    data = np.asarray(values, dtype=object) if text else values
+    dataset = group.create_dataset(name, data=data, dtype=h5py.string_dtype() if text else None)
+    dataset.attrs.update({"encoding-type": "string-array" if text else "array", "encoding-version": "0.2.0"})
+
+
+def _write_uns(group: h5py.Group, uns: dict[str, Any]) -> None:
+    group.attrs.update({"encoding-type": "dict", "encoding-version": "0.1.0"})
+    for key in sorted(uns):
+        kind = "string" if isinstance(uns[key], str) else "numeric-scalar"
+        group.create_dataset(key, data=uns[key]).attrs.update({"encoding-type": kind, "encoding-version": "0.2.0"})
+
+
+def _read_frame(group: h5py.Group) -> pd.DataFrame:
+    index = group.attrs["_index"]
+    names = [str(name) for name in group.attrs["column-order"]]
+    columns = {name: _read_column(group[name]) for name in names}
+    return pd.DataFrame(columns, index=pd.Index(_read_column(group[index]), name=index, dtype=object))
+
+
+def _read_column(dataset: h5py.Dataset) -> np.ndarray:
+    return np.asarray(dataset.asstr()[:], dtype=object) if h5py.check_string_dtype(dataset.dtype) else dataset[:]
+
+
+def _scalar(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,8 @@
+"""The one exception whose message is meant for the user."""
+
+
+class BrainmetError(Exception):
+    """A problem a user can mend: one sentence that names the file, the value and the remedy.
+
+    A job shows the sentence without a traceback; anything else that is raised is a bug and keeps its traceback.
+    """

@@ -1,0 +1,71 @@
+"""Validation messages of one line: the file, the key, the value, what is allowed and the nearest guess."""
+
+import difflib
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError, best_match
+
+from brainmet.errors import BrainmetError
+
+
+def validate(document: Any, schema: dict[str, Any], *, name: str) -> None:
+    """Check a document against a JSON schema.
+
+    Args:
+        document: parsed YAML.
+        schema: JSON schema, draft 2020-12.
+        name: file name for the message.
+
+    Raises:
+        BrainmetError: with the most telling violation, in one line.
+    """
+    errors = list(Draft202012Validator(schema).iter_errors(document))
+    unknown = next((error for error in errors if error.validator == "additionalProperties"), None)
+    if error := unknown or best_match(errors):
+        raise BrainmetError(f"{name}: {message(error)}")
+
+
+def message(error: ValidationError) -> str:
+    """One line for one violation."""
+    key = ".".join(str(part) for part in error.absolute_path)
+    if error.validator == "additionalProperties":
+        return _unknown_key(error, key)
+    if error.validator == "required":
+        missing = [name for name in error.validator_value if name not in error.instance]
+        return f"{key + ': ' if key else ''}required key missing: {', '.join(missing)}"
+    if error.validator == "enum":
+        guess = _guess(error.instance, error.validator_value)
+        return f"{key}: {error.instance!r} is not allowed{guess}; allowed: {', '.join(map(str, error.validator_value))}"
+    if error.validator in ("oneOf", "anyOf") and error.context:
+        options = "; or ".join(dict.fromkeys(_plain(option) for option in error.context))
+        return f"{key}: {error.instance!r} fits none of the allowed forms: {options}"
+    return f"{key}: {_plain(error)}" if key else _plain(error)
+
+
+def _plain(error: ValidationError) -> str:
+    value, limit = error.instance, error.validator_value
+    texts = {
+        "type": f"{value!r} must be {' or '.join(limit) if isinstance(limit, list) else limit}",
+        "minimum": f"{value!r} must be at least {limit}",
+        "maximum": f"{value!r} must be at most {limit}",
+        "exclusiveMinimum": f"{value!r} must be greater than {limit}",
+        "exclusiveMaximum": f"{value!r} must be less than {limit}",
+        "pattern": f"{value!r} must match {limit}",
+        "minItems": f"{value!r} must have at least {limit} entries",
+        "uniqueItems": f"{value!r} must not repeat an entry",
+        "const": f"{value!r} must be {limit!r}",
+    }
+    return texts.get(str(error.validator), " ".join(error.message.split()))
+
+
+def _unknown_key(error: ValidationError, key: str) -> str:
+    allowed = list(error.schema.get("properties", {}))
+    unknown = next(name for name in error.instance if name not in allowed)
+    path = f"{key}.{unknown}" if key else str(unknown)
+    return f"{path}: unknown key{_guess(unknown, allowed)}; allowed: {', '.join(allowed)}"
+
+
+def _guess(value: Any, allowed: list[Any]) -> str:
+    close = difflib.get_close_matches(str(value), [str(option) for option in allowed], n=1)
+    return f"; did you mean {close[0]}?" if close else ""

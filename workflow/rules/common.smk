@@ -1,0 +1,47 @@
+"""Configuration, dataset files and wildcards: what every stage needs at parse time. Functions only, rules are elsewhere."""
+
+import re
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from brainmet import config as configuration, datasets, tables
+from brainmet.code import modules as code
+from brainmet.errors import BrainmetError
+
+HOME = Path(workflow.basedir)
+
+
+def load_run():
+    """The dataset files of this run and one record a sample; problems as one line."""
+    try:
+        configuration.check(config)
+        folders = [*(Path(folder) for folder in config["dataset_paths"]), HOME / "resources/datasets"]
+        loaded = datasets.load(config["datasets"], folders=folders)
+        return loaded, datasets.records(loaded, exclude=config["exclude"])
+    except BrainmetError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def raw_files(wildcards):
+    """Files that a sample is read from: local ones in place, all others under downloads/."""
+    record = SAMPLES[wildcards.sample]
+    return [file.get("path", f"downloads/{record['dataset']}/{file['name']}") for file in record["files"]]
+
+
+def wanted_tables():
+    """Tables that a full run ends with: those of results/tables, less what is made on request or for simulated data only."""
+    simulated = any(record["simulated"] for record in SAMPLES.values())
+    names = sorted(path.stem for path in tables.SCHEMAS.glob("*.yaml"))
+    wanted = {"all", "simulated"} if simulated else {"all"}
+    return [name for name in names if tables.schema(name)["path"] == f"tables/{name}.tsv" and tables.schema(name).get("target", "all") in wanted]
+
+
+DATASETS, SAMPLES = load_run()
+TABLES = wanted_tables()
+
+
+wildcard_constraints:
+    sample="|".join(map(re.escape, SAMPLES)) or "none",
+    dataset="|".join(map(re.escape, DATASETS)),
+    method="[a-z][a-z0-9_]*",
