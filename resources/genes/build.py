@@ -29,8 +29,10 @@ HUMAN_RELEASES = (
 )
 MOUSE_RELEASES = ("mus_musculus-GRCm38-ensembl100",)
 COLUMNS = ["ensembl_id", "symbol", "chromosome", "start", "end", "biotype", "previous", "alias", "previous_ids"]
-MOUSE_BIOTYPES = r"protein_coding|lncRNA|IG_.*|TR_.*|Mt_.*"
+MOUSE_BIOTYPES = r"protein_coding|lncRNA|(IG|TR)_[CV]_gene|Mt_.*"
 """Mouse genes count through their human orthologues: pseudogenes and small RNAs would only take room."""
+HUMAN_DROPPED = r"(RN7SL|RN7SK|RNU|RNY|RNA5S)\S*P\d*|Y_RNA|U\d+\w*|Metazoa_SRP|ENSG\d+\|(misc_RNA|snRNA|miRNA)|.*\|(artifact|TEC|rRNA_pseudogene)"
+"""Copies of small structural RNAs (thousands of pseudogenes, many sharing one name) and unnamed small RNAs; SYMBOL or SYMBOL|BIOTYPE."""
 RETIRED_BIOTYPES = ("protein_coding", "lncRNA", "lincRNA", "antisense", "processed_transcript")
 
 
@@ -147,7 +149,11 @@ def with_names(
     table["previous"] = [
         "|".join([*previous_by_gene.get(g, []), *earlier_by_gene.get(g, [])]) for g in table["ensembl_id"]
     ]
-    table["alias"] = ["|".join(alias_by_gene.get(g, [])) for g in table["ensembl_id"]]
+    # Aliases of other genes are mostly clone names, never seen as feature names.
+    table["alias"] = [
+        "|".join(alias_by_gene.get(g, [])) if kind == "protein_coding" else ""
+        for g, kind in zip(table["ensembl_id"], table["biotype"], strict=True)
+    ]
     table["previous_ids"] = retired(table, releases)
     return table
 
@@ -203,7 +209,9 @@ def main() -> None:
     )
     v44 = v44[~v44.index.duplicated()].assign(biotype="")
     names = [*hgnc(args.wheels), *(newer_hgnc(args.hgnc) if args.hgnc else [])]
-    human = with_names(gencode(args.wheels, "homo_sapiens"), names, [v44, *(release(args.wheels, r) for r in HUMAN_RELEASES)])
+    human = gencode(args.wheels, "homo_sapiens")
+    dropped = human["symbol"].str.fullmatch(HUMAN_DROPPED) | (human["symbol"] + "|" + human["biotype"]).str.fullmatch(HUMAN_DROPPED)
+    human = with_names(human[~dropped].copy(), names, [v44, *(release(args.wheels, r) for r in HUMAN_RELEASES)])
     mouse = with_names(
         gencode(args.wheels, "mus_musculus"), list(mgi(args.wheels)), [release(args.wheels, r) for r in MOUSE_RELEASES]
     )

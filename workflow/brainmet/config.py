@@ -52,9 +52,20 @@ def _show(value: Any) -> str:
 def _type(spec: dict[str, Any]) -> str:
     if "enum" in spec:
         return " or ".join(f"`{option}`" for option in spec["enum"])
-    kinds = spec.get("type") or [option.get("type", option.get("const")) for option in spec.get("oneOf", spec.get("anyOf", []))]
+    kinds = spec.get("type") or [
+        option.get("type", option.get("const")) for option in spec.get("oneOf", spec.get("anyOf", []))
+    ]
     text = " or ".join(str(kind) for kind in (kinds if isinstance(kinds, list) else [kinds]))
-    bounds = [f"{sign} {spec[key]}" for key, sign in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<")) if key in spec]
+    bounds = [
+        f"{sign} {spec[key]}"
+        for key, sign in (
+            ("minimum", "≥"),
+            ("exclusiveMinimum", ">"),
+            ("maximum", "≤"),
+            ("exclusiveMaximum", "<"),
+        )
+        if key in spec
+    ]
     return f"{text} ({', '.join(bounds)})" if bounds else text
 
 

@@ -73,16 +73,36 @@ class Uns:
 
 
 COUNTS_KEYS: Final = (
-    Key("X", "X", "uint16 | uint32 | float32", "counts, cells × genes, CSR with int64 indptr; float32 for expected counts, TPM and logs"),
+    Key(
+        "X",
+        "X",
+        "uint16 | uint32 | float32",
+        "counts, cells × genes, CSR with int64 indptr; float32 for expected counts, TPM and logs",
+    ),
     Key(CELL_ID, "obs index", "string", "`{sample}:{barcode}`, unique over the run, in file order"),
     Key(Obs.DATASET, "obs", "string", "id of the dataset file"),
-    Key(Obs.STUDY, "obs", "string", "study within which conditions are compared; the dataset id unless the sample names one"),
+    Key(
+        Obs.STUDY,
+        "obs",
+        "string",
+        "study within which conditions are compared; the dataset id unless the sample names one",
+    ),
     Key(Obs.SAMPLE, "obs", "string", "sample id, unique over the run"),
     Key(Obs.DONOR, "obs", "string", "donor id, the replicate of every test"),
     Key(Obs.CONDITION, "obs", "string", "one of the conditions below"),
     Key(Obs.AUTHOR_LABEL, "obs", "string", "label given by the authors, as published; empty when none"),
-    Key(Obs.AUTHOR_CELL_TYPE, "obs", "string", "the same mapped to a type id of `resources/markers`; empty when unmapped"),
-    Key(Var.ENSEMBL, "var index", "string", "Ensembl gene id without version (human; mouse genes enter by their orthologue)"),
+    Key(
+        Obs.AUTHOR_CELL_TYPE,
+        "obs",
+        "string",
+        "the same mapped to a type id of `resources/markers`; empty when unmapped",
+    ),
+    Key(
+        Var.ENSEMBL,
+        "var index",
+        "string",
+        "Ensembl gene id without version (human; mouse genes enter by their orthologue)",
+    ),
     Key(Var.SYMBOL, "var", "string", "current symbol of the frozen gene table"),
     Key(Var.CHROMOSOME, "var", "string", "1..22, X, Y, MT; empty when unknown"),
     Key(Var.START, "var", "int64", "first base of the gene, 1-based; 0 when unknown"),

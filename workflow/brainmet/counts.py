@@ -1,7 +1,7 @@
 """Counts of one sample: written once as h5ad, read in blocks of cells.
 
-Reading goes through h5py alone: a job that streams a sample does not pay for importing anndata, and its memory is that of
-one block. The file is a plain h5ad that `anndata.read_h5ad` opens.
+Reading goes through h5py alone: a job that streams a sample does not pay for importing anndata, and its memory is
+that of one block. The file is a plain h5ad that `anndata.read_h5ad` opens.
 """
 
 from collections.abc import Iterator
@@ -60,7 +60,11 @@ class Counts:
                     continue
                 first, last = int(indptr[start]), int(indptr[stop])
                 block = sp.csr_matrix(
-                    (data[first:last].astype(np.float32), indices[first:last], indptr[start : stop + 1] - first),
+                    (
+                        data[first:last].astype(np.float32),
+                        indices[first:last],
+                        indptr[start : stop + 1] - first,
+                    ),
                     shape=(stop - start, len(self.genes)),
                 )
                 yield block if wanted is None or wanted.all() else block[wanted]
@@ -89,7 +93,9 @@ def open_counts(path: str | Path) -> Counts:
     return Counts(path, cells, genes, uns)
 
 
-def write_counts(path: str | Path, X: sp.csr_matrix, cells: pd.DataFrame, genes: pd.DataFrame, uns: dict[str, Any]) -> None:
+def write_counts(
+    path: str | Path, X: sp.csr_matrix, cells: pd.DataFrame, genes: pd.DataFrame, uns: dict[str, Any]
+) -> None:
     """Write counts as h5ad: CSR in the smallest type that holds the values, int64 indptr, light compression.
 
     Args:
@@ -121,12 +127,19 @@ def _stored_type(values: np.ndarray) -> type:
 
 
 def _write_matrix(group: h5py.Group, X: sp.csr_matrix) -> None:
-    group.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": np.array(X.shape, np.int64)})
-    arrays = {"data": X.data.astype(_stored_type(X.data)), "indices": X.indices.astype(np.int32), "indptr": X.indptr.astype(np.int64)}
+    group.attrs.update(
+        {"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": np.array(X.shape, np.int64)}
+    )
+    arrays = {
+        "data": X.data.astype(_stored_type(X.data)),
+        "indices": X.indices.astype(np.int32),
+        "indptr": X.indptr.astype(np.int64),
+    }
     for name, values in arrays.items():
         # Blocks of 1 MB read and compress well; the default blocks of h5py are a hundred times smaller.
-        chunk = (min(max(values.size, 1), 2**20 // values.dtype.itemsize),)
-        group.create_dataset(name, data=values, chunks=chunk, compression="lzf", shuffle=True)
+        size = min(values.size, 2**20 // values.dtype.itemsize)
+        options = {"chunks": (size,), "compression": "lzf", "shuffle": True} if size else {}
+        group.create_dataset(name, data=values, **options)
 
 
 def _write_frame(group: h5py.Group, frame: pd.DataFrame, index: str) -> None:

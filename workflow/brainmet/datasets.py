@@ -147,7 +147,7 @@ def _files_of(dataset: dict[str, Any], sample: dict[str, Any]) -> list[dict[str,
 
 
 def matches_name(name: str, match: str) -> bool:
-    """Whether a file belongs to a sample: `match` is a prefix of its base name, ended by a non-alphanumeric character."""
+    """Whether a file is a sample's: `match` is a prefix of its base name, ended by a non-alphanumeric character."""
     base = name.rsplit("/", 1)[-1]
     return base.startswith(match) and (len(base) == len(match) or not base[len(match)].isalnum())
 
@@ -160,7 +160,8 @@ def _check_files(dataset: dict[str, Any], path: Path) -> None:
         sources = [key for key in ("url", "path", "package", "rule") if key in file]
         if len(sources) != 1:
             raise BrainmetError(
-                f"{path}: files: {file['name']} has {len(sources)} of url, path, package, rule; it must have exactly one"
+                f"{path}: files: {file['name']} has {len(sources)} of url, path, package, rule; "
+                "it must have exactly one"
             )
 
 

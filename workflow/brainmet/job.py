@@ -17,13 +17,16 @@ from brainmet.errors import BrainmetError
 def job(snakemake: Any) -> Iterator[dict[str, Any]]:
     """Run a script's body as a job: yields the rule's params.
 
-    Log lines go to the rule's log file. BLAS gets one thread, so that results do not depend on the number of cores;
-    parallelism comes from jobs. A `BrainmetError` ends the job with its sentence on stderr and in the log, exit status 1.
+    Log lines go to the rule's log file. BLAS gets one thread, so that results do not depend on the number of
+    cores; parallelism comes from jobs. A `BrainmetError` ends the job with its sentence on stderr and in the log,
+    exit status 1.
     """
     log = Path(snakemake.log[0])
     log.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(log, mode="w")
-    logging.basicConfig(level=logging.INFO, handlers=[handler], format="%(levelname)s %(name)s: %(message)s", force=True)
+    logging.basicConfig(
+        level=logging.INFO, handlers=[handler], format="%(levelname)s %(name)s: %(message)s", force=True
+    )
     logging.captureWarnings(True)
     warnings.simplefilter("default")
     try:

@@ -1,8 +1,8 @@
 """Tables between stages: written in one way, checked against their frozen schema on both sides.
 
-A table is a TSV or a parquet file whose columns are declared in `workflow/schemas/tables/{name}.yaml`. Writing is atomic
-(a killed job leaves no half table) and gives the same bytes for the same values: floats of TSV files as `%.6g`, parquet
-without versions or time stamps.
+A table is a TSV or a parquet file whose columns are declared in `workflow/schemas/tables/{name}.yaml`. Writing
+is atomic (a killed job leaves no half table) and gives the same bytes for the same values: floats of TSV files as
+`%.6g`, parquet without versions or time stamps.
 """
 
 import json
@@ -19,7 +19,14 @@ from brainmet.errors import BrainmetError
 from brainmet.files import replacing
 
 SCHEMAS = Path(__file__).parent.parent / "schemas" / "tables"
-_PANDAS = {"string": "object", "bool": "bool", "int64": "int64", "int32": "int32", "float64": "float64", "float32": "float32"}
+_PANDAS = {
+    "string": "object",
+    "bool": "bool",
+    "int64": "int64",
+    "int32": "int32",
+    "float64": "float64",
+    "float32": "float32",
+}
 
 
 @cache
@@ -79,7 +86,12 @@ def write_table(frame: pd.DataFrame, path: str | Path, name: str) -> None:
             _write_parquet(frame, partial)
         else:
             frame.to_csv(
-                partial, sep="\t", index=frame.index.name is not None, na_rep="NA", float_format="%.6g", lineterminator="\n"
+                partial,
+                sep="\t",
+                index=frame.index.name is not None,
+                na_rep="NA",
+                float_format="%.6g",
+                lineterminator="\n",
             )
 
 
@@ -102,7 +114,13 @@ def read_table(path: str | Path, name: str, columns: Sequence[str] | None = None
 def _read_tsv(path: Path, spec: dict[str, Any]) -> pd.DataFrame:
     text = {c["name"]: str for c in spec["columns"] if c["dtype"] == "string"} | {spec.get("index") or "": str}
     boolean = [c["name"] for c in spec["columns"] if c["dtype"] == "bool"]
-    frame = pd.read_csv(path, sep="\t", dtype=text, keep_default_na=False, na_values={c["name"]: ["NA"] for c in spec["columns"] if c["dtype"] != "string" or c.get("nullable")})
+    frame = pd.read_csv(
+        path,
+        sep="\t",
+        dtype=text,
+        keep_default_na=False,
+        na_values={c["name"]: ["NA"] for c in spec["columns"] if c["dtype"] != "string" or c.get("nullable")},
+    )
     for column in boolean:
         frame[column] = frame[column].astype(str).map({"True": True, "False": False})
     return frame.set_index(spec["index"]) if spec.get("index") else frame
@@ -127,10 +145,15 @@ def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
     table = pa.Table.from_arrays(arrays, names=list(flat.columns))
     if index:
         # Just enough for pandas.read_parquet to restore the index; pandas' own metadata carries versions.
-        fields = [{"name": c, "field_name": c, "pandas_type": "", "numpy_type": "", "metadata": None} for c in flat.columns]
+        fields = [_pandas_field(c, str(flat[c].dtype)) for c in flat.columns]
         hint = {"index_columns": [index], "column_indexes": [], "columns": fields}
         table = table.replace_schema_metadata({"pandas": json.dumps(hint)})
-    pq.write_table(table, path, compression="zstd", store_schema=False)
+    pq.write_table(table, path, compression="zstd")
+
+
+def _pandas_field(name: str, dtype: str) -> dict[str, Any]:
+    kind = "unicode" if dtype == "object" else dtype
+    return {"name": name, "field_name": name, "pandas_type": kind, "numpy_type": dtype, "metadata": None}
 
 
 def _arrow_type(values: pd.Series) -> Any:

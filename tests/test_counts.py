@@ -1,0 +1,73 @@
+"""Counts on disk: what is written comes back, in the smallest type, readable by anndata."""
+
+import anndata as ad
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from brainmet.counts import open_counts, write_counts
+from brainmet.errors import BrainmetError
+
+X = sp.random(53, 20, density=0.4, format="csr", random_state=1, data_rvs=lambda n: np.arange(1, n + 1) % 7 + 1)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_matrix, sp.csc_matrix])
+def test_round_trip(make_counts, container):
+    counts = make_counts(container(X.toarray()))
+    assert np.array_equal(counts.matrix().toarray(), X.toarray())
+    assert counts.shape == (53, 20)
+    assert counts.nnz == X.nnz
+
+
+def test_blocks_cover_the_kept_cells_in_order(make_counts):
+    counts = make_counts(X)
+    keep = np.arange(53) % 3 != 0
+    keep[10:20] = False
+    blocks = list(counts.chunks(keep, rows=5))
+    assert len(blocks) == 9
+    assert np.array_equal(np.vstack([b.toarray() for b in blocks]), X.toarray()[keep])
+
+
+@pytest.mark.parametrize(("scale", "stored"), [(1, "uint16"), (10_000, "uint32"), (0.5, "float32")])
+def test_smallest_type_that_holds_the_values(make_counts, scale, stored):
+    counts = make_counts(X * scale)
+    with h5py.File(counts.path) as file:
+        assert file["X/data"].dtype == stored
+        assert file["X/indptr"].dtype == np.int64
+    assert np.allclose(counts.matrix().toarray(), X.toarray() * scale)
+
+
+def test_anndata_reads_the_same(make_counts):
+    counts = make_counts(X, cells={"donor": "d é", "score": 0.5, "flag": True})
+    adata = ad.read_h5ad(counts.path)
+    assert np.array_equal(adata.X.toarray(), X.toarray())
+    assert list(adata.obs_names) == list(counts.cells.index)
+    assert adata.obs["donor"].unique().tolist() == ["d é"]
+    assert adata.obs["flag"].dtype == bool
+    assert adata.uns["values"] == "counts" == counts.uns["values"]
+    pd.testing.assert_series_equal(adata.var["start"], counts.genes["start"], check_names=False)
+
+
+def test_same_bytes(make_counts, tmp_path):
+    first = make_counts(X).path.read_bytes()
+    assert make_counts(X).path.read_bytes() == first
+
+
+def test_an_empty_sample_round_trips(make_counts):
+    assert make_counts(np.zeros((0, 4))).matrix().shape == (0, 4)
+
+
+def test_duplicated_cells_are_refused(make_counts, tmp_path):
+    counts = make_counts(X)
+    cells = counts.cells.set_axis(["S:a"] * 53)
+    with pytest.raises(ValueError, match="must be unique"):
+        write_counts(tmp_path / "x.h5ad", X, cells, counts.genes, {})
+    assert not (tmp_path / "x.h5ad").exists()
+
+
+def test_a_truncated_file_is_named(make_counts):
+    path = make_counts(X).path
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(BrainmetError, match=rf"{path}: cannot be read as counts .*delete it and run again"):
+        open_counts(path)

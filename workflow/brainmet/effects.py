@@ -1,0 +1,294 @@
+"""Effect sizes and their inference, for many features at once: rows are donors, columns features.
+
+Everything here is a function of numbers alone. Two arms are compared by Welch's t (no equal variances assumed) and by
+Hedges' g; studies are pooled with donors as replicates; labels are permuted within studies.
+
+Sources: Hedges 1981 J Educ Stat 6:107 (g and its correction); Hedges & Olkin 1985 (variance of g); Paule & Mandel 1982
+J Res NBS 87:377 (tau²); Hartung & Knapp 2001 Stat Med 20:3875 (interval); Higgins 2009 J R Stat Soc A 172:137
+(prediction interval); Phipson & Smyth 2010 SAGMB 9:39 (p of sampled permutations).
+"""
+
+from dataclasses import dataclass
+from itertools import combinations, product
+from math import comb, prod
+
+import numpy as np
+from scipy import stats
+from scipy.special import gammaln
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Effects of one study, one value a feature. `difference` is in units of the values, `g` in pooled standard deviations.
+
+    Attributes:
+        difference, se, df: mean of arm a minus that of arm b, its standard error and degrees of freedom (Welch, or paired).
+        p: two-sided.
+        g, g_se, g_df: Hedges' g, its standard error, and the degrees of freedom of its t interval.
+        n_a, n_b: donors.
+    """
+
+    difference: Array
+    se: Array
+    df: Array
+    p: Array
+    g: Array
+    g_se: Array
+    g_df: int
+    n_a: int
+    n_b: int
+
+    def interval(self, level: float = 0.95) -> tuple[Array, Array]:
+        """Confidence interval of g."""
+        half = stats.t.isf((1 - level) / 2, self.g_df) * self.g_se
+        return self.g - half, self.g + half
+
+    def difference_interval(self, level: float = 0.95) -> tuple[Array, Array]:
+        """Confidence interval of the difference."""
+        half = stats.t.isf((1 - level) / 2, self.df) * self.se
+        return self.difference - half, self.difference + half
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """A pooled effect, one value a feature; NaN where no study has one."""
+
+    effect: Array
+    se: Array
+    ci_low: Array
+    ci_high: Array
+    p: Array
+    tau2: Array
+    prediction_low: Array
+    prediction_high: Array
+    k: Array
+
+
+def small_sample(df: float) -> float:
+    """Hedges' exact correction factor J(df); about 1 − 3/(4 df − 1)."""
+    return float(np.exp(gammaln(df / 2) - gammaln((df - 1) / 2)) / np.sqrt(df / 2)) if df > 1 else np.nan
+
+
+def two_arms(a: Array, b: Array) -> Estimate:
+    """Compare independent donors: `a` and `b` are donors × features, at least two donors each."""
+    n_a, n_b = len(a), len(b)
+    var_a, var_b = a.var(axis=0, ddof=1), b.var(axis=0, ddof=1)
+    difference = a.mean(axis=0) - b.mean(axis=0)
+    share_a, share_b = var_a / n_a, var_b / n_b
+    pooled = np.sqrt(((n_a - 1) * var_a + (n_b - 1) * var_b) / (n_a + n_b - 2))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        df = (share_a + share_b) ** 2 / (share_a**2 / (n_a - 1) + share_b**2 / (n_b - 1))
+        g = small_sample(n_a + n_b - 2) * _ratio(difference, pooled)
+        se = np.sqrt(share_a + share_b)
+        p = 2 * stats.t.sf(np.abs(_ratio(difference, se)), df)
+    g_se = np.sqrt((n_a + n_b) / (n_a * n_b) + g**2 / (2 * (n_a + n_b)))
+    return Estimate(difference, se, df, p, g, g_se, n_a + n_b - 2, n_a, n_b)
+
+
+def pairs(a: Array, b: Array) -> Estimate:
+    """Compare donors seen in both arms: row i of `a` and of `b` is the same donor. g is in standard deviations of the arms."""
+    n = len(a)
+    change = a - b
+    difference, spread = change.mean(axis=0), change.std(axis=0, ddof=1)
+    scale = np.sqrt((a.var(axis=0, ddof=1) + b.var(axis=0, ddof=1)) / 2)
+    se, correction = spread / np.sqrt(n), small_sample(n - 1)
+    p = 2 * stats.t.sf(np.abs(_ratio(difference, se)), n - 1)
+    g = correction * _ratio(difference, scale)
+    g_se = np.sqrt(_ratio(spread, scale) ** 2 / n + g**2 / (2 * n))
+    return Estimate(difference, se, np.full(len(se), n - 1.0), p, g, g_se, n - 1, n, n)
+
+
+def fixed_studies(estimates: list[Estimate]) -> tuple[Pooled, Array, Array, Array]:
+    """The common effect in the studies at hand, for fewer than three of them: nothing is said of studies not seen.
+
+    With one study this is that study. With two, tau² cannot be told from noise and the Hartung–Knapp interval has one degree
+    of freedom; the arms are compared with the study as a stratum, variances added (Welch–Satterthwaite).
+
+    Returns:
+        g pooled by inverse variance, with p of the stratified difference; the stratified difference and its interval.
+    """
+    g, var = np.array([e.g for e in estimates]), np.array([e.g_se for e in estimates]) ** 2
+    weight = np.where(np.isfinite(g), 1 / var, 0.0)
+    total, k = weight.sum(axis=0), np.isfinite(g).sum(axis=0)
+    g_df = np.maximum((np.isfinite(g) * np.array([e.g_df for e in estimates])[:, None]).sum(axis=0), 1)
+    share = np.isfinite(g) * np.array([e.n_a * e.n_b / (e.n_a + e.n_b) for e in estimates])[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        effect, se = np.nansum(weight * np.nan_to_num(g), axis=0) / total, np.sqrt(1 / total)
+        share = share / share.sum(axis=0)
+        parts = share**2 * np.array([np.nan_to_num(e.se) for e in estimates]) ** 2
+        difference = (share * np.array([np.nan_to_num(e.difference) for e in estimates])).sum(axis=0)
+        df = parts.sum(axis=0) ** 2 / np.nansum(parts**2 / np.array([e.df for e in estimates]), axis=0)
+        spread = np.sqrt(parts.sum(axis=0))
+        p = 2 * stats.t.sf(np.abs(_ratio(difference, spread)), df)
+    half, half_difference = stats.t.isf(0.025, g_df) * se, stats.t.isf(0.025, df) * spread
+    nothing = np.full(len(effect), np.nan)
+    pooled = Pooled(effect, se, effect - half, effect + half, p, nothing, nothing, nothing, k)
+    return pooled, difference, difference - half_difference, difference + half_difference
+
+
+def paule_mandel(effect: Array, variance: Array) -> Array:
+    """Between-study variance tau² (studies × features; NaN = study lacks the feature): 0, or where Q(tau²) = k − 1."""
+    k = np.isfinite(effect).sum(axis=0)
+
+    def excess(tau2: Array) -> Array:
+        weight = np.where(np.isfinite(effect), 1 / (variance + tau2), 0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mean = (weight * np.nan_to_num(effect)).sum(axis=0) / weight.sum(axis=0)
+        return np.nansum(weight * (effect - mean) ** 2, axis=0) - (k - 1)
+
+    low = np.zeros(effect.shape[1])
+    positive = (excess(low) > 0) & (k > 1)
+    # Q falls with tau²; at this value every term is below (k − 1) / k.
+    high = np.where(positive, np.nanmax(np.where(np.isfinite(effect), effect, -np.inf), axis=0, initial=-1e9), 0.0)
+    low_effect = np.nanmin(np.where(np.isfinite(effect), effect, np.inf), axis=0, initial=1e9)
+    high = np.where(positive, (high - low_effect) ** 2 * np.maximum(k, 2) + 1.0, 0.0)
+    for _ in range(100):
+        middle = (low + high) / 2
+        above = excess(middle) > 0
+        low, high = np.where(above, middle, low), np.where(above, high, middle)
+    return np.where(positive, (low + high) / 2, 0.0)
+
+
+def random_effects(effect: Array, se: Array) -> Pooled:
+    """Random-effects mean over studies (studies × features): Paule–Mandel tau², Hartung–Knapp interval, prediction interval.
+
+    Equal to `statsmodels.stats.meta_analysis.combine_effects(method_re="pm", use_t=True)`, for all features at once.
+    """
+    k = np.isfinite(effect).sum(axis=0)
+    tau2 = paule_mandel(effect, se**2)
+    weight = np.where(np.isfinite(effect), 1 / (se**2 + tau2), 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        total = weight.sum(axis=0)
+        mean = (weight * np.nan_to_num(effect)).sum(axis=0) / total
+        scale = np.nansum(weight * (effect - mean) ** 2, axis=0) / (k - 1)
+        error = np.sqrt(scale / total)
+        p = 2 * stats.t.sf(np.abs(_ratio(mean, error)), k - 1)
+        half = stats.t.isf(0.025, k - 1) * error
+        reach = np.where(k > 2, stats.t.isf(0.025, np.maximum(k - 2, 1)) * np.sqrt(tau2 + error**2), np.nan)
+    return Pooled(mean, error, mean - half, mean + half, p, tau2, mean - reach, mean + reach, k)
+
+
+def leave_one_out(effect: Array, se: Array) -> tuple[Array, Array]:
+    """Smallest and largest pooled effect when one study at a time is left out; NaN below three studies."""
+    k = np.isfinite(effect).sum(axis=0)
+    rest = np.array([random_effects(np.delete(effect, i, 0), np.delete(se, i, 0)).effect for i in range(len(effect))])
+    rest = np.where(np.isfinite(effect) & (k > 2), rest, np.nan)
+    low, high = np.full(effect.shape[1], np.nan), np.full(effect.shape[1], np.nan)
+    some = np.isfinite(rest).any(axis=0)
+    low[some], high[some] = np.nanmin(rest[:, some], axis=0), np.nanmax(rest[:, some], axis=0)
+    return low, high
+
+
+def nested(a: tuple[Array, Array], b: tuple[Array, Array]) -> tuple[Array, Array, Array, int]:
+    """Arms in different studies, the study is the unit: difference of two pooled arm means and its t test.
+
+    Args:
+        a, b: (means, standard errors of the means) of each arm, studies × features, at least two studies an arm.
+
+    Returns:
+        difference, its standard error, p, degrees of freedom (k_a + k_b − 2). The variance of an arm is 1 / Σ 1/(tau² + se²):
+        tau²/k plus sampling when the studies are of one size.
+    """
+    arm_a, arm_b = random_effects(*a), random_effects(*b)
+    df = len(a[0]) + len(b[0]) - 2
+    difference, se = arm_a.effect - arm_b.effect, np.sqrt(_mean_variance(a[1], arm_a.tau2) + _mean_variance(b[1], arm_b.tau2))
+    return difference, se, 2 * stats.t.sf(np.abs(_ratio(difference, se)), df), df
+
+
+def labelings(strata: Array, arm: Array, *, limit: int, seed: int) -> tuple[Array, bool]:
+    """Relabelings of arm a within strata: every one when there are fewer than `limit`, else `limit` drawn with replacement.
+
+    Returns:
+        (labelings × donors) booleans with the observed labels first, and whether they are all there are.
+    """
+    groups = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
+    sizes = [int(arm[rows].sum()) for rows in groups]
+    number = prod(comb(len(rows), size) for rows, size in zip(groups, sizes, strict=True))
+    if number < limit:
+        choices = product(*(combinations(rows, size) for rows, size in zip(groups, sizes, strict=True)))
+        labels = np.zeros((number, len(arm)), bool)
+        for row, choice in zip(labels, choices, strict=True):
+            row[[i for part in choice for i in part]] = True
+        observed = int(np.flatnonzero((labels == arm).all(axis=1))[0])
+        labels[[0, observed]] = labels[[observed, 0]]
+        return labels, True
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(arm[None], limit, axis=0)
+    for rows in groups:
+        labels[1:, rows] = rng.permuted(labels[1:, rows], axis=1)
+    return labels, False
+
+
+def signs(n: int, *, limit: int, seed: int) -> tuple[Array, bool]:
+    """Sign flips of n paired differences, as `labelings`: +1 and −1, the observed signs first."""
+    if 2**n < limit:
+        return np.array(list(product((1.0, -1.0), repeat=n))), True
+    flips = np.random.default_rng(seed).choice((1.0, -1.0), size=(limit, n))
+    flips[0] = 1.0
+    return flips, False
+
+
+def arm_weights(strata: Array, labels: Array) -> Array:
+    """Weights W (labelings × donors) such that W @ values is the difference of arms, strata weighted by n_a n_b / (n_a + n_b)."""
+    weights = np.zeros(labels.shape)
+    total = 0.0
+    for stratum in np.unique(strata):
+        rows = np.flatnonzero(strata == stratum)
+        n_a = int(labels[0, rows].sum())
+        n_b = len(rows) - n_a
+        share = n_a * n_b / (n_a + n_b)
+        weights[:, rows] = np.where(labels[:, rows], share / n_a, -share / n_b)
+        total += share
+    return weights / total
+
+
+def permutation_p(statistics: Array, *, every: bool) -> tuple[Array, Array]:
+    """Two-sided p and the smallest p attainable, from the statistic under each labeling (labelings × features, observed first)."""
+    size = np.abs(statistics)
+    # Equal labelings differ in the last digit; the tolerance counts them as equal.
+    slack = 1e-9 * np.maximum(size.max(axis=0), 1e-300)
+    p = (size >= size[0] - slack).mean(axis=0)
+    least = (size >= size.max(axis=0) - slack).mean(axis=0) if every else np.full(size.shape[1], 1 / len(size))
+    return np.where(np.isfinite(statistics[0]), p, np.nan), least
+
+
+def fdr(p: Array) -> Array:
+    """Benjamini–Hochberg adjusted p; NaN stays NaN and does not count."""
+    adjusted = np.full(len(p), np.nan)
+    tested = np.isfinite(p)
+    if tested.any():
+        adjusted[tested] = stats.false_discovery_control(p[tested])
+    return adjusted
+
+
+def detectable(n: list[tuple[int, int]], *, power: float, alpha: float) -> float:
+    """Smallest g found with the given power by a stratified two-sided t test of the given donors (n_a, n_b) a study.
+
+    Noncentral t with Σ(n − 2) degrees of freedom and noncentrality g √Σ(n_a n_b / (n_a + n_b)).
+    """
+    from scipy.optimize import brentq
+
+    df = sum(n_a + n_b - 2 for n_a, n_b in n)
+    scale = sum(n_a * n_b / (n_a + n_b) for n_a, n_b in n) ** 0.5
+    if df < 1:
+        return float("nan")
+    threshold = stats.t.isf(alpha / 2, df)
+
+    def shortfall(g: float) -> float:
+        reached = stats.nct.sf(threshold, df, g * scale) + stats.nct.cdf(-threshold, df, g * scale)
+        return float(reached) - power
+
+    return float(brentq(shortfall, 1e-6, 200 / scale)) if shortfall(200 / scale) > 0 else float("nan")
+
+
+def _mean_variance(se: Array, tau2: Array) -> Array:
+    """Variance of a random-effects mean."""
+    return 1 / np.where(np.isfinite(se), 1 / (se**2 + tau2), 0.0).sum(axis=0)
+
+
+def _ratio(numerator: Array, denominator: Array) -> Array:
+    """Quotient; NaN where the denominator is 0, as a feature without variation has no test."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(denominator > 1e-12, numerator / denominator, np.nan)

@@ -1,0 +1,291 @@
+"""Files of a dataset: found, downloaded, verified, and held to the bytes of the first download.
+
+A file comes from its address, from a mirror laid out like the archive, or from an installed package. It appears under its
+name whole and verified or not at all. `checksums.tsv` beside the files records what the first download brought.
+"""
+
+import difflib
+import fcntl
+import hashlib
+import importlib.util
+import logging
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+import httpx
+
+from brainmet.download import Refused, discard, download
+from brainmet.errors import BrainmetError
+
+log = logging.getLogger(__name__)
+CHECKSUMS = "checksums.tsv"
+GEO = "https://ftp.ncbi.nlm.nih.gov/geo"
+MAGIC = {".gz": (0, b"\x1f\x8b"), ".h5": (0, b"\x89HDF"), ".h5ad": (0, b"\x89HDF"), ".xlsx": (0, b"PK"), ".tar": (257, b"ustar")}
+"""Where the bytes that betray a format stand: an error page saved under a data file's name fails here."""
+
+
+class Record(NamedTuple):
+    """One line of `checksums.tsv`."""
+
+    file: str
+    size: int
+    sha256: str
+    source: str
+
+
+def fetch(
+    source: Mapping[str, Any],
+    target: Path,
+    *,
+    mirror: str,
+    offline: bool,
+    attempts: int,
+    backoff_seconds: float,
+    stall_seconds: float,
+    missing: str,
+) -> None:
+    """Bring one file of a dataset to `target`.
+
+    Args:
+        source: a `files` entry of a dataset file: `url` or `package`, and optionally `sha256` and `size` (bytes).
+        target: `downloads/{dataset}/{file}`.
+        mirror: folder or server laid out like the archive, used instead of the address; empty for none.
+        offline: never touch the network.
+        attempts, backoff_seconds, stall_seconds: see `brainmet.download.download`.
+        missing: every missing file of the run, for the sentence when `offline` forbids a download.
+
+    Raises:
+        BrainmetError: the file cannot be had, or is not the file it should be.
+    """
+    origin = archive_url(str(source["url"])) if source.get("url") else f"package {source['package']}"
+    if _is_there(source, origin, target):
+        log.info("%s is there and unchanged", target)
+        return
+    part = target.with_name(target.name + ".part")
+    for last in (False, True):
+        if source.get("package"):
+            _copy(package_file(str(source["package"])), part)
+        else:
+            _bring(origin, part, target, mirror, offline, missing, (attempts, backoff_seconds, stall_seconds))
+        if problem := _problem(part, source, origin, target):
+            discard(part)
+            if last:
+                raise BrainmetError(problem)
+            log.warning("%s; once more, in case it was the transfer", problem)
+            continue
+        break
+    record(part, target, origin)
+    os.replace(part, target)
+
+
+def archive_url(address: str) -> str:
+    """The https address of a file: `ftp://` becomes https, `geo:ACCESSION/FILE` the archive's folder of that accession.
+
+    Series (GSE) keep supplementary files in `suppl/` and series matrices in `matrix/`; samples (GSM) have `suppl/`.
+    """
+    if address.startswith("ftp://"):
+        return "https://" + address.removeprefix("ftp://")
+    match = re.fullmatch(r"geo:(GS[EM])(\d+)/([^/]+)", address)
+    if not match:
+        return address
+    kind, number, name = match.groups()
+    folder = "matrix" if "_series_matrix" in name else "suppl"
+    group = {"GSE": "series", "GSM": "samples"}[kind]
+    return f"{GEO}/{group}/{kind}{number[:-3]}nnn/{kind}{number}/{folder}/{name}"
+
+
+def package_file(resource: str) -> Path:
+    """The data file `NAME` of the installed package `package` in `"package:NAME"`, found without importing it."""
+    package, _, name = resource.partition(":")
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise BrainmetError(f"package {resource}: {package} is not installed; add it to the environment")
+    root = Path(spec.submodule_search_locations[0])
+    found = sorted(p for p in root.rglob(f"{name}*") if name in (p.name, p.stem) and p.suffix not in (".py", ".pyc") and p.is_file())
+    if len(found) != 1:
+        what = "has no data file of that name" if not found else f"has several: {', '.join(str(p.relative_to(root)) for p in found)}"
+        raise BrainmetError(f"package {resource}: {package} {what}; name one file, with its suffix")
+    return found[0]
+
+
+def missing_offline(files: Mapping[str, Mapping[str, Any]], mirror: str) -> list[str]:
+    """Paths of `files` (path → source) that are neither in place nor in the mirror folder: what `offline` cannot bring."""
+    return [
+        path
+        for path, source in files.items()
+        if source.get("url") and not Path(path).exists() and not (mirror and not _is_url(mirror) and _in_mirror(source, path, mirror))
+    ]
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def records(folder: Path) -> dict[str, Record]:
+    """What `checksums.tsv` of a dataset's download folder holds, by file name."""
+    path = folder / CHECKSUMS
+    if not path.exists():
+        return {}
+    result = {}
+    for number, line in enumerate(path.read_text().splitlines()[1:], start=2):
+        cells = line.split("\t")
+        if len(cells) != len(Record._fields) or not cells[1].isdigit():
+            raise BrainmetError(f"{path}: line {number} is not {', '.join(Record._fields)}; delete that line and run again")
+        result[cells[0]] = Record(cells[0], int(cells[1]), cells[2], cells[3])
+    return result
+
+
+def record(part: Path, target: Path, origin: str) -> Record:
+    """Note the bytes of `part` under the name of `target`; safe beside other jobs of the dataset."""
+    entry = Record(target.name, part.stat().st_size, sha256(part), origin)
+    with _locked(target.parent):
+        known = records(target.parent) | {target.name: entry}
+        lines = ["\t".join(Record._fields), *("\t".join(map(str, known[name])) for name in sorted(known))]
+        partial = target.parent / f".{CHECKSUMS}.part"
+        partial.write_text("\n".join(lines) + "\n")
+        os.replace(partial, target.parent / CHECKSUMS)
+    log.info("%s: %d bytes, sha256 %s", target, entry.size, entry.sha256)
+    return entry
+
+
+def pinned(dataset: str, files: Mapping[str, Mapping[str, Any]], folder: Path) -> str:
+    """The `files:` entry of a dataset file with the checksums of what was downloaded, to be committed.
+
+    Args:
+        dataset: its id.
+        files: file name → `files` entry.
+        folder: where the files are.
+    """
+    lines = [f"# {dataset}", "files:"]
+    for name, source in files.items():
+        path = folder / name
+        entry = {"name": name} | {key: source[key] for key in ("url", "package") if source.get(key)}
+        entry |= {"size": str(path.stat().st_size), "sha256": sha256(path)}
+        quoted = (f'{key}: "{value}"' if key == "url" else f"{key}: {value}" for key, value in entry.items())
+        lines.append("  - {" + ", ".join(quoted) + "}")
+    return "\n".join(lines) + "\n"
+
+
+def _is_there(source: Mapping[str, Any], origin: str, target: Path) -> bool:
+    """Whether the file is in place with the right bytes; a file that a person put there is taken over and recorded."""
+    if not target.exists() or source.get("package"):
+        return False
+    if problem := _problem(target, source, origin, target):
+        log.warning("%s; fetching it again", problem)
+        return False
+    if target.name not in records(target.parent):
+        record(target, target, origin)
+    return True
+
+
+def _problem(path: Path, source: Mapping[str, Any], origin: str, target: Path) -> str:
+    """Why the bytes at `path` are not the file they should be; empty when they are."""
+    size = path.stat().st_size
+    if source.get("size") and size != source["size"]:
+        return f"{origin}: {size} bytes instead of the {source['size']} of the dataset file; check its size and url"
+    first = records(target.parent).get(target.name)
+    if source.get("sha256"):
+        if (digest := sha256(path)) != str(source["sha256"]).lower():
+            return (
+                f"{origin}: sha256 is {digest}, the dataset file says {source['sha256']}: the published file has changed, or was "
+                "altered on the way; if the new file is right, put its sha256 into the dataset file"
+            )
+    elif first and first.source == origin and (digest := sha256(path)) != first.sha256:
+        return (
+            f"{origin}: the published file has changed since its first download (sha256 {first.sha256[:12]}…, now {digest[:12]}…); "
+            f"to accept the new one, delete the line of {target.name} from {target.parent / CHECKSUMS}"
+        )
+    return _wrong_format(path, target.name, origin)
+
+
+def _wrong_format(path: Path, name: str, origin: str) -> str:
+    offset, magic = MAGIC.get(Path(name).suffix, (0, b""))
+    with path.open("rb") as file:
+        head = file.read(offset + len(magic))
+    if head[offset:] == magic:
+        return ""
+    looks = "an HTML page" if head.lstrip()[:1] == b"<" else "something else"
+    return f"{origin}: what came is not a {Path(name).suffix} file but {looks}; check the url in the dataset file"
+
+
+def _bring(
+    origin: str, part: Path, target: Path, mirror: str, offline: bool, missing: str, manner: tuple[int, float, float]
+) -> None:
+    if mirror and not _is_url(mirror):
+        if not (found := _in_mirror({"url": origin}, str(target), mirror)):
+            places = " or ".join(str(path) for path in _mirror_paths(origin, str(target), mirror))
+            raise BrainmetError(f"{target.name} is not in the mirror {mirror}; put it at {places}, or straight at {target}")
+        _copy(found, part)
+        return
+    if offline:
+        raise BrainmetError(
+            f"fetch: offline is true and these files are missing: {missing or target}; put them there "
+            f"(this one is published at {origin}), or name a folder that holds them in fetch: mirror"
+        )
+    url = mirror.rstrip("/") + urlsplit(origin).path if mirror else origin
+    attempts, backoff_seconds, stall_seconds = manner
+    log.info("%s: from %s", target, url)
+    try:
+        download(url, part, attempts=attempts, backoff_seconds=backoff_seconds, stall_seconds=stall_seconds)
+    except Refused as error:
+        raise BrainmetError(f"{error}{_advice(url, error.status, target)}") from error
+
+
+def _advice(url: str, status: int, target: Path) -> str:
+    """What to do about a refused file: names in the registry that were inferred are mended from the archive's listing."""
+    entry = f"mend the name under files: in the dataset file of {target.parent.name}"
+    if status in (401, 403):
+        return f" (not public); download it by hand to {target}, or take it from a mirror"
+    names = _listing(url)
+    near = difflib.get_close_matches(target.name, names, n=3, cutoff=0.3) or names[:5]
+    shown = f"; its folder holds {', '.join(near)}" if near else ""
+    return f" (no such file){shown}; {entry}, or put the file at {target}"
+
+
+def _listing(url: str) -> list[str]:
+    """File names in the server's page for the folder of `url`; empty when there is none."""
+    folder = url.rpartition("/")[0] + "/"
+    try:
+        answer = httpx.get(folder, follow_redirects=True, timeout=10)
+    except httpx.HTTPError:
+        return []
+    if answer.status_code != 200:
+        return []
+    return sorted({unquote(name) for name in re.findall(r'href="([^"/?#]+)"', answer.text[:200_000])})
+
+
+def _in_mirror(source: Mapping[str, Any], path: str, mirror: str) -> Path | None:
+    candidates = _mirror_paths(archive_url(str(source["url"])), path, mirror)
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+def _mirror_paths(url: str, path: str, mirror: str) -> tuple[Path, Path]:
+    """Where a folder may hold a file: under the archive's path, or under `{dataset}/{file}`."""
+    target, root = Path(path), Path(mirror)
+    return root / unquote(urlsplit(url).path).lstrip("/"), root / target.parent.name / target.name
+
+
+def _copy(source: Path, part: Path) -> None:
+    part.parent.mkdir(parents=True, exist_ok=True)
+    log.info("%s: copied from %s", part.name.removesuffix(".part"), source)
+    shutil.copyfile(source, part)
+
+
+def _is_url(text: str) -> bool:
+    return text.startswith(("http://", "https://"))
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f".{CHECKSUMS}.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

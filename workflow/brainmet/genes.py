@@ -1,0 +1,234 @@
+"""Gene identity: features of any age and spelling to the frozen gene table, offline.
+
+A feature is known by its Ensembl id (any version, current or retired) or by a name (current symbol, previous symbol, alias).
+The rule, in this order: id · retired id · current symbol · previous symbol · alias (unless its gene is in the file under its own
+name) · the same after undoing what tools do to names (`HLA.A`, `TBCE-1`, `c1orf112`). Several features of one gene are summed;
+a name that belongs to two genes belongs to none. What is left over is lost and listed.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from brainmet.contract import Var
+from brainmet.errors import BrainmetError
+
+LOST = -1
+ENSEMBL_ID = re.compile(r"(?<![A-Za-z0-9])(ENS(?:MUS)?G\d{11})(?!\d)")
+GENOME_PREFIX = re.compile(r"^(GRCh3[78]|GRCm3[89]|hg19|hg38|mm10|mm39)[_.\-]+", re.IGNORECASE)
+SUFFIX = re.compile(r"(?:[.\-]|__|_dup)\d{1,2}$")
+NOT_GENES = re.compile(
+    r"^(__)?(no_feature|ambiguous|too_low_aQual|not_aligned|alignment_not_unique)$|^N_(unmapped|multimapping|noFeature|ambiguous)$"
+    r"|^ERCC[-_.]\d{5}$",
+    re.IGNORECASE,
+)
+"""Summary rows of HTSeq and STAR and the spike-ins of ERCC: no genes."""
+MOUSE_NAME = re.compile(r"^[A-Z][a-z]+[0-9a-z]*(-[a-z0-9]+)?$")
+EXCEL_DATE = re.compile(r"^(?:(\d{1,2})-(Mar|Sep|Dec)|(Mar|Sep|Dec)-(\d{1,2}))$", re.IGNORECASE)
+EXCEL_NAMES = {"mar": ("MARCHF{}", "MTARC{}"), "sep": ("SEPTIN{}",), "dec": ("DELEC{}",)}
+EXCEL_SPECIAL = {("sep", 15): ("SELENOF",)}
+
+
+@dataclass(frozen=True)
+class GeneTable:
+    """The frozen genes of one organism.
+
+    Attributes:
+        frame: index Ensembl id; symbol, chromosome, start, end, biotype, and for mouse human_id.
+        retired: retired Ensembl id to current id.
+        symbols, previous, aliases: name to Ensembl id, one level each.
+        organism: human or mouse.
+    """
+
+    frame: pd.DataFrame
+    retired: dict[str, str]
+    symbols: dict[str, str]
+    previous: dict[str, str]
+    aliases: dict[str, str]
+    organism: str
+
+    @cached_property
+    def row(self) -> dict[str, int]:
+        """Position of every id in `frame`."""
+        return {gene: i for i, gene in enumerate(self.frame.index)}
+
+    @cached_property
+    def loose(self) -> dict[str, str]:
+        """Names in the spelling that R and upper-casing leave (`HLA.A`, `C1ORF112`), where that is still one gene."""
+        found: dict[str, set[str]] = {}
+        for level in (self.symbols, self.previous):
+            for name, gene in level.items():
+                found.setdefault(loosened(name), set()).add(gene)
+        return {name: next(iter(genes)) for name, genes in found.items() if len(genes) == 1}
+
+    def knows(self, name: str) -> bool:
+        """Whether a feature name is a gene's id or name at once, without any repair."""
+        bare = name.split(".", 1)[0] if name.startswith("ENS") else name
+        return bare in self.row or name in self.symbols or name in self.previous
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """Where each feature goes.
+
+    Attributes:
+        gene: per feature the row of the gene table's frame, or LOST.
+        how: per feature: id, retired_id, symbol, previous, alias, repaired, excel, lost, ambiguous, not_a_gene.
+    """
+
+    gene: np.ndarray
+    how: np.ndarray
+
+    def count(self, *ways: str) -> int:
+        """Number of features mapped in one of the ways."""
+        return int(np.isin(self.how, ways).sum())
+
+
+def loosened(name: str) -> str:
+    """A name in capitals with every mark between letters as a dot."""
+    return re.sub(r"[-_. /]", ".", name.strip()).upper()
+
+
+def read_genes(path: str | Path) -> GeneTable:
+    """Read `human.tsv.gz` or `mouse.tsv.gz` of `resources/genes`.
+
+    Raises:
+        BrainmetError: the file is missing or is not a gene table.
+    """
+    try:
+        frame = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False).set_index(Var.ENSEMBL)
+        frame[[Var.START, Var.END]] = frame[[Var.START, Var.END]].astype(np.int64)
+        lists = {column: frame.pop(column) for column in ("previous", "alias", "previous_ids")}
+    except (OSError, KeyError, ValueError) as error:
+        raise BrainmetError(f"{path}: cannot be read as a gene table ({error}); restore the shipped file") from error
+    # Several ids share a symbol now and then: the coding gene on a chromosome with the lowest id carries it.
+    order = np.lexsort((frame.index, frame[Var.CHROMOSOME].eq(""), frame["biotype"].ne("protein_coding")))
+    symbols: dict[str, str] = {}
+    for gene, symbol in zip(frame.index[order], frame[Var.SYMBOL].iloc[order], strict=True):
+        symbols.setdefault(symbol, gene)
+    return GeneTable(
+        frame=frame,
+        retired=_inverted(lists["previous_ids"]),
+        symbols=symbols,
+        previous=_inverted(lists["previous"]),
+        aliases=_inverted(lists["alias"]),
+        organism="mouse" if frame.index[0].startswith("ENSMUSG") else "human",
+    )
+
+
+def _inverted(lists: pd.Series) -> dict[str, str]:
+    filled = lists[lists != ""]
+    return {name: gene for gene, names in filled.items() for name in names.split("|")}
+
+
+def map_features(ids: Sequence[str] | None, names: Sequence[str], table: GeneTable) -> Mapping:
+    """Map features to genes by the rule on top of this module.
+
+    Args:
+        ids: an id for every feature (empty where there is none), or None.
+        names: a name for every feature; an Ensembl id is recognised here too.
+        table: the organism's genes.
+    """
+    mapper = _Mapper(table, present=set(names))
+    pairs = [mapper.feature(i, n) for i, n in zip(ids if ids is not None else [""] * len(names), names, strict=True)]
+    gene = np.array([table.row[g] if g else LOST for g, _ in pairs], dtype=np.int64)
+    how = np.array([w for _, w in pairs], dtype=object)
+    # An alias gives way to the gene's own row: two rows would be two genes to whoever made the file.
+    own = set(gene[(gene != LOST) & (how != "alias")].tolist())
+    shadowed = np.array([w == "alias" and g in own for g, w in zip(gene, how, strict=True)], dtype=bool)
+    gene[shadowed], how[shadowed] = LOST, "ambiguous"
+    return Mapping(gene=gene, how=how)
+
+
+class _Mapper:
+    """The rule for one feature, with what must be known of the whole file."""
+
+    def __init__(self, table: GeneTable, *, present: set[str]) -> None:
+        self.table = table
+        self.present = present
+        dates = Counter(loosened(name) for name in present if EXCEL_DATE.match(name))
+        self.dates = dates
+
+    def feature(self, id_: str, name: str) -> tuple[str, str]:
+        """Gene id (empty when lost) and the way it was found."""
+        if NOT_GENES.match(name) or NOT_GENES.match(id_):
+            return "", "not_a_gene"
+        id_, name = GENOME_PREFIX.sub("", id_.strip()), GENOME_PREFIX.sub("", name.strip())
+        for text in (id_, name):
+            if found := ENSEMBL_ID.search(text):
+                gene = found.group(1)
+                if gene in self.table.row:
+                    return gene, "id"
+                if gene in self.table.retired:
+                    return self.table.retired[gene], "retired_id"
+        for text in dict.fromkeys((name, id_)):
+            gene, way = self._name(text)
+            if gene:
+                return gene, way
+        return "", "ambiguous" if EXCEL_DATE.match(name) else "lost"
+
+    def _name(self, name: str) -> tuple[str, str]:
+        table = self.table
+        for level, way in ((table.symbols, "symbol"), (table.previous, "previous"), (table.aliases, "alias")):
+            if name in level:
+                return level[name], way
+        if date := EXCEL_DATE.match(name):
+            return self._excel(date)
+        for repaired in self._repairs(name):
+            for level in (table.symbols, table.previous):
+                if repaired in level:
+                    return level[repaired], "repaired"
+        upper = name == name.upper() or "." in name
+        if upper and table.organism == "human" and (gene := table.loose.get(loosened(name))):
+            return gene, "repaired"
+        return "", "lost"
+
+    def _repairs(self, name: str) -> Iterable[str]:
+        if "|" in name:
+            yield from (part for part in name.split("|") if part)
+        if "_" in name:
+            yield from (part for part in name.split("_", 1) if not part.isdigit())
+        if SUFFIX.search(name):
+            yield SUFFIX.sub("", name)
+
+    def _excel(self, date: re.Match[str]) -> tuple[str, str]:
+        number, month = int(date.group(1) or date.group(4)), (date.group(2) or date.group(3)).lower()
+        candidates = EXCEL_SPECIAL.get((month, number)) or [name.format(number) for name in EXCEL_NAMES[month]]
+        known = [self.table.symbols[name] for name in candidates if name in self.table.symbols]
+        # 1-Mar is MARCH1 or MARC1: it is the one that the file does not name otherwise.
+        spelt = {self._plain(name) for name in self.present}
+        missing = [gene for gene in known if gene not in spelt]
+        return (missing[0], "excel") if len(missing) == 1 else ("", "ambiguous")
+
+    def _plain(self, name: str) -> str:
+        return self.table.symbols.get(name) or self.table.previous.get(name) or ""
+
+
+def likely_cause(ids: Sequence[str] | None, names: Sequence[str], *, organism: str) -> str:
+    """Why most features of a file are unknown, as a clause with the remedy."""
+    sample = [str(n) for n in (ids if ids is not None and any(ids) else names)][:5000]
+    both = [*sample, *(str(n) for n in names[:5000])]
+    share = {
+        "mouse": np.mean([bool(re.search(r"ENSMUSG\d", n)) for n in sample]),
+        "human": np.mean([bool(re.search(r"ENSG\d", n)) for n in sample]),
+        "entrez": np.mean([n.strip().isdigit() for n in sample]),
+        "transcript": np.mean([n.startswith(("ENST", "ENSMUST", "NM_", "NR_", "uc0")) for n in both]),
+        "probe": np.mean([n.endswith("_at") or n.startswith(("ILMN_", "A_23_", "A_24_")) for n in both]),
+        "mouse_name": np.mean([bool(MOUSE_NAME.match(str(n))) for n in names[:5000]]),
+        "human_name": np.mean([str(n) == str(n).upper() for n in names[:5000]]),
+    }
+    if organism == "human" and (share["mouse"] > 0.5 or share["mouse_name"] > 0.5):
+        return "the genes are those of mouse; set organism: mouse"
+    if organism == "mouse" and (share["human"] > 0.5 or share["human_name"] > 0.8 and share["entrez"] < 0.5):
+        return "the genes are those of human; set organism: human"
+    for key, text in (("entrez", "Entrez numbers"), ("transcript", "transcripts"), ("probe", "array probes")):
+        if share[key] > 0.5:
+            return f"the features are {text}; give a table with Ensembl gene ids or symbols"
+    first = ", ".join(str(n) for n in names[:3])
+    return f"the features are neither Ensembl ids nor gene symbols of {organism} (the first are {first}); check organism and file"

@@ -1,0 +1,115 @@
+"""Pseudobulk: the counts of one sample summed by donor and cell type, and those of all samples side by side.
+
+A donor is the replicate of every test, so every cohort-level figure starts here. A gene that a sample's platform does not
+list is NaN in that sample's rows, never 0: zero would say that it was looked for and not found.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from brainmet.contract import UNKNOWN, Obs, Uns, Var
+from brainmet.counts import Counts
+from brainmet.errors import BrainmetError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+log = logging.getLogger(__name__)
+
+KEYS = (Obs.DATASET, Obs.STUDY, Obs.SAMPLE, Obs.DONOR, Obs.CONDITION, Obs.CELL_TYPE)
+COVARIATES = ("primary_site", "er", "pr", "her2", "technology", "suspension", "enrichment", "dissociation", "values", "organism")
+DETECTED = "n_cells_detected"
+
+
+def subtype(er: str, pr: str, her2: str) -> str:
+    """Clinical subtype from receptor status: `HER2_pos`, `HR_pos`, `TNBC`, or `unknown` when the status does not decide."""
+    if her2 in ("pos", "amp"):
+        return "HER2_pos"
+    if her2 not in ("0", "low", "neg"):
+        return UNKNOWN
+    if "pos" in (er, pr):
+        return "HR_pos"
+    return "TNBC" if (er, pr) == ("neg", "neg") else UNKNOWN
+
+
+def pseudobulk(counts: Counts, annotation: pd.DataFrame, *, covariates: Mapping[str, Any]) -> "AnnData":
+    """Sums of one sample's counts over the cells of each donor, condition and cell type.
+
+    Args:
+        counts: the sample's counts; read once, in blocks.
+        annotation: index cell id, the kept cells of this sample; `donor, condition, cell_type`.
+        covariates: the sample's record; the fields named in `COVARIATES` and `simulated` go to every row.
+
+    Returns:
+        Rows sorted by donor, condition and type. `X`: sums, float64. Layer `n_cells_detected`: cells with a count above 0.
+
+    Raises:
+        BrainmetError: an annotated cell is not in the counts.
+    """
+    keep = counts.cells.index.isin(annotation.index)
+    if keep.sum() != len(annotation):
+        raise BrainmetError(f"{counts.path}: lacks {len(annotation) - keep.sum()} annotated cells; delete it and run again")
+    cells = counts.cells.loc[keep, [Obs.DATASET, Obs.STUDY, Obs.SAMPLE]].join(annotation[[Obs.DONOR, Obs.CONDITION, Obs.CELL_TYPE]])
+    code, obs = _groups(cells)
+    sums = np.zeros((len(obs), counts.shape[1]))
+    detected = np.zeros((len(obs), counts.shape[1]), np.float32)
+    start = 0
+    for block in counts.chunks(keep):
+        rows = code[start : start + block.shape[0]]
+        member = sp.csr_matrix((np.ones(len(rows)), (rows, np.arange(len(rows)))), shape=(len(obs), len(rows)))
+        sums += (member @ block.astype(np.float64)).toarray()
+        detected += (member @ (block > 0).astype(np.float64)).toarray()
+        start += block.shape[0]
+    obs = _describe(obs, sums, covariates)
+    log.info("%d cells in %d profiles of %d genes", len(cells), len(obs), counts.shape[1])
+    return _anndata(obs, counts.genes, sums, detected)
+
+
+def collect(parts: Sequence["AnnData"]) -> "AnnData":
+    """Profiles of all samples over the union of their genes, NaN where a sample's platform does not list the gene.
+
+    Rows keep the order of `parts`; genes are sorted by Ensembl id, so the result does not depend on any sample's gene order.
+    """
+    genes = pd.concat([part.var for part in parts])
+    genes = genes[~genes.index.duplicated()].sort_index(kind="stable")
+    rows = sum(part.n_obs for part in parts)
+    sums, detected = np.full((rows, len(genes)), np.nan), np.full((rows, len(genes)), np.nan, np.float32)
+    start = 0
+    for part in parts:
+        columns = genes.index.get_indexer(part.var_names)
+        sums[start : start + part.n_obs, columns] = part.X
+        detected[start : start + part.n_obs, columns] = part.layers[DETECTED]
+        start += part.n_obs
+    return _anndata(pd.concat([part.obs for part in parts]), genes, sums, detected)
+
+
+def _groups(cells: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+    """Code of each cell's group, and the groups sorted by their keys with their number of cells."""
+    keys = [Obs.DONOR, Obs.CONDITION, Obs.CELL_TYPE]
+    grouped = cells.groupby(keys, sort=True, observed=True)
+    first = grouped[[Obs.DATASET, Obs.STUDY, Obs.SAMPLE]].first().reset_index()
+    first[Obs.N_CELLS] = grouped.size().to_numpy(np.int64)
+    return grouped.ngroup().to_numpy(), first[[*KEYS, Obs.N_CELLS]]
+
+
+def _describe(obs: pd.DataFrame, sums: np.ndarray, record: Mapping[str, Any]) -> pd.DataFrame:
+    values = {name: str(record.get(name, UNKNOWN)) for name in COVARIATES}
+    obs = obs.assign(total_counts=sums.sum(axis=1), **values)
+    obs["subtype"] = subtype(values["er"], values["pr"], values["her2"])
+    obs[Uns.SIMULATED] = bool(record.get(Uns.SIMULATED, False))
+    obs.index = pd.Index(obs[Obs.SAMPLE] + "|" + obs[Obs.DONOR] + "|" + obs[Obs.CONDITION] + "|" + obs[Obs.CELL_TYPE], dtype=object)
+    obs.index.name = "profile"
+    return obs
+
+
+def _anndata(obs: pd.DataFrame, genes: pd.DataFrame, sums: np.ndarray, detected: np.ndarray) -> "AnnData":
+    from anndata import AnnData
+
+    genes = genes.copy()
+    genes.index.name = Var.ENSEMBL
+    return AnnData(X=sums, obs=obs, var=genes, layers={DETECTED: detected})
