@@ -25,8 +25,8 @@ configfile: f"{workflow.basedir}/config/config.yaml"
 
 
 pathvars:
-    shipped=f"{workflow.basedir}/resources",
-    package=f"{workflow.basedir}/workflow/brainmet",
+    shipped=os.path.realpath(f"{workflow.basedir}/resources"),
+    package=os.path.realpath(f"{workflow.basedir}/workflow/brainmet"),
 
 
 include: "workflow/rules/common.smk"  # config, dataset files, wildcards
@@ -48,6 +48,7 @@ include: "workflow/rules/models.smk"  # pseudobulk       -> fidelity
 include: "workflow/rules/programmes.smk"  # slices           -> programmes
 include: "workflow/rules/claims.smk"  # tables           -> claims
 include: "workflow/rules/recovery.smk"  # tables, truth    -> recovery
+include: "workflow/rules/provenance.smk"  # raw files        -> provenance/
 include: "workflow/rules/export.smk"  # tables           -> atlas.h5ad
 include: "workflow/rules/report.smk"  # tables           -> report.html
 include: "workflow/rules/design.smk"  # dataset files    -> design, catalogue
@@ -59,4 +60,5 @@ rule all:
     input:
         "<results>/atlas.h5ad",
         "<results>/report.html",
+        "<results>/provenance/run.json",
         collect("<results>/tables/{table}.tsv", table=TABLES),

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from brainmet.contract import CELL_ID, Var
 from brainmet.counts import Counts, open_counts, write_counts
 
-HOME = Path(__file__).parents[1]
+from tests.running import HOME, snakemake, tiny
 
 
 @pytest.fixture(scope="session")
@@ -75,3 +75,11 @@ def make_counts(tmp_path: Path) -> Callable[..., Counts]:
         return open_counts(path)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory) -> Path:
+    """The folder of a finished tiny run."""
+    folder = tmp_path_factory.mktemp("tiny")
+    snakemake(folder, "--cores", "2", config=tiny())
+    return folder

@@ -2,9 +2,9 @@
 
     python resources/demo/build.py DATA resources/genes/human.tsv.gz resources/demo
 
-`DATA` holds `GSE176078/` (one tumour of Wu 2021, 10x 3') and `GSE67835/` (adult cortex of Darmanis 2015, full-length plates), as
-their archives serve them. Writes `profiles.tsv.gz` (genes × profiles, counts per million) and `types.tsv`; README.md says how
-the numbers come about and what they are not. No marker or signature list is read.
+`DATA` holds `GSE176078/` (one tumour of Wu 2021, 10x 3') and `GSE67835/` (adult cortex of Darmanis 2015, full-length
+plates), as their archives serve them. Writes `profiles.tsv.gz` (genes × profiles, counts per million) and `types.tsv`;
+README.md says how the numbers come about and what they are not. No marker or signature list is read.
 """
 
 import argparse
@@ -44,7 +44,7 @@ RECEPTORS = "IG_|TR_"
 """Biotypes of immunoglobulin and T-cell receptor genes: the plates' table lacks them, brain cells get none."""
 FEW_CELLS = ("b_cell",)
 BROAD_CPM = 5
-"""A gene counts as expressed by every type of both platforms from this mean on; its platform ratio can then be measured."""
+"""A gene that every type of both platforms expresses at this mean or above has a measurable platform ratio."""
 KEEP_CPM = 5
 """Genes that are not protein-coding are kept when some profile reaches this."""
 # Last base of the short arm, GRCh38: start of the band q11 in UCSC's cytoBand table (https://hgdownload.soe.ucsc.edu/goldenPath/hg38/).
@@ -76,7 +76,9 @@ def read_brain(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     return _sums(sp.csr_matrix(table.to_numpy().T), table.index.str.strip().to_numpy(), kind, list(BRAIN.values()))
 
 
-def _sums(counts: sp.csr_matrix, symbols: np.ndarray, kind: np.ndarray, names: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _sums(
+    counts: sp.csr_matrix, symbols: np.ndarray, kind: np.ndarray, names: list[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     sums = {name: np.asarray(counts[kind == name].sum(0)).ravel() for name in names}
     cells = pd.DataFrame(
         {
@@ -91,7 +93,7 @@ def _sums(counts: sp.csr_matrix, symbols: np.ndarray, kind: np.ndarray, names: l
 
 
 def resolve(table: pd.DataFrame, genes: pd.DataFrame) -> pd.DataFrame:
-    """Rows renamed from symbols to Ensembl ids by current symbol, else by an unambiguous previous one; rows of one gene summed."""
+    """Rows named by Ensembl id: of the current symbol, else of an unambiguous previous one; rows of a gene summed."""
     current = genes.drop_duplicates("symbol", keep=False).set_index("symbol").index
     by_symbol = genes[genes["symbol"].isin(current)].set_index("symbol")["ensembl_id"]
     previous = genes.assign(previous=genes["previous"].str.split("|")).explode("previous")[["previous", "ensembl_id"]]
@@ -109,9 +111,10 @@ def as_cpm(sums: pd.DataFrame) -> pd.DataFrame:
 def harmonise(breast: pd.DataFrame, brain: pd.DataFrame, mitochondrial: pd.Series) -> pd.DataFrame:
     """Plate profiles on the 10x scale.
 
-    Genes that every type of both platforms expresses take the ratio of the platforms' geometric means (capture and transcript
-    length act on the gene, whatever the cell); all others, among them each type's own genes, take one common factor, the
-    ratio of the platforms' shares left for such genes. Mitochondrial genes, absent from the plates' table, are the 10x mean.
+    Genes that every type of both platforms expresses take the ratio of the platforms' geometric means (capture and
+    transcript length act on the gene, whatever the cell); all others, among them each type's own genes, take one common
+    factor, the ratio of the platforms' shares left for such genes. Mitochondrial genes, absent from the plates' table,
+    are the 10x mean.
     """
     sure = breast.drop(columns=list(FEW_CELLS))
     broad = (sure >= BROAD_CPM).all(axis=1) & (brain >= BROAD_CPM).all(axis=1)
@@ -142,7 +145,9 @@ def build(data: Path, gene_table: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     genes = genes[(genes["biotype"] == "protein_coding") | (profiles.max(axis=1) >= KEEP_CPM)]
     order = pd.to_numeric(genes["chromosome"].replace({"X": "23", "Y": "24", "MT": "25"}))
     genes = genes.assign(order=order).sort_values(["order", "start"], kind="stable")
-    long = [bool(c in CENTROMERES and s > CENTROMERES[c]) for c, s in zip(genes["chromosome"], genes["start"], strict=True)]
+    long = [
+        bool(c in CENTROMERES and s > CENTROMERES[c]) for c, s in zip(genes["chromosome"], genes["start"], strict=True)
+    ]
     arm = genes["chromosome"] + np.where(long, "q", np.where(genes["chromosome"] == "MT", "", "p"))
     rounded = profiles.loc[genes.index]
     rounded = rounded.where(rounded >= 0.5, 0).apply(lambda p: p.round(0).astype(int))
@@ -156,8 +161,12 @@ def _types(breast: pd.DataFrame, brain: pd.DataFrame) -> pd.DataFrame:
 
     From counts a cell in the breast data; plates have no such measure, the number of detected genes stands in.
     """
-    breast = breast.assign(source="GSE176078", rna=breast["median_counts"] / breast.set_index("profile")["median_counts"]["macrophage_md"])
-    brain = brain.assign(source="GSE67835", rna=brain["median_genes"] / brain.set_index("profile")["median_genes"]["microglia"])
+    breast = breast.assign(
+        source="GSE176078", rna=breast["median_counts"] / breast.set_index("profile")["median_counts"]["macrophage_md"]
+    )
+    brain = brain.assign(
+        source="GSE67835", rna=brain["median_genes"] / brain.set_index("profile")["median_genes"]["microglia"]
+    )
     types = pd.concat([breast, brain], ignore_index=True)
     types["cell_type"] = types["profile"].replace({"endothelial_brain": "endothelial"})
     types["rna"] = types["rna"].round(2)

@@ -31,7 +31,7 @@ MOUSE_RELEASES = ("mus_musculus-GRCm38-ensembl100",)
 COLUMNS = ["ensembl_id", "symbol", "chromosome", "start", "end", "biotype", "previous", "alias", "previous_ids"]
 MOUSE_BIOTYPES = r"protein_coding|lncRNA|(IG|TR)_[CV]_gene|Mt_.*"
 """Mouse genes count through their human orthologues: pseudogenes and small RNAs would only take room."""
-HUMAN_DROPPED = r"(RN7SL|RN7SK|RNU|RNY|RNA5S)\S*P\d*|Y_RNA|U\d+\w*|Metazoa_SRP|ENSG\d+\|(misc_RNA|snRNA|miRNA)|.*\|(artifact|TEC|rRNA_pseudogene)"
+HUMAN_DROPPED = r"(RN7SL|RN7SK|RNU|RNY|RNA5S)\S*P\d*|Y_RNA|Metazoa_SRP|U\d+\w*\|snRNA|ENSG\d+\|(misc_RNA|snRNA|miRNA)|.*\|(artifact|TEC|rRNA_pseudogene)"
 """Copies of small structural RNAs (thousands of pseudogenes, many sharing one name) and unnamed small RNAs; SYMBOL or SYMBOL|BIOTYPE."""
 RETIRED_BIOTYPES = ("protein_coding", "lncRNA", "lincRNA", "antisense", "processed_transcript")
 
@@ -124,30 +124,35 @@ def with_names(
 ) -> pd.DataFrame:
     """Add the columns previous, alias and previous_ids.
 
-    A name belongs to one gene or to none: current symbols come first, then previous symbols of the nomenclature committee, then
-    the names that earlier Ensembl releases gave to the same id, then alias symbols. A name claimed by two genes at one level is
-    left out.
+    A name belongs to one gene or to none: current symbols come first, then the names that earlier Ensembl releases gave to the
+    same id (the newest first: published matrices were counted on one of them), then previous symbols of the nomenclature
+    committee, then alias symbols. A name claimed by two genes at one level is left out.
     """
     ids = set(table["ensembl_id"])
     current = set(table["symbol"])
+    by_symbol = dict(zip(table["symbol"], table["ensembl_id"], strict=True))
     official: dict[str, set[str]] = defaultdict(set)
     alias: dict[str, set[str]] = defaultdict(set)
     for gene, symbol, previous, others in nomenclature:
-        if gene in ids:
+        gene = gene if gene in ids else by_symbol.get(symbol, "")
+        if gene:
             for name in [symbol, *previous]:
                 official[name].add(gene)
             for name in others:
                 alias[name].add(gene)
-    earlier: dict[str, set[str]] = defaultdict(set)
+    earlier: dict[str, set[str]] = {}
     for names in releases:
+        here: dict[str, set[str]] = defaultdict(set)
         for gene, name in zip(names.index, names["symbol"], strict=True):
             if gene in ids and not name.startswith("ENS"):
-                earlier[name].add(gene)
-    previous_by_gene = unambiguous(official, lambda n: n in current)
-    earlier_by_gene = unambiguous(earlier, lambda n: n in current or n in official)
+                here[name].add(gene)
+        # The newest release that knows a name decides.
+        earlier = {name: genes for name, genes in here.items() if len(genes) == 1} | earlier
+    earlier_by_gene = unambiguous(earlier, lambda n: n in current)
+    previous_by_gene = unambiguous(official, lambda n: n in current or n in earlier)
     alias_by_gene = unambiguous(alias, lambda n: n in current or n in official or n in earlier)
     table["previous"] = [
-        "|".join([*previous_by_gene.get(g, []), *earlier_by_gene.get(g, [])]) for g in table["ensembl_id"]
+        "|".join([*earlier_by_gene.get(g, []), *previous_by_gene.get(g, [])]) for g in table["ensembl_id"]
     ]
     # Aliases of other genes are mostly clone names, never seen as feature names.
     table["alias"] = [

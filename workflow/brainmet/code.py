@@ -1,6 +1,7 @@
 """Which modules a stage is made of, so that editing one reruns what depends on it.
 
-Snakemake sees edits of a script, not of what the script imports; each rule therefore lists the modules as its `code` input.
+Snakemake sees edits of a script, not of what the script imports; each rule therefore lists the modules as its
+`code` input.
 """
 
 import ast
@@ -26,7 +27,7 @@ def imports(path: Path) -> tuple[Path, ...]:
 
 
 def modules(*stages: str) -> list[str]:
-    """Files of the named modules (`qc`, `annotate.markers`) and of every module of this package they import, directly or not."""
+    """Files of the named modules (`qc`, `annotate.markers`) and of all modules of this package that they import."""
     todo = [file for stage in stages if (file := _file(f"brainmet.{stage}"))]
     if len(todo) < len(stages):
         raise ValueError(f"no such module among {stages}")

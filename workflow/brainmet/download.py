@@ -9,7 +9,6 @@ import logging
 import shutil
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -20,8 +19,6 @@ import tenacity
 from brainmet.errors import BrainmetError
 
 log = logging.getLogger(__name__)
-BLOCK = 1 << 20
-"""Bytes written at a time: small enough that a kill loses little, large enough to cost nothing."""
 LONGEST_PAUSE = 60.0
 """Seconds; back-off doubles up to here."""
 LOG_EVERY, SHOW_EVERY = 30.0, 0.5
@@ -201,7 +198,7 @@ def _check_range(response: httpx.Response, part: Path, known: Version | None, ve
 def _receive(response: httpx.Response, part: Path, version: Version, held: int) -> None:
     progress = Progress(part.name.removesuffix(".part"), version.size, held)
     with part.open("ab" if held else "wb") as file:
-        for block in response.iter_raw(BLOCK):
+        for block in response.iter_raw():  # as they arrive: a block size would hold bytes back that a cut then loses
             file.write(block)
             file.flush()
             progress.add(len(block))
@@ -280,10 +277,3 @@ class Progress:
         log.info(line)
         if self.terminal:
             sys.stderr.write(f"\r{line:<78}\n")
-
-
-def blocks(path: Path) -> Iterator[bytes]:
-    """A file's bytes, block by block."""
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            yield block

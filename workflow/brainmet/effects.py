@@ -9,6 +9,7 @@ J Res NBS 87:377 (tau²); Hartung & Knapp 2001 Stat Med 20:3875 (interval); Higg
 """
 
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations, product
 from math import comb, prod
 
@@ -263,7 +264,8 @@ def fdr(p: Array) -> Array:
     return adjusted
 
 
-def detectable(n: list[tuple[int, int]], *, power: float, alpha: float) -> float:
+@cache
+def detectable(n: tuple[tuple[int, int], ...], *, power: float, alpha: float) -> float:
     """Smallest g found with the given power by a stratified two-sided t test of the given donors (n_a, n_b) a study.
 
     Noncentral t with Σ(n − 2) degrees of freedom and noncentrality g √Σ(n_a n_b / (n_a + n_b)).
@@ -271,9 +273,9 @@ def detectable(n: list[tuple[int, int]], *, power: float, alpha: float) -> float
     from scipy.optimize import brentq
 
     df = sum(n_a + n_b - 2 for n_a, n_b in n)
-    scale = sum(n_a * n_b / (n_a + n_b) for n_a, n_b in n) ** 0.5
     if df < 1:
         return float("nan")
+    scale = sum(n_a * n_b / (n_a + n_b) for n_a, n_b in n) ** 0.5
     threshold = stats.t.isf(alpha / 2, df)
 
     def shortfall(g: float) -> float:

@@ -144,6 +144,11 @@ def embedding(
     return table, indices, distances
 
 
+def integrated(table: pd.DataFrame) -> np.ndarray:
+    """The space of the neighbours: the Harmony columns of an embedding, cells × components, float32."""
+    return table.filter(regex=r"^harmony_\d+$").to_numpy(np.float32)
+
+
 def _sums(slices: Iterable[Slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[bytes, tuple[np.ndarray, int]], int]:
     """Uncentred products of genes; sums and measured cells by gene; sums and cells by set of measured genes; cells."""
     gram: np.ndarray | None = None
@@ -156,8 +161,7 @@ def _sums(slices: Iterable[Slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
             gram = np.zeros((part.X.shape[1],) * 2)
         if not np.array_equal(part.genes, genes):
             raise ValueError("slices hold different genes")
-        for start in range(0, len(part.cells), BLOCK):
-            gram += _product(part.X[start : start + BLOCK])
+        gram += _products(part.X)
         total, number = patterns.get(part.measured.tobytes(), (0, 0))
         column_sums = np.asarray(part.X.sum(axis=0, dtype=np.float64)).ravel()
         patterns[part.measured.tobytes()] = total + column_sums, number + len(part.cells)
@@ -170,12 +174,15 @@ def _sums(slices: Iterable[Slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
     return gram, sum(total for total, _ in patterns.values()), counts, patterns, n_cells
 
 
-def _product(block: sp.csr_matrix) -> np.ndarray:
-    """Upper triangle of X'X, in single precision: at most 2,000 products are summed before double precision takes over."""
+def _products(X: sp.csr_matrix) -> np.ndarray:
+    """Upper triangle of X'X over one sample, in single precision; double precision takes over between samples."""
     from scipy.linalg.blas import ssyrk
 
-    # BLAS is column-major: the transpose of a C-ordered block is free, and its product is that of the genes.
-    return ssyrk(1.0, block.toarray().T, lower=0)
+    gram = np.zeros((X.shape[1],) * 2, np.float32, order="F")
+    for start in range(0, X.shape[0], BLOCK):
+        # BLAS is column-major: the transpose of a C-ordered block is free, and its product is that of the genes.
+        gram = ssyrk(1.0, X[start : start + BLOCK].toarray().T, beta=1.0, c=gram, overwrite_c=1)
+    return gram
 
 
 def _eigenvectors(gram: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ vote, so a gene that differs between studies but not between cells does not coun
 
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,7 @@ class Moments:
     def __init__(self, paths: Sequence[str | Path]) -> None:
         self.paths = list(paths)
 
-    def __iter__(self) -> Iterable[pd.DataFrame]:
+    def __iter__(self) -> Iterator[pd.DataFrame]:
         return (read_table(path, "moments", columns=COLUMNS) for path in self.paths)
 
 
@@ -89,6 +89,11 @@ def features(
     genes["highly_variable"] = genes["rank"].between(1, n_top)
     log.info("%d of %d genes are candidates (%s), %d of them variable", len(candidates), len(genes), _tally(genes["reason"]), genes["highly_variable"].sum())
     return genes.rename_axis(Var.ENSEMBL).reset_index().drop(columns=["share", "n_cells_detected"])
+
+
+def variable(features: pd.DataFrame) -> np.ndarray:
+    """Ensembl ids of the variable genes, in the table's order: the columns of every slice."""
+    return features.loc[features["highly_variable"], Var.ENSEMBL].to_numpy(object)
 
 
 def dispersions(mean: np.ndarray, var: np.ndarray, *, n_bins: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,7 +1,9 @@
 """Files of a dataset: found, downloaded, verified, and held to the bytes of the first download.
 
-A file comes from its address, from a mirror laid out like the archive, or from an installed package. It appears under its
-name whole and verified or not at all. `checksums.tsv` beside the files records what the first download brought.
+A file comes from its address, from a mirror laid out like the archive, or from an installed package. It appears under
+its name whole and verified or not at all. `checksums.tsv` beside the files records what the first download brought.
+
+The Snakefile imports this at every start, so the HTTP client is imported where it is used.
 """
 
 import difflib
@@ -9,7 +11,6 @@ import fcntl
 import hashlib
 import importlib.util
 import logging
-import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -18,15 +19,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-import httpx
-
-from brainmet.download import Refused, discard, download
 from brainmet.errors import BrainmetError
 
 log = logging.getLogger(__name__)
 CHECKSUMS = "checksums.tsv"
 GEO = "https://ftp.ncbi.nlm.nih.gov/geo"
-MAGIC = {".gz": (0, b"\x1f\x8b"), ".h5": (0, b"\x89HDF"), ".h5ad": (0, b"\x89HDF"), ".xlsx": (0, b"PK"), ".tar": (257, b"ustar")}
+MAGIC = {
+    ".gz": (0, b"\x1f\x8b"),
+    ".h5": (0, b"\x89HDF"),
+    ".h5ad": (0, b"\x89HDF"),
+    ".xlsx": (0, b"PK"),
+    ".tar": (257, b"ustar"),
+}
 """Where the bytes that betray a format stand: an error page saved under a data file's name fails here."""
 
 
@@ -74,14 +78,14 @@ def fetch(
         else:
             _bring(origin, part, target, mirror, offline, missing, (attempts, backoff_seconds, stall_seconds))
         if problem := _problem(part, source, origin, target):
-            discard(part)
+            part.unlink()
             if last:
                 raise BrainmetError(problem)
             log.warning("%s; once more, in case it was the transfer", problem)
             continue
         break
     record(part, target, origin)
-    os.replace(part, target)
+    part.replace(target)
 
 
 def archive_url(address: str) -> str:
@@ -107,20 +111,20 @@ def package_file(resource: str) -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise BrainmetError(f"package {resource}: {package} is not installed; add it to the environment")
     root = Path(spec.submodule_search_locations[0])
-    found = sorted(p for p in root.rglob(f"{name}*") if name in (p.name, p.stem) and p.suffix not in (".py", ".pyc") and p.is_file())
+    files = (path for path in root.rglob(f"{name}*") if path.is_file() and path.suffix not in (".py", ".pyc"))
+    found = sorted(path for path in files if name in (path.name, path.stem))
     if len(found) != 1:
-        what = "has no data file of that name" if not found else f"has several: {', '.join(str(p.relative_to(root)) for p in found)}"
+        several = ", ".join(str(path.relative_to(root)) for path in found)
+        what = f"has several: {several}" if found else "has no data file of that name"
         raise BrainmetError(f"package {resource}: {package} {what}; name one file, with its suffix")
     return found[0]
 
 
 def missing_offline(files: Mapping[str, Mapping[str, Any]], mirror: str) -> list[str]:
-    """Paths of `files` (path → source) that are neither in place nor in the mirror folder: what `offline` cannot bring."""
-    return [
-        path
-        for path, source in files.items()
-        if source.get("url") and not Path(path).exists() and not (mirror and not _is_url(mirror) and _in_mirror(source, path, mirror))
-    ]
+    """Paths of `files` (path → source) that are neither in place nor in the mirror folder: what offline lacks."""
+    wanted = [path for path, source in files.items() if source.get("url") and not Path(path).exists()]
+    folder = mirror if mirror and not _is_url(mirror) else ""
+    return [path for path in wanted if not (folder and _in_mirror(str(files[path]["url"]), path, folder))]
 
 
 def sha256(path: Path) -> str:
@@ -138,7 +142,7 @@ def records(folder: Path) -> dict[str, Record]:
     for number, line in enumerate(path.read_text().splitlines()[1:], start=2):
         cells = line.split("\t")
         if len(cells) != len(Record._fields) or not cells[1].isdigit():
-            raise BrainmetError(f"{path}: line {number} is not {', '.join(Record._fields)}; delete that line and run again")
+            raise BrainmetError(f"{path}: line {number} is not {', '.join(Record._fields)}; delete it and run again")
         result[cells[0]] = Record(cells[0], int(cells[1]), cells[2], cells[3])
     return result
 
@@ -151,7 +155,7 @@ def record(part: Path, target: Path, origin: str) -> Record:
         lines = ["\t".join(Record._fields), *("\t".join(map(str, known[name])) for name in sorted(known))]
         partial = target.parent / f".{CHECKSUMS}.part"
         partial.write_text("\n".join(lines) + "\n")
-        os.replace(partial, target.parent / CHECKSUMS)
+        partial.replace(target.parent / CHECKSUMS)
     log.info("%s: %d bytes, sha256 %s", target, entry.size, entry.sha256)
     return entry
 
@@ -195,13 +199,13 @@ def _problem(path: Path, source: Mapping[str, Any], origin: str, target: Path) -
     if source.get("sha256"):
         if (digest := sha256(path)) != str(source["sha256"]).lower():
             return (
-                f"{origin}: sha256 is {digest}, the dataset file says {source['sha256']}: the published file has changed, or was "
-                "altered on the way; if the new file is right, put its sha256 into the dataset file"
+                f"{origin}: sha256 is {digest}, the dataset file says {source['sha256']}: the published file has changed, "
+                "or was altered on the way; if the new file is right, put its sha256 into the dataset file"
             )
     elif first and first.source == origin and (digest := sha256(path)) != first.sha256:
         return (
-            f"{origin}: the published file has changed since its first download (sha256 {first.sha256[:12]}…, now {digest[:12]}…); "
-            f"to accept the new one, delete the line of {target.name} from {target.parent / CHECKSUMS}"
+            f"{origin}: the published file has changed since its first download (sha256 {first.sha256[:12]}…, "
+            f"now {digest[:12]}…); to accept the new one, delete the line of {target.name} from {target.parent / CHECKSUMS}"
         )
     return _wrong_format(path, target.name, origin)
 
@@ -220,9 +224,9 @@ def _bring(
     origin: str, part: Path, target: Path, mirror: str, offline: bool, missing: str, manner: tuple[int, float, float]
 ) -> None:
     if mirror and not _is_url(mirror):
-        if not (found := _in_mirror({"url": origin}, str(target), mirror)):
+        if not (found := _in_mirror(origin, str(target), mirror)):
             places = " or ".join(str(path) for path in _mirror_paths(origin, str(target), mirror))
-            raise BrainmetError(f"{target.name} is not in the mirror {mirror}; put it at {places}, or straight at {target}")
+            raise BrainmetError(f"{target.name} is not in the mirror {mirror}; put it at {places}, or at {target}")
         _copy(found, part)
         return
     if offline:
@@ -231,6 +235,8 @@ def _bring(
             f"(this one is published at {origin}), or name a folder that holds them in fetch: mirror"
         )
     url = mirror.rstrip("/") + urlsplit(origin).path if mirror else origin
+    from brainmet.download import Refused, download
+
     attempts, backoff_seconds, stall_seconds = manner
     log.info("%s: from %s", target, url)
     try:
@@ -240,7 +246,7 @@ def _bring(
 
 
 def _advice(url: str, status: int, target: Path) -> str:
-    """What to do about a refused file: names in the registry that were inferred are mended from the archive's listing."""
+    """What to do about a refused file: a name that the registry inferred is mended from the archive's listing."""
     entry = f"mend the name under files: in the dataset file of {target.parent.name}"
     if status in (401, 403):
         return f" (not public); download it by hand to {target}, or take it from a mirror"
@@ -252,6 +258,8 @@ def _advice(url: str, status: int, target: Path) -> str:
 
 def _listing(url: str) -> list[str]:
     """File names in the server's page for the folder of `url`; empty when there is none."""
+    import httpx
+
     folder = url.rpartition("/")[0] + "/"
     try:
         answer = httpx.get(folder, follow_redirects=True, timeout=10)
@@ -262,8 +270,8 @@ def _listing(url: str) -> list[str]:
     return sorted({unquote(name) for name in re.findall(r'href="([^"/?#]+)"', answer.text[:200_000])})
 
 
-def _in_mirror(source: Mapping[str, Any], path: str, mirror: str) -> Path | None:
-    candidates = _mirror_paths(archive_url(str(source["url"])), path, mirror)
+def _in_mirror(url: str, path: str, mirror: str) -> Path | None:
+    candidates = _mirror_paths(archive_url(url), path, mirror)
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 

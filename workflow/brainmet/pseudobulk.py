@@ -6,6 +6,7 @@ list is NaN in that sample's rows, never 0: zero would say that it was looked fo
 
 import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import scipy.sparse as sp
 from brainmet.contract import UNKNOWN, Obs, Uns, Var
 from brainmet.counts import Counts
 from brainmet.errors import BrainmetError
+from brainmet.files import replacing
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -86,6 +88,31 @@ def collect(parts: Sequence["AnnData"]) -> "AnnData":
         detected[start : start + part.n_obs, columns] = part.layers[DETECTED]
         start += part.n_obs
     return _anndata(pd.concat([part.obs for part in parts]), genes, sums, detected)
+
+
+def read(path: str | Path) -> "AnnData":
+    """Pseudobulk as `pseudobulk` and `collect` wrote it, strings as plain objects.
+
+    Raises:
+        BrainmetError: the file cannot be read.
+    """
+    import anndata
+
+    try:
+        bulk = anndata.read_h5ad(path)
+    except (OSError, KeyError) as error:
+        raise BrainmetError(f"{path}: cannot be read as pseudobulk ({error}); delete it and run again") from error
+    for frame in (bulk.obs, bulk.var):
+        for name in frame:
+            if not pd.api.types.is_numeric_dtype(frame[name]):
+                frame[name] = frame[name].astype(object)
+    return bulk
+
+
+def write(bulk: "AnnData", path: str | Path) -> None:
+    """Write pseudobulk as h5ad, whole or not at all."""
+    with replacing(path) as partial:
+        bulk.write_h5ad(partial, compression="gzip", convert_strings_to_categoricals=False)
 
 
 def _groups(cells: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:

@@ -1,16 +1,18 @@
 """The variable genes of one sample, log-normalised: all that the cohort's embedding needs of it."""
 
 import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
 
-from brainmet.contract import TARGET_SUM
+from brainmet.contract import VALUES, Uns
 from brainmet.counts import Counts
 from brainmet.errors import BrainmetError
 from brainmet.files import replacing
+from brainmet.normalise import log_normalised
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +35,16 @@ class Slice:
     genes: np.ndarray
 
 
+class Slices:
+    """The slices of several samples, read one at a time at every iteration."""
+
+    def __init__(self, paths: Sequence[str | Path]) -> None:
+        self.paths = list(paths)
+
+    def __iter__(self) -> Iterator[Slice]:
+        return (load(path) for path in self.paths)
+
+
 def slice_counts(counts: Counts, *, keep: np.ndarray, genes: np.ndarray) -> Slice:
     """Log-normalised values of the given genes in the kept cells.
 
@@ -43,10 +55,12 @@ def slice_counts(counts: Counts, *, keep: np.ndarray, genes: np.ndarray) -> Slic
     """
     position = counts.genes.index.get_indexer(genes)
     measured = position >= 0
-    blocks = [_normalised(block, position[measured]) for block in counts.chunks(keep)]
+    values = counts.uns.get(Uns.VALUES, VALUES[0])
+    blocks = [log_normalised(block, values=values)[:, position[measured]].astype(np.float32) for block in counts.chunks(keep)]
     cells = counts.cells.index.to_numpy()[np.asarray(keep, bool)]
     X = sp.vstack(blocks, format="csr") if blocks else sp.csr_matrix((0, int(measured.sum())), dtype=np.float32)
     log.info("%d cells × %d genes, %.3g nonzeros a cell; %d genes not measured", *X.shape, X.nnz / max(len(cells), 1), (~measured).sum())
+    X.sort_indices()
     return Slice(_spread(X, np.flatnonzero(measured), len(genes)), measured, cells, np.asarray(genes, dtype=object))
 
 
@@ -77,16 +91,6 @@ def load(path: str | Path) -> Slice:
             return Slice(sp.csr_matrix(arrays, shape=(len(cells), len(genes))), file["measured"], cells, genes)
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise BrainmetError(f"{path}: not a readable slice ({error}); delete it and run again") from error
-
-
-def _normalised(block: sp.csr_matrix, columns: np.ndarray) -> sp.csr_matrix:
-    """log1p of counts per ten thousand, totals over all genes of the sample, in some of its columns."""
-    totals = np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
-    part = block[:, columns].astype(np.float64)
-    scale = np.divide(TARGET_SUM, totals, out=np.zeros_like(totals), where=totals > 0)
-    part.data = np.log1p(part.data * np.repeat(scale, np.diff(part.indptr)))
-    part.sort_indices()
-    return part.astype(np.float32)
 
 
 def _spread(X: sp.csr_matrix, columns: np.ndarray, n: int) -> sp.csr_matrix:

@@ -9,7 +9,7 @@ from brainmet import config as configuration, datasets, tables
 from brainmet.code import modules as code
 from brainmet.errors import BrainmetError
 
-HOME = Path(workflow.basedir)
+HOME = Path(workflow.basedir).resolve()
 
 
 def load_run():
@@ -23,10 +23,15 @@ def load_run():
         raise WorkflowError(str(error)) from None
 
 
-def raw_files(wildcards):
+def raw_paths(sample):
     """Files that a sample is read from: local ones in place, all others under downloads/."""
-    record = SAMPLES[wildcards.sample]
+    record = SAMPLES[sample]
     return [file.get("path", f"downloads/{record['dataset']}/{file['name']}") for file in record["files"]]
+
+
+def raw_files(wildcards):
+    """The same as an input function."""
+    return raw_paths(wildcards.sample)
 
 
 def wanted_tables():

@@ -16,8 +16,16 @@ FETCHED = {
     }
     for dataset, entry in DATASETS.items()
 }
-FETCHED_PATHS = {f"downloads/{dataset}/{name}": source for dataset, files in FETCHED.items() for name, source in files.items()}
-MISSING = fetching.missing_offline(FETCHED_PATHS, config["fetch"]["mirror"] or "") if config["fetch"]["offline"] else []
+FETCHED_PATHS = {
+    f"downloads/{dataset}/{name}": source
+    for dataset, files in FETCHED.items()
+    for name, source in files.items()
+}
+MISSING = (
+    fetching.missing_offline(FETCHED_PATHS, config["fetch"]["mirror"] or "")
+    if config["fetch"]["offline"]
+    else []
+)
 
 
 localrules:
@@ -33,8 +41,6 @@ rule fetch:
     output:
         # update: a file that is there is verified and kept, never deleted to be downloaded again
         update("downloads/{dataset}/{file}"),
-    params:
-        source=lookup(dpath="{dataset}/{file}", within=FETCHED),
     log:
         "<logs>/fetch/{dataset}/{file}.log",
     benchmark:
@@ -42,6 +48,8 @@ rule fetch:
     wildcard_constraints:
         dataset="|".join(re.escape(dataset) for dataset, files in FETCHED.items() if files) or "none",
         file="|".join(re.escape(name) for files in FETCHED.values() for name in files) or "none",
+    conda:
+        "../envs/brainmet.yaml"
     resources:
         downloads=1,
         # How bytes travel does not change them: as params these would download everything again when edited.
@@ -51,8 +59,8 @@ rule fetch:
         backoff_seconds=config["fetch"]["backoff_seconds"],
         stall_seconds=config["fetch"]["stall_seconds"],
         missing=", ".join(MISSING),
-    conda:
-        "../envs/brainmet.yaml"
+    params:
+        source=lookup(dpath="{dataset}/{file}", within=FETCHED),
     script:
         "../scripts/fetch.py"
 
@@ -61,13 +69,13 @@ rule pin_dataset:
     """Print the files entry of each dataset with the checksums of what was downloaded, to commit to its dataset file."""
     input:
         files=list(FETCHED_PATHS),
-    params:
-        files=FETCHED,
     log:
         "<logs>/pin_dataset.log",
     benchmark:
         "<benchmarks>/pin_dataset.tsv"
     conda:
         "../envs/brainmet.yaml"
+    params:
+        files=FETCHED,
     script:
         "../scripts/pin_dataset.py"

@@ -1,4 +1,4 @@
-"""Profiles of the cell types of one sample, taken from the cohort's pseudobulk.
+"""TypeProfiles of the cell types of one sample, taken from the cohort's pseudobulk.
 
 What works on ligands, drug targets or models needs no cells: sums of counts by sample and type, the number of cells and
 the number of cells that detect a gene are enough, and stay small however many cells there are.
@@ -8,19 +8,23 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 
+from brainmet.cell_types import CellTypes
 from brainmet.contract import MALIGNANT_PREFIX, TARGET_SUM, UNKNOWN, Obs, Uns, Var
+from brainmet.pseudobulk import DETECTED
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 log = logging.getLogger(__name__)
-DETECTED = "n_cells_detected"
 
 
 @dataclass(frozen=True)
-class Profiles:
+class TypeProfiles:
     """Types of one sample by measured genes.
 
     Attributes:
@@ -29,7 +33,7 @@ class Profiles:
         n_cells: cells a type.
         sums: types × genes, counts summed over the cells of the type.
         detected: types × genes, cells of the type with at least one count.
-        symbols: gene symbols, unique.
+        symbols: gene symbols, unique and sorted, so that random draws do not depend on the order of a file.
     """
 
     about: Mapping[str, str]
@@ -69,40 +73,43 @@ class Profiles:
         """Columns of the measured ones among `genes`."""
         return [self.columns[gene] for gene in genes if gene in self.columns]
 
-    def merged(self, groups: Mapping[str, Sequence[str]]) -> "Profiles":
-        """Profiles of groups of types, summed; groups without a type here are left out."""
+    def merged(self, groups: Mapping[str, Sequence[str]]) -> "TypeProfiles":
+        """TypeProfiles of groups of types, summed; groups without a type here are left out."""
         rows = {name: [self.types.index(t) for t in members if t in self.types] for name, members in groups.items()}
         rows = {name: found for name, found in sorted(rows.items()) if found}
-        take = lambda x: np.array([x[found].sum(axis=0) for found in rows.values()])  # noqa: E731
-        return Profiles(self.about, tuple(rows), take(self.n_cells), take(self.sums), take(self.detected), self.symbols)
+        member = np.zeros((len(rows), len(self.types)))
+        for i, found in enumerate(rows.values()):
+            member[i, found] = 1
+        return TypeProfiles(
+            self.about, tuple(rows), member @ self.n_cells, member @ self.sums, member @ self.detected, self.symbols
+        )
 
 
-def samples(pseudobulk: AnnData, *, suspensions: Sequence[str], values: Sequence[str]) -> Iterator[Profiles]:
-    """Profiles of each sample, in the order of their names; samples of another suspension or kind of values are skipped.
+def samples(pseudobulk: "AnnData", *, suspensions: Sequence[str], values: Sequence[str]) -> Iterator[TypeProfiles]:
+    """Profiles of each sample and donor, sorted; samples of another suspension or kind of values are skipped.
 
-    Genes that the sample did not measure (NaN) are left out, of genes with one symbol the first is taken, and cells of
-    unknown type are no type.
+    A sample may hold several donors (pooled libraries, one matrix a study): what is said of cells that meet is said of
+    cells of one donor in one sample. Genes that the sample did not measure (NaN) are left out, of genes with one symbol
+    the first is taken, and cells of unknown type are no type.
     """
-    if pseudobulk.n_obs == 0:
-        return
-    obs = pseudobulk.obs.astype({c: str for c in pseudobulk.obs.columns if pseudobulk.obs[c].dtype.name in ("category", "object")})
-    symbols = pseudobulk.var[Var.SYMBOL].astype(str).to_numpy() if Var.SYMBOL in pseudobulk.var else pseudobulk.var_names.to_numpy(str)
+    obs = pseudobulk.obs.astype({c: object for c in pseudobulk.obs.columns if pseudobulk.obs[c].dtype.name == "category"})
+    symbols = pseudobulk.var[Var.SYMBOL].to_numpy(str)
     first = ~pd.Series(symbols).duplicated().to_numpy() & (symbols != "")
     fields = [c for c in obs.columns if c not in (Obs.CELL_TYPE, Obs.N_CELLS, Obs.TOTAL_COUNTS)]
-    for sample, rows in obs.groupby(Obs.SAMPLE, sort=True):
+    for (sample, donor, _), rows in obs.groupby([Obs.SAMPLE, Obs.DONOR, Obs.CONDITION], sort=True):
         about = rows.iloc[0][fields].to_dict()
-        skipped = about.get(Uns.SUSPENSION, suspensions[0]) not in suspensions or about.get(Uns.VALUES, values[0]) not in values
+        skipped = about[Uns.SUSPENSION] not in suspensions or about[Uns.VALUES] not in values
         rows = rows[(rows[Obs.CELL_TYPE] != UNKNOWN) & (rows[Obs.N_CELLS] > 0)].sort_values(Obs.CELL_TYPE, kind="stable")
         if skipped or rows.empty:
-            log.info("sample %s is left out: %s", sample, "not single-cell counts" if skipped else "no cell of known type")
+            log.info("%s, donor %s: left out, %s", sample, donor, "not single-cell counts" if skipped else "no cell of known type")
             continue
         at = obs.index.get_indexer(rows.index)
-        sums = _dense(pseudobulk.X, at)
-        measured = first & ~np.isnan(sums).any(axis=0)
-        detected = np.nan_to_num(_dense(pseudobulk.layers[DETECTED], at)[:, measured])
-        yield Profiles(
-            about, tuple(rows[Obs.CELL_TYPE]), rows[Obs.N_CELLS].to_numpy(float), sums[:, measured], detected, symbols[measured]
-        )
+        sums = np.asarray(pseudobulk.X[at], float)
+        measured = np.flatnonzero(first & ~np.isnan(sums).any(axis=0))
+        measured = measured[np.argsort(symbols[measured], kind="stable")]
+        detected = np.asarray(pseudobulk.layers[DETECTED][at], float)[:, measured]
+        types, n_cells = tuple(rows[Obs.CELL_TYPE]), rows[Obs.N_CELLS].to_numpy(float)
+        yield TypeProfiles(about, types, n_cells, sums[:, measured], detected, symbols[measured])
 
 
 def present(name: str, types: Sequence[str], parents: Mapping[str, str]) -> list[str]:
@@ -123,21 +130,15 @@ def _ancestry(name: str, parents: Mapping[str, str]) -> list[str]:
     return line
 
 
-def parents_of(markers: Mapping) -> dict[str, str]:
-    """Parent of each type and state of the marker file; lineages are no types and therefore no parents."""
-    entries = {entry["id"]: entry for entry in markers["cell_types"]}
-    lineages = {name for name, entry in entries.items() if entry.get("level") == "lineage"}
-    return {name: e["parent"] for name, e in entries.items() if e.get("parent") and e["parent"] not in lineages}
+def parents_of(types: CellTypes) -> dict[str, str]:
+    """Parent of each type and state; lineages are no types and therefore no parents."""
+    entries = types.entries.values()
+    return {e.id: e.parent for e in entries if e.parent and types[e.parent].level != "lineage"}
 
 
 def is_malignant(name: str) -> bool:
     """Whether a type id is one of tumour cells."""
     return name.startswith(MALIGNANT_PREFIX)
-
-
-def _dense(X: object, rows: np.ndarray) -> np.ndarray:
-    block = X[rows]  # type: ignore[index]
-    return np.asarray(block.toarray() if hasattr(block, "toarray") else block, float)
 
 
 def strata(values: np.ndarray, n_bins: int) -> np.ndarray:

@@ -1,0 +1,117 @@
+"""Pages that are made from the code: written by `python -m tests.test_docs`, tested for drift."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from brainmet import config, contract, tables
+
+from tests.conftest import HOME
+
+
+def rulegraph() -> str:
+    """The graph of the rules of the default run, as Mermaid."""
+    command = [sys.executable, "-m", "snakemake", "-s", str(HOME / "Snakefile"), "--rulegraph", "mermaid-js"]
+    done = subprocess.run([*command, "-d", "docs"], capture_output=True, text=True, cwd=HOME, check=True)
+    edges = re.findall(r"^\s*(id\d+)\s*-->\s*(id\d+)", done.stdout, re.M)
+    names = dict(re.findall(r"^\s*(id\d+)\[(\w+)\]", done.stdout, re.M))
+    skipped = {"all", "provenance"}
+    arrows = sorted({(names[a], names[b]) for a, b in edges if not {names[a], names[b]} & skipped})
+    body = "\n".join(f"  {a} --> {b}" for a, b in reduced(arrows))
+    return f"```mermaid\nflowchart LR\n{body}\n```"
+
+
+def reduced(arrows: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Arrows without those that a longer way implies."""
+    after: dict[str, set[str]] = {}
+    for a, b in arrows:
+        after.setdefault(a, set()).add(b)
+
+    def reach(node: str) -> set[str]:
+        return {n for step in after.get(node, ()) for n in (step, *reach(step))}
+
+    return [(a, b) for a, b in arrows if not any(b in reach(other) for other in after[a] - {b})]
+
+
+def table_pages() -> str:
+    """Every table with its columns, as Markdown."""
+    parts = ["# Tables\n\nEvery table of a run with its columns, made from `workflow/schemas/tables/`.\n"]
+    for name in sorted(path.stem for path in tables.SCHEMAS.glob("*.yaml")):
+        spec = tables.schema(name)
+        rows = [f"| `{c['name']}` | {c['dtype']} | {' '.join(c['description'].split())} |" for c in spec["columns"]]
+        index = f"Index: `{spec['index']}`. " if spec.get("index") else ""
+        parts.append(
+            f"## {name}\n\n`results/{spec['path']}`. {index}{' '.join(spec['description'].split())}\n\n"
+            + "\n".join(["| column | type | meaning |", "|---|---|---|", *rows])
+            + "\n"
+        )
+    return "\n".join(parts)
+
+
+def conda_environment() -> str:
+    """The environment of every rule for people who use conda: the lock file's versions, installed by pip."""
+    uv = shutil.which("uv") or sys.exit("uv is not on the path")
+    command = [uv, "export", "--frozen", "--no-hashes", "--no-dev", "--no-emit-project", "--no-header", "--no-annotate"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=HOME, check=True)
+    pins = [f'      - "{line.strip()}"' for line in done.stdout.splitlines() if line.strip()]
+    head = "# Generated from uv.lock by `python -m tests.test_docs`; uv is the tested way, see README.md.\n"
+    return head + "\n".join(
+        [
+            "name: brainmet",
+            "channels: [conda-forge]",
+            "dependencies:",
+            "  - python=3.12",
+            "  - pip",
+            "  - pip:",
+            *pins,
+            "",
+        ]
+    )
+
+
+def between(text: str, marker: str, content: str) -> str:
+    """The text with what stands between two markers replaced."""
+    pattern = rf"(<!-- {marker} -->\n).*?(<!-- /{marker} -->)"
+    assert re.search(pattern, text, re.S), marker
+    return re.sub(pattern, lambda m: f"{m[1]}{content}\n{m[2]}", text, flags=re.S)
+
+
+def pages() -> dict[Path, str]:
+    """Every generated page with the text it should have."""
+    readme = (HOME / "README.md").read_text()
+    readme = between(readme, "rulegraph", rulegraph())
+    readme = between(readme, "contract", contract.markdown())
+    head = (HOME / "config" / "README.md").read_text()
+    return {
+        HOME / "README.md": readme,
+        HOME / "config" / "README.md": between(head, "keys", config.markdown()),
+        HOME / "docs" / "tables.md": table_pages(),
+        HOME / "workflow" / "envs" / "brainmet.yaml": conda_environment(),
+    }
+
+
+@pytest.fixture(scope="module")
+def expected() -> dict[Path, str]:
+    return pages()
+
+
+@pytest.mark.parametrize("name", ["README.md", "config/README.md", "docs/tables.md", "workflow/envs/brainmet.yaml"])
+def test_generated_pages_are_up_to_date(expected, name):
+    path = HOME / name
+    assert path.read_text() == expected[path], f"{name} has drifted: run `uv run python -m tests.test_docs`"
+
+
+def test_links_of_the_docs_lead_somewhere():
+    for page in [*HOME.glob("*.md"), *HOME.glob("docs/*.md"), HOME / "config/README.md"]:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text)
+        print(f"wrote {path.relative_to(HOME)}")

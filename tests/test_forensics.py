@@ -1,0 +1,105 @@
+"""Count forensics: the verdict on transformed versions of known counts, simulated and real."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from brainmet.errors import BrainmetError
+from brainmet.forensics import check, judge
+
+SHARED = Path(__file__).parents[2] / "shared/data"
+
+
+def simulated() -> sp.csr_matrix:
+    rng = np.random.default_rng(0)
+    means = rng.gamma(0.3, 2.0, 500) * rng.lognormal(0, 0.5, (80, 1))
+    return sp.csr_matrix(rng.poisson(means).astype(float))
+
+
+def real() -> sp.csr_matrix:
+    path = SHARED / "copykat_breast/copykat_breast.h5ad"
+    if not path.exists():
+        pytest.skip("../shared/data is not here")
+    with h5py.File(path) as file:
+        parts = [file["X"][name][:] for name in ("data", "indices", "indptr")]
+    return sp.csr_matrix((parts[0].astype(float), parts[1], parts[2]))
+
+
+@pytest.fixture(params=[simulated, real], ids=["simulated", "real"])
+def counts(request: pytest.FixtureRequest) -> sp.csr_matrix:
+    return request.param()
+
+
+def scaled(X: sp.csr_matrix, total: float) -> sp.csr_matrix:
+    return sp.csr_matrix(sp.diags(total / np.asarray(X.sum(axis=1)).ravel()) @ X)
+
+
+def mapped(X: sp.csr_matrix, function) -> sp.csr_matrix:  # type: ignore[no-untyped-def]
+    result = X.copy()
+    result.data = function(result.data)
+    return result
+
+
+TRANSFORMED = {
+    "raw": (lambda X: X, "counts"),
+    "raw as float32": (lambda X: X.astype(np.float32), "counts"),
+    "few genes": (lambda X: X[:, :50], "counts"),
+    "CP10k": (lambda X: scaled(X, 1e4), "tpm"),
+    "CPM": (lambda X: scaled(X, 1e6), "tpm"),
+    "CPM rounded to 2": (lambda X: mapped(scaled(X, 1e6), lambda v: np.round(v, 2)), "tpm"),
+    "CPM as whole numbers": (lambda X: mapped(scaled(X, 1e6), np.rint), "tpm"),
+    "log1p CP10k": (lambda X: mapped(scaled(X, 1e4), np.log1p), "log"),
+    "log1p CPM": (lambda X: mapped(scaled(X, 1e6), np.log1p), "log"),
+    "log1p CP10k, 3 decimals": (lambda X: mapped(scaled(X, 1e4), lambda v: np.round(np.log1p(v), 3)), "log"),
+    "log2 CPM": (lambda X: mapped(scaled(X, 1e6), lambda v: np.log2(v + 1)), "log"),
+    "log2 TPM/10": (lambda X: mapped(scaled(X, 1e6), lambda v: np.log2(v / 10 + 1)), "log"),
+    "log10 CPM": (lambda X: mapped(scaled(X, 1e6), lambda v: np.log10(v + 1)), "log"),
+    "log1p counts": (lambda X: mapped(X, np.log1p), "log"),
+    "log2 counts": (lambda X: mapped(X, lambda v: np.log2(v + 1)), "log"),
+    "log1p of half the genes": (lambda X: mapped(scaled(X, 1e4), np.log1p)[:, ::2], "log"),
+    "z-scores": (lambda X: sp.csr_matrix((X.toarray() - X.mean(axis=0).A1) if hasattr(X.mean(axis=0), "A1") else X.toarray() - np.asarray(X.mean(axis=0))), "scaled"),
+    "missing": (lambda X: mapped(X, lambda v: np.where(np.arange(v.size) == 3, np.nan, v)), "invalid"),
+    "negative counts": (lambda X: mapped(X, lambda v: -v), "scaled"),
+    "expected counts": (lambda X: mapped(X, lambda v: v * 30 + np.round(np.random.default_rng(1).random(v.size), 2)), "expected_counts"),
+    "half expected counts": (
+        lambda X: mapped(X, lambda v: v * 30 + np.where(np.random.default_rng(2).random(v.size) < 0.4, 0.25, 0.0)),
+        "expected_counts",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMED)
+def test_verdict(counts: sp.csr_matrix, name: str) -> None:
+    function, expected = TRANSFORMED[name]
+    verdict = judge(function(counts))
+    assert verdict.kind == expected, verdict.why
+
+
+@pytest.mark.parametrize("name", ["log1p CP10k", "CPM", "z-scores", "missing", "CPM as whole numbers", "expected counts"])
+def test_declared_counts_that_are_none_are_refused(name: str) -> None:
+    with pytest.raises(BrainmetError, match=r"m\.mtx: .*give the file with raw counts"):
+        check(TRANSFORMED[name][0](simulated()), declared="counts", name="m.mtx")
+
+
+def test_message_names_what_to_declare() -> None:
+    with pytest.raises(BrainmetError, match="or say values: log"):
+        check(TRANSFORMED["log1p CP10k"][0](simulated()), declared="expected_counts", name="m.mtx")
+
+
+@pytest.mark.parametrize(("declared", "kind"), [("counts", "counts"), ("expected_counts", "expected_counts"), ("unknown", "counts")])
+def test_whole_numbers_fit(declared: str, kind: str) -> None:
+    assert check(simulated(), declared=declared, name="m").kind == kind
+
+
+def test_real_cases() -> None:
+    path = SHARED / "neftel_MGH136/neftel_MGH136.h5ad"
+    if not path.exists():
+        pytest.skip("../shared/data is not here")
+    from brainmet.ingest.h5ad import find
+
+    with h5py.File(path) as file:
+        slot, verdict = find(file)
+    assert (slot, verdict.kind) == ("X", "log") and "2^x - 1" in verdict.why

@@ -1,0 +1,112 @@
+"""The workflow as a user runs it: targets, messages, a tiny run from start to end, a rerun with nothing to do."""
+
+import json
+import re
+
+import anndata as ad
+import pandas as pd
+import pytest
+from brainmet import tables
+
+from tests.conftest import HOME
+from tests.running import demo_samples, snakemake, tiny
+
+
+def test_rules_are_listed_with_a_line_each(tmp_path):
+    printed = snakemake(tmp_path, "--list-rules")
+    rules = [line for line in printed.splitlines() if re.match(r"^[a-z_]+$", line)]
+    assert {"all", "fetch", "ingest", "qc", "annotate", "export", "report"} <= set(rules)
+    for path in (HOME / "workflow/rules").glob("*.smk"):
+        for name, after in re.findall(r"^rule (\w+):\n(.*)$", path.read_text(), re.M):
+            assert re.match(r'\s+"""[^"\n]+\."""$', after), f"rule {name} of {path.name} has no one-line docstring"
+
+
+def test_every_rule_has_the_usual_parts():
+    for path in (HOME / "workflow/rules").glob("*.smk"):
+        for name, body in re.findall(r"^rule (\w+):\n((?:[ \n].*\n?)*)", path.read_text(), re.M):
+            for part in ("code", "log:", "benchmark:", "conda:", "script:"):
+                assert part in body, f"rule {name} of {path.name} lacks {part}"
+            assert (HOME / "workflow/scripts" / f"{name}.py").is_file(), f"rule {name} has no script of its name"
+
+
+def test_every_script_belongs_to_a_rule_and_is_short():
+    rules = {
+        name
+        for path in (HOME / "workflow/rules").glob("*.smk")
+        for name in re.findall(r"^rule (\w+):", path.read_text(), re.M)
+    }
+    for path in (HOME / "workflow/scripts").glob("*.py"):
+        assert path.stem in rules, f"{path.name} belongs to no rule"
+        lines = [line for line in path.read_text().splitlines() if line.strip() and not line.lstrip().startswith("#")]
+        assert len(lines) <= 25, f"{path.name} does more than read, call, write"
+        assert "snakemake.config" not in path.read_text()
+
+
+def test_a_dry_run_of_the_default(tmp_path):
+    printed = snakemake(tmp_path, "-n", "--quiet", "rules")
+    assert re.search(r"^qc\s+\d+$", printed, re.M), printed
+
+
+def test_a_partial_config_keeps_every_default(tmp_path):
+    printed = snakemake(
+        tmp_path, "-n", "--debug-dag", "results/samples/" + demo_samples()[0] + "/cells.parquet", config={"exclude": []}
+    )
+    assert "qc" in printed
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"datasets": ["demmo"]}, r"config.yaml: datasets: no file demmo.yaml; did you mean demo\?"),
+        ({"qc": {"n_mad": 3}}, r"config.yaml: qc.n_mad: unknown key; did you mean n_mads"),
+        ({"exclude": ["nobody"]}, r"config.yaml: exclude: no sample 'nobody' in this run"),
+        ({"cluster": {"resolutions": "high"}}, r"config.yaml: cluster.resolutions: 'high' must be array"),
+    ],
+)
+def test_wrong_configuration_stops_before_any_job(tmp_path, config, message):
+    printed = snakemake(tmp_path, "-n", config=config, check=False)
+    assert re.search(message, printed), printed
+
+
+def test_the_tiny_run_ends_with_every_result(tiny_run):
+    results = tiny_run / "results"
+    assert (results / "report.html").stat().st_size > 10_000
+    for name in (path.stem for path in tables.SCHEMAS.glob("*.yaml")):
+        spec = tables.schema(name)
+        if spec["path"] == f"tables/{name}.tsv" and spec.get("target", "all") != "request":
+            tables.read_table(results / spec["path"], name)
+
+
+def test_atlas_and_annotation_agree(tiny_run):
+    atlas = ad.read_h5ad(tiny_run / "results/atlas.h5ad")
+    annotation = pd.read_parquet(tiny_run / "results/cohort/annotation.parquet")
+    assert annotation.index.name == "cell_id"
+    assert list(atlas.obs_names) == list(annotation.index)
+    assert (atlas.obs["cell_type"].astype(str) == annotation["cell_type"]).all()
+    assert annotation["confidence"].between(0, 1).all()
+    assert not annotation.isna().any().any()
+
+
+def test_every_kept_cell_is_scored(tiny_run):
+    for folder in sorted((tiny_run / "results/samples").iterdir()):
+        cells = pd.read_parquet(folder / "cells.parquet")
+        scores = pd.read_parquet(folder / "scores.parquet")
+        assert list(scores.index) == list(cells.index[cells["keep"]])
+        assert (cells.loc[cells["keep"], "reason"] == "").all()
+        assert (cells.loc[~cells["keep"], "reason"] != "").all()
+
+
+def test_a_second_run_has_nothing_to_do(tiny_run):
+    printed = snakemake(tiny_run, "--cores", "2", config=tiny())
+    assert "Nothing to be done" in printed
+
+
+def test_benchmarks_hold_the_memory_of_every_job(tiny_run):
+    rows = [pd.read_csv(path, sep="\t") for path in (tiny_run / "benchmarks").rglob("*.tsv")]
+    peaks = pd.concat(rows)["max_rss"].replace("-", 0).astype(float)
+    assert peaks.max() < 1500, "a job of the tiny run took more than 1.5 GB"
+
+
+def test_provenance_names_versions(tiny_run):
+    contract = json.loads((tiny_run / "results/provenance/contract.json").read_text())
+    assert contract["contract_version"]

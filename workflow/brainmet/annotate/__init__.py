@@ -1,0 +1,63 @@
+"""Methods that say what a cell is, one file each; this module holds only what they have in common.
+
+A method is a module here that states
+
+* `SCOPE`: `"sample"` (runs beside the counts of one sample) or `"cohort"` (sees narrow tables of all samples);
+* `REQUIRES`: names of what it reads. In a sample: `counts`, `cells`, or another method of that scope. In the cohort:
+  `cells`, `slices`, `features`, `neighbors`, `clusters`, or any other method;
+* `annotate(**inputs, types, **options) -> DataFrame`: inputs by the names in `REQUIRES`, options from the config section of
+  its name; index = ids of the kept cells. Column `note` (words a biologist can read, empty for none), then numbers.
+
+Columns `vote_{type id}` (0 to 1) enter the consensus as that method's vote. Both facts are read without importing the
+module, so that adding a method is one file here and its name in the config.
+"""
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from brainmet.code import constants
+from brainmet.errors import BrainmetError
+
+NOTE = "note"
+SCORE = "score_"
+VOTE = "vote_"
+SCOPES = ("sample", "cohort")
+
+
+@dataclass(frozen=True)
+class Method:
+    """What a method's file states of itself."""
+
+    name: str
+    path: Path
+    scope: str
+    requires: tuple[str, ...]
+
+
+def describe(name: str, folder: Path = Path(__file__).parent) -> Method:
+    """Read SCOPE and REQUIRES of a method without importing it.
+
+    Raises:
+        BrainmetError: there is no such file, or it does not state both.
+    """
+    path = folder / f"{name}.py"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_")))
+        raise BrainmetError(f"config.yaml: annotate.methods: no method {name!r}; known methods: {known}")
+    stated = constants(path, "SCOPE", "REQUIRES")
+    scope, requires = stated.get("SCOPE"), stated.get("REQUIRES")
+    if scope not in SCOPES or not isinstance(requires, tuple):
+        raise BrainmetError(f"{path}: must state SCOPE ({' or '.join(SCOPES)}) and REQUIRES (a tuple of input names)")
+    return Method(name, path, str(scope), tuple(map(str, requires)))
+
+
+def run(name: str, inputs: dict[str, Any], **options: Any) -> pd.DataFrame:
+    """Import a method and call it; the note column is added where a method gives none."""
+    table: pd.DataFrame = importlib.import_module(f"brainmet.annotate.{name}").annotate(**inputs, **options)
+    if NOTE not in table:
+        table.insert(0, NOTE, "")
+    return table[[NOTE, *(column for column in table.columns if column != NOTE)]]

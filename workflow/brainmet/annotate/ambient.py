@@ -1,0 +1,70 @@
+"""How much of each cell's RNA is the sample's ambient RNA.
+
+Cells of one lineage should not make the markers of another. What they carry of these, over what the sample's mean profile
+would give them, is the share of their counts that floated in (the idea of SoupX, Young and Behjati 2020,
+doi 10.1093/gigascience/giaa151, without empty droplets). The sample's share is the median over its cells.
+"""
+
+import logging
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from brainmet.annotate import SCORE
+from brainmet.cell_types import CellTypes, gene_columns
+from brainmet.contract import Obs, Var
+from brainmet.counts import Counts
+
+SCOPE = "sample"
+REQUIRES = ("counts", "cells", "markers")
+log = logging.getLogger(__name__)
+
+
+def annotate(counts: Counts, cells: pd.DataFrame, markers: pd.DataFrame, *, types: CellTypes, min_expected: float) -> pd.DataFrame:
+    """Ambient share of each kept cell and of the sample.
+
+    Args:
+        counts: the sample.
+        cells: its `cells.parquet`.
+        markers: evidence of the method `markers`.
+        types: the resource.
+        min_expected: foreign counts expected at a share of one, below which a cell's share is NaN.
+
+    Returns:
+        Index cell id; `ambient_share` (float32, 0 to 1, NaN where too little is expected), `sample_ambient_share`.
+    """
+    keep = cells[Obs.KEEP].reindex(counts.cells.index).to_numpy(bool)
+    symbols = counts.genes[Var.SYMBOL].to_numpy()
+    candidates = [name for name in types.decided("broad") if SCORE + name in markers]
+    scores = markers[[SCORE + name for name in candidates]].fillna(-np.inf).to_numpy()
+    lineages = sorted({types.lineage(name) for name in candidates})
+    own = np.array([lineages.index(types.lineage(name)) for name in candidates])[scores.argmax(axis=1)]
+    columns, foreign = _foreign_genes(types, candidates, lineages, symbols)
+    blocks, totals, sums = [], [], np.zeros(len(symbols))
+    for block in counts.chunks(keep):
+        totals.append(np.asarray(block.sum(axis=1, dtype=np.float64)).ravel())
+        sums += np.asarray(block.sum(axis=0, dtype=np.float64)).ravel()
+        blocks.append(block[:, columns])
+    X, total = sp.vstack(blocks, format="csr"), np.concatenate(totals)
+    profile = sums[columns] / max(sums.sum(), 1.0)
+    # Genes made by a cell's own lineage are no measure of what floated in; a lineage that is hardly there floats little.
+    observed = np.asarray((X @ foreign.T)[np.arange(len(own)), own]).ravel()
+    expected = total * (foreign @ profile)[own]
+    share = np.divide(observed, expected, out=np.full(len(own), np.nan), where=expected >= min_expected)
+    share = np.clip(share, 0, 1)
+    typical = float(np.nanmedian(share)) if np.isfinite(share).any() else np.nan
+    log.info("ambient share of the sample: %.3g (median of %d cells)", typical, int(np.isfinite(share).sum()))
+    values = {"ambient_share": share.astype(np.float32), "sample_ambient_share": np.full(len(own), typical, np.float32)}
+    return pd.DataFrame(values, index=counts.cells.index[keep])
+
+
+def _foreign_genes(
+    types: CellTypes, candidates: list[str], lineages: list[str], symbols: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Columns of marker genes, and by lineage which of them only other lineages make."""
+    makers = {name: {g for c in types.entries.values() if types.lineage(c.id) == name for g in c.positive} for name in lineages}
+    markers = {gene for name in candidates for gene in types[name].positive}
+    columns = gene_columns(symbols, markers)
+    genes = symbols[columns]
+    return columns, np.array([[gene not in makers[name] for gene in genes] for name in lineages], dtype=float)

@@ -1,0 +1,269 @@
+"""Copy number of each cell from the expression of neighbouring genes, against the sample's own normal cells.
+
+Candidates are cells whose identity can be a tumour's: epithelial, melanocytic, and macroglia or neurons. The reference are the
+sample's immune, endothelial and stromal cells, a category each; a group's gene means count only where they leave the range
+of the categories, so that one lineage's programme is no gain. A group is aneuploid when arms shift as a whole, tested over
+genes. Its profile along the genome is then what every cell of the sample is compared with: the slope of a cell's windows on that
+profile is about 1 for tumour cells and 0 for normal ones at any depth. Cells of the reference with a tumour's slope leave it,
+and all is done again (second pass); such cells are how tumour cells with a mesenchymal programme are found.
+"""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from brainmet.annotate import NOTE, SCORE
+from brainmet.cell_types import CellTypes
+from brainmet.contract import Obs
+from brainmet.copy_number import ARMS, GeneOrder, arm_shift, gene_order, log_ratio, window_weights, windowed
+from brainmet.counts import Counts
+
+SCOPE = "sample"
+REQUIRES = ("counts", "cells", "markers")
+log = logging.getLogger(__name__)
+
+PASSES = 2
+HIDDEN_Z = 4.0
+"""Robust standard deviations above the reference from which on one of its cells is taken out."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What both passes work on: log values in genomic order, smoothing, and who may be what."""
+
+    X: sp.csr_matrix
+    order: GeneOrder
+    depth: np.ndarray
+    neighbours: np.ndarray
+    group: np.ndarray
+    candidate: np.ndarray
+
+
+def annotate(
+    counts: Counts,
+    cells: pd.DataFrame,
+    markers: pd.DataFrame,
+    *,
+    types: CellTypes,
+    window: int,
+    step: int,
+    clip: float,
+    min_gene_share: float,
+    min_reference: int,
+    min_group: int,
+    n_neighbors: int,
+    min_arm_genes: int,
+    min_arm_t: float,
+    min_arms: int,
+    min_arm_shift: float,
+) -> pd.DataFrame:
+    """Copy-number evidence of every kept cell.
+
+    Args:
+        counts: the sample.
+        cells: its `cells.parquet`.
+        markers: evidence of the method `markers`.
+        types: the resource.
+        window, step: genes a window, and from one window to the next.
+        clip: largest log difference that a single gene may add to a cell's window.
+        min_gene_share: share of cells that detect a gene, below which it is left out.
+        min_reference: reference cells below which nothing is inferred.
+        min_group: candidate cells below which a group is not tested.
+        n_neighbors: cells over which a profile is averaged, at most a twentieth of the sample.
+        min_arm_genes, min_arm_t, min_arm_shift: an arm is called from this many genes, t statistic and log shift on.
+        min_arms: arms called, from which on a group is aneuploid.
+
+    Returns:
+        Index cell id; `note`; `cnv_slope` (1 like the tumour's profile, 0 like the reference), `cnv_z` (the slope in robust
+        standard deviations of the reference), `cnv_burden` (root mean square of the windows), `cnv_aneuploid` (arms called in the
+        cell's tumour profile), `n_reference`, and `arm_{arm}` (mean log difference). NaN where nothing can be inferred.
+    """
+    sample = _prepare(counts, cells, markers, types, min_gene_share=min_gene_share, n_neighbors=n_neighbors)
+    index = markers.index
+    reference = ~sample.candidate & _confident(markers, types)
+    if reference.sum() < min_reference:
+        reference = _fallback(sample, markers, types)
+    if reference.sum() < min_reference or len(sample.order.columns) < 2 * window:
+        text = f"too few reference cells ({int(reference.sum())}) or genes ({len(sample.order.columns)}) for copy number"
+        log.warning(text)
+        return _nothing(index, text, int(reference.sum()))
+    weights = window_weights(sample.order.chromosome, window=window, step=step)
+    limits = {"min_genes": min_arm_genes, "min_t": min_arm_t, "min_shift": min_arm_shift, "min_arms": min_arms}
+    for turn in range(PASSES):
+        values = _windows(sample, reference, weights, clip=clip)
+        best = _profiles(sample, values, reference, weights, min_group=min_group, limits=limits)
+        hidden = reference & (best["cnv_z"].to_numpy() > HIDDEN_Z) & (best["cnv_slope"].to_numpy() > 0.5)
+        log.info("pass %d: %d reference cells, %d of them like the tumour", turn + 1, reference.sum(), hidden.sum())
+        if not hidden.any() or (reference & ~hidden).sum() < min_reference:
+            break
+        reference &= ~hidden
+    table = best.set_index(index)
+    table["cnv_burden"] = np.sqrt((values**2).mean(axis=1))
+    table["n_reference"] = np.float32(reference.sum())
+    arms = _arms(sample, reference)
+    return pd.concat([table, arms.set_index(index)], axis=1)
+
+
+def _prepare(
+    counts: Counts, cells: pd.DataFrame, markers: pd.DataFrame, types: CellTypes, *, min_gene_share: float, n_neighbors: int
+) -> Sample:
+    keep = cells[Obs.KEEP].reindex(counts.cells.index).to_numpy(bool)
+    raw = counts.matrix(keep)
+    depth = np.asarray(raw.sum(axis=1, dtype=np.float64)).ravel()
+    detected = np.bincount(raw.indices, minlength=raw.shape[1]) / max(raw.shape[0], 1)
+    order = gene_order(counts.genes, detected >= min_gene_share)
+    X = raw[:, order.columns].astype(np.float32)
+    # Scaled to the sample's own depth, not to ten thousand: one read of a shallow cell is then one, not a peak.
+    target = float(np.clip(np.median(depth), 1, 1e4)) if len(depth) else 1.0
+    X.data = np.log1p(X.data * np.repeat(target / np.maximum(depth, 1), np.diff(X.indptr)).astype(np.float32))
+    broad = [name for name in types.decided("broad", "clear") if SCORE + name in markers]
+    scores = np.nan_to_num(markers[[SCORE + name for name in broad]].to_numpy(np.float64), nan=-9.0)
+    k = int(min(n_neighbors, max(1, len(scores) // 20)))
+    neighbours = nearest(scores, k)
+    smooth = scores[neighbours].mean(axis=1) if len(scores) else scores
+    group = np.array([types.coarse(name) for name in broad], dtype=object)[smooth.argmax(axis=1)]
+    lineage = np.array([types.lineage(name) for name in broad], dtype=object)[smooth.argmax(axis=1)]
+    candidate = np.isin(lineage, ["epithelial", "neuroglia", "malignant_melanocytic"])
+    return Sample(X, order, depth, neighbours, group, candidate)
+
+
+def nearest(scores: np.ndarray, k: int) -> np.ndarray:
+    """Each cell's `k` nearest cells by their scores, itself first; cells × (k + 1). Ties go to the earlier cell."""
+    norm = (scores**2).sum(axis=1)
+    found = []
+    for start in range(0, len(scores), 1_000):
+        part = scores[start : start + 1_000]
+        distance = norm[None, :] - 2 * part @ scores.T
+        distance[np.arange(len(part)), np.arange(start, start + len(part))] = -np.inf
+        near = np.argpartition(distance, min(k, len(scores) - 1), axis=1)[:, : k + 1]
+        near.sort(axis=1)
+        order = np.argsort(np.take_along_axis(distance, near, axis=1), axis=1, kind="stable")
+        found.append(np.take_along_axis(near, order, axis=1))
+    return np.concatenate(found) if found else np.zeros((0, k + 1), int)
+
+
+def _confident(markers: pd.DataFrame, types: CellTypes) -> np.ndarray:
+    """Cells whose best class leads the next by a clear margin: others are no reference."""
+    broad = [name for name in types.decided("broad") if SCORE + name in markers]
+    scores = np.nan_to_num(markers[[SCORE + name for name in broad]].to_numpy(np.float64), nan=-9.0)
+    groups = np.array([types.coarse(name) for name in broad])
+    best = np.stack([scores[:, groups == name].max(axis=1) for name in sorted(set(groups))], axis=1)
+    top = np.sort(best, axis=1)[:, -2:]
+    return (top[:, 1] - top[:, 0]) > 0.1
+
+
+def _fallback(sample: Sample, markers: pd.DataFrame, types: CellTypes) -> np.ndarray:
+    """Without immune or stromal cells, the cells of classes other than the largest candidate class stand in."""
+    if not sample.candidate.any():
+        return np.zeros(len(sample.group), bool)
+    largest = pd.Series(sample.group[sample.candidate]).value_counts(sort=True).index[0]
+    return (sample.group != largest) & _confident(markers, types)
+
+
+def _windows(sample: Sample, reference: np.ndarray, weights: np.ndarray, *, clip: float) -> np.ndarray:
+    """Smoothed windows of each cell less the reference, free of what follows depth in the reference."""
+    centre = np.asarray(sample.X[reference].mean(axis=0)).ravel()
+    values = windowed(sample.X, weights, centre, clip=clip)
+    values -= np.median(values, axis=1, keepdims=True)
+    depth = np.log(np.maximum(sample.depth, 1))
+    design = np.column_stack([np.ones(len(depth)), depth - depth[reference].mean()])
+    fit = np.linalg.lstsq(design[reference], values[reference], rcond=None)[0]
+    values -= (design @ fit).astype(np.float32)
+    smooth = np.zeros_like(values)
+    for column in range(sample.neighbours.shape[1]):
+        smooth += values[sample.neighbours[:, column]]
+    # Half the cell itself, half its neighbours: a neighbourhood across a border must not move a cell over it.
+    return 0.5 * values + 0.5 * smooth / sample.neighbours.shape[1]
+
+
+def _profiles(
+    sample: Sample, values: np.ndarray, reference: np.ndarray, weights: np.ndarray, *, min_group: int, limits: dict[str, float]
+) -> pd.DataFrame:
+    """Slope of every cell on the tumour profile that fits it best, over the candidate groups that are aneuploid."""
+    n = len(sample.group)
+    best = pd.DataFrame({NOTE: np.full(n, "", object), "cnv_slope": 0.0, "cnv_z": 0.0, "cnv_aneuploid": 0.0})
+    linear = sample.X.copy()
+    linear.data = np.expm1(linear.data)
+    categories = _categories(sample, linear, reference)
+    for name in sorted(set(sample.group[sample.candidate])):
+        members = (sample.group == name) & sample.candidate & ~reference
+        if members.sum() < min_group:
+            continue
+        for _ in range(2):
+            own = np.asarray(linear[members].sum(axis=0)).ravel()
+            difference, weight = log_ratio(own, categories, size=20.0, clip=1.5)
+            arms = arm_shift(difference, weight, sample.order.arm, min_genes=int(limits["min_genes"]))
+            called = arms[(arms.t.abs() >= limits["min_t"]) & (arms["shift"].abs() >= limits["min_shift"])]
+            profile = values[members].mean(axis=0)
+            slope = values @ profile / max(float(profile @ profile), 1e-12)
+            upper = members & (slope > _split(slope[members]))
+            if upper.sum() < max(min_group, 0.1 * members.sum()):
+                break
+            members = upper
+        log.info("%s: %d cells, arms called: %s", name, members.sum(), _text(called) or "none")
+        if len(called) < limits["min_arms"]:
+            continue
+        middle, spread = _robust(slope[reference])
+        z = (slope - middle) / max(spread, 0.05)
+        better = z > best["cnv_z"].to_numpy()
+        best.loc[better, [NOTE]] = _text(called)
+        best.loc[better, "cnv_slope"] = slope[better]
+        best.loc[better, "cnv_z"] = z[better]
+        best.loc[better, "cnv_aneuploid"] = float(len(called))
+    best[NOTE] = np.where(best["cnv_slope"] > 0.5, best[NOTE], "")
+    return best.astype({"cnv_slope": np.float32, "cnv_z": np.float32, "cnv_aneuploid": np.float32})
+
+
+def _categories(sample: Sample, linear: sp.csr_matrix, reference: np.ndarray) -> np.ndarray:
+    """Sums by gene of the reference categories of at least ten cells; of all reference cells where none has."""
+    names = [name for name in sorted(set(sample.group[reference])) if (reference & (sample.group == name)).sum() >= 10]
+    chosen = [reference & (sample.group == name) for name in names] or [reference]
+    return np.array([np.asarray(linear[rows].sum(axis=0)).ravel() for rows in chosen])
+
+
+def _split(slope: np.ndarray) -> float:
+    """A border between two groups of slopes (Otsu), or none where they are one group around 1."""
+    ordered = np.sort(slope)
+    n = len(ordered)
+    if n < 10:
+        return -np.inf
+    left = np.cumsum(ordered)[:-1] / np.arange(1, n)
+    right = (ordered.sum() - np.cumsum(ordered)[:-1]) / np.arange(n - 1, 0, -1)
+    share = np.arange(1, n) / n
+    between = share * (1 - share) * (right - left) ** 2
+    cut = int(between.argmax())
+    # Two groups explain most of the variance only where there are two; a normal curve split in half explains 64 %.
+    return float(ordered[cut]) if between[cut] > 0.75 * ordered.var() and left[cut] < 0.5 else -np.inf
+
+
+def _arms(sample: Sample, reference: np.ndarray) -> pd.DataFrame:
+    """Mean difference to the reference of each cell's genes by arm; NaN for arms without genes."""
+    centre = np.asarray(sample.X[reference].mean(axis=0)).ravel()
+    weights = np.array([(sample.order.arm == arm) / max((sample.order.arm == arm).sum(), 1) for arm in ARMS]).T
+    means = windowed(sample.X, weights, centre, clip=np.inf)
+    means -= np.median(means, axis=1, keepdims=True)
+    means[:, weights.sum(axis=0) == 0] = np.nan
+    return pd.DataFrame(means, columns=[f"arm_{arm}" for arm in ARMS])
+
+
+def _text(called: pd.DataFrame) -> str:
+    parts = {
+        word: [str(arm) for arm in called.index[sign * called["shift"] > 0]] for word, sign in (("gain of", 1), ("loss of", -1))
+    }
+    return "; ".join(f"{word} {', '.join(arms)}" for word, arms in parts.items() if arms)
+
+
+def _robust(values: np.ndarray) -> tuple[float, float]:
+    middle = float(np.median(values))
+    return middle, float(1.4826 * np.median(np.abs(values - middle)))
+
+
+def _nothing(index: pd.Index, text: str, n_reference: int) -> pd.DataFrame:
+    columns = ["cnv_slope", "cnv_z", "cnv_aneuploid", "cnv_burden", *(f"arm_{arm}" for arm in ARMS)]
+    table = pd.DataFrame(np.nan, index=index, columns=columns, dtype=np.float32)
+    table.insert(0, NOTE, text)
+    table["n_reference"] = np.float32(n_reference)
+    return table

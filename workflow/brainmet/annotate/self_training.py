@@ -1,0 +1,167 @@
+"""Class profiles learned from the cohort's own clearest cells, and every cell compared with them.
+
+Markers are few and shallow cells show none of them; the variable genes are two thousand. Cells that their markers place most
+clearly are averaged to one profile a type, every cell is compared with all profiles, and the clearest of the result
+are averaged again. No outside data enter, hence no platform of others. Slices are read one at a time.
+"""
+
+import logging
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from brainmet.annotate import NOTE, SCORE, VOTE
+from brainmet.cell_types import CellTypes
+from brainmet.contract import Var
+from brainmet.slice import Slice
+
+SCOPE = "cohort"
+REQUIRES = ("slices", "features", "markers", "neighbors")
+log = logging.getLogger(__name__)
+
+_LEFT_OUT = re.compile(r"^(IG[HKL][VDJCGAMEL]|JCHAIN$|TR[ABGD][VDJC]|MT-|RP[LS]\d|HB[ABDGMQZ]\d?$|MALAT1$|NEAT1$|XIST$)")
+"""Genes that float in every sample or follow sex and quality."""
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """Mean of each variable gene by type, drawn to the cohort's mean.
+
+    Attributes:
+        mean: types × genes, log units.
+        n_seeds: cells behind each type; types without cells are not compared.
+    """
+
+    mean: np.ndarray
+    n_seeds: np.ndarray
+
+
+def annotate(
+    slices: Iterable[Slice],
+    features: pd.DataFrame,
+    markers: pd.DataFrame,
+    neighbors: np.ndarray,
+    *,
+    types: CellTypes,
+    rounds: int,
+    seed_share: float,
+    min_seeds: int,
+    marker_weight: float,
+    smoothing: float,
+    prior_cells: float,
+    clear_score: float,
+    temperature: float,
+) -> pd.DataFrame:
+    """Vote of the learned profiles, markers included, for every broad and clear type.
+
+    Args:
+        slices: one a sample, iterated twice a round.
+        features: `features.tsv`: `ensembl_id, symbol`.
+        markers: evidence of the method `markers`, all samples, in the order of the slices.
+        neighbors: indices of each cell's nearest cells, nearest first.
+        types: the resource.
+        rounds: times that profiles are learned anew.
+        seed_share: share of each type's cells, clearest first, that the profile is learned from.
+        min_seeds: cells of a type below which it has no profile.
+        marker_weight: weight of the marker score beside the profile's log likelihood.
+        smoothing: share of the marker score that comes from the neighbours.
+        prior_cells: cells of the cohort's mean that every profile is drawn to.
+        clear_score: marker score below which a rare type is no candidate for a cell.
+        temperature: divides the scores before they become probabilities.
+
+    Returns:
+        Index cell id; `vote_{type}` float32 summing to one, and `marker_{type}`, the smoothed marker scores.
+    """
+    names = [name for name in types.decided("broad", "clear") if SCORE + name in markers]
+    scores = blended(markers[[SCORE + name for name in names]].to_numpy(np.float64), neighbors, share=smoothing)
+    rare = np.array([types[name].decide == "clear" for name in names])
+    marker = np.where(rare[None, :] & (scores < clear_score), -np.inf, np.where(np.isnan(scores), -np.inf, scores))
+    symbols = dict(zip(features[Var.ENSEMBL], features[Var.SYMBOL], strict=True))
+    total = marker_weight * (marker - marker.max(axis=1, keepdims=True))
+    for turn in range(rounds):
+        seeds = clearest(total, share=seed_share, minimum=min_seeds)
+        profiles, usable = learn(slices, seeds, len(names), symbols, prior_cells=prior_cells)
+        log.info("round %d: seeds %s", turn + 1, {n: int(k) for n, k in zip(names, profiles.n_seeds, strict=True) if k})
+        likelihood = compare(slices, profiles, usable)
+        total = likelihood + marker_weight * (marker - marker.max(axis=1, keepdims=True))
+        # A type too rare to learn is judged by its markers alone: it keeps what its markers lead by.
+        alone = profiles.n_seeds == 0
+        if alone.any():
+            best = likelihood[:, ~alone].max(axis=1, keepdims=True) if (~alone).any() else 0.0
+            total[:, alone] = best + marker_weight * (marker - marker.max(axis=1, keepdims=True))[:, alone]
+    table = pd.DataFrame(softmax(total / temperature).astype(np.float32), index=markers.index, columns=[VOTE + n for n in names])
+    for name, column in zip(names, scores.T, strict=True):
+        table[f"marker_{name}"] = column.astype(np.float32)
+    table.insert(0, NOTE, "")
+    return table
+
+
+def blended(scores: np.ndarray, neighbors: np.ndarray, *, share: float) -> np.ndarray:
+    """Scores of each cell mixed with the mean of its nearest cells; fewer cells are averaged in small cohorts."""
+    k = int(min(neighbors.shape[1], max(3, len(scores) // 50))) if len(scores) else 0
+    if k == 0 or share == 0:
+        return scores
+    smooth = np.zeros_like(scores)
+    for column in range(k):
+        smooth += scores[neighbors[:, column]]
+    return (1 - share) * scores + share * smooth / k
+
+
+def clearest(total: np.ndarray, *, share: float, minimum: int) -> np.ndarray:
+    """Type of each cell that is among the clearest of its type, -1 for all others."""
+    ordered = np.sort(total, axis=1)
+    lead = np.nan_to_num(ordered[:, -1] - ordered[:, -2], posinf=1e3) if total.shape[1] > 1 else np.ones(len(total))
+    best = total.argmax(axis=1)
+    seeds = np.full(len(total), -1)
+    for kind in range(total.shape[1]):
+        cells = np.flatnonzero(best == kind)
+        if len(cells) >= minimum:
+            seeds[cells[lead[cells] >= np.quantile(lead[cells], 1 - share)]] = kind
+    return seeds
+
+
+def learn(
+    slices: Iterable[Slice], seeds: np.ndarray, n_types: int, symbols: dict[str, str], *, prior_cells: float
+) -> tuple[Profiles, np.ndarray]:
+    """Mean profile of the seeds of each type over the samples that measured a gene; also which genes are used."""
+    sums, cells = None, None
+    start, n_seeds = 0, np.bincount(seeds[seeds >= 0], minlength=n_types)
+    for part in slices:
+        own = seeds[start : start + len(part.cells)]
+        start += len(part.cells)
+        if sums is None:
+            sums, cells = np.zeros((n_types + 1, len(part.genes))), np.zeros((n_types + 1, len(part.genes)))
+            usable = np.array([not _LEFT_OUT.match(symbols.get(gene, "")) for gene in part.genes])
+        for kind in range(n_types + 1):
+            rows = own == kind if kind < n_types else np.ones(len(own), bool)
+            sums[kind] += np.asarray(part.X[rows].sum(axis=0)).ravel()
+            cells[kind] += rows.sum() * part.measured
+    assert sums is not None and cells is not None
+    overall = sums[-1] / np.maximum(cells[-1], 1) + 1e-6
+    mean = (sums[:-1] + prior_cells * overall) / (cells[:-1] + prior_cells)
+    return Profiles(mean, n_seeds), usable
+
+
+def compare(slices: Iterable[Slice], profiles: Profiles, usable: np.ndarray) -> np.ndarray:
+    """Log likelihood of every cell under every profile, per square root of what the cell shows; highest is 0."""
+    rows = []
+    for part in slices:
+        genes = usable & part.measured
+        share = profiles.mean[:, genes] / profiles.mean[:, genes].sum(axis=1, keepdims=True)
+        X = part.X[:, np.flatnonzero(genes)]
+        shown = np.sqrt(np.maximum(np.asarray(X.sum(axis=1)).ravel(), 1.0))
+        rows.append((X @ np.log(share).T) / shown[:, None])
+    result = np.concatenate(rows)
+    result[:, profiles.n_seeds == 0] = -np.inf
+    if not (profiles.n_seeds > 0).any():
+        return np.zeros_like(result)
+    return result - result.max(axis=1, keepdims=True)
+
+
+def softmax(values: np.ndarray) -> np.ndarray:
+    """Rows to probabilities."""
+    shifted = np.exp(values - values.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)

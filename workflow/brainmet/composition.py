@@ -1,0 +1,95 @@
+"""Composition: shares of cell types per donor, as centred log-ratios, contrasted like any donor value.
+
+Shares sum to one, so one type's rise is every other's fall; log-ratios to the mean of all types take that out. Only unenriched
+samples say anything about shares: sorting decides them otherwise.
+
+Source: Aitchison 1982 J R Stat Soc B 44:139 (centred log-ratio).
+"""
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from brainmet import effects
+from brainmet.compare import NESTED, POOLED, TRANSFER, WITHIN, Design, contrast
+from brainmet.contract import UNKNOWN, Obs, Uns
+from brainmet.donors import PLATFORM
+from brainmet.tables import columns, empty
+
+log = logging.getLogger(__name__)
+
+UNENRICHED = "none"
+_KEYS = [Obs.STUDY, PLATFORM, Obs.DONOR, Obs.CONDITION]
+
+
+def cells_of(obs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Cells by donor and type, and the donors, of unenriched samples.
+
+    Args:
+        obs: rows of the cohort's pseudobulk: `cell_type, n_cells, enrichment` and what describes a donor.
+
+    Returns:
+        donors × types (int), and the donors with the same index. Cells called `unknown` are not counted.
+    """
+    obs = obs[(obs["enrichment"].astype(str) == UNENRICHED) & (obs[Obs.CELL_TYPE] != UNKNOWN) & (obs["suspension"] != "bulk")]
+    obs = obs.assign(**{PLATFORM: obs["technology"].astype(str) + " " + obs["suspension"].astype(str)})
+    if not len(obs):
+        none = pd.DataFrame(columns=[*_KEYS, "primary_site", Uns.SIMULATED, Obs.DATASET])
+        return pd.DataFrame(index=none.index), none
+    cells = obs.pivot_table(index=_KEYS, columns=Obs.CELL_TYPE, values=Obs.N_CELLS, aggfunc="sum", fill_value=0, observed=True)
+    donors = obs.groupby(_KEYS, sort=True, observed=True)[["primary_site", Uns.SIMULATED, Obs.DATASET]].first().loc[cells.index].reset_index()
+    index = pd.Index(donors[_KEYS].agg("|".join, axis=1), name="profile")
+    return cells.set_axis(index, axis=0).astype(np.int64), donors.set_axis(index, axis=0)
+
+
+def log_ratios(cells: pd.DataFrame) -> pd.DataFrame:
+    """Centred log2-ratio of each type, half a cell added to every count."""
+    logs = np.log2(cells + 0.5)
+    return logs.sub(logs.mean(axis=1), axis=0)
+
+
+def share(cells: pd.DataFrame, of: Collection[str], among: Collection[str], *, min_cells: int) -> pd.Series:
+    """Log2 odds of some types among others, half a cell added; NaN for donors with fewer than `min_cells` among them."""
+    part = cells[[c for c in cells if c in set(of)]].sum(axis=1)
+    whole = cells[[c for c in cells if c in set(among) | set(of)]].sum(axis=1)
+    return np.log2((part + 0.5) / (whole - part + 0.5)).where(whole >= min_cells)
+
+
+def composition(obs: pd.DataFrame, arms: Sequence[Mapping[str, str]], *, design: Design, min_cells: int) -> pd.DataFrame:
+    """Rows of `composition.tsv`: every type, every contrast; effects are Hedges' g of log-ratios, differences in log2.
+
+    Args:
+        obs: rows of the cohort's pseudobulk.
+        min_cells: donors with fewer cells are left out.
+    """
+    cells, donors = cells_of(obs)
+    enough = cells.sum(axis=1) >= min_cells
+    cells, donors = cells[enough], donors[enough]
+    if not len(cells):
+        log.info("no donor with %d cells from an unenriched sample: composition is not testable", min_cells)
+        return empty("composition")
+    values = log_ratios(cells)
+    shares = cells.div(cells.sum(axis=1), axis=0)
+    blocks = []
+    for arm in arms:
+        rows = contrast(lambda index: values.loc[index], donors, arm, design=design)
+        for side in "ab":
+            chosen = donors.index[donors[Obs.CONDITION] == arm[side]]
+            rows[f"share_{side}"] = rows["feature"].map(shares.loc[chosen].mean()) if len(chosen) else np.nan
+        blocks.append(rows)
+    return finish(pd.concat(blocks, ignore_index=True).rename(columns={"feature": Obs.CELL_TYPE}))
+
+
+def finish(table: pd.DataFrame) -> pd.DataFrame:
+    """FDR over the deciding rows, columns and order."""
+    table["fdr"] = np.nan
+    for estimators in ([WITHIN, NESTED], [TRANSFER]):
+        judged = (table["study"] == POOLED) & table["estimator"].isin(estimators)
+        table.loc[judged, "fdr"] = effects.fdr(table.loc[judged, "p"].to_numpy(float))
+    for name in columns("composition"):
+        if name not in table:
+            table[name] = np.nan
+    keys = [Obs.CELL_TYPE, "contrast", "estimator", "primary_site", "study"]
+    return table.sort_values(keys, kind="stable", ignore_index=True)[columns("composition")]

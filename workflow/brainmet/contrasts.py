@@ -1,0 +1,100 @@
+"""Contrasts of signatures in compartments: the rows of `contrasts.tsv`, with the families their FDR is taken over.
+
+Confirmatory: a signature in the compartment it declares. Exploratory: the same signature anywhere else, the whole sample
+included. Each family has an FDR of its own, over its deciding (pooled) rows.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from brainmet import donor_scores, effects
+from brainmet.compare import NESTED, POOLED, TRANSFER, WITHIN, Design, contrast
+from brainmet.contract import Obs
+from brainmet.donor_scores import GeneSet, Scoring
+from brainmet.donors import PLATFORM, Profiles, declared
+from brainmet.tables import columns, empty
+
+log = logging.getLogger(__name__)
+
+CONFIRMATORY, EXPLORATORY = "confirmatory", "exploratory"
+
+
+class Scorer:
+    """Scores of donors for a contrast: donors of one study as in `donor_scores.tsv`, donors of several on their common genes.
+
+    Call it with donors to get donors × signatures. `coverage` holds, by signature, the least share of genes measured in the
+    donors it was called with, and why a signature cannot be scored.
+    """
+
+    def __init__(self, profiles: Profiles, sets: Sequence[GeneSet], *, how: Scoring) -> None:
+        self.profiles, self.sets, self.how = profiles, sets, how
+        self.coverage: dict[str, tuple[float, str]] = {}
+        self._known: dict[tuple[str, ...], pd.DataFrame] = {}
+
+    def __call__(self, donors: pd.Index) -> pd.DataFrame:
+        """Values of the donors that are deep enough."""
+        if not len(donors):
+            return pd.DataFrame(columns=[s.id for s in self.sets], dtype=float)
+        everyone = self.profiles.donors
+        chosen = everyone.loc[donors]
+        if chosen[Obs.STUDY].nunique() == 1 and chosen[PLATFORM].nunique() == 1:
+            same = (everyone[Obs.STUDY] == chosen[Obs.STUDY].iloc[0]) & (everyone[PLATFORM] == chosen[PLATFORM].iloc[0])
+            table = self._scores(everyone.index[same])
+        else:
+            table = self._scores(donors)
+        return table.loc[donors.intersection(table.index, sort=False)]
+
+    def _scores(self, donors: pd.Index) -> pd.DataFrame:
+        key = tuple(donors)
+        if key not in self._known:
+            rows = self.profiles.donors.index.get_indexer(donors)
+            self._known[key], coverage = donor_scores.scores(self.profiles.take(rows), self.sets, how=self.how)
+            for signature, row in coverage.iterrows():
+                before = self.coverage.get(str(signature), (1.0, ""))
+                self.coverage[str(signature)] = (min(before[0], row["coverage"]), before[1] or row["reason"])
+        return self._known[key]
+
+
+def contrasts(
+    profiles_of: Mapping[str, Profiles],
+    sets: Sequence[GeneSet],
+    arms: Sequence[Mapping[str, str]],
+    *,
+    design: Design,
+    how: Scoring,
+) -> pd.DataFrame:
+    """Every signature in every compartment for every contrast, sorted; exploratory rows only where something was estimated."""
+    blocks = []
+    for cell_type, profiles in profiles_of.items():
+        scorer = Scorer(profiles, sets, how=how)
+        for arm in arms:
+            rows = contrast(scorer, profiles.donors, arm, design=design).assign(cell_type=cell_type)
+            coverage = rows["feature"].map(lambda f, s=scorer: s.coverage.get(f, (np.nan, ""))[0])
+            why = rows["feature"].map(lambda f, s=scorer: s.coverage.get(f, (np.nan, ""))[1])
+            rows = rows.assign(coverage=coverage, reason=rows["reason"].where((why == "") | rows["effect"].notna(), why))
+            blocks.append(rows)
+    if not blocks:
+        return empty("contrasts")
+    table = pd.concat(blocks, ignore_index=True).rename(columns={"feature": "signature"})
+    return finish(table, {s.id: declared(s.compartment) for s in sets})
+
+
+def finish(table: pd.DataFrame, home: Mapping[str, str]) -> pd.DataFrame:
+    """Families, FDR, columns and order. `home` is the declared compartment of each signature."""
+    confirmed = table["signature"].map(home) == table["cell_type"]
+    table = table[confirmed | table["effect"].notna()].copy()
+    table["family"] = np.where(confirmed[table.index], CONFIRMATORY, EXPLORATORY)
+    table.loc[table["estimator"] == TRANSFER, "family"] = TRANSFER
+    table["fdr"] = np.nan
+    judged = (table["study"] == POOLED) & table["estimator"].isin([WITHIN, NESTED, TRANSFER])
+    for family in (CONFIRMATORY, EXPLORATORY, TRANSFER):
+        rows = judged & (table["family"] == family)
+        table.loc[rows, "fdr"] = effects.fdr(table.loc[rows, "p"].to_numpy(float))
+    for name in columns("contrasts"):
+        if name not in table:
+            table[name] = np.nan
+    keys = ["signature", "cell_type", "contrast", "estimator", "primary_site", "study"]
+    return table.sort_values(keys, kind="stable", ignore_index=True)[columns("contrasts")]

@@ -1,0 +1,159 @@
+"""Chromosome arms and windows of genes: the arithmetic of copy number from expression."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from brainmet.contract import Var
+
+CENTROMERE = {
+    "1": 123.4, "2": 93.9, "3": 90.9, "4": 50.0, "5": 48.8, "6": 59.8, "7": 60.1, "8": 45.2, "9": 43.0, "10": 39.8, "11": 53.4,
+    "12": 35.5, "13": 17.7, "14": 17.2, "15": 19.0, "16": 36.8, "17": 25.1, "18": 18.5, "19": 26.2, "20": 28.1, "21": 12.0, "22": 15.0,
+}  # fmt: skip
+"""Border of the p and q arm in Mb, GRCh38 (UCSC table cytoBand, bands p11 and q11)."""
+CHROMOSOMES = tuple(CENTROMERE)
+LINEAGE_VARIANCE = 0.3
+"""Variance of a gene's log ratio between two normal lineages, as an order of magnitude: only weights depend on it."""
+ARMS = tuple(f"{chromosome}{arm}" for chromosome in CHROMOSOMES for arm in "pq")
+
+_LEFT_OUT = re.compile(
+    r"^(HLA-|IG[HKL][VDJCGAMEL]|JCHAIN$|TR[ABGD][VDJC]|H[1234][-ABC]|H2[AB]|HIST|MT-|RP[LS]\d|MKI67$|TOP2A$|CCN[ABE]\d|CDK1$|"
+    r"CDC20$|CENP|MCM\d|PCNA$|TYMS$|UBE2C$|BIRC5$|TUBB4B$|TUBA1B$|STMN1$|HMGB2$|AURK|PLK1$|NUSAP1$|TPX2$|KIF\d|RRM2$|BUB1)"
+)
+"""Genes whose level follows immune receptors, antigen presentation, histones or the cell cycle, not the number of copies."""
+
+
+@dataclass(frozen=True)
+class GeneOrder:
+    """Genes along the autosomes.
+
+    Attributes:
+        columns: column of each gene in the matrix, in genomic order.
+        chromosome: by gene.
+        arm: by gene, `1p` to `22q`.
+    """
+
+    columns: np.ndarray
+    chromosome: np.ndarray
+    arm: np.ndarray
+
+
+def gene_order(genes: pd.DataFrame, usable: np.ndarray) -> GeneOrder:
+    """Usable autosomal genes by chromosome and start; genes known to mislead are left out.
+
+    Args:
+        genes: `symbol, chromosome, start` by gene, as in `counts.h5ad`.
+        usable: by gene, whether it is expressed enough.
+    """
+    rank = {chromosome: i for i, chromosome in enumerate(CHROMOSOMES)}
+    chromosome = genes[Var.CHROMOSOME].map(rank).fillna(-1).to_numpy(int)
+    left_out = np.array([bool(_LEFT_OUT.match(symbol)) for symbol in genes[Var.SYMBOL]])
+    kept = np.flatnonzero(usable & (chromosome >= 0) & ~left_out & (genes[Var.START].to_numpy() > 0))
+    start = genes[Var.START].to_numpy()
+    kept = kept[np.lexsort((genes.index.to_numpy(str)[kept], start[kept], chromosome[kept]))]
+    names = np.array(CHROMOSOMES, dtype=object)[chromosome[kept]]
+    border = np.array([CENTROMERE[name] for name in names]) * 1e6
+    arm = np.array([f"{name}{'p' if p else 'q'}" for name, p in zip(names, start[kept] < border, strict=True)], dtype=object)
+    return GeneOrder(kept, names, arm)
+
+
+def window_weights(chromosome: np.ndarray, *, window: int, step: int) -> np.ndarray:
+    """Weights of genes in windows along each chromosome, genes × windows; columns sum to one.
+
+    Weights rise to the middle of the window (1, 2, .., 2, 1), as inferCNV's running mean does; a chromosome with fewer genes
+    than the window makes one flat window.
+    """
+    columns: list[np.ndarray] = []
+    pyramid = np.minimum(np.arange(1, window + 1), np.arange(window, 0, -1)).astype(float)
+    for name in dict.fromkeys(chromosome):
+        genes = np.flatnonzero(chromosome == name)
+        if len(genes) < window:
+            columns.append(_column(len(chromosome), genes, np.ones(len(genes))))
+            continue
+        columns += [
+            _column(len(chromosome), genes[start : start + window], pyramid) for start in range(0, len(genes) - window + 1, step)
+        ]
+    return np.array(columns).T if columns else np.zeros((len(chromosome), 0))
+
+
+def windowed(X: sp.csr_matrix, weights: np.ndarray, centre: np.ndarray, *, clip: float, rows: int = 1_000) -> np.ndarray:
+    """Weighted means over windows of the values less `centre`, clipped at ±`clip`; cells × windows, float32.
+
+    Args:
+        X: cells × genes in genomic order, log-normalised.
+        weights: genes × windows.
+        centre: expected value by gene.
+        clip: largest difference that a single gene may add.
+        rows: cells made dense at a time.
+    """
+    small = weights.astype(np.float32)
+    out = np.empty((X.shape[0], weights.shape[1]), np.float32)
+    for start in range(0, X.shape[0], rows):
+        block = X[start : start + rows].toarray()
+        block -= centre.astype(np.float32)
+        np.clip(block, -clip, clip, out=block)
+        out[start : start + rows] = block @ small
+    return out
+
+
+def log_ratio(group: np.ndarray, categories: np.ndarray, *, size: float, clip: float) -> tuple[np.ndarray, np.ndarray]:
+    """Log ratio of a group's expression to the range of reference categories, and the weight of each gene.
+
+    Args:
+        group: counts of the group by gene.
+        categories: counts of the reference, categories × genes.
+        size: counts that a gene's ratio is drawn to zero with, per million of the group's and category's counts.
+        clip: largest ratio that a single gene may show.
+
+    Returns:
+        By gene the log ratio, 0 inside the range of the categories; and the inverse of its variance, counting noise plus the
+        variance that lineages have anyway.
+    """
+    share = (group / max(group.sum(), 1) + size * 1e-6)[None, :]
+    ratios = np.log(share / (categories / np.maximum(categories.sum(axis=1, keepdims=True), 1) + size * 1e-6))
+    centred = ratios - np.median(ratios, axis=1, keepdims=True)
+    low, high = centred.min(axis=0), centred.max(axis=0)
+    difference = np.where(low > 0, low, np.where(high < 0, high, 0.0))
+    noise = 1 / np.maximum(group, 0.5) + 1 / np.maximum(categories.sum(axis=0), 0.5)
+    return np.clip(difference, -clip, clip), 1 / (LINEAGE_VARIANCE + noise)
+
+
+def arm_shift(difference: np.ndarray, weight: np.ndarray, arm: np.ndarray, *, min_genes: int) -> pd.DataFrame:
+    """Mean shift of each arm against all other genes, with its t statistic over genes.
+
+    Genes are the replicates: a lineage's programme moves single genes up or down, a gain or loss moves an arm's genes together.
+
+    Args:
+        difference: by gene, group minus reference in log units.
+        weight: by gene.
+        arm: by gene.
+        min_genes: arms with fewer are left out.
+
+    Returns:
+        Index arm; `n_genes, shift, t`.
+    """
+    rows = {}
+    for name in ARMS:
+        genes = arm == name
+        if genes.sum() < min_genes or (~genes).sum() < min_genes:
+            continue
+        (inside, error_in), (outside, error_out) = (_mean(difference[part], weight[part]) for part in (genes, ~genes))
+        error = np.sqrt(error_in + error_out)
+        rows[name] = (int(genes.sum()), inside - outside, (inside - outside) / error if error > 0 else 0.0)
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["n_genes", "shift", "t"])
+
+
+def _mean(values: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
+    """Weighted mean and its squared standard error."""
+    total = weight.sum()
+    mean = float((weight * values).sum() / total)
+    return mean, float((weight**2 * (values - mean) ** 2).sum() / total**2)
+
+
+def _column(n: int, genes: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    column = np.zeros(n)
+    column[genes] = weight / weight.sum()
+    return column

@@ -1,0 +1,131 @@
+"""Crosstalk over donors: which axes stand out in how many donors, by which sender, and whether receivers respond."""
+
+import logging
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binom, false_discovery_control, rankdata
+
+from brainmet import tables
+from brainmet.crosstalk import NOT_TESTED, TESTED, Axes
+
+log = logging.getLogger(__name__)
+ALL = "all"
+VALUES = [
+    *("score", "p", "p_perm_types", "sender_specificity", "magnitude_rank", "specificity_rank"),
+    *("ligand_mean", "response_score"),
+]
+
+
+def summary(
+    rows: pd.DataFrame, axes: Axes, *, alpha: float, min_donors: int, n_permutations: int, seed: int
+) -> pd.DataFrame:
+    """Axes by condition and primary site over donors (`tables/crosstalk_summary.yaml`).
+
+    A donor's samples are averaged first (p values: their median). Axes that no sample could test have one row with the
+    reason, so that absence is seen.
+
+    Args:
+        rows: the table crosstalk.
+        axes: all axes.
+        alpha: level at which a donor counts as significant.
+        min_donors: donors needed for a correlation with the receivers' response.
+        n_permutations: permutations for its p.
+        seed: of the permutations.
+    """
+    tested = rows[rows["status"] == TESTED]
+    out: list[dict[str, Any]] = []
+    for axis in axes.entries:
+        own = tested[tested["axis"] == axis["id"]]
+        base = {key: axis[key] for key in ("kind", "readout", "sender", "receiver")}
+        base |= {"axis": axis["id"], "axis_group": axis["axis"], "response": axis.get("response", "")}
+        if own.empty:
+            out.append(base | _absent(rows[rows["axis"] == axis["id"]]))
+        for condition, site, group in _groups(own):
+            rng = np.random.default_rng([seed, zlib.crc32(axis["id"].encode()), zlib.crc32(f"{condition}/{site}".encode())])
+            donors = _by_donor(group)
+            out.append(
+                base
+                | {"condition": condition, "primary_site": site, "n_samples": group["sample"].nunique(), "n_donors": len(donors)}
+                | {"n_studies": donors["study"].nunique(), "status": TESTED, "reason": ""}
+                | _levels(donors, alpha)
+                | _response(donors, min_donors, n_permutations, rng)
+            )
+    if not out:
+        return tables.empty("crosstalk_summary")
+    table = pd.DataFrame(out).reindex(columns=tables.columns("crosstalk_summary"))
+    for _, family in table[table["p_donors"].notna()].groupby(["condition", "primary_site", "readout"], sort=True):
+        table.loc[family.index, "fdr"] = false_discovery_control(family["p_donors"].to_numpy(float))
+    log.info("%d axes summarised, %d without a testable sample", len(axes.entries), int((table["status"] == NOT_TESTED).sum()))
+    return table
+
+
+def _groups(rows: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Conditions, each as a whole and, where it holds several primary sites, by site."""
+    for condition, group in rows.groupby("condition", sort=True):
+        yield str(condition), ALL, group
+        if group["primary_site"].nunique() > 1:
+            yield from ((str(condition), str(site), own) for site, own in group.groupby("primary_site", sort=True))
+
+
+def _by_donor(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row a donor of a study."""
+    by = rows.groupby(["study", "donor"], sort=True)
+    means = by[VALUES].mean()
+    means[["p", "p_perm_types"]] = by[["p", "p_perm_types"]].median()
+    means["top"] = by["sender_specificity"].min() >= 1
+    return means.reset_index()
+
+
+def _levels(donors: pd.DataFrame, alpha: float) -> dict[str, float]:
+    significant = int((donors["p"] <= alpha).sum())
+    quartiles = donors["score"].quantile([0.25, 0.5, 0.75]).to_list()
+    return {
+        "q25_score": quartiles[0],
+        "median_score": quartiles[1],
+        "q75_score": quartiles[2],
+        "share_significant": significant / len(donors),
+        "p_donors": float(binom.sf(significant - 1, len(donors), alpha)),
+        "sender_specificity": donors["sender_specificity"].median(),
+        "share_top_sender": float(donors["top"].mean()),
+        "median_perm_types": donors["p_perm_types"].median(),
+        "median_magnitude_rank": donors["magnitude_rank"].median(),
+        "median_specificity_rank": donors["specificity_rank"].median(),
+    }
+
+
+def _response(donors: pd.DataFrame, min_donors: int, n_permutations: int, rng: np.random.Generator) -> dict[str, float]:
+    """Does the receivers' response follow the senders' ligand over donors? Studies are centred: their levels differ."""
+    known = donors.dropna(subset=["ligand_mean", "response_score"])
+    out: dict[str, float] = {"n_response": len(known), "response_rho": np.nan, "response_p": np.nan}
+    if len(known) < min_donors:
+        return out
+    studies = known["study"].to_numpy()
+    ligand, response = (known[c] - known.groupby("study")[c].transform("mean") for c in ("ligand_mean", "response_score"))
+    rho = _spearman(ligand.to_numpy(), response.to_numpy())
+    if not np.isfinite(rho):
+        return out
+    blocks = [np.flatnonzero(studies == study) for study in np.unique(studies)]
+    hits = 0
+    for _ in range(n_permutations):
+        order = np.arange(len(known))
+        for block in blocks:
+            order[block] = rng.permutation(block)
+        hits += abs(_spearman(ligand.to_numpy()[order], response.to_numpy())) >= abs(rho) - 1e-12
+    return out | {"response_rho": rho, "response_p": (1 + hits) / (1 + n_permutations)}
+
+
+def _spearman(a: np.ndarray, b: np.ndarray) -> float:
+    a, b = rankdata(a) - (len(a) + 1) / 2, rankdata(b) - (len(b) + 1) / 2
+    scale = np.sqrt((a @ a) * (b @ b))
+    return float(a @ b / scale) if scale > 0 else np.nan
+
+
+def _absent(rows: pd.DataFrame) -> dict[str, Any]:
+    """Row of an axis that no sample could test, with the most frequent reason."""
+    reason = "no sample holds its sender and its receiver" if rows.empty else str(rows["reason"].mode().iloc[0])
+    counts = dict.fromkeys(("n_samples", "n_donors", "n_studies", "n_response"), 0)
+    return {"condition": "", "primary_site": "", "status": NOT_TESTED, "reason": reason} | counts

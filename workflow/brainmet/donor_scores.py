@@ -1,0 +1,171 @@
+"""One score a signature and donor, from pseudobulk: the number that every test of a signature is made of.
+
+Donors of a study are thinned to a common depth (seeded), turned into log2 counts per million, and scored as the mean of the
+signature's genes minus the mean of random genes of the same expression, up minus down. Thinning rather than regression: depth
+and malignant biology go together, and regressing one out takes the other with it.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from zlib import crc32
+
+import numpy as np
+import pandas as pd
+
+from brainmet.contract import Obs
+from brainmet.donors import ANY, PLATFORM, Profiles
+from brainmet.signatures import Signature
+from brainmet.tables import columns, empty
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class GeneSet:
+    """Genes by symbol; `gene` sets hold a single gene, read as it is: no coverage rule and no random genes taken off."""
+
+    id: str
+    up: tuple[str, ...]
+    down: tuple[str, ...] = ()
+    compartment: str = "any"
+    single: bool = False
+
+
+def gene_sets(signatures: Sequence[Signature]) -> list[GeneSet]:
+    """Signatures as gene sets."""
+    return [GeneSet(s.id, s.up, s.down, str(s.entry.get("compartment", ANY))) for s in signatures]
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How donors are scored; see `config: compare`."""
+
+    seed: int
+    min_counts: int
+    n_bins: int
+    n_controls: int
+    min_genes: int
+    min_coverage: float
+
+
+def scores(profiles: Profiles, sets: Sequence[GeneSet], *, how: Scoring) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Scores of donors that are to be compared with each other: one platform, genes measured in all of them.
+
+    Args:
+        profiles: donors of one platform; donors below `min_counts` are left out, the rest thinned to the shallowest.
+        sets: signatures.
+
+    Returns:
+        donors × signatures (log2 units; NaN = not scorable), and per signature `n_listed, n_measured, n_detected, coverage,
+        reason`. `n_detected` counts members seen in at least one of the donors: absence of a signal is a result, reported apart.
+    """
+    kept = profiles.take(deep_enough(profiles, min_counts=how.min_counts))
+    use = kept.measured()
+    symbols = kept.symbols.to_numpy()[use]
+    counts = thin(kept.counts[:, use], kept.donors.index, seed=how.seed)
+    values = log_cpm(counts)
+    position = {symbol: i for i, symbol in reversed(list(enumerate(symbols)))}
+    seen = counts.sum(axis=0) > 0 if len(kept.donors) else np.zeros(use.sum(), bool)
+    coverage = coverage_of(sets, position, seen, min_genes=how.min_genes, min_coverage=how.min_coverage)
+    if not len(kept.donors):
+        return pd.DataFrame(np.empty((0, len(sets))), kept.donors.index, [s.id for s in sets]), coverage
+    weights = weights_of(sets, position, values.mean(axis=0), how=how)
+    table = pd.DataFrame(values @ weights, kept.donors.index, [s.id for s in sets])
+    return table.where((coverage["reason"] == "").to_numpy()[None, :]), coverage
+
+
+def deep_enough(profiles: Profiles, *, min_counts: int) -> np.ndarray:
+    """Mask of donors with at least `min_counts` in the genes measured in all donors."""
+    return profiles.counts[:, profiles.measured()].sum(axis=1) >= min_counts
+
+
+def thin(counts: np.ndarray, donors: Sequence[str], *, seed: int) -> np.ndarray:
+    """Counts drawn down to the depth of the shallowest donor, each donor by its own seed.
+
+    A donor's draw depends on its name, not on its row. Counts that are not integers (expected counts) are rounded first.
+    """
+    counts = np.rint(counts).astype(np.int64)
+    totals = counts.sum(axis=1)
+    depth = totals.min(initial=np.iinfo(np.int64).max)
+    thinned = [
+        row if total <= depth else np.random.default_rng([seed, crc32(str(donor).encode())]).binomial(row, depth / total)
+        for row, total, donor in zip(counts, totals, donors, strict=True)
+    ]
+    return np.array(thinned, float).reshape(counts.shape)
+
+
+def log_cpm(counts: np.ndarray) -> np.ndarray:
+    """log2 counts per million with half a count added, as limma's voom has it (Law 2014 Genome Biol 15:R29)."""
+    total = counts.sum(axis=1, keepdims=True)
+    return np.log2((counts + 0.5) / (total + 1) * 1e6)
+
+
+def coverage_of(
+    sets: Sequence[GeneSet], position: Mapping[str, int], seen: np.ndarray, *, min_genes: int, min_coverage: float
+) -> pd.DataFrame:
+    """Per signature: genes listed, in the platform's gene list, detected; `reason` is empty where it can be scored."""
+    rows = []
+    for gene_set in sets:
+        listed = set(gene_set.up) | set(gene_set.down)
+        measured = [position[gene] for gene in sorted(listed) if gene in position]
+        share = len(measured) / len(listed) if listed else 0.0
+        reason = ""
+        if gene_set.single:
+            reason = "" if measured else f"{gene_set.up[0]} is not in the gene list"
+        elif len(measured) < min_genes or share < min_coverage:
+            reason = f"{len(measured)} of {len(listed)} genes measured"
+        rows.append((gene_set.id, len(listed), len(measured), int(seen[measured].sum()) if measured else 0, share, reason))
+    names = ["signature", "n_listed", "n_measured", "n_detected", "coverage", "reason"]
+    return pd.DataFrame(rows, columns=names).set_index("signature")
+
+
+def weights_of(sets: Sequence[GeneSet], position: Mapping[str, int], level: np.ndarray, *, how: Scoring) -> np.ndarray:
+    """Weights W (genes × signatures) such that log2 CPM @ W is the score.
+
+    Each member is set against `n_controls` random genes of its expression bin that are not members. A signature's random genes
+    depend on its name and the seed, not on which other signatures are scored.
+    """
+    bins = expression_bins(level, n_bins=how.n_bins)
+    members_of_bin = [np.flatnonzero(bins == b) for b in range(how.n_bins)]
+    weights = np.zeros((len(level), len(sets)))
+    for column, gene_set in enumerate(sets):
+        if gene_set.single:
+            if gene_set.up[0] in position:
+                weights[position[gene_set.up[0]], column] = 1.0
+            continue
+        rng = np.random.default_rng([how.seed, crc32(gene_set.id.encode())])
+        members = {position[gene] for gene in (*gene_set.up, *gene_set.down) if gene in position}
+        for genes, sign in ((gene_set.up, 1.0), (gene_set.down, -1.0)):
+            rows = sorted({position[gene] for gene in genes if gene in position})
+            for row in rows:
+                weights[row, column] += sign / len(rows)
+                pool = np.setdiff1d(members_of_bin[bins[row]], list(members))
+                if len(pool):
+                    drawn = rng.choice(pool, size=how.n_controls, replace=True)
+                    np.add.at(weights[:, column], drawn, -sign / len(rows) / how.n_controls)
+    return weights
+
+
+def expression_bins(level: np.ndarray, *, n_bins: int) -> np.ndarray:
+    """Bin of each gene by its mean expression; bins hold equally many genes."""
+    order = np.argsort(level, kind="stable")
+    bins = np.empty(len(level), np.int64)
+    bins[order] = np.arange(len(level)) * n_bins // max(len(level), 1)
+    return bins
+
+
+def table(profiles_of: Mapping[str, Profiles], sets: Sequence[GeneSet], *, how: Scoring) -> pd.DataFrame:
+    """Scores of every donor in every compartment, donors of one study and platform scored together: the rows of
+    `donor_scores.tsv`."""
+    parts = []
+    for cell_type, profiles in profiles_of.items():
+        for _, donors in profiles.donors.groupby([Obs.STUDY, PLATFORM], sort=True):
+            here = profiles.take(profiles.donors.index.get_indexer(donors.index))
+            values, coverage = scores(here, sets, how=how)
+            long = values.rename_axis(columns="signature").stack(future_stack=True).rename("score").reset_index()
+            long = long.merge(donors, left_on="profile", right_index=True).merge(
+                coverage.reset_index(), on="signature", validate="many_to_one"
+            )
+            parts.append(long.assign(cell_type=cell_type))
+    return pd.concat(parts, ignore_index=True)[columns("donor_scores")] if parts else empty("donor_scores")

@@ -1,0 +1,128 @@
+"""Donor profiles: the pseudobulk of a cell compartment with one row a donor and condition.
+
+Samples of one donor are summed, so a patient sampled twice is one replicate. Donors measured by another technology, or as
+nuclei, form another platform: their profiles are never contrasted with each other.
+"""
+
+import logging
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from brainmet.contract import MALIGNANT_PREFIX, UNKNOWN, Obs, Uns, Var
+from brainmet.pseudobulk import COVARIATES
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+log = logging.getLogger(__name__)
+
+PLATFORM = "platform"
+MALIGNANT = "malignant"
+"""The tumour compartment: every type whose id starts with `malignant_`."""
+ANY = "any"
+"""The whole sample: composition and expression are not told apart there."""
+TUMOUR = "tumor"
+"""The word signatures use for the tumour compartment."""
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """Counts of donors in one compartment.
+
+    Attributes:
+        donors: one row a donor, condition and platform; `study, donor, condition, platform, n_cells`, covariates, `simulated`.
+        symbols: gene symbol by Ensembl id.
+        counts: donors × genes, float64, NaN where a sample of the donor does not measure the gene.
+    """
+
+    donors: pd.DataFrame
+    symbols: pd.Series
+    counts: np.ndarray
+
+    def take(self, rows: np.ndarray) -> "Profiles":
+        """Some of the donors, by position or mask."""
+        return Profiles(self.donors.iloc[np.arange(len(self.donors))[rows]], self.symbols, self.counts[rows])
+
+    def measured(self) -> np.ndarray:
+        """Mask of the genes measured in all of these donors."""
+        return ~np.isnan(self.counts).any(axis=0)
+
+
+def compartments(types: Collection[str], words: Mapping[str, Collection[str]]) -> dict[str, tuple[str, ...]]:
+    """Compartments to test, each with its cell types: every type, the tumour, and the pooled compartments of signatures.
+
+    Args:
+        types: cell types of the run; `unknown` is left out.
+        words: cell types by the compartment word of signatures (`tumor, myeloid, t_cell …`).
+
+    Returns:
+        By name, sorted; a pooled compartment that equals a single type, or is absent, is left out.
+    """
+    present = sorted(set(types) - {UNKNOWN})
+    named = {type_: (type_,) for type_ in present}
+    pooled = {word: tuple(t for t in present if t in set(members)) for word, members in words.items() if word not in (TUMOUR, ANY)}
+    pooled[MALIGNANT] = tuple(t for t in present if t.startswith(MALIGNANT_PREFIX))
+    named |= {word: members for word, members in pooled.items() if members and (word not in named or len(members) > 1)}
+    if present:
+        named[ANY] = tuple(sorted(types))
+    return dict(sorted(named.items()))
+
+
+def declared(word: str) -> str:
+    """The compartment a signature is confirmed in. `any` names no cells; it is read in the tumour, and elsewhere explored."""
+    return MALIGNANT if word in (TUMOUR, ANY) else word
+
+
+def profiles(bulk: "AnnData", types: Collection[str], *, min_cells: int) -> Profiles:
+    """Donor profiles of the given cell types.
+
+    Args:
+        bulk: the cohort's pseudobulk.
+        types: cell types that make up the compartment.
+        min_cells: donors with fewer cells of the compartment are left out.
+    """
+    rows = np.flatnonzero(bulk.obs[Obs.CELL_TYPE].isin(list(types)).to_numpy() & (bulk.obs["values"] != "log").to_numpy())
+    obs = bulk.obs.iloc[rows]
+    obs = obs.assign(**{PLATFORM: obs["technology"].astype(str) + " " + obs["suspension"].astype(str)})
+    keys = [Obs.STUDY, PLATFORM, Obs.DONOR, Obs.CONDITION]
+    grouped = obs.groupby(keys, sort=True, observed=True)
+    code = grouped.ngroup().to_numpy()
+    donors = grouped[[Obs.N_CELLS, "total_counts"]].sum().reset_index()
+    for name in [*COVARIATES, "subtype", Obs.DATASET, Uns.SIMULATED]:
+        donors[name] = grouped[name].agg(_common).to_numpy()
+    donors.index = pd.Index(donors[keys].agg("|".join, axis=1), name="profile") if len(donors) else donors.index
+    sums = np.zeros((len(donors), bulk.n_vars))
+    np.add.at(sums, code, np.asarray(bulk.X[rows], float))
+    enough = (donors[Obs.N_CELLS] >= min_cells).to_numpy()
+    return Profiles(donors[enough], bulk.var[Var.SYMBOL].astype(str), sums[enough])
+
+
+class Cohort(Mapping[str, Profiles]):
+    """Donor profiles by compartment, made when asked for: all of them at once would not fit for a large cohort.
+
+    Holds every compartment of `compartments`, and those that signatures declare even where no cell is of them.
+    """
+
+    def __init__(self, bulk: "AnnData", words: Mapping[str, Collection[str]], *, min_cells: int, needed: Collection[str] = ()) -> None:
+        self.bulk, self.min_cells = bulk, min_cells
+        found = compartments(set(bulk.obs[Obs.CELL_TYPE].astype(str)), words)
+        self.types: dict[str, tuple[str, ...]] = dict(sorted(({name: () for name in needed} | found).items()))
+
+    def __getitem__(self, name: str) -> Profiles:
+        return profiles(self.bulk, self.types[name], min_cells=self.min_cells)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.types)
+
+    def __len__(self) -> int:
+        return len(self.types)
+
+
+def _common(values: pd.Series) -> object:
+    """The value all samples of a donor share, else `mixed`."""
+    first = values.iloc[0]
+    return first if (values == first).all() else "mixed"

@@ -1,0 +1,148 @@
+"""Differential expression of genes by pydeseq2, on pseudobulk, donors as replicates, the study as covariate.
+
+Only studies that hold both arms on one platform take part, so that a study cannot pass for a condition. The model of a
+compartment and contrast is `~ study + arm`. Its result describes genes; verdicts come from `compare`.
+"""
+
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from brainmet.compare import Design, eligible, verdict_of_design
+from brainmet.contract import Obs
+from brainmet.donors import PLATFORM, Profiles
+from brainmet.errors import BrainmetError
+from brainmet.tables import columns
+
+log = logging.getLogger(__name__)
+
+
+def expression(
+    profiles_of: Mapping[str, Profiles],
+    arms: Sequence[Mapping[str, str]],
+    *,
+    design: Design,
+    compartments: Sequence[str],
+    min_counts: int,
+    min_gene_counts: int,
+) -> pd.DataFrame:
+    """Rows of `de.tsv`: a gene a row where the model could be fitted, one row that says why where it could not.
+
+    Args:
+        profiles_of: donor profiles by compartment.
+        arms: contrasts, `id, a, b`.
+        compartments: those to fit; a fit costs seconds.
+        min_counts: donors below are left out.
+        min_gene_counts: a gene needs this many counts in as many donors as the smaller arm has.
+    """
+    blocks = []
+    for cell_type in compartments:
+        for arm in arms:
+            profiles = profiles_of.get(cell_type)
+            reason = f"no cells of {cell_type}" if profiles is None else ""
+            if profiles is not None:
+                chosen, reason = donors_of(profiles, arm, design=design, min_counts=min_counts)
+            if reason or profiles is None:
+                blocks.append(pd.DataFrame([{"ensembl_id": "", "symbol": "", "reason": reason}]).assign(contrast=arm["id"], cell_type=cell_type))
+                log.info("%s, %s: %s", cell_type, arm["id"], reason)
+                continue
+            rows = fit(profiles.take(chosen), arm, min_gene_counts=min_gene_counts)
+            log.info("%s, %s: %d genes, %d donors", cell_type, arm["id"], len(rows), chosen.sum())
+            blocks.append(rows.assign(contrast=arm["id"], cell_type=cell_type, reason=""))
+    table = pd.concat(blocks, ignore_index=True)
+    for name in columns("de"):
+        if name not in table:
+            table[name] = np.nan
+    return table.sort_values(["cell_type", "contrast", "ensembl_id"], kind="stable", ignore_index=True)[columns("de")]
+
+
+def donors_of(
+    profiles: Profiles, arm: Mapping[str, str], *, design: Design, min_counts: int
+) -> tuple[np.ndarray, str]:
+    """Mask of the donors that can be modelled together, and a sentence when there are none.
+
+    One platform is modelled: the one with most donors. A donor in both arms stays in the smaller one.
+    """
+    deep = profiles.donors["total_counts"] >= min_counts
+    own, _ = eligible(profiles.donors[deep], arm, site=design.primary_site)
+    counts = own[own["values"] == "counts"]
+    if len(own) and not len(counts):
+        return np.zeros(len(profiles.donors), bool), f"not testable: not counts ({', '.join(sorted(set(own['values'])))})"
+    kept: dict[str, list[str]] = {}
+    for (_, platform), members in counts.groupby([Obs.STUDY, PLATFORM], sort=True):
+        a, b = (members.index[members[Obs.CONDITION] == arm[side]] for side in "ab")
+        twice = set(members.loc[a, Obs.DONOR]) & set(members.loc[b, Obs.DONOR])
+        drop = members.loc[b if len(a) <= len(b) else a]
+        drop = drop.index[drop[Obs.DONOR].isin(twice)]
+        a, b = a.difference(drop), b.difference(drop)
+        if min(len(a), len(b)) >= design.min_donors:
+            kept.setdefault(str(platform), []).extend([*a, *b])
+    if not kept:
+        return np.zeros(len(profiles.donors), bool), f"not testable: {_why(own, arm, design)}"
+    platform = max(sorted(kept), key=lambda p: len(kept[p]))
+    return profiles.donors.index.isin(kept[platform]), ""
+
+
+def _why(own: pd.DataFrame, arm: Mapping[str, str], design: Design) -> str:
+    return verdict_of_design(own, arm, design)[1]
+
+
+def fit(profiles: Profiles, arm: Mapping[str, str], *, min_gene_counts: int) -> pd.DataFrame:
+    """One pydeseq2 model; genes measured in all donors with enough counts."""
+    donors = profiles.donors
+    is_a = (donors[Obs.CONDITION] == arm["a"]).to_numpy()
+    smaller = min(is_a.sum(), (~is_a).sum())
+    use = profiles.measured() & ((profiles.counts >= min_gene_counts).sum(axis=0) >= smaller)
+    counts = pd.DataFrame(
+        np.rint(profiles.counts[:, use]).astype(np.int64), [f"d{i}" for i in range(len(donors))], profiles.symbols.index[use]
+    )
+    design = pd.DataFrame({"intercept": 1.0, "arm": is_a.astype(float)}, index=counts.index)
+    studies = sorted(set(donors[Obs.STUDY]))
+    for study in studies[1:]:
+        design[f"study_{study}"] = (donors[Obs.STUDY] == study).to_numpy(float)
+    check_rank(design)
+    result = _deseq(counts, design) if use.sum() >= 2 else pd.DataFrame(columns=["baseMean", "log2FoldChange", "lfcSE", "stat", "pvalue", "padj"])
+    names = {"baseMean": "base_mean", "log2FoldChange": "log2_fold_change", "lfcSE": "lfc_se", "pvalue": "p", "padj": "fdr"}
+    result = result.rename(columns=names)[["base_mean", "log2_fold_change", "lfc_se", "stat", "p", "fdr"]]
+    result.insert(0, "symbol", profiles.symbols.loc[result.index].to_numpy())
+    result.insert(0, "ensembl_id", result.index.to_numpy(object))
+    return result.assign(n_a=int(is_a.sum()), n_b=int((~is_a).sum()), studies=";".join(studies))
+
+
+def check_rank(design: pd.DataFrame) -> None:
+    """Refuse a design whose columns cannot be told apart, naming the columns.
+
+    Raises:
+        BrainmetError: the design matrix is not of full rank.
+    """
+    if np.linalg.matrix_rank(design.to_numpy(float)) == design.shape[1]:
+        return
+    kept: list[str] = []
+    for name in design.columns:
+        if np.linalg.matrix_rank(design[[*kept, name]].to_numpy(float)) == len(kept):
+            raise BrainmetError(f"the model cannot tell {name} from {', '.join(kept)}; leave one of them out")
+        kept.append(name)
+
+
+def _deseq(counts: pd.DataFrame, design: pd.DataFrame) -> pd.DataFrame:
+    from pydeseq2.dds import DeseqDataSet
+    from pydeseq2.default_inference import DefaultInference
+    from pydeseq2.ds import DeseqStats
+
+    inference = DefaultInference(n_cpus=1)
+    with warnings.catch_warnings():
+        # Small data make pydeseq2 fall back from the dispersion trend to its mean, with a warning a gene or so.
+        warnings.simplefilter("ignore")
+        # No gene free of zeros, the usual state of pseudobulk, leaves median-of-ratios without genes.
+        method = "ratio" if (counts > 0).all(axis=0).any() else "poscounts"
+        model = DeseqDataSet(
+            counts=counts, metadata=design[["arm"]], design=design, size_factors_fit_type=method, inference=inference, quiet=True
+        )
+        model.deseq2()
+        contrast = (design.columns == "arm").astype(float)
+        stats = DeseqStats(model, contrast=contrast, inference=inference, quiet=True)
+        stats.summary()
+    return stats.results_df

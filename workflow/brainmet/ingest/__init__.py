@@ -1,0 +1,276 @@
+"""Ingest: any layout to one shape. Raw counts of one sample, genes by Ensembl id, cells by sample and barcode.
+
+A layout is one module here with `read(files, *, match, genes, barcodes) -> Raw`; nothing else is touched to add one. The door is
+`ingest`: read, take this sample's cells, hold the values against what was declared, map the genes, join the authors' labels.
+"""
+
+import importlib
+import logging
+import pkgutil
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from brainmet import forensics, labels
+from brainmet.contract import CELL_ID, UNKNOWN, Obs, Uns
+from brainmet.counts import write_counts
+from brainmet.errors import BrainmetError
+from brainmet.genes import GeneTable
+from brainmet.ingest.members import Member, matches, members
+from brainmet.ingest.raw import Raw
+from brainmet.ingest.species import Measured, measure
+from brainmet.ingest.text import table
+from brainmet.tables import write_table
+
+log = logging.getLogger(__name__)
+
+OWN_COLUMNS = (Obs.DONOR, Obs.CONDITION, Obs.STUDY)
+"""What a cells table may say of each cell instead of the sample's entry."""
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """One sample in the contract's shape.
+
+    Attributes:
+        matrix: cells × genes, CSR.
+        cells, genes, uns: as `counts.write_counts` takes them.
+        lost: one row of the table genes_lost.
+    """
+
+    matrix: sp.csr_matrix
+    cells: pd.DataFrame
+    genes: pd.DataFrame
+    uns: dict[str, Any]
+    lost: pd.DataFrame
+
+    def write(self, counts: str | Path, genes_lost: str | Path) -> None:
+        """Write both files of the sample."""
+        write_counts(counts, self.matrix, self.cells, self.genes, self.uns)
+        write_table(self.lost, genes_lost, "genes_lost")
+
+
+def ingest(
+    files: Sequence[str | Path],
+    human: GeneTable,
+    mouse: GeneTable | None,
+    *,
+    record: Mapping[str, Any],
+    warn_lost: float,
+    max_lost: float,
+    species_share: float,
+) -> Ingested:
+    """Read one sample.
+
+    Args:
+        files: paths of the record's files, in the record's order.
+        human: human genes; the gene space of every sample.
+        mouse: mouse genes; needed for mouse samples and mixtures.
+        record: the sample's record (`datasets.records`).
+        warn_lost, max_lost: share of counts on unknown genes above which the sample is reported, and refused.
+        species_share: share of counts of one species that makes a cell of a mixture that species'.
+
+    Raises:
+        BrainmetError: the input is not what the dataset file says; the sentence says how to mend it.
+    """
+    found = members([(file["name"], Path(path)) for file, path in zip(record["files"], files, strict=True)])
+    tables = _tables(record, found)
+    raw = _own_cells(_read(record, [member for member in found if member not in tables.values()], human, mouse), record, tables)
+    raw.barcodes = np.array([str(barcode).strip() for barcode in raw.barcodes], dtype=object)
+    _check(raw)
+    verdict = forensics.check(raw.matrix, declared=record["values"], name=raw.name)
+    log.info("%s: %d cells × %d features; %s: %s", raw.name, *raw.matrix.shape, verdict.kind, verdict.why)
+    measured = measure(
+        raw, organism=record["organism"], human=human, mouse=mouse, sample=record["id"], warn_lost=warn_lost, max_lost=max_lost, share=species_share
+    )
+    raw = raw if measured.kept.all() else raw.cells(measured.kept)
+    cells = _cells(raw, record, tables, measured)
+    return Ingested(matrix=measured.matrix, cells=cells, genes=measured.genes, uns=_uns(record, verdict), lost=measured.lost)
+
+
+def layouts() -> list[str]:
+    """Names of the readers in this package."""
+    names = [module.name for module in pkgutil.iter_modules(__path__)]
+    return sorted(name for name in names if "def read(" in Path(__path__[0], f"{name}.py").read_text())
+
+
+def _read(record: Mapping[str, Any], files: list[Member], human: GeneTable, mouse: GeneTable | None) -> Raw:
+    layout = record["layout"]
+    if layout not in layouts():
+        raise BrainmetError(f"{record['dataset']}.yaml: layout: {layout!r} has no reader; layouts: {', '.join(layouts())}")
+    reader = importlib.import_module(f"brainmet.ingest.{layout}")
+    genes = mouse if record["organism"] == "mouse" and mouse is not None else human
+    raw: Raw = reader.read(files, match=None if record.get("split_by") else record.get("match"), genes=genes, barcodes=None)
+    for note in raw.notes:
+        log.info("%s: %s", raw.name, note)
+    for kind, number in raw.set_aside.items():
+        log.info("%s: %d features of the kind %s set aside", raw.name, number, kind)
+    return raw
+
+
+def _check(raw: Raw) -> None:
+    """Cells exist, hold something, and have a name each."""
+    names = pd.Series(raw.barcodes, dtype=object)
+    if raw.matrix.shape[0] == 0:
+        raise BrainmetError(f"{raw.name}: holds no cells; check match, split_by and the file")
+    if raw.matrix.shape[1] == 0:
+        raise BrainmetError(f"{raw.name}: holds no genes; check the layout and the file")
+    if raw.matrix.nnz == 0:
+        raise BrainmetError(f"{raw.name}: all {raw.matrix.shape[0]} cells are empty; fetch the file again")
+    if len(twice := names[names.duplicated()]):
+        raise BrainmetError(
+            f"{raw.name}: the barcode {twice.iloc[0]} occurs more than once ({len(twice)} repeated barcodes); "
+            "split the file into samples with split_by, or give the file of one sample"
+        )
+
+
+# --- tables that come with the matrix ---------------------------------------------------------------------------------
+
+
+def _tables(record: Mapping[str, Any], found: Sequence[Member]) -> dict[str, Member]:
+    """The members that hold the cells table and the labels, by role."""
+    return {
+        role: _named(spec["file"], record, found, role=role)
+        for role in ("cells", "labels")
+        if (spec := record.get(role)) and spec.get("file")
+    }
+
+
+def _named(name: str, record: Mapping[str, Any], found: Sequence[Member], *, role: str) -> Member:
+    """The member of a name; or, with a table a sample, the sample's member that ends with the name."""
+    hits = [member for member in found if member.name == name]
+    if not hits and record.get("match"):
+        hits = [member for member in found if member.name.endswith(name) and matches(member.name, record["match"])]
+    if len(hits) != 1:
+        word = f"{len(hits)} files are named" if hits else "no file is named"
+        known = ", ".join(sorted(member.name for member in found)[:6])
+        raise BrainmetError(f"{role}: {word} {name} (there are {known}); mend {role}: file in the dataset file")
+    return hits[0]
+
+
+def _own_cells(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member]) -> Raw:
+    """The cells of this sample, where one matrix holds many samples."""
+    split = record.get("split_by")
+    if not split or record.get("match") is None:
+        return raw
+    ((how, key),) = split.items()
+    if how == "barcode":
+        values = np.array([m.group(1) if (m := re.search(key, str(b))) and m.groups() else "" for b in raw.barcodes], dtype=object)
+    elif how == "obs":
+        if raw.obs is None or key not in raw.obs:
+            columns = "no columns" if raw.obs is None else ", ".join(raw.obs.columns)
+            raise BrainmetError(f"{raw.name}: split_by: obs has no column {key} ({columns}); mend split_by in the dataset file")
+        values = raw.obs[key].to_numpy(object)
+    else:
+        values = _cell_column(raw, record, tables, key)
+    own = values == str(record["match"])
+    if not own.any():
+        known = ", ".join(sorted({str(v) for v in values if v})[:8]) or "none"
+        raise BrainmetError(f"{raw.name}: no cell has {key} {record['match']!r} (values: {known}); mend match in the dataset file")
+    log.info("%s: %d of %d cells are this sample's", raw.name, own.sum(), len(own))
+    return raw.cells(own)
+
+
+def _cell_column(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member], column: str) -> np.ndarray:
+    joined = _cell_table(raw, record, tables)
+    if joined is None or column not in joined:
+        raise BrainmetError(f"split_by: the cells table has no column {column}; mend split_by or cells in the dataset file")
+    return joined[column].to_numpy(object)
+
+
+def _cell_table(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member]) -> pd.DataFrame | None:
+    """The cells table in the order of the cells, empty strings where it says nothing; None when there is none."""
+    if "cells" not in tables:
+        return None
+    spec, member = record["cells"], tables["cells"]
+    frame = table(member, sep=spec.get("sep") or "auto")
+    key = _key_column(frame, spec.get("barcode"), member, role="cells")
+    values = frame.astype(str).agg("\x1f".join, axis=1).to_numpy(object)
+    rows = labels.join(raw.barcodes, frame[key].to_numpy(object), values=values, name=str(member), sample=_names_of(record))
+    taken = frame.iloc[np.maximum(rows, 0)].reset_index(drop=True)
+    taken.loc[rows < 0] = ""
+    if (rows < 0).any():
+        log.warning("%s: %d of %d cells are not in the table", member, (rows < 0).sum(), len(rows))
+    return taken.drop(columns=key)
+
+
+def _key_column(frame: pd.DataFrame, barcode: str | None, member: Member, *, role: str) -> str:
+    """The column of barcodes; an unnamed first column may be called anything but a column's name."""
+    if barcode and barcode in frame:
+        return barcode
+    if barcode in (None, "", "index") or frame.columns[0] == "index":
+        return str(frame.columns[0])
+    raise BrainmetError(f"{member}: has no column {barcode} ({', '.join(frame.columns)}); mend {role}: barcode in the dataset file")
+
+
+def _names_of(record: Mapping[str, Any]) -> str:
+    """Names the sample goes by in barcodes: its id, its match, and the match without the accession."""
+    match = str(record.get("match") or "")
+    return "|".join(dict.fromkeys([record["id"], match, re.sub(r"^GSM\d+[_.\-]", "", match)]))
+
+
+def _author_labels(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member], cells: pd.DataFrame | None) -> np.ndarray:
+    """The authors' label of every cell, empty where there is none."""
+    spec = record.get("labels")
+    if not spec:
+        return np.array([""] * len(raw.barcodes), dtype=object)
+    column = spec["column"]
+    if "labels" not in tables:
+        for frame in (cells, raw.obs):
+            if frame is not None and column in frame:
+                return frame[column].astype(str).to_numpy(object)
+        raise BrainmetError(f"labels: neither the cells table nor obs has a column {column}; mend labels: column in the dataset file")
+    member = tables["labels"]
+    frame = table(member, sep=spec.get("sep") or "auto")
+    key = _key_column(frame, spec.get("barcode"), member, role="labels")
+    if column not in frame:
+        raise BrainmetError(f"{member}: has no column {column} ({', '.join(frame.columns)}); mend labels: column in the dataset file")
+    if by := spec.get("sample"):
+        if by not in frame:
+            raise BrainmetError(f"{member}: has no column {by} ({', '.join(frame.columns)}); mend labels: sample in the dataset file")
+        frame = frame[frame[by].isin(_names_of(record).split("|"))]
+    values = frame[column].to_numpy(object)
+    rows = labels.join(raw.barcodes, frame[key].to_numpy(object), values=values, name=str(member), sample=_names_of(record))
+    return np.where(rows >= 0, values[np.maximum(rows, 0)], "").astype(object)
+
+
+def _cells(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member], measured: Measured) -> pd.DataFrame:
+    """The contract's obs."""
+    n = len(raw.barcodes)
+    extra = _cell_table(raw, record, tables)
+    columns: dict[str, Any] = {
+        name: np.array([str(record[name])] * n, dtype=object) for name in (Obs.DATASET, Obs.STUDY, Obs.DONOR, Obs.CONDITION)
+    }
+    columns[Obs.SAMPLE] = np.array([str(record["id"])] * n, dtype=object)
+    author = _author_labels(raw, record, tables, extra)
+    columns[Obs.AUTHOR_LABEL] = author
+    columns[Obs.AUTHOR_CELL_TYPE] = labels.mapped(author, (record.get("labels") or {}).get("map") or {}, name=raw.name)
+    if extra is not None:
+        extra = extra.rename(columns={theirs: ours for ours, theirs in (record["cells"].get("columns") or {}).items()})
+        for name in extra.columns:
+            values = extra[name].astype(str).to_numpy(object)
+            if name in OWN_COLUMNS:
+                columns[name] = np.where(values == "", columns[name], values)
+            else:
+                columns[name if name.startswith(("author_", "truth_")) else f"author_{name}"] = values
+    order = [Obs.DATASET, Obs.STUDY, Obs.SAMPLE, Obs.DONOR, Obs.CONDITION, Obs.AUTHOR_LABEL, Obs.AUTHOR_CELL_TYPE]
+    if measured.organism is not None:
+        columns["organism"] = measured.organism
+    index = pd.Index([f"{record['id']}:{barcode}" for barcode in raw.barcodes], name=CELL_ID, dtype=object)
+    return pd.DataFrame({name: columns[name] for name in [*order, *(c for c in columns if c not in order)]}, index=index)
+
+
+def _uns(record: Mapping[str, Any], verdict: forensics.Verdict) -> dict[str, Any]:
+    return {
+        Uns.ORGANISM: record["organism"],
+        Uns.TECHNOLOGY: record.get("technology", UNKNOWN),
+        Uns.SUSPENSION: record.get("suspension", UNKNOWN),
+        Uns.VALUES: verdict.kind,
+        Uns.SIMULATED: bool(record.get("simulated", False)),
+    }

@@ -1,0 +1,160 @@
+"""h5ad of any anndata version: the counts are found by value among raw, layers and X."""
+
+import io
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from brainmet import forensics
+from brainmet.errors import BrainmetError
+from brainmet.genes import GeneTable
+from brainmet.ingest.members import Member, one, select
+from brainmet.ingest.raw import Raw
+
+SYMBOLS = ("feature_name", "gene_symbol", "gene_symbols", "gene_name", "gene_names", "symbol", "symbols", "Symbol", "GeneSymbol")
+IDS = ("gene_ids", "gene_id", "ensembl_id", "ensembl", "feature_id", "ENSEMBL", "ensembl_ids")
+BARCODES = ("cell_id", "barcode", "barcodes", "CellID", "obs_names", "index")
+RANK = {"counts": 0, "expected_counts": 1, "tpm": 2, "log": 3, "scaled": 4, "invalid": 5}
+PEEK = 400
+"""Cells looked at to tell what a matrix holds."""
+
+
+def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcodes: Collection[str] | None) -> Raw:
+    """Read an h5ad; of several matrices the one that holds counts, and of those the one with most genes.
+
+    Args:
+        files: all files of the series.
+        match: prefix of the sample's file; None when the series is one sample.
+        genes: not needed here.
+        barcodes: not needed here.
+    """
+    own = select(files, match)
+    member = one(own, r"\.h5ad(\.gz)?$", what="h5ad", among=match or "the dataset") if len(own) > 1 else own[0]
+    source: Any = member.path if not member.inside and not member.name.endswith(".gz") else io.BytesIO(member.read())
+    try:
+        with h5py.File(source) as file:
+            slot, verdict = find(file)
+            where = file["raw/var"] if slot.startswith("raw/") else file["var"]
+            obs, var = frame(file["obs"]), frame(where)
+            matrix = whole(file[slot])
+    except (OSError, KeyError, ValueError) as error:
+        raise BrainmetError(f"{member}: cannot be read as h5ad ({error}); fetch it again, or mend layout") from error
+    if matrix.shape != (len(obs), len(var)):
+        raise BrainmetError(
+            f"{member}: {slot} has {matrix.shape[0]} rows and {matrix.shape[1]} columns, but obs lists {len(obs)} cells and var "
+            f"{len(var)} genes; fetch the file again"
+        )
+    note = f"{slot} holds {verdict.kind}: {verdict.why}"
+    names, ids = _names(var)
+    return Raw(matrix=matrix, barcodes=_barcodes(obs), names=names, ids=ids, name=f"{member}:{slot}", obs=obs, notes=[note])
+
+
+def find(file: h5py.File) -> tuple[str, forensics.Verdict]:
+    """The slot that holds the rawest values, and what they are."""
+    slots = [slot for slot in ("raw/X", "X") if slot in file] + [f"layers/{name}" for name in file.get("layers", {})]
+    if not slots:
+        raise KeyError("X")
+    verdicts = {slot: forensics.judge(peek(file[slot])) for slot in slots}
+    width = {slot: shape(file[slot])[1] for slot in slots}
+    # A layer named counts says that it is meant; otherwise the order raw, X, layers.
+    best = min(slots, key=lambda s: (RANK[verdicts[s].kind], -width[s], "counts" not in s.lower(), slots.index(s)))
+    return best, verdicts[best]
+
+
+def shape(node: h5py.Dataset | h5py.Group) -> tuple[int, int]:
+    """Rows and columns of a dense or sparse matrix on disk."""
+    found = node.shape if isinstance(node, h5py.Dataset) else node.attrs.get("shape", node.attrs.get("h5sparse_shape"))
+    return int(found[0]), int(found[1])
+
+
+def _is_column(node: h5py.Group) -> bool:
+    kind = node.attrs.get("encoding-type", node.attrs.get("h5sparse_format", "csr"))
+    return "csc" in (kind.decode() if isinstance(kind, bytes) else str(kind))
+
+
+def peek(node: h5py.Dataset | h5py.Group) -> sp.csr_matrix:
+    """Rows spread over the matrix, enough to judge its values."""
+    rows = shape(node)[0]
+    step = max(1, rows // PEEK)
+    if isinstance(node, h5py.Dataset):
+        return sp.csr_matrix(node[::step][:PEEK])
+    if _is_column(node):
+        # Cells cannot be picked from columns without reading all: values of whole blocks of genes tell kinds apart, totals cannot.
+        return whole(node)[::step][:PEEK]
+    indptr = node["indptr"][:]
+    blocks = [(node["data"][indptr[i] : indptr[i + 1]], node["indices"][indptr[i] : indptr[i + 1]]) for i in range(0, rows, step)[:PEEK]]
+    lengths = np.cumsum([0, *(len(data) for data, _ in blocks)])
+    data, indices = (np.concatenate(part) for part in zip(*blocks, strict=True)) if blocks else (np.empty(0), np.empty(0, int))
+    return sp.csr_matrix((data, indices, lengths), shape=(len(blocks), shape(node)[1]))
+
+
+def whole(node: h5py.Dataset | h5py.Group) -> sp.csr_matrix:
+    """The matrix as CSR; a dense one in blocks of rows."""
+    size = shape(node)
+    if isinstance(node, h5py.Dataset):
+        return sp.vstack([sp.csr_matrix(node[i : i + 1000]) for i in range(0, max(size[0], 1), 1000)], format="csr")
+    parts = (node["data"][:], node["indices"][:], node["indptr"][:])
+    return sp.csc_matrix(parts, shape=size).tocsr() if _is_column(node) else sp.csr_matrix(parts, shape=size)
+
+
+def frame(node: h5py.Dataset | h5py.Group) -> pd.DataFrame:
+    """obs or var with all columns as text, of any anndata version."""
+    if isinstance(node, h5py.Dataset):  # Before anndata 0.7: one compound dataset.
+        table = node[:]
+        columns = {name: _strings(table[name]) for name in table.dtype.names}
+        index = next((columns.pop(name) for name in ("index", "_index") if name in columns), None)
+        return pd.DataFrame(columns, index=index)
+    key = node.attrs.get("_index", "_index" if "_index" in node else "index")
+    key = key.decode() if isinstance(key, bytes) else str(key)
+    columns = {name: _column(node, name) for name in node if name not in (key, "__categories")}
+    length = max((len(c) for c in columns.values() if c is not None), default=0)
+    columns = {name: c for name, c in columns.items() if c is not None and len(c) == length}
+    index = _column(node, key) if key in node else None
+    return pd.DataFrame(columns, index=pd.Index(index, dtype=object) if index is not None else pd.RangeIndex(length))
+
+
+def _column(group: h5py.Group, name: str) -> np.ndarray | None:
+    node = group[name]
+    if isinstance(node, h5py.Group):
+        if "categories" in node:
+            return _from_codes(node["codes"][:], _strings(node["categories"][:]))
+        if "values" in node:
+            values, mask = _strings(node["values"][:]), node["mask"][:] if "mask" in node else np.zeros(len(node["values"]), bool)
+            return np.where(mask, "", values)
+        return None
+    if "__categories" in group and name in group["__categories"]:
+        return _from_codes(node[:], _strings(group["__categories"][name][:]))
+    return _strings(node[:]) if node.ndim == 1 else None
+
+
+def _from_codes(codes: np.ndarray, categories: np.ndarray) -> np.ndarray:
+    padded = np.append(categories.astype(object), "")
+    return padded[np.where(codes < 0, len(categories), codes)]
+
+
+def _strings(values: np.ndarray) -> np.ndarray:
+    return np.array([x.decode("utf-8", "replace") if isinstance(x, bytes) else str(x) for x in values], dtype=object)
+
+
+def _names(var: pd.DataFrame) -> tuple[np.ndarray, np.ndarray | None]:
+    symbol = next((var[c].to_numpy() for c in SYMBOLS if c in var), None)
+    ids = next((var[c].to_numpy() for c in IDS if c in var), None)
+    if isinstance(var.index, pd.RangeIndex):
+        if symbol is None and ids is None:
+            raise KeyError("var has neither an index nor a column of gene names")
+        return (symbol if symbol is not None else ids), (ids if symbol is not None else None)  # type: ignore[return-value]
+    index = var.index.to_numpy()
+    if symbol is not None:
+        return symbol, ids if ids is not None else index
+    return index, ids
+
+
+def _barcodes(obs: pd.DataFrame) -> np.ndarray:
+    if not isinstance(obs.index, pd.RangeIndex):
+        return obs.index.to_numpy()
+    column = next((c for c in BARCODES if c in obs and obs[c].is_unique), None)
+    return obs[column].to_numpy() if column else np.array([str(i) for i in range(len(obs))], dtype=object)

@@ -1,0 +1,168 @@
+"""Compiled parsers of text: imported only where they run, because compiling costs seconds the first time."""
+
+import numpy as np
+from numba import njit
+
+POWERS = np.power(10.0, np.arange(0, 309, dtype=np.float64))
+VALUE, TEXT, SKIP = 0, 1, 2
+"""What a column of a dense table is to the parser."""
+
+
+@njit(cache=True, nogil=True)
+def number(text: np.ndarray, start: int, stop: int) -> tuple[float, int, bool]:
+    """A decimal number at `start`: value, position behind it, and whether there was one (NA and NaN are, as NaN)."""
+    i = start
+    negative = False
+    if i < stop and (text[i] == 45 or text[i] == 43):
+        negative = text[i] == 45
+        i += 1
+    mantissa, digits, scale, seen = np.int64(0), 0, 0, 0
+    while i < stop and text[i] >= 48 and text[i] <= 57:
+        if digits < 18:
+            mantissa = mantissa * 10 + (np.int64(text[i]) - 48)
+            digits += mantissa > 0
+        else:
+            scale += 1
+        seen += 1
+        i += 1
+    if i < stop and text[i] == 46:
+        i += 1
+        while i < stop and text[i] >= 48 and text[i] <= 57:
+            if digits < 18:
+                mantissa = mantissa * 10 + (np.int64(text[i]) - 48)
+                digits += mantissa > 0
+                scale -= 1
+            seen += 1
+            i += 1
+    if seen == 0:
+        if i + 1 < stop and (text[i] | 32) == 110 and ((text[i + 1] | 32) == 97 or (text[i + 1] | 32) == 117):
+            while i < stop and (text[i] | 32) >= 97 and (text[i] | 32) <= 122:
+                i += 1
+            return np.nan, i, True
+        return 0.0, i, False
+    if i < stop and (text[i] | 32) == 101:
+        i += 1
+        minus = False
+        if i < stop and (text[i] == 45 or text[i] == 43):
+            minus = text[i] == 45
+            i += 1
+        exponent = 0
+        while i < stop and text[i] >= 48 and text[i] <= 57:
+            exponent = min(exponent * 10 + (np.int64(text[i]) - 48), 400)
+            i += 1
+        scale += -exponent if minus else exponent
+    result = float(mantissa)
+    if scale > 0:
+        result = result * POWERS[min(scale, 308)]
+    elif scale < 0:
+        result = result / POWERS[min(-scale, 308)]
+    return (-result if negative else result), i, True
+
+
+@njit(cache=True, nogil=True)
+def entries(text: np.ndarray, row: np.ndarray, column: np.ndarray, value: np.ndarray, done: int) -> int:
+    """Matrix Market entries of one block: filled from `done` on; the new count, or minus the 1-based entry that is not readable."""
+    i, n = 0, text.size
+    while i < n:
+        while i < n and text[i] <= 32:
+            i += 1
+        if i >= n:
+            break
+        if done >= row.size:
+            return done + 1
+        a, i, good_a = number(text, i, n)
+        while i < n and (text[i] == 32 or text[i] == 9):
+            i += 1
+        b, i, good_b = number(text, i, n)
+        while i < n and (text[i] == 32 or text[i] == 9):
+            i += 1
+        c, i, good_c = number(text, i, n)
+        if not (good_a and good_b and good_c) or (i < n and text[i] > 32):
+            return -(done + 1)
+        row[done] = np.int32(a) - 1
+        column[done] = np.int32(b) - 1
+        value[done] = c
+        done += 1
+    return done
+
+
+@njit(cache=True, nogil=True)
+def dense(
+    text: np.ndarray,
+    sep: int,
+    kinds: np.ndarray,
+    slot: np.ndarray,
+    column: np.ndarray,
+    value: np.ndarray,
+    ends: np.ndarray,
+    names: np.ndarray,
+) -> tuple[int, int, int, int]:
+    """Lines of a dense table in one block.
+
+    Args:
+        text: whole lines.
+        sep: the separator's byte; 32 takes any run of blanks.
+        kinds: per column VALUE, TEXT or SKIP.
+        slot: per column its number among the values, or among the texts.
+        column, value: filled with the nonzero values.
+        ends: per line, filled with the number of values up to its end.
+        names: per line and text column, filled with start and stop in `text`.
+
+    Returns:
+        lines read, values kept, and where it stopped: the line and column (both 1-based) that cannot be read, or zeros. A line with
+        too few columns stops at the first missing one, one with too many at `kinds.size + 1`.
+    """
+    i, n, line, kept = 0, text.size, 0, 0
+    width = kinds.size
+    while i < n:
+        if text[i] == 10 or text[i] == 13:
+            i += 1
+            continue
+        for c in range(width):
+            if sep == 32:
+                while i < n and (text[i] == 32 or text[i] == 9):
+                    i += 1
+            if i < n and (text[i] == 10 or text[i] == 13) and c > 0:
+                if not (c == width - 1 and kinds[c] == SKIP):
+                    return line, kept, line + 1, c + 1
+            start = i
+            quoted = i < n and text[i] == 34
+            if quoted:
+                i += 1
+                start = i
+            if kinds[c] == VALUE:
+                while i < n and text[i] == 32:
+                    i += 1
+                found, i, good = number(text, i, n)
+                while i < n and text[i] == 32 and sep != 32:
+                    i += 1
+                if quoted and i < n and text[i] == 34:
+                    i += 1
+                if not good or (i < n and text[i] != sep and text[i] != 10 and text[i] != 13 and not (sep == 32 and text[i] == 9)):
+                    return line, kept, line + 1, c + 1
+                if found != 0.0:
+                    column[kept] = slot[c]
+                    value[kept] = found
+                    kept += 1
+            else:
+                if quoted:
+                    while i < n and text[i] != 34 and text[i] != 10:
+                        i += 1
+                else:
+                    while i < n and text[i] != sep and text[i] != 10 and text[i] != 13 and not (sep == 32 and text[i] == 9):
+                        i += 1
+                if kinds[c] == TEXT:
+                    names[line, slot[c], 0] = start
+                    names[line, slot[c], 1] = i
+                if quoted and i < n and text[i] == 34:
+                    i += 1
+            if c < width - 1 and i < n and (text[i] == sep or (sep == 32 and text[i] == 9)):
+                i += 1
+        # Separators or blanks behind the last column are harmless.
+        while i < n and (text[i] == 32 or text[i] == 9 or (text[i] == sep and (i + 1 >= n or text[i + 1] == 10 or text[i + 1] == 13))):
+            i += 1
+        if i < n and text[i] != 10 and text[i] != 13:
+            return line, kept, line + 1, width + 1
+        ends[line] = kept
+        line += 1
+    return line, kept, 0, 0

@@ -1,0 +1,75 @@
+"""What every reader returns."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+
+@dataclass
+class Raw:
+    """One matrix as its file holds it, before any gene is renamed or any cell named.
+
+    Attributes:
+        matrix: cells × features, CSR.
+        barcodes: a name for every cell, as in the file.
+        names: a name for every feature.
+        ids: an id for every feature ("" where there is none), or None.
+        name: the file the matrix came from, for messages.
+        obs: per-cell columns that the file itself carries, in cell order, or None.
+        set_aside: features left out by kind (antibodies, guides), with their number.
+        notes: what the reader decided, one clause each.
+    """
+
+    matrix: sp.csr_matrix
+    barcodes: np.ndarray
+    names: np.ndarray
+    ids: np.ndarray | None
+    name: str
+    obs: pd.DataFrame | None = None
+    set_aside: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def cells(self, wanted: np.ndarray) -> "Raw":
+        """The same with the wanted cells only (boolean, in cell order)."""
+        obs = None if self.obs is None else self.obs[wanted]
+        return Raw(
+            matrix=self.matrix[np.flatnonzero(wanted)],
+            barcodes=self.barcodes[wanted],
+            names=self.names,
+            ids=self.ids,
+            name=self.name,
+            obs=obs,
+            set_aside=self.set_aside,
+            notes=self.notes,
+        )
+
+    def features(self, wanted: np.ndarray) -> "Raw":
+        """The same with the wanted features only (boolean, in feature order)."""
+        return Raw(
+            matrix=self.matrix[:, np.flatnonzero(wanted)],
+            barcodes=self.barcodes,
+            names=self.names[wanted],
+            ids=None if self.ids is None else self.ids[wanted],
+            name=self.name,
+            obs=self.obs,
+            set_aside=self.set_aside,
+            notes=self.notes,
+        )
+
+
+def rna_only(raw: Raw, kinds: np.ndarray) -> Raw:
+    """Keep gene expression; count antibodies, guides and the like as set aside.
+
+    Args:
+        raw: a matrix with all features.
+        kinds: the feature type of every feature, as 10x writes it.
+    """
+    rna = np.isin(kinds, ("Gene Expression", "Gene", ""))
+    if rna.all():
+        return raw
+    values, counts = np.unique(kinds[~rna].astype(str), return_counts=True)
+    kept = raw.features(rna)
+    kept.set_aside = dict(zip(values.tolist(), counts.tolist(), strict=True))
+    return kept

@@ -1,0 +1,175 @@
+"""From features to genes: one gene space for human samples, mouse samples and mixtures of both.
+
+Mouse genes enter under the human Ensembl id of their one-to-one orthologue; a mouse gene without one is not counted on.
+"""
+
+import logging
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from brainmet.contract import Var
+from brainmet.errors import BrainmetError
+from brainmet.genes import LOST, GeneTable, Mapping, likely_cause, map_features
+from brainmet.ingest.raw import Raw
+
+log = logging.getLogger(__name__)
+
+TOP = 10
+"""Lost features named in the table, by counts."""
+SOURCE_ID = "source_id"
+MOUSE_FEATURE = re.compile(r"ENSMUSG\d{11}|^(mm10|mm39|GRCm3[89])[_.\-]", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Counts by gene.
+
+    Attributes:
+        matrix: kept cells × genes, CSR; genes sorted by id.
+        genes: index Ensembl id; symbol, chromosome, start, end (and source_id for mouse).
+        kept: which of the cells are in the matrix.
+        organism: per kept cell of a mixture its species, else None.
+        lost: one row of the table genes_lost.
+    """
+
+    matrix: sp.csr_matrix
+    genes: pd.DataFrame
+    kept: np.ndarray
+    organism: np.ndarray | None
+    lost: pd.DataFrame
+
+
+def measure(
+    raw: Raw, *, organism: str, human: GeneTable, mouse: GeneTable | None, sample: str, warn_lost: float, max_lost: float, share: float
+) -> Measured:
+    """Map the features of a sample and sum the counts of each gene.
+
+    Raises:
+        BrainmetError: too many of the counts are on unknown genes.
+    """
+    if organism != "human" and mouse is None:
+        raise ValueError("mouse genes are needed")
+    sums = np.asarray(raw.matrix.sum(axis=0)).ravel().astype(np.float64)
+    if organism == "human_mouse" and mouse is not None:
+        return _mixture(raw, sums, human=human, mouse=mouse, sample=sample, warn_lost=warn_lost, max_lost=max_lost, share=share)
+    table = mouse if organism == "mouse" and mouse is not None else human
+    mapping = map_features(raw.ids, raw.names, table)
+    lost, notes = _lost_row(raw, mapping, sums, sample=sample), []
+    _judge_loss(raw, mapping, lost, organism=organism, warn_lost=warn_lost, max_lost=max_lost)
+    target, frame = mapping.gene, human.frame
+    if organism == "mouse":
+        target, without = _through_orthologues(mapping.gene, table, human)
+        notes.append(f"{sums[without].sum() / max(sums.sum(), 1):.3f} of the counts on mouse genes without a one-to-one orthologue")
+    matrix, rows = _summed(raw.matrix, target)
+    genes = frame.iloc[rows][[Var.SYMBOL, Var.CHROMOSOME, Var.START, Var.END]].copy()
+    if organism == "mouse":
+        source = dict(zip(target[target != LOST], mapping.gene[target != LOST], strict=True))
+        genes[SOURCE_ID] = table.frame.index[[source[row] for row in rows]].to_numpy(object)
+    return Measured(matrix, genes, np.ones(matrix.shape[0], bool), None, _noted(lost, notes))
+
+
+def _through_orthologues(gene: np.ndarray, mouse: GeneTable, human: GeneTable) -> tuple[np.ndarray, np.ndarray]:
+    """Row in the human table for every feature, and which known features have none."""
+    partner = np.array([human.row.get(h, LOST) for h in mouse.frame["human_id"]] + [LOST])
+    target = partner[gene]
+    return target, (gene != LOST) & (target == LOST)
+
+
+def _summed(matrix: sp.csr_matrix, target: np.ndarray) -> tuple[sp.csr_matrix, np.ndarray]:
+    """Columns of one gene added up; genes in the order of the table, lost columns left out."""
+    rows, slot = np.unique(target[target != LOST], return_inverse=True)
+    column = np.full(len(target), LOST, np.int32)
+    column[target != LOST] = slot
+    moved = column[matrix.indices]
+    keep = moved != LOST
+    lengths = np.add.reduceat(np.append(keep, False), matrix.indptr[:-1]) if matrix.shape[0] else np.zeros(0, int)
+    lengths = np.where(np.diff(matrix.indptr) == 0, 0, lengths)
+    indptr = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    result = sp.csr_matrix((matrix.data[keep], moved[keep], indptr), shape=(matrix.shape[0], len(rows)))
+    result.sum_duplicates()
+    return result, rows
+
+
+def _mixture(
+    raw: Raw, sums: np.ndarray, *, human: GeneTable, mouse: GeneTable, sample: str, warn_lost: float, max_lost: float, share: float
+) -> Measured:
+    """Cells of human and mouse apart, by the species of their counts; cells of both are doublets or debris and dropped."""
+    first, second = map_features(raw.ids, raw.names, human), map_features(raw.ids, raw.names, mouse)
+    ids = raw.ids if raw.ids is not None else raw.names
+    marked = np.array([bool(MOUSE_FEATURE.search(str(i)) or MOUSE_FEATURE.search(str(n))) for i, n in zip(ids, raw.names, strict=True)])
+    is_mouse = (second.gene != LOST) & (marked | (first.gene == LOST))
+    is_human = (first.gene != LOST) & ~is_mouse
+    known = Mapping(np.where(is_mouse | is_human, 0, LOST), np.where(is_mouse, second.how, first.how))
+    lost = _lost_row(raw, known, sums, sample=sample)
+    _judge_loss(raw, known, lost, organism="human_mouse", warn_lost=warn_lost, max_lost=max_lost)
+    if not is_mouse.any() or not is_human.any():
+        only = "human" if is_human.any() else "mouse"
+        raise BrainmetError(f"{raw.name}: declared human_mouse, but all known genes are {only}; set organism: {only}")
+    counts = {name: np.asarray(raw.matrix @ mask.astype(np.float64)).ravel() for name, mask in (("human", is_human), ("mouse", is_mouse))}
+    fraction = counts["human"] / np.maximum(counts["human"] + counts["mouse"], 1e-9)
+    species = np.where(fraction >= share, "human", np.where(fraction <= 1 - share, "mouse", "")).astype(object)
+    kept = species != ""
+    partner, _ = _through_orthologues(second.gene, mouse, human)
+    # A cell is counted on the genes of its own species alone; the few reads of the other are ambient or misaligned.
+    targets = {"human": np.where(is_human, first.gene, LOST), "mouse": np.where(is_mouse, partner, LOST)}
+    parts, orders, all_rows = [], [], np.unique(np.concatenate([t[t != LOST] for t in targets.values()]))
+    for name in ("human", "mouse"):
+        own = np.flatnonzero(species == name)
+        part, rows = _summed(raw.matrix[own], targets[name])
+        wide = sp.csr_matrix((part.data, np.searchsorted(all_rows, rows)[part.indices], part.indptr), shape=(len(own), len(all_rows)))
+        parts.append(wide)
+        orders.append(own)
+    order = np.argsort(np.concatenate(orders), kind="stable")
+    matrix = sp.vstack(parts, format="csr")[order]
+    numbers = {name: int((species == name).sum()) for name in ("human", "mouse", "")}
+    note = f"{numbers['human']} human cells, {numbers['mouse']} mouse cells, {numbers['']} of both dropped"
+    log.info("%s: %s", raw.name, note)
+    genes = human.frame.iloc[all_rows][[Var.SYMBOL, Var.CHROMOSOME, Var.START, Var.END]].copy()
+    return Measured(matrix, genes, kept, species[kept], _noted(lost, [note]))
+
+
+def _lost_row(raw: Raw, mapping: Mapping, sums: np.ndarray, *, sample: str) -> pd.DataFrame:
+    gene = mapping.gene
+    real = mapping.how != "not_a_gene"
+    lost = (gene == LOST) & real
+    mapped = gene[gene != LOST]
+    by_counts = np.argsort(-sums[lost], kind="stable")[:TOP]
+    total = float(sums[real].sum())
+    notes = [f"{n} {kind} features set aside" for kind, n in raw.set_aside.items()]
+    if n := mapping.count("not_a_gene"):
+        notes.append(f"{n} summary or spike-in rows removed")
+    if n := mapping.count("excel"):
+        dates = [f"{name}" for name, way in zip(raw.names, mapping.how, strict=True) if way == "excel"]
+        notes.append(f"{n} symbols turned into dates by a spreadsheet repaired ({', '.join(map(str, dates[:5]))})")
+    if n := mapping.count("ambiguous"):
+        notes.append(f"{n} names that could be several genes left out")
+    row = {
+        "sample": sample,
+        "n_features": int(real.sum()),
+        "n_mapped": int(len(mapped)),
+        "n_renamed": mapping.count("previous", "alias", "repaired", "excel", "retired_id"),
+        "n_merged": int(len(mapped) - len(np.unique(mapped))),
+        "n_lost": int(lost.sum()),
+        "share_counts_lost": float(sums[lost].sum() / total) if total else 0.0,
+        "lost_top": ";".join(str(name) for name in raw.names[lost][by_counts]),
+        "n_set_aside": int(sum(raw.set_aside.values())),
+        "notes": "; ".join([*notes, *raw.notes]),
+    }
+    return pd.DataFrame([row])
+
+
+def _noted(lost: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    return lost.assign(notes=["; ".join(filter(None, [lost["notes"].iloc[0], *notes]))])
+
+
+def _judge_loss(raw: Raw, mapping: Mapping, lost: pd.DataFrame, *, organism: str, warn_lost: float, max_lost: float) -> None:
+    share, top = float(lost["share_counts_lost"].iloc[0]), lost["lost_top"].iloc[0]
+    if share > max_lost or not (mapping.gene != LOST).any():
+        cause = likely_cause(raw.ids, raw.names, organism=organism)
+        raise BrainmetError(f"{raw.name}: {share:.0%} of the counts are on features that are no known gene of {organism}: {cause}")
+    if share > warn_lost:
+        log.warning("%s: %.1f %% of the counts are lost on unknown features, most on %s", raw.name, 100 * share, top)

@@ -1,0 +1,122 @@
+"""Author labels and cell tables, joined to cells by their barcode.
+
+The same cell is `AAAC-1` in the matrix and `Breast_1_AAAC`, `aaac.1` or `AAAC` in the authors' table. Spellings are tried from the
+strictest to the loosest; the first that joins is used, and never one under which two rows claim one cell with different labels.
+"""
+
+import logging
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from brainmet.errors import BrainmetError
+
+log = logging.getLogger(__name__)
+
+BASES = re.compile(r"(?<![ACGTacgt])([ACGTNacgtn]{10,24})(?![ACGTacgt])")
+PAIR = re.compile(r"(?<![ACGTacgt])([ACGTacgt]{6,24}[_.\-][ACGTacgt]{6,24}(?:[_.\-][ACGTacgt]{6,24})?)(?![ACGTacgt])")
+
+
+def exact(name: str) -> str:
+    """As written, without blanks around it."""
+    return name.strip()
+
+
+def marks(name: str) -> str:
+    """In capitals, with every mark a dash: R writes `AAAC.1` for `AAAC-1`."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", name.strip()).strip("-").upper()
+
+
+def unlaned(name: str) -> str:
+    """The same without the number of the lane at its end."""
+    return re.sub(r"-\d{1,3}$", "", marks(name))
+
+
+def bases(name: str) -> str:
+    """The longest run of bases, or the runs of a combinatorial barcode; empty when there is none."""
+    if pair := PAIR.search(name):
+        return re.sub(r"[_.\-]", "-", pair.group(1)).upper()
+    found = BASES.findall(name)
+    return max(found, key=len).upper() if found else ""
+
+
+SPELLINGS: tuple[tuple[str, Callable[[str], str]], ...] = (
+    ("as written", exact),
+    ("without case and marks", marks),
+    ("without the lane number", unlaned),
+    ("by the bases alone", bases),
+)
+
+
+def join(barcodes: np.ndarray, keys: np.ndarray, *, values: np.ndarray, name: str, sample: str = "") -> np.ndarray:
+    """Row of the table for every cell, -1 where there is none.
+
+    Args:
+        barcodes: cells, as the matrix names them.
+        keys: the table's barcodes.
+        values: what the table says of each key: rows of one barcode that agree are one.
+        name: the table, for messages.
+        sample: names of this sample (id and match, joined by `|`): a prefix or suffix that both sides may carry.
+
+    Raises:
+        BrainmetError: no spelling joins a cell, or the only one that does is ambiguous.
+    """
+    if not len(barcodes) or not len(keys):
+        raise BrainmetError(f"{name}: the table has {len(keys)} rows and the matrix {len(barcodes)} cells; nothing can be joined")
+    prefixes = [marks(part) for part in sample.split("|") if part]
+    best, ambiguous = np.full(len(barcodes), -1), ""
+    for label, spell in SPELLINGS:
+        rows, trouble = _match(barcodes, keys, values, lambda text, spell=spell: _bare(spell(text), prefixes))
+        if trouble:
+            ambiguous = ambiguous or f"{label}: {trouble}"
+        elif (rows >= 0).sum() > (best >= 0).sum():
+            best = rows
+            log.info("%s: %d of %d cells joined, %s", name, (rows >= 0).sum(), len(barcodes), label)
+        if (best >= 0).all():
+            break
+    if (best < 0).all():
+        why = f"ambiguous ({ambiguous})" if ambiguous else "in no spelling"
+        raise BrainmetError(
+            f"{name}: no barcode of the table matches a cell, {why}; the table begins with {str(keys[0])!r}, the matrix with "
+            f"{str(barcodes[0])!r}: check barcode: and sample: of labels or cells in the dataset file"
+        )
+    return best
+
+
+def _bare(text: str, prefixes: list[str]) -> str:
+    for prefix in prefixes:
+        if text.upper().startswith(f"{prefix}-"):
+            text = text[len(prefix) + 1 :]
+        if text.upper().endswith(f"-{prefix}"):
+            text = text[: -len(prefix) - 1]
+    return text
+
+
+def _match(barcodes: np.ndarray, keys: np.ndarray, values: np.ndarray, spell: Callable[[str], str]) -> tuple[np.ndarray, str]:
+    where: dict[str, int] = {}
+    clash: set[str] = set()
+    for row, key in enumerate(keys):
+        text = spell(str(key))
+        if text and (first := where.setdefault(text, row)) != row and values[first] != values[row]:
+            clash.add(text)
+    cells = [spell(str(barcode)) for barcode in barcodes]
+    taken: dict[str, int] = {}
+    for text in cells:
+        taken[text] = taken.get(text, 0) + 1
+    rows = np.array([where.get(text, -1) if text else -1 for text in cells])
+    for text, row in zip(cells, rows, strict=True):
+        if row >= 0 and text in clash:
+            return rows, f"{text} stands for rows with different values"
+        if row >= 0 and taken[text] > 1:
+            return rows, f"{text} stands for {taken[text]} cells"
+    return rows, ""
+
+
+def mapped(labels: np.ndarray, to_types: dict[str, str], *, name: str) -> np.ndarray:
+    """Labels as our cell types by the entry's map; unmapped labels are empty and named in the log, never guessed."""
+    unmapped = pd.Series([label for label in labels if label and label not in to_types], dtype=object).value_counts()
+    if len(unmapped):
+        log.warning("%s: labels without a type in labels: map: %s", name, ", ".join(f"{k} ({n} cells)" for k, n in unmapped.items()))
+    return np.array([to_types.get(label, "") for label in labels], dtype=object)

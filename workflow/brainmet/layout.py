@@ -1,0 +1,89 @@
+"""Two dimensions to look at: UMAP of all cells, or of a landmark subset that the others follow.
+
+The optimiser is umappp (through scranpy): it starts in half a second, gives the same bytes for any number of threads and
+has no compiler to warm up. In large cohorts a random subset is laid out in full, the other cells start among their nearest
+landmarks, and a few rounds over all cells settle them.
+"""
+
+import logging
+
+import numpy as np
+
+from brainmet.neighbors import among
+
+log = logging.getLogger(__name__)
+
+ANCHORS = 5
+"""Landmarks that place a cell."""
+SETTLING_EPOCHS = 30
+LANDMARK_NEIGHBORS = 15
+FEWEST = 10
+"""Below as many cells there is nothing to lay out: the first two components are shown."""
+
+
+def layout(
+    points: np.ndarray,
+    indices: np.ndarray,
+    distances: np.ndarray,
+    *,
+    min_dist: float,
+    layout_cells: int,
+    seed: int,
+    threads: int,
+) -> np.ndarray:
+    """Coordinates of every cell in the plane (McInnes et al. 2018, arXiv 1802.03426).
+
+    Args:
+        points: cells × dimensions.
+        indices: nearest neighbours of each cell, cells × k.
+        distances: their distances, ascending.
+        min_dist: how close two cells may lie.
+        layout_cells: with more cells than this, so many landmarks are laid out first.
+        seed: of the choice of landmarks and of the optimiser.
+        threads: of the searches; the result does not depend on it.
+
+    Returns:
+        Cells × 2, float32.
+    """
+    n = len(points)
+    if n < FEWEST:
+        return np.pad(points[:, :2], ((0, 0), (0, max(2 - points.shape[1], 0)))).astype(np.float32)
+    if n <= layout_cells:
+        return _umap(indices, distances, min_dist=min_dist, seed=seed)
+    chosen = np.sort(np.random.default_rng(seed).choice(n, layout_cells, replace=False))
+    landmarks = points[chosen]
+    near, far = among(landmarks, landmarks, k=LANDMARK_NEIGHBORS + 1, threads=threads)
+    start = _umap(near[:, 1:], far[:, 1:], min_dist=min_dist, seed=seed)
+    log.info("laid out %d landmarks of %d cells", layout_cells, n)
+    near, far = among(points, landmarks, k=ANCHORS, threads=threads)
+    weight = 1 / np.maximum(far, 1e-6)
+    placed = np.einsum("ca,cad->cd", weight / weight.sum(axis=1, keepdims=True), start[near])
+    placed[chosen] = start
+    return _umap(indices, distances, min_dist=min_dist, seed=seed, start=placed, epochs=SETTLING_EPOCHS)
+
+
+def _umap(
+    indices: np.ndarray,
+    distances: np.ndarray,
+    *,
+    min_dist: float,
+    seed: int,
+    start: np.ndarray | None = None,
+    epochs: int | None = None,
+) -> np.ndarray:
+    import scranpy
+    from knncolle import FindKnnResults
+
+    # Neighbours per cell are rows here and in knncolle; umappp expects ascending distances.
+    graph = FindKnnResults(indices.astype(np.uint32), distances.astype(np.float64))
+    flat = scranpy.run_umap(
+        graph,
+        min_dist=min_dist,
+        num_epochs=epochs,
+        initialize_method="spectral" if start is None else "none",
+        initial_coordinates=None if start is None else start.astype(np.float64),
+        initialize_seed=seed,
+        optimize_seed=seed,
+        num_threads=1,
+    )
+    return np.asarray(flat, dtype=np.float32)

@@ -1,0 +1,132 @@
+"""Consensus ranks of all ligand-receptor pairs of a sample, from means of types.
+
+The pairs are those of LIANA's consensus resource, read from the file that the installed package carries (importing the
+package takes longer than the whole job). Scores follow the methods that LIANA aggregates (Dimitrov et al. 2022,
+10.1038/s41467-022-30755-0; 2024, 10.1038/s41556-024-01469-w) as far as type means allow:
+
+* magnitude: mean of the two means (CellPhoneDB), their product (NATMI, Connectome), LRscore (SingleCellSignalR);
+* specificity: specificity weight (NATMI), mean log2 fold change against the other cells (logFC).
+
+CellPhoneDB's permutations and Connectome's z values need cells and are left out. Ranks are aggregated by robust rank
+aggregation (Kolde et al. 2012, 10.1093/bioinformatics/btr709). Complexes count with their least expressed subunit.
+"""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import beta, rankdata
+
+from brainmet.errors import BrainmetError
+from brainmet.type_profiles import TypeProfiles
+
+RESOURCE = "resource/omni_resource.csv"
+PAIR = ["ligand", "receptor"]
+
+
+def consensus_pairs() -> pd.DataFrame:
+    """Ligand and receptor of LIANA's consensus resource, subunits joined by `_`; sorted, without repeats.
+
+    Raises:
+        BrainmetError: the installed package does not carry the file.
+    """
+    spec = importlib.util.find_spec("liana")
+    path = Path(spec.origin).parent / RESOURCE if spec and spec.origin else None
+    if path is None or not path.is_file():
+        raise BrainmetError(f"liana: {RESOURCE} is not in the installed package; install the versions of uv.lock")
+    table = pd.read_csv(path, usecols=["source_genesymbol", "target_genesymbol", "resource"], dtype=str)
+    table = table[table["resource"] == "consensus"].drop(columns="resource")
+    table.columns = PAIR
+    return table.drop_duplicates().sort_values(PAIR, kind="stable", ignore_index=True)
+
+
+def find_pair(pairs: pd.DataFrame, ligand: list[str], receptor: list[str]) -> tuple[str, str] | None:
+    """The entry that an axis stands for: it holds the axis' genes and the fewest further subunits; None when there is none."""
+    holds = [
+        (len(a.split("_")) + len(b.split("_")), a, b)
+        for a, b in pairs[PAIR].itertuples(index=False)
+        if set(ligand) <= set(a.split("_")) and set(receptor) <= set(b.split("_"))
+    ]
+    return min(holds)[1:] if holds else None
+
+
+def consensus(profiles: TypeProfiles, pairs: pd.DataFrame, *, min_fraction: float) -> pd.DataFrame:
+    """Magnitude and specificity rank of every measured pair between every two types of one sample.
+
+    Args:
+        profiles: types to consider.
+        pairs: ligand and receptor, subunits joined by `_`.
+        min_fraction: share of the type's cells that must detect each gene.
+
+    Returns:
+        A row a pair, sender and receiver that pass `min_fraction`: the five scores and `magnitude_rank`,
+        `specificity_rank` in (0, 1], small is strong. Index: ligand, receptor, sender, receiver.
+    """
+    sides = {side: _side(profiles, pairs[side]) for side in PAIR}
+    measured = np.array([len(sides["ligand"][a]) > 0 and len(sides["receptor"][b]) > 0 for a, b in pairs[PAIR].itertuples(index=False)], bool)
+    pairs = pairs[measured]
+    stats = {side: _least(profiles, [sides[side][name] for name in pairs[side]]) for side in PAIR}
+    left, right = stats["ligand"], stats["receptor"]
+    keep = (left["fraction"][:, :, None] >= min_fraction) & (right["fraction"][:, None, :] >= min_fraction)
+    pair, sender, receiver = np.nonzero(keep)
+    a, b = left["mean"][pair, sender], right["mean"][pair, receiver]
+    product = a * b
+    mean_of_all = float(np.average(profiles.log.mean(axis=1), weights=profiles.n_cells))
+    types = np.array(profiles.types, dtype=object)
+    keys = [pairs["ligand"].to_numpy()[pair], pairs["receptor"].to_numpy()[pair], types[sender], types[receiver]]
+    result = pd.DataFrame(
+        {
+            "lr_means": (a + b) / 2,
+            "expr_prod": product,
+            "lrscore": np.sqrt(product) / (np.sqrt(product) + mean_of_all),
+            "spec_weight": left["share"][pair, sender] * right["share"][pair, receiver],
+            "lr_logfc": (left["logfc"][pair, sender] + right["logfc"][pair, receiver]) / 2,
+        },
+        index=pd.MultiIndex.from_arrays(keys, names=[*PAIR, "sender", "receiver"]),
+    )
+    result["magnitude_rank"] = robust_rank(result[["lr_means", "expr_prod", "lrscore"]].to_numpy())
+    result["specificity_rank"] = robust_rank(result[["spec_weight", "lr_logfc"]].to_numpy())
+    return result
+
+
+def robust_rank(scores: np.ndarray) -> np.ndarray:
+    """Robust rank aggregation of scores, items × methods, large is strong: a bound on the p value of each item's ranks."""
+    if not len(scores):
+        return np.empty(0)
+    ranks = rankdata(-scores, axis=0)
+    ranks = np.sort(ranks / ranks.max(axis=0), axis=1)
+    n = scores.shape[1]
+    order = np.arange(1, n + 1)
+    return np.clip(beta.cdf(ranks, order, n - order + 1).min(axis=1) * n, 0, 1)
+
+
+def _side(profiles: TypeProfiles, names: pd.Series) -> dict[str, list[int]]:
+    """Columns of each complex' subunits; empty when one is not measured."""
+    found = {name: profiles.where(name.split("_")) for name in names.unique()}
+    return {name: at if len(at) == len(name.split("_")) else [] for name, at in found.items()}
+
+
+def _least(profiles: TypeProfiles, complexes: list[list[int]]) -> dict[str, np.ndarray]:
+    """Complexes × types: of the least expressed subunit, its mean, share of cells, fold change and share of the types' means."""
+    fold = _log_fold(profiles)
+    share = profiles.log / np.maximum(profiles.log.sum(axis=0), np.finfo(float).tiny)
+    shape = (len(complexes), len(profiles.types))
+    out = {name: np.zeros(shape) for name in ("mean", "fraction", "logfc", "share")}
+    types = np.arange(len(profiles.types))
+    for i, at in enumerate(complexes):
+        # The mean decides; with equal means (both 0) the first subunit stands for the complex.
+        least = np.asarray(at)[np.argmin(profiles.log[:, at], axis=1)]
+        out["mean"][i] = profiles.log[types, least]
+        out["fraction"][i] = profiles.fraction[:, at].min(axis=1)
+        out["logfc"][i] = fold[types, least]
+        out["share"][i] = share[types, least]
+    return out
+
+
+def _log_fold(profiles: TypeProfiles) -> np.ndarray:
+    """Types × genes: log2 of 1 + counts per ten thousand, less that of all other cells."""
+    weighted = profiles.cp10k * profiles.n_cells[:, None]
+    others = np.maximum(profiles.n_cells.sum() - profiles.n_cells, 1)[:, None]
+    rest = np.maximum(weighted.sum(axis=0) - weighted, 0) / others
+    return np.log2(profiles.cp10k + 1) - np.log2(rest + 1)

@@ -1,0 +1,64 @@
+"""Where a result comes from: contract, software, configuration, samples and the bytes they were read from."""
+
+import hashlib
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from brainmet import contract
+
+SOFTWARE = (
+    "brainmet",
+    "snakemake",
+    "anndata",
+    "scanpy",
+    "numpy",
+    "scipy",
+    "pandas",
+    "pyarrow",
+    "numba",
+    "igraph",
+    "leidenalg",
+    "harmonypy",
+    "scranpy",
+    "faiss-cpu",
+    "pyscdblfinder",
+    "infercnvpy",
+    "decoupler",
+    "gseapy",
+    "pydeseq2",
+    "liana",
+    "statsmodels",
+)
+"""Distributions whose versions a methods section names."""
+
+
+def versions() -> dict[str, str]:
+    """Python and the distributions that results depend on, with their versions."""
+    return {"python": platform.python_version()} | {name: version(name) for name in SOFTWARE}
+
+
+def run(*, config: Mapping[str, Any], samples: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What a run was: contract version, software, every setting, every sample with its description."""
+    hidden = ("files", "labels", "cells", "split_by", "layout", "match")
+    described = {id_: {key: record[key] for key in record if key not in hidden} for id_, record in samples.items()}
+    return {
+        "contract_version": contract.VERSION,
+        "software": versions(),
+        "config": dict(config),
+        "samples": described,
+    }
+
+
+def inputs(paths: Sequence[str]) -> pd.DataFrame:
+    """Name, size in bytes and sha256 of every raw file, sorted by name."""
+    rows = []
+    for path in sorted(set(paths)):
+        with Path(path).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        rows.append({"file": path, "bytes": Path(path).stat().st_size, "sha256": digest})
+    return pd.DataFrame(rows, columns=["file", "bytes", "sha256"])

@@ -1,0 +1,214 @@
+"""Gene signatures: read from files, matched to a sample's genes.
+
+A signature is an entry of a YAML file (`workflow/schemas/signature.schema.yaml`) or a line of a `.gmt` file.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+import yaml
+
+from brainmet.contract import Var
+from brainmet.errors import BrainmetError
+from brainmet.validate import validate
+
+SCHEMA = Path(__file__).parent.parent / "schemas" / "signature.schema.yaml"
+DOWN = re.compile(r"_(DN|DOWN|dn|down)$")
+UP = re.compile(r"_(UP|up)$")
+
+
+@dataclass(frozen=True)
+class Signature:
+    """One signature.
+
+    Attributes:
+        id: unique over the run; the column name of its scores.
+        up: symbols that count for it.
+        down: symbols that count against it.
+        entry: everything its file says of it.
+    """
+
+    id: str
+    up: tuple[str, ...]
+    down: tuple[str, ...]
+    entry: dict[str, Any]
+
+    @property
+    def genes(self) -> tuple[str, ...]:
+        """Up, then down."""
+        return self.up + self.down
+
+
+def load(files: Sequence[str | Path], *, tiers: Sequence[int] | None) -> list[Signature]:
+    """Signatures of several files, in the order of the files and of their entries.
+
+    Args:
+        files: YAML files, or `.gmt` files.
+        tiers: entries with another `tier` are left out; entries without one are always taken. None takes all.
+
+    Raises:
+        BrainmetError: a file is missing or malformed, or an id appears twice.
+    """
+    signatures: list[Signature] = []
+    seen: dict[str, str] = {}
+    for file in files:
+        for signature in read(file):
+            if tiers is not None and signature.entry.get("tier", tiers[0]) not in tiers:
+                continue
+            if signature.id in seen:
+                raise BrainmetError(f"{file}: signature {signature.id} is already in {seen[signature.id]}; rename one of them")
+            seen[signature.id] = str(file)
+            signatures.append(signature)
+    if not signatures:
+        raise BrainmetError(f"no signature of tier {list(tiers or [])} in {', '.join(map(str, files))}; set score.tier")
+    return signatures
+
+
+def configured(
+    shipped: str | Path, files: Sequence[str | Path], confounder_file: str | Path, *, tier: int | Sequence[int], confounders: bool
+) -> list[Signature]:
+    """The signatures of a run: the shipped ones of the wanted tiers, the user's, and the confounders where wanted."""
+    tiers = [tier] if isinstance(tier, int) else list(tier)
+    return load([shipped, *files, *([confounder_file] if confounders else [])], tiers=tiers)
+
+
+def read(file: str | Path) -> list[Signature]:
+    """All signatures of one file.
+
+    Raises:
+        BrainmetError: the file is missing or malformed.
+    """
+    path = Path(file)
+    if not path.is_file():
+        raise BrainmetError(f"{path}: no such file; correct score.files (paths are relative to the working directory)")
+    return _read_gmt(path) if path.suffix == ".gmt" else _read_yaml(path)
+
+
+def _read_yaml(path: Path) -> list[Signature]:
+    try:
+        document = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BrainmetError(f"{path}: is not YAML ({' '.join(str(error).split())}); correct it") from error
+    validate(document, _schema(), name=path.name)
+    signatures = []
+    for entry in document["signatures"]:
+        genes = entry["genes"]
+        up, down = tuple(genes["up"]), tuple(genes.get("down", ()))
+        if both := sorted(set(up) & set(down)):
+            raise BrainmetError(f"{path.name}: {entry['id']}: {', '.join(both)} both up and down; remove one")
+        signatures.append(Signature(entry["id"], up, down, entry))
+    return signatures
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    return yaml.safe_load(SCHEMA.read_text())
+
+
+def _read_gmt(path: Path) -> list[Signature]:
+    """Sets of a `.gmt` file; `X_UP` and `X_DN` (or `X_DOWN`) become one signature X with two arms."""
+    sets: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        if not line.strip():
+            continue
+        name, *rest = line.split("\t")
+        genes = tuple(dict.fromkeys(gene.strip() for gene in rest[1:] if gene.strip()))
+        if not genes or name in sets:
+            problem = f"the name {name} appears twice" if name in sets else "needs a name, a description and genes, tab-separated"
+            raise BrainmetError(f"{path}: line {number} {problem}; correct it")
+        sets[name] = (rest[0], genes)
+    signatures = []
+    for name, (description, genes) in sets.items():
+        base = UP.sub("", name)
+        partner = next((other for other in sets if DOWN.search(other) and DOWN.sub("", other) == base), None)
+        if DOWN.search(name) and any(UP.search(other) and UP.sub("", other) == DOWN.sub("", name) for other in sets):
+            continue
+        paired = partner if UP.search(name) else None
+        down = tuple(gene for gene in sets[paired][1] if gene not in genes) if paired else ()
+        entry = {"id": base if paired else name, "name": description or name, "list_origin": "user", "compartment": "any"}
+        signatures.append(Signature(entry["id"], genes, down, entry))
+    return signatures
+
+
+def gmt(signatures: Iterable[Signature]) -> str:
+    """Signatures as the text of a `.gmt` file: one line a set, two (`_UP`, `_DN`) for one with two arms."""
+    lines = []
+    for signature in signatures:
+        name = str(signature.entry.get("name", signature.id)).replace("\t", " ")
+        arms = [("", signature.up)] if not signature.down else [("_UP", signature.up), ("_DN", signature.down)]
+        lines += ["\t".join([signature.id + suffix, name, *genes]) for suffix, genes in arms]
+    return "\n".join(lines) + "\n"
+
+
+def positions(genes: pd.DataFrame) -> dict[str, int]:
+    """Symbol → row of a sample's genes; where several genes share a symbol, the one with the lowest Ensembl id."""
+    order = np.argsort(genes.index.to_numpy(str), kind="stable")
+    symbols = genes[Var.SYMBOL].to_numpy()
+    found: dict[str, int] = {}
+    for row in order:
+        found.setdefault(str(symbols[row]), int(row))
+    return found
+
+
+def arms(signatures: Sequence[Signature], genes: pd.DataFrame) -> tuple[sp.csc_matrix, sp.csc_matrix]:
+    """Membership of a sample's genes in the up and the down arms: genes × signatures, 0 or 1."""
+    where = positions(genes)
+    matrices = []
+    for members in ([s.up for s in signatures], [s.down for s in signatures]):
+        pairs = [(where[g], column) for column, symbols in enumerate(members) for g in dict.fromkeys(symbols) if g in where]
+        rows, columns = np.array(pairs, np.int64).reshape(-1, 2).T
+        matrices.append(sp.csc_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(genes), len(signatures))))
+    return matrices[0], matrices[1]
+
+
+def coverage(
+    signatures: Sequence[Signature],
+    genes: pd.DataFrame,
+    detected: np.ndarray,
+    *,
+    sample: str,
+    min_genes: int,
+    min_share: float,
+) -> pd.DataFrame:
+    """How much of each signature a sample's platform measures: the table coverage.
+
+    Args:
+        signatures: in the order of the scores.
+        genes: the sample's gene list; measured means listed here, whether or not a count was seen.
+        detected: for each gene, whether any kept cell has a count.
+        sample: its id.
+        min_genes: fewer measured genes than this: not scorable.
+        min_share: a smaller share of the listed genes than this: not scorable.
+    """
+    up, down = arms(signatures, genes)
+    both = up + down
+    listed = np.array([len(set(signature.genes)) for signature in signatures])
+    measured = np.asarray(both.sum(axis=0)).ravel().astype(int)
+    seen = np.asarray(both.T @ np.asarray(detected, float)).ravel().astype(int)
+    up_measured = np.asarray(up.sum(axis=0)).ravel().astype(int)
+    reasons = []
+    for n, total, n_up in zip(measured, listed, up_measured, strict=True):
+        if n < min_genes:
+            reasons.append(f"{n} of {total} genes measured, fewer than {min_genes}")
+        elif n < min_share * total:
+            reasons.append(f"{n} of {total} genes measured, less than {min_share:.0%}")
+        else:
+            reasons.append("" if n_up else "no up gene measured")
+    return pd.DataFrame(
+        {
+            "sample": sample,
+            "signature": [signature.id for signature in signatures],
+            "n_listed": listed,
+            "n_measured": measured,
+            "n_detected": seen,
+            "scorable": [not reason for reason in reasons],
+            "reason": reasons,
+        }
+    )

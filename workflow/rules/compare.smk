@@ -1,0 +1,193 @@
+"""Compare: pseudobulk -> markers, donor scores, contrasts, differential expression, enrichment, composition, and their nulls.
+
+In: the cohort's pseudobulk.h5ad, the signatures. Out: one table a rule, schemas in workflow/schemas/tables/. Donors are the
+replicates of every test.
+"""
+
+
+rule markers:
+    """Marker genes of each cell type, one against the rest, on pseudobulk."""
+    input:
+        bulk="<results>/cohort/pseudobulk.h5ad",
+        code=code("type_markers"),
+    output:
+        table="<results>/tables/markers.tsv",
+    params:
+        min_cells=lookup(dpath="compare/min_cells", within=config),
+        min_counts=lookup(dpath="compare/scoring/min_counts", within=config),
+        top=lookup(dpath="compare/markers/top", within=config),
+    log:
+        "<logs>/markers.log",
+    benchmark:
+        "<benchmarks>/markers.tsv"
+    resources:
+        mem_mb=1000,
+    conda:
+        "../envs/brainmet.yaml"
+    script:
+        "../scripts/markers.py"
+
+
+rule donor_scores:
+    """Score of every signature in every donor and compartment."""
+    input:
+        bulk="<results>/cohort/pseudobulk.h5ad",
+        compartments="<shipped>/signatures/compartments.yaml",
+        signatures="<shipped>/signatures/signatures.yaml",
+        confounders="<shipped>/signatures/confounders.yaml",
+        files=lookup(dpath="score/files", within=config),
+        code=code("donor_scores", "stage_inputs"),
+    output:
+        table="<results>/tables/donor_scores.tsv",
+    params:
+        tier=lookup(dpath="score/tier", within=config),
+        min_cells=lookup(dpath="compare/min_cells", within=config),
+        how=lookup(dpath="compare/scoring", within=config),
+    log:
+        "<logs>/donor_scores.log",
+    benchmark:
+        "<benchmarks>/donor_scores.tsv"
+    resources:
+        mem_mb=1500,
+    conda:
+        "../envs/brainmet.yaml"
+    script:
+        "../scripts/donor_scores.py"
+
+
+rule contrasts:
+    """Every signature in every compartment between conditions, with its estimator."""
+    input:
+        bulk="<results>/cohort/pseudobulk.h5ad",
+        compartments="<shipped>/signatures/compartments.yaml",
+        signatures="<shipped>/signatures/signatures.yaml",
+        confounders="<shipped>/signatures/confounders.yaml",
+        files=lookup(dpath="score/files", within=config),
+        code=code("contrasts", "stage_inputs"),
+    output:
+        table="<results>/tables/contrasts.tsv",
+    params:
+        tier=lookup(dpath="score/tier", within=config),
+        min_cells=lookup(dpath="compare/min_cells", within=config),
+        arms=lookup(dpath="compare/contrasts", within=config),
+        design=lookup(dpath="compare/design", within=config),
+        how=lookup(dpath="compare/scoring", within=config),
+    log:
+        "<logs>/contrasts.log",
+    benchmark:
+        "<benchmarks>/contrasts.tsv"
+    resources:
+        mem_mb=1500,
+    conda:
+        "../envs/brainmet.yaml"
+    script:
+        "../scripts/contrasts.py"
+
+
+rule nulls:
+    """What the same tests find under permuted labels and for random gene sets."""
+    input:
+        bulk="<results>/cohort/pseudobulk.h5ad",
+        compartments="<shipped>/signatures/compartments.yaml",
+        signatures="<shipped>/signatures/signatures.yaml",
+        confounders="<shipped>/signatures/confounders.yaml",
+        files=lookup(dpath="score/files", within=config),
+        code=code("nulls", "stage_inputs"),
+    output:
+        table="<results>/tables/nulls.tsv",
+    params:
+        tier=lookup(dpath="score/tier", within=config),
+        min_cells=lookup(dpath="compare/min_cells", within=config),
+        arms=lookup(dpath="compare/contrasts", within=config),
+        design=lookup(dpath="compare/design", within=config),
+        how=lookup(dpath="compare/scoring", within=config),
+        runs=lookup(dpath="compare/nulls/runs", within=config),
+        random_sets=lookup(dpath="compare/nulls/random_sets", within=config),
+    log:
+        "<logs>/nulls.log",
+    benchmark:
+        "<benchmarks>/nulls.tsv"
+    resources:
+        mem_mb=1500,
+    conda:
+        "../envs/brainmet.yaml"
+    script:
+        "../scripts/nulls.py"
+
+
+rule de:
+    """Differential expression of genes by pydeseq2 on pseudobulk."""
+    input:
+        bulk="<results>/cohort/pseudobulk.h5ad",
+        compartments="<shipped>/signatures/compartments.yaml",
+        code=code("expression", "stage_inputs"),
+    output:
+        table="<results>/tables/de.tsv",
+    params:
+        min_cells=lookup(dpath="compare/min_cells", within=config),
+        arms=lookup(dpath="compare/contrasts", within=config),
+        design=lookup(dpath="compare/design", within=config),
+        compartments=lookup(dpath="compare/de/compartments", within=config),
+        min_counts=lookup(dpath="compare/scoring/min_counts", within=config),
+        min_gene_counts=lookup(dpath="compare/de/min_gene_counts", within=config),
+    log:
+        "<logs>/de.log",
+    benchmark:
+        "<benchmarks>/de.tsv"
+    resources:
+        mem_mb=2000,
+    conda:
+        "../envs/brainmet.yaml"
+    script:
+        "../scripts/de.py"
+
+
+rule gsea:
+    """Enrichment of the signatures in the ranking of the differential expression."""
+    input:
+        de="<results>/tables/de.tsv",
+        signatures="<shipped>/signatures/signatures.yaml",
+        confounders="<shipped>/signatures/confounders.yaml",
+        files=lookup(dpath="score/files", within=config),
+        code=code("sets", "stage_inputs"),
+    output:
+        table="<results>/tables/gsea.tsv",
+    params:
+        tier=lookup(dpath="score/tier", within=config),
+        min_size=lookup(dpath="compare/gsea/min_size", within=config),
+        max_size=lookup(dpath="compare/gsea/max_size", within=config),
+        permutations=lookup(dpath="compare/gsea/permutations", within=config),
+        seed=lookup(dpath="compare/design/seed", within=config),
+    log:
+        "<logs>/gsea.log",
+    benchmark:
+        "<benchmarks>/gsea.tsv"
+    resources:
+        mem_mb=1500,
+    conda:
+        "../envs/brainmet.yaml"
+    script:
+        "../scripts/gsea.py"
+
+
+rule composition:
+    """Cell-type composition of donors between conditions."""
+    input:
+        bulk="<results>/cohort/pseudobulk.h5ad",
+        code=code("composition"),
+    output:
+        table="<results>/tables/composition.tsv",
+    params:
+        arms=lookup(dpath="compare/contrasts", within=config),
+        design=lookup(dpath="compare/design", within=config),
+        min_cells=lookup(dpath="compare/composition/min_cells", within=config),
+    log:
+        "<logs>/composition.log",
+    benchmark:
+        "<benchmarks>/composition.tsv"
+    resources:
+        mem_mb=1000,
+    conda:
+        "../envs/brainmet.yaml"
+    script:
+        "../scripts/composition.py"

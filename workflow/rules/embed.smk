@@ -1,0 +1,34 @@
+"""Embed: slices -> embedding.parquet (components, Harmony, layout), neighbors.npz."""
+
+
+rule embed:
+    """One space for the cells of all samples: components, Harmony, nearest neighbours, layout."""
+    input:
+        slices=collect("<results>/samples/{sample}/slice.npz", sample=SAMPLES),
+        code=code("embed"),
+    output:
+        embedding="<results>/cohort/embedding.parquet",
+        neighbors="<results>/cohort/neighbors.npz",
+    log:
+        "<logs>/embed.log",
+    benchmark:
+        "<benchmarks>/embed.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    threads: 2
+    resources:
+        mem_mb=3000,
+    params:
+        samples=list(SAMPLES),
+        integrate_by=lookup(dpath="embed/integrate", within=config),
+        n_components=lookup(dpath="embed/n_components", within=config),
+        scale=lookup(dpath="embed/scale", within=config),
+        theta=lookup(dpath="embed/theta", within=config),
+        max_iterations=lookup(dpath="embed/max_iterations", within=config),
+        n_neighbors=lookup(dpath="embed/n_neighbors", within=config),
+        exact_below=lookup(dpath="embed/exact_below", within=config),
+        min_dist=lookup(dpath="embed/min_dist", within=config),
+        layout_cells=lookup(dpath="embed/layout_cells", within=config),
+        seed=lookup(dpath="embed/seed", within=config),
+    script:
+        "../scripts/embed.py"

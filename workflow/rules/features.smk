@@ -1,0 +1,28 @@
+"""Features: moments of all samples -> features.tsv, the union of genes with the variable ones marked."""
+
+
+rule features:
+    """Variable genes of the cohort, by vote of the samples, from their gene moments."""
+    input:
+        moments=collect("<results>/samples/{sample}/moments.parquet", sample=SAMPLES),
+        code=code("features"),
+    output:
+        features="<results>/cohort/features.tsv",
+    log:
+        "<logs>/features.log",
+    benchmark:
+        "<benchmarks>/features.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=800,
+    params:
+        n_top=lookup(dpath="features/n_top", within=config),
+        n_bins=lookup(dpath="features/n_bins", within=config),
+        min_genes_shared=lookup(dpath="features/min_genes_shared", within=config),
+        min_fraction_samples=lookup(dpath="features/min_fraction_samples", within=config),
+        min_cells=lookup(dpath="features/min_cells", within=config),
+        min_cells_detected=lookup(dpath="features/min_cells_detected", within=config),
+        exclude=lookup(dpath="features/exclude", within=config),
+    script:
+        "../scripts/features.py"

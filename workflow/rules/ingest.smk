@@ -1,0 +1,49 @@
+"""Ingest: raw files of any layout -> counts.h5ad (raw counts, genes by Ensembl id, cells by sample and barcode), genes_lost.tsv."""
+
+READERS = sorted(path.stem for path in (HOME / "workflow/brainmet/ingest").glob("*.py") if path.stem != "__init__")
+
+
+rule ingest:
+    """One sample's counts in the contract's shape, whatever layout they were published in, and what became of its genes."""
+    input:
+        files=raw_files,
+        human="<shipped>/genes/human.tsv.gz",
+        mouse="<shipped>/genes/mouse.tsv.gz",
+        code=code("ingest", *(f"ingest.{name}" for name in READERS)),
+    output:
+        counts="<results>/samples/{sample}/counts.h5ad",
+        genes_lost="<results>/samples/{sample}/genes_lost.tsv",
+    log:
+        "<logs>/ingest/{sample}.log",
+    benchmark:
+        "<benchmarks>/ingest/{sample}.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        record=lookup(dpath="{sample}", within=SAMPLES),
+        warn_lost=lookup(dpath="ingest/warn_lost", within=config),
+        max_lost=lookup(dpath="ingest/max_lost", within=config),
+        species_share=lookup(dpath="ingest/species_share", within=config),
+    script:
+        "../scripts/ingest.py"
+
+
+rule collect_genes_lost:
+    """What became of the genes of every sample, one row a sample."""
+    input:
+        samples=collect("<results>/samples/{sample}/genes_lost.tsv", sample=SAMPLES),
+        code=code("tables"),
+    output:
+        "<results>/tables/genes_lost.tsv",
+    log:
+        "<logs>/collect_genes_lost.log",
+    benchmark:
+        "<benchmarks>/collect_genes_lost.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=500,
+    script:
+        "../scripts/collect_genes_lost.py"

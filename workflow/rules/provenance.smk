@@ -1,0 +1,28 @@
+"""Provenance: what went in, and what it was done with.
+
+In: the raw files. Out: results/provenance/, exempt from the promise of equal bytes because it names versions and paths.
+"""
+
+
+rule provenance:
+    """Versions, settings, samples and checksums of every raw file."""
+    input:
+        raw=sorted({path for sample in SAMPLES for path in raw_paths(sample)}),
+        code=code("provenance"),
+    output:
+        contract="<results>/provenance/contract.json",
+        run="<results>/provenance/run.json",
+        inputs="<results>/provenance/inputs.tsv",
+    params:
+        config=config,
+        samples=SAMPLES,
+    log:
+        "<logs>/provenance.log",
+    benchmark:
+        "<benchmarks>/provenance.tsv"
+    resources:
+        mem_mb=500,
+    conda:
+        "../envs/brainmet.yaml"
+    script:
+        "../scripts/provenance.py"

@@ -1,0 +1,46 @@
+"""Pseudobulk: counts and annotation -> sums by donor and cell type.
+
+In: counts.h5ad of a sample, the cohort's annotation.parquet. Out: pseudobulk.h5ad of the sample (rows sample × donor ×
+condition × type; X sums, layer n_cells_detected), then of the cohort, NaN where a sample does not measure a gene.
+"""
+
+
+rule pseudobulk:
+    """Counts of one sample summed by donor, condition and cell type."""
+    input:
+        counts="<results>/samples/{sample}/counts.h5ad",
+        annotation="<results>/cohort/annotation.parquet",
+        code=code("pseudobulk"),
+    output:
+        bulk="<results>/samples/{sample}/pseudobulk.h5ad",
+    params:
+        covariates=lookup(dpath="{sample}", within=SAMPLES),
+    log:
+        "<logs>/pseudobulk/{sample}.log",
+    benchmark:
+        "<benchmarks>/pseudobulk/{sample}.tsv"
+    resources:
+        mem_mb=1000,
+    conda:
+        "../envs/brainmet.yaml"
+    script:
+        "../scripts/pseudobulk.py"
+
+
+rule collect_pseudobulk:
+    """Pseudobulk of all samples side by side over the union of their genes."""
+    input:
+        parts=collect("<results>/samples/{sample}/pseudobulk.h5ad", sample=SAMPLES),
+        code=code("pseudobulk"),
+    output:
+        bulk="<results>/cohort/pseudobulk.h5ad",
+    log:
+        "<logs>/collect_pseudobulk.log",
+    benchmark:
+        "<benchmarks>/collect_pseudobulk.tsv"
+    resources:
+        mem_mb=2000,
+    conda:
+        "../envs/brainmet.yaml"
+    script:
+        "../scripts/collect_pseudobulk.py"

@@ -1,0 +1,52 @@
+"""QC: counts -> cells.parquet (metrics, doublets, keep and reason for every barcode), moments.parquet (genes over the kept cells), qc.tsv."""
+
+
+rule qc:
+    """QC metrics, doublets, keep and reason for every barcode of one sample; gene moments of the kept cells."""
+    input:
+        counts="<results>/samples/{sample}/counts.h5ad",
+        code=code("qc"),
+    output:
+        cells="<results>/samples/{sample}/cells.parquet",
+        moments="<results>/samples/{sample}/moments.parquet",
+        summary="<results>/samples/{sample}/qc.tsv",
+    log:
+        "<logs>/qc/{sample}.log",
+    benchmark:
+        "<benchmarks>/qc/{sample}.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=1500,
+    params:
+        n_mads=lookup(dpath="qc/n_mads", within=config),
+        profiles=lookup(dpath="qc/profiles", within=config),
+        doublets=lookup(dpath="qc/doublets", within=config),
+        flag_dropped=lookup(dpath="qc/flag_dropped", within=config),
+        seed=lookup(dpath="qc/seed", within=config),
+    script:
+        "../scripts/qc.py"
+
+
+rule collect_qc:
+    """The QC of all samples and their description, excluded samples included."""
+    input:
+        summaries=collect("<results>/samples/{sample}/qc.tsv", sample=SAMPLES),
+        cells=collect("<results>/samples/{sample}/cells.parquet", sample=SAMPLES),
+        code=code("qc"),
+    output:
+        qc="<results>/tables/qc.tsv",
+        samples="<results>/tables/samples.tsv",
+    log:
+        "<logs>/collect_qc.log",
+    benchmark:
+        "<benchmarks>/collect_qc.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=500,
+    params:
+        samples=SAMPLES,
+        excluded=lookup(dpath="exclude", within=config),
+    script:
+        "../scripts/collect_qc.py"

@@ -1,0 +1,124 @@
+"""Score: counts -> scores.parquet (ULM), scores_aucell.parquet, coverage.tsv; the configured signatures as signatures.gmt."""
+
+
+rule signatures:
+    """The signatures of this run as a .gmt file, for other tools."""
+    input:
+        signatures="<shipped>/signatures/signatures.yaml",
+        confounders="<shipped>/signatures/confounders.yaml",
+        files=lookup(dpath="score/files", within=config),
+        code=code("signatures"),
+    output:
+        gmt="<results>/signatures.gmt",
+    log:
+        "<logs>/signatures.log",
+    benchmark:
+        "<benchmarks>/signatures.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=300,
+    params:
+        tier=lookup(dpath="score/tier", within=config),
+        confounders=lookup(dpath="score/confounders", within=config),
+    script:
+        "../scripts/signatures.py"
+
+
+rule score:
+    """ULM score of every signature in every kept cell of one sample, and the coverage of each signature."""
+    input:
+        counts="<results>/samples/{sample}/counts.h5ad",
+        cells="<results>/samples/{sample}/cells.parquet",
+        signatures="<shipped>/signatures/signatures.yaml",
+        confounders="<shipped>/signatures/confounders.yaml",
+        files=lookup(dpath="score/files", within=config),
+        code=code("score"),
+    output:
+        scores="<results>/samples/{sample}/scores.parquet",
+        coverage="<results>/samples/{sample}/coverage.tsv",
+    log:
+        "<logs>/score/{sample}.log",
+    benchmark:
+        "<benchmarks>/score/{sample}.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=600,
+    params:
+        tier=lookup(dpath="score/tier", within=config),
+        confounders=lookup(dpath="score/confounders", within=config),
+        min_genes=lookup(dpath="score/min_genes", within=config),
+        min_share=lookup(dpath="score/min_share", within=config),
+    script:
+        "../scripts/score.py"
+
+
+rule aucell_cutoff:
+    """The rank at which AUCell cuts, the same in every sample."""
+    input:
+        cells=collect("<results>/samples/{sample}/cells.parquet", sample=SAMPLES),
+        moments=collect("<results>/samples/{sample}/moments.parquet", sample=SAMPLES),
+        code=code("score"),
+    output:
+        cutoff="<results>/cohort/aucell_cutoff.tsv",
+    log:
+        "<logs>/aucell_cutoff.log",
+    benchmark:
+        "<benchmarks>/aucell_cutoff.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=500,
+    params:
+        top_share=lookup(dpath="score/aucell/top_share", within=config),
+        detected_quantile=lookup(dpath="score/aucell/detected_quantile", within=config),
+    script:
+        "../scripts/aucell_cutoff.py"
+
+
+rule score_aucell:
+    """AUCell score of every signature in every kept cell of one sample."""
+    input:
+        counts="<results>/samples/{sample}/counts.h5ad",
+        cells="<results>/samples/{sample}/cells.parquet",
+        coverage="<results>/samples/{sample}/coverage.tsv",
+        cutoff="<results>/cohort/aucell_cutoff.tsv",
+        signatures="<shipped>/signatures/signatures.yaml",
+        confounders="<shipped>/signatures/confounders.yaml",
+        files=lookup(dpath="score/files", within=config),
+        code=code("score"),
+    output:
+        scores="<results>/samples/{sample}/scores_aucell.parquet",
+    log:
+        "<logs>/score_aucell/{sample}.log",
+    benchmark:
+        "<benchmarks>/score_aucell/{sample}.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=600,
+    params:
+        tier=lookup(dpath="score/tier", within=config),
+        confounders=lookup(dpath="score/confounders", within=config),
+    script:
+        "../scripts/score_aucell.py"
+
+
+rule collect_coverage:
+    """The coverage of every signature in every sample."""
+    input:
+        coverage=collect("<results>/samples/{sample}/coverage.tsv", sample=SAMPLES),
+        code=code("tables"),
+    output:
+        coverage="<results>/tables/coverage.tsv",
+    log:
+        "<logs>/collect_coverage.log",
+    benchmark:
+        "<benchmarks>/collect_coverage.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=500,
+    script:
+        "../scripts/collect_coverage.py"

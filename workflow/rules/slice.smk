@@ -1,0 +1,22 @@
+"""Slice: counts -> slice.npz, the log-normalised variable genes of a sample's kept cells."""
+
+
+rule slice:
+    """Log-normalised values of the cohort's variable genes in the kept cells of one sample."""
+    input:
+        counts="<results>/samples/{sample}/counts.h5ad",
+        cells="<results>/samples/{sample}/cells.parquet",
+        features="<results>/cohort/features.tsv",
+        code=code("slice"),
+    output:
+        slice="<results>/samples/{sample}/slice.npz",
+    log:
+        "<logs>/slice/{sample}.log",
+    benchmark:
+        "<benchmarks>/slice/{sample}.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=1000,
+    script:
+        "../scripts/slice.py"

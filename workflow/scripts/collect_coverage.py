@@ -1,0 +1,9 @@
+"""Coverage of all samples."""
+
+import pandas as pd
+from brainmet.job import job
+from brainmet.tables import read_table, write_table
+
+with job(snakemake):
+    tables = [read_table(path, "coverage") for path in snakemake.input.coverage]
+    write_table(pd.concat(tables, ignore_index=True), snakemake.output.coverage, "coverage")

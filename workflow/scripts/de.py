@@ -1,0 +1,12 @@
+"""Differential expression."""
+
+from brainmet.compare import Design
+from brainmet.expression import expression
+from brainmet.job import job
+from brainmet.stage_inputs import cohort
+from brainmet.tables import write_table
+
+with job(snakemake) as params:
+    donors = cohort(snakemake.input, [], min_cells=params.pop("min_cells"))
+    params["design"] = Design(**params["design"])
+    write_table(expression(donors, **params), snakemake.output.table, "de")

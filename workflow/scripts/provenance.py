@@ -1,0 +1,17 @@
+"""What went in, and what it was done with."""
+
+import json
+from pathlib import Path
+
+from brainmet import contract, provenance
+from brainmet.files import replacing
+from brainmet.job import job
+from brainmet.tables import write_table
+
+with job(snakemake) as params:
+    keys = [{"key": k.name, "slot": k.slot, "type": k.dtype, "meaning": k.meaning} for k in contract.COUNTS_KEYS]
+    documents = {"contract": {"contract_version": contract.VERSION, "counts": keys}, "run": provenance.run(**params)}
+    for name, document in documents.items():
+        with replacing(snakemake.output[name]) as partial:
+            Path(partial).write_text(json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    write_table(provenance.inputs(snakemake.input.raw), snakemake.output.inputs, "inputs")

@@ -1,0 +1,22 @@
+"""The simulated cohort and its truth."""
+
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from brainmet import simulate
+from brainmet.counts import write_counts
+from brainmet.job import job
+from brainmet.tables import write_table
+
+with job(snakemake) as params:
+    samples, files, shipped = params.pop("samples"), snakemake.output.counts, snakemake.input
+    genes, types = pd.read_csv(shipped.profiles, sep="\t", keep_default_na=False), pd.read_csv(shipped.types, sep="\t")
+    design = yaml.safe_load(Path(shipped.design).read_text())
+    sets = [entry for path in shipped.signatures for entry in yaml.safe_load(Path(path).read_text())["signatures"]]
+    known, settings = simulate.knowledge(genes, types, design, sets), simulate.Settings(**params)
+    for path, sample in zip(files, samples, strict=True):
+        counts, cells = simulate.simulate(sample, known, settings)
+        write_counts(path, counts, cells, known.genes[["symbol"]], {"simulated": True})
+    write_table(simulate.truth_shifts(known, settings), snakemake.output.shifts, "truth_shifts")
+    write_table(simulate.truth_arms(samples, known, settings), snakemake.output.arms, "truth_arms")

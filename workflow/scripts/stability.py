@@ -1,0 +1,10 @@
+"""Stability of the clusters of each resolution."""
+
+from brainmet.cluster import stability
+from brainmet.embed import integrated
+from brainmet.job import job
+from brainmet.tables import read_table, write_table
+
+with job(snakemake) as params:
+    points = integrated(read_table(snakemake.input.embedding, "embedding"))
+    write_table(stability(points, **params), snakemake.output.table, "stability")
