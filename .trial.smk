@@ -39,12 +39,18 @@ include: "workflow/rules/features.smk"  # moments          -> features.tsv
 include: "workflow/rules/slice.smk"  # counts           -> slice.npz
 include: "workflow/rules/embed.smk"  # slices           -> embedding.parquet
 include: "workflow/rules/cluster.smk"  # neighbours       -> clusters.parquet
+include: "workflow/rules/annotate.smk"  # evidence         -> annotation.parquet
 include: "workflow/rules/pseudobulk.smk"  # counts           -> pseudobulk.h5ad
 include: "workflow/rules/compare.smk"  # pseudobulk       -> contrasts, de, gsea, composition
 include: "workflow/rules/crosstalk.smk"  # pseudobulk       -> crosstalk
+include: "workflow/rules/druggability.smk"  # counts           -> druggability
+include: "workflow/rules/models.smk"  # pseudobulk       -> fidelity
+include: "workflow/rules/programmes.smk"  # slices           -> programmes
 include: "workflow/rules/claims.smk"  # tables           -> claims
 include: "workflow/rules/recovery.smk"  # tables, truth    -> recovery
 include: "workflow/rules/provenance.smk"  # raw files        -> provenance/
+include: "workflow/rules/export.smk"  # tables           -> atlas.h5ad
+include: "workflow/rules/design.smk"  # dataset files    -> design, catalogue
 
 
 rule all:

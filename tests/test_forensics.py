@@ -6,9 +6,8 @@ import h5py
 import numpy as np
 import pytest
 import scipy.sparse as sp
-
 from brainmet.errors import BrainmetError
-from brainmet.forensics import check, judge
+from brainmet.forensics import check, judge, recover
 
 SHARED = Path(__file__).parents[2] / "shared/data"
 
@@ -60,10 +59,20 @@ TRANSFORMED = {
     "log1p counts": (lambda X: mapped(X, np.log1p), "log"),
     "log2 counts": (lambda X: mapped(X, lambda v: np.log2(v + 1)), "log"),
     "log1p of half the genes": (lambda X: mapped(scaled(X, 1e4), np.log1p)[:, ::2], "log"),
-    "z-scores": (lambda X: sp.csr_matrix((X.toarray() - X.mean(axis=0).A1) if hasattr(X.mean(axis=0), "A1") else X.toarray() - np.asarray(X.mean(axis=0))), "scaled"),
+    "z-scores": (
+        lambda X: sp.csr_matrix(
+            (X.toarray() - X.mean(axis=0).A1)
+            if hasattr(X.mean(axis=0), "A1")
+            else X.toarray() - np.asarray(X.mean(axis=0))
+        ),
+        "scaled",
+    ),
     "missing": (lambda X: mapped(X, lambda v: np.where(np.arange(v.size) == 3, np.nan, v)), "invalid"),
     "negative counts": (lambda X: mapped(X, lambda v: -v), "scaled"),
-    "expected counts": (lambda X: mapped(X, lambda v: v * 30 + np.round(np.random.default_rng(1).random(v.size), 2)), "expected_counts"),
+    "expected counts": (
+        lambda X: mapped(X, lambda v: v * 30 + np.round(np.random.default_rng(1).random(v.size), 2)),
+        "expected_counts",
+    ),
     "half expected counts": (
         lambda X: mapped(X, lambda v: v * 30 + np.where(np.random.default_rng(2).random(v.size) < 0.4, 0.25, 0.0)),
         "expected_counts",
@@ -78,7 +87,9 @@ def test_verdict(counts: sp.csr_matrix, name: str) -> None:
     assert verdict.kind == expected, verdict.why
 
 
-@pytest.mark.parametrize("name", ["log1p CP10k", "CPM", "z-scores", "missing", "CPM as whole numbers", "expected counts"])
+@pytest.mark.parametrize(
+    "name", ["log1p CP10k", "CPM", "z-scores", "missing", "CPM as whole numbers", "expected counts"]
+)
 def test_declared_counts_that_are_none_are_refused(name: str) -> None:
     with pytest.raises(BrainmetError, match=r"m\.mtx: .*give the file with raw counts"):
         check(TRANSFORMED[name][0](simulated()), declared="counts", name="m.mtx")
@@ -89,7 +100,9 @@ def test_message_names_what_to_declare() -> None:
         check(TRANSFORMED["log1p CP10k"][0](simulated()), declared="expected_counts", name="m.mtx")
 
 
-@pytest.mark.parametrize(("declared", "kind"), [("counts", "counts"), ("expected_counts", "expected_counts"), ("unknown", "counts")])
+@pytest.mark.parametrize(
+    ("declared", "kind"), [("counts", "counts"), ("expected_counts", "expected_counts"), ("unknown", "counts")]
+)
 def test_whole_numbers_fit(declared: str, kind: str) -> None:
     assert check(simulated(), declared=declared, name="m").kind == kind
 
@@ -103,3 +116,24 @@ def test_real_cases() -> None:
     with h5py.File(path) as file:
         slot, verdict = find(file)
     assert (slot, verdict.kind) == ("X", "log") and "2^x - 1" in verdict.why
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["CP10k", "CPM", "log1p CP10k", "log1p CPM", "log2 CPM", "log2 TPM/10", "log10 CPM", "log1p counts", "log2 counts"],
+)
+def test_counts_recovered_exactly_or_not_at_all(name: str) -> None:
+    X = simulated()
+    found = recover(TRANSFORMED[name][0](X).astype(np.float32))
+    if name == "log2 TPM/10":  # 2^x - 1 is a tenth of TPM: scaling is undone all the same.
+        assert found is not None
+    assert found is not None and (found[0] != X).nnz == 0
+
+
+@pytest.mark.parametrize("name", ["expected counts", "half expected counts", "z-scores", "missing"])
+def test_nothing_is_recovered_where_it_would_not_be_exact(name: str) -> None:
+    assert recover(sp.csr_matrix(TRANSFORMED[name][0](simulated()))) is None
+
+
+def test_cells_without_single_counts_are_not_recovered() -> None:
+    assert recover(mapped(simulated(), lambda v: v * 2 + 1)) is None

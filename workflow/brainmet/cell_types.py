@@ -48,7 +48,9 @@ class CellTypes:
 
     def children(self, name: str, *, level: str) -> list[str]:
         """Ids of one level that refine an entry, directly or not."""
-        return [entry.id for entry in self.entries.values() if entry.level == level and name in self.ancestors(entry.id)]
+        return [
+            entry.id for entry in self.entries.values() if entry.level == level and name in self.ancestors(entry.id)
+        ]
 
     def ancestors(self, name: str) -> list[str]:
         """Parents of an entry, nearest first."""
@@ -101,7 +103,9 @@ def load_cell_types(paths: Iterable[str | Path]) -> CellTypes:
             entries[raw["id"]] = _entry(raw)
     for entry in entries.values():
         if entry.parent and entry.parent not in entries:
-            raise BrainmetError(f"cell type {entry.id}: its parent {entry.parent} is not an entry; define it or set parent: null")
+            raise BrainmetError(
+                f"cell type {entry.id}: its parent {entry.parent} is not an entry; define it or set parent: null"
+            )
     return CellTypes(entries)
 
 

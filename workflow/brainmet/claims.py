@@ -7,8 +7,9 @@ donors, by the same code as the contrasts; p values are adjusted over the claims
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,14 +23,13 @@ from brainmet.readouts import Reader, relabelled
 from brainmet.tables import columns, empty
 from brainmet.validate import validate
 
-if TYPE_CHECKING:
-    from brainmet.readouts import Readout
-
 log = logging.getLogger(__name__)
 
 SCHEMA = Path(__file__).parent.parent / "schemas" / "claim.schema.yaml"
 RANK = {TRANSFER: 0, NESTED: 1, WITHIN: 2}
 """Estimators, weakest first: a claim names the weakest it may rest on."""
+
+PAIRED = "paired"
 
 
 def load(files: Sequence[str | Path]) -> list[dict[str, Any]]:
@@ -86,18 +86,20 @@ def evaluate(entry: Mapping[str, Any], reader: Reader, *, design: Design) -> dic
         "readout": describe(entry["readout"]), "compartment": entry["compartment"], "comparison": comparison["id"],
         "expected": entry["direction"], "caveat": entry.get("caveat", ""), "estimator": NOT_TESTABLE, "effect": np.nan,
         "ci_low": np.nan, "ci_high": np.nan, "p": np.nan, "p_perm": np.nan, "p_perm_min": np.nan, "mde": np.nan,
-        "n_donors": 0, "n_studies": 0, "coverage": np.nan, "simulated": False, "datasets": "", "se": np.nan, "df": np.nan,
+        "n_donors": 0, "n_studies": 0, "coverage": np.nan, "simulated": False, "datasets": "", "design": "",
     }  # fmt: skip
     readout = reader.readout(entry)
     if readout.reason:
         return row | {"reason": readout.reason}
-    own = Design(**{**vars(design), "min_donors": entry.get("min_donors", design.min_donors)})
+    own = replace(
+        design, min_donors=entry.get("min_donors", design.min_donors), primary_site=comparison.get("site", design.primary_site)
+    )
     donors = relabelled(readout.donors, comparison)
     rows = contrast(readout.values, donors, comparison, design=own)
     best = rows[(rows["study"] == POOLED)].assign(rank=lambda r: r["estimator"].map(RANK).fillna(-1))
     best = best.sort_values("rank", kind="stable").iloc[-1]
     used = donors[donors[Obs.STUDY].isin(str(best["studies"]).split(";"))]
-    keep = ["estimator", "effect", "ci_low", "ci_high", "p", "p_perm", "p_perm_min", "mde", "n_studies", "reason", "simulated", "se"]
+    keep = ["estimator", "effect", "ci_low", "ci_high", "p", "p_perm", "p_perm_min", "mde", "n_studies", "reason", "simulated", "design"]
     row |= {name: best[name] for name in keep if name in best.index}
     row |= {"n_donors": int(best["n_a"] + best["n_b"]), "coverage": readout.coverage(), "datasets": ";".join(sorted(set(used[Obs.DATASET])))}
     return row
@@ -110,6 +112,8 @@ def verdict(row: Mapping[str, Any], entry: Mapping[str, Any], *, design: Design,
     are enough for it to get there. A statement of no difference is tested against its bound (two one-sided tests).
     """
     state, reason = row["estimator"], str(row.get("reason") or "")
+    if PAIRED in entry.get("requires", []) and state in RANK and row["design"] != PAIRED:
+        return "not_testable", "no patients sampled at both sites: donors of the two arms differ in subtype"
     if state in (NOT_TESTABLE, REFUSED) or (state in RANK and not np.isfinite(row["effect"])):
         return "not_testable", reason or "the readout cannot be scored in these donors"
     if state == CONFOUNDED:

@@ -27,7 +27,9 @@ def column(resolution: float) -> str:
     return f"leiden_{resolution:g}"
 
 
-def clusters(cells: np.ndarray, indices: np.ndarray, *, resolutions: Sequence[float], prune: float, n_iterations: int, seed: int) -> pd.DataFrame:
+def clusters(
+    cells: np.ndarray, indices: np.ndarray, *, resolutions: Sequence[float], prune: float, n_iterations: int, seed: int
+) -> pd.DataFrame:
     """Cluster labels of every cell, one column a resolution.
 
     Args:
@@ -46,7 +48,8 @@ def clusters(cells: np.ndarray, indices: np.ndarray, *, resolutions: Sequence[fl
     for name, found in labels.items():
         log.info("%s: %d clusters", name, found.max() + 1)
     return pd.DataFrame(
-        {name: found.astype(str).astype(object) for name, found in labels.items()}, index=pd.Index(cells, name=CELL_ID, dtype=object)
+        {name: found.astype(str).astype(object) for name, found in labels.items()},
+        index=pd.Index(cells, name=CELL_ID, dtype=object),
     )
 
 
@@ -131,8 +134,8 @@ def stability(
 ) -> pd.DataFrame:
     """How well clusterings hold when cells are left out, beside cells without clusters.
 
-    At most `stability_cells` cells are clustered once in full and again in `n_subsamples` random parts, neighbours found
-    anew; agreement is the adjusted Rand index on the cells of the part. Subsamples are drawn without replacement: the
+    At most `stability_cells` cells are clustered once in full and again in `n_subsamples` random parts, neighbours
+    found anew; agreement is the adjusted Rand index on the cells of the part. Subsamples are drawn without replacement: the
     duplicates of a bootstrap form clusters of their own. The null is as many points from one normal distribution with
     the cells' covariance: what it reaches is not evidence of types. The finest resolution whose excess over the null is
     within one standard error of the best excess is supported.
@@ -164,7 +167,14 @@ def stability(
     draws = [np.sort(rng.choice(len(points), size, replace=False)) for _ in range(n_subsamples)]
     n_clusters, real = _agreement(points, draws, cluster)
     _, spurious = _agreement(null.astype(np.float32), draws, cluster)
-    table = pd.DataFrame({"resolution": ascending, "n_clusters": n_clusters, "stability": real.mean(1), "stability_sd": real.std(1, ddof=1)})
+    table = pd.DataFrame(
+        {
+            "resolution": ascending,
+            "n_clusters": n_clusters,
+            "stability": real.mean(1),
+            "stability_sd": real.std(1, ddof=1),
+        }
+    )
     table["null_stability"], table["null_sd"] = spurious.mean(1), spurious.std(1, ddof=1)
     ceiling = np.maximum(1 - table["null_stability"], 1e-9)
     table["excess"] = (table["stability"] - table["null_stability"]) / ceiling
@@ -200,11 +210,15 @@ def agreement(a: np.ndarray, b: np.ndarray) -> float:
     return 1.0 if most == expected else (both - expected) / (most - expected)
 
 
-def _agreement(points: np.ndarray, draws: list[np.ndarray], cluster: Callable[[np.ndarray], list[np.ndarray]]) -> tuple[list[int], np.ndarray]:
+def _agreement(
+    points: np.ndarray, draws: list[np.ndarray], cluster: Callable[[np.ndarray], list[np.ndarray]]
+) -> tuple[list[int], np.ndarray]:
     """Clusters of all points by resolution, and the agreement of each subsample's clusters with them."""
     whole = cluster(points)
     parts = [cluster(points[rows]) for rows in draws]
-    found = [[agreement(whole[i][rows], part[i]) for rows, part in zip(draws, parts, strict=True)] for i in range(len(whole))]
+    found = [
+        [agreement(whole[i][rows], part[i]) for rows, part in zip(draws, parts, strict=True)] for i in range(len(whole))
+    ]
     return [int(labels.max()) + 1 for labels in whole], np.asarray(found)
 
 

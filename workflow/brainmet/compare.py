@@ -28,6 +28,7 @@ WITHIN, NESTED, TRANSFER = "within", "nested", "transfer"
 CONFOUNDED, REFUSED, NOT_TESTABLE = "confounded", "refused", "not_testable"
 NO_SITE = frozenset({"normal_brain", "normal_breast", "peritumoural_brain"})
 """Conditions of tissue that has no primary tumour."""
+ANY_SITE = "*"
 
 Values = Callable[[pd.Index], pd.DataFrame]
 """Donors that are to be compared with each other → donors × features; NaN where a feature cannot be read in them."""
@@ -76,10 +77,12 @@ def eligible(donors: pd.DataFrame, arms: Mapping[str, str], *, site: str) -> tup
     """Donors of the two conditions with the primary tumour asked about, and those with another known one.
 
     Tissue without a tumour belongs to both. Donors whose primary is unknown are in neither: a metastasis is compared with its
-    own primary tumour only.
+    own primary tumour only. The site `*` takes all donors.
     """
     both = donors[donors[Obs.CONDITION].isin([arms["a"], arms["b"]])]
     free = both[Obs.CONDITION].isin(NO_SITE)
+    if site == ANY_SITE:
+        return both, both[:0]
     return both[free | (both["primary_site"] == site)], both[free | ~both["primary_site"].isin([site, UNKNOWN])]
 
 

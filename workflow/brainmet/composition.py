@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 UNENRICHED = "none"
 _KEYS = [Obs.STUDY, PLATFORM, Obs.DONOR, Obs.CONDITION]
 
+_DESCRIBED = ["primary_site", "subtype", "er", "her2", Uns.SIMULATED, Obs.DATASET]
+
 
 def cells_of(obs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Cells by donor and type, and the donors, of unenriched samples.
@@ -36,10 +38,10 @@ def cells_of(obs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     obs = obs[(obs["enrichment"].astype(str) == UNENRICHED) & (obs[Obs.CELL_TYPE] != UNKNOWN) & (obs["suspension"] != "bulk")]
     obs = obs.assign(**{PLATFORM: obs["technology"].astype(str) + " " + obs["suspension"].astype(str)})
     if not len(obs):
-        none = pd.DataFrame(columns=[*_KEYS, "primary_site", Uns.SIMULATED, Obs.DATASET])
+        none = pd.DataFrame(columns=[*_KEYS, *_DESCRIBED])
         return pd.DataFrame(index=none.index), none
     cells = obs.pivot_table(index=_KEYS, columns=Obs.CELL_TYPE, values=Obs.N_CELLS, aggfunc="sum", fill_value=0, observed=True)
-    donors = obs.groupby(_KEYS, sort=True, observed=True)[["primary_site", Uns.SIMULATED, Obs.DATASET]].first().loc[cells.index].reset_index()
+    donors = obs.groupby(_KEYS, sort=True, observed=True)[_DESCRIBED].first().loc[cells.index].reset_index()
     index = pd.Index(donors[_KEYS].agg("|".join, axis=1), name="profile")
     return cells.set_axis(index, axis=0).astype(np.int64), donors.set_axis(index, axis=0)
 

@@ -56,7 +56,9 @@ def gene_order(genes: pd.DataFrame, usable: np.ndarray) -> GeneOrder:
     kept = kept[np.lexsort((genes.index.to_numpy(str)[kept], start[kept], chromosome[kept]))]
     names = np.array(CHROMOSOMES, dtype=object)[chromosome[kept]]
     border = np.array([CENTROMERE[name] for name in names]) * 1e6
-    arm = np.array([f"{name}{'p' if p else 'q'}" for name, p in zip(names, start[kept] < border, strict=True)], dtype=object)
+    arm = np.array(
+        [f"{name}{'p' if p else 'q'}" for name, p in zip(names, start[kept] < border, strict=True)], dtype=object
+    )
     return GeneOrder(kept, names, arm)
 
 
@@ -74,12 +76,15 @@ def window_weights(chromosome: np.ndarray, *, window: int, step: int) -> np.ndar
             columns.append(_column(len(chromosome), genes, np.ones(len(genes))))
             continue
         columns += [
-            _column(len(chromosome), genes[start : start + window], pyramid) for start in range(0, len(genes) - window + 1, step)
+            _column(len(chromosome), genes[start : start + window], pyramid)
+            for start in range(0, len(genes) - window + 1, step)
         ]
     return np.array(columns).T if columns else np.zeros((len(chromosome), 0))
 
 
-def windowed(X: sp.csr_matrix, weights: np.ndarray, centre: np.ndarray, *, clip: float, rows: int = 1_000) -> np.ndarray:
+def windowed(
+    X: sp.csr_matrix, weights: np.ndarray, centre: np.ndarray, *, clip: float, rows: int = 1_000
+) -> np.ndarray:
     """Weighted means over windows of the values less `centre`, clipped at ±`clip`; cells × windows, float32.
 
     Args:

@@ -26,7 +26,7 @@ from scipy.stats import false_discovery_control
 from brainmet import tables
 from brainmet.errors import BrainmetError
 from brainmet.ligands import consensus, find_pair
-from brainmet.type_profiles import TypeProfiles, present, samples, strata
+from brainmet.type_profiles import CELLS, COUNTED, TypeProfiles, present, samples, strata
 from brainmet.validate import validate
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 SCHEMA = Path(__file__).parent.parent / "schemas" / "crosstalk.schema.yaml"
 TESTED, NOT_TESTED = "tested", "not_tested"
+SENDER, RECEIVER = "<sender>", "<receiver>"
 MIN_TYPES = 3
 """Types of a sample below which there is no "elsewhere" to compare with."""
 
@@ -63,7 +64,9 @@ def load(path: str | Path) -> Axes:
         raise BrainmetError(f"{path.name}: the id {doubled[0]} is used twice; give each axis its own")
     for entry in entries:
         if entry.get("response") not in {None, *responses}:
-            raise BrainmetError(f"{path.name}: {entry['id']} names the response {entry['response']}; add it under responses")
+            raise BrainmetError(
+                f"{path.name}: {entry['id']} names the response {entry['response']}; add it under responses"
+            )
     for name, entry in [*((e["id"], e) for e in entries), *responses.items()]:
         if missing := [key for key in entry["references"] if key not in document["references"]]:
             raise BrainmetError(f"{path.name}: {name} names the reference {missing[0]}; add it under references")
@@ -97,11 +100,21 @@ def crosstalk(
     """
     frames = []
     entries = [(axis, find_pair(pairs, axis["ligand"], axis["receptor"])) for axis in axes.entries]
-    for profiles in samples(pseudobulk, suspensions=("cell", "nucleus"), values=("counts", "expected_counts", "tpm")):
+    wanted = {pair for _, pair in entries if pair}
+    for profiles in samples(pseudobulk, suspensions=CELLS, values=COUNTED):
         sample = _Sample(profiles, axes.responses, min_cells, n_random, n_bins, seed)
-        ranks = consensus(sample.enough, pairs, min_fraction=min_fraction) if sample.enough.types else pd.DataFrame()
+        ranks = (
+            consensus(sample.enough, pairs, wanted, min_fraction=min_fraction)
+            if sample.enough.types
+            else pd.DataFrame()
+        )
         rows = [row for axis, pair in entries if (row := sample.row(axis, pair, parents, ranks))]
-        log.info("%s, donor %s: %d axes have sender and receiver", profiles.about["sample"], profiles.about["donor"], len(rows))
+        log.info(
+            "%s, donor %s: %d axes have sender and receiver",
+            profiles.about["sample"],
+            profiles.about["donor"],
+            len(rows),
+        )
         if rows:
             frames.append(_with_fdr(pd.DataFrame(rows)))
     if not frames:
@@ -121,37 +134,76 @@ def _with_fdr(rows: pd.DataFrame) -> pd.DataFrame:
 class _Sample:
     """Tests of one sample."""
 
-    def __init__(self, profiles: TypeProfiles, responses: Mapping[str, Any], min_cells: int, n_random: int, n_bins: int, seed: int) -> None:
-        self.profiles, self.responses, self.min_cells, self.n_random, self.seed = profiles, responses, min_cells, n_random, seed
+    def __init__(
+        self,
+        profiles: TypeProfiles,
+        responses: Mapping[str, Any],
+        min_cells: int,
+        n_random: int,
+        n_bins: int,
+        seed: int,
+    ) -> None:
+        self.profiles, self.responses, self.min_cells, self.n_random, self.seed = (
+            profiles,
+            responses,
+            min_cells,
+            n_random,
+            seed,
+        )
         self.stream = zlib.crc32(f"{profiles.about['sample']}/{profiles.about['donor']}".encode())
-        self.enough = profiles.merged({t: [t] for t, n in zip(profiles.types, profiles.n_cells, strict=True) if n >= min_cells})
+        self.enough = profiles.merged(
+            {t: [t] for t, n in zip(profiles.types, profiles.n_cells, strict=True) if n >= min_cells}
+        )
         overall = self.enough.log.mean(axis=0) if self.enough.types else np.zeros(len(profiles.symbols))
         self.overall, self.bins = overall, strata(overall, n_bins)
+        self.units: dict[tuple[tuple[str, ...], tuple[str, ...]], TypeProfiles] = {}
         self.members = {int(b): np.flatnonzero(self.bins == b) for b in np.unique(self.bins)}
 
-    def row(self, axis: dict[str, Any], pair: tuple[str, str] | None, parents: Mapping[str, str], ranks: pd.DataFrame) -> dict[str, Any] | None:
+    def row(
+        self, axis: dict[str, Any], pair: tuple[str, str] | None, parents: Mapping[str, str], ranks: pd.DataFrame
+    ) -> dict[str, Any] | None:
         """Result of one axis, None when the sample lacks its sender or receiver."""
         senders, receivers = (present(axis[side], self.profiles.types, parents) for side in ("sender", "receiver"))
         if not senders or not receivers or (senders == receivers and axis["sender"] != axis["receiver"]):
             return None
-        units = {t: [t] for t in self.enough.types if t not in (*senders, *receivers)} | {"<receiver>": receivers, "<sender>": senders}
-        if senders == receivers:
-            del units["<receiver>"]
-        profiles = self.profiles.merged(units)
-        s = profiles.types.index("<sender>")
-        r = s if senders == receivers else profiles.types.index("<receiver>")
+        profiles = self._units(tuple(senders), tuple(receivers))
+        s = profiles.types.index(SENDER)
+        r = s if senders == receivers else profiles.types.index(RECEIVER)
         about = self.profiles.about
-        row: dict[str, Any] = {key: about.get(key, "") for key in ("dataset", "study", "sample", "donor", "condition", "primary_site")}
+        row: dict[str, Any] = {
+            key: about.get(key, "") for key in ("dataset", "study", "sample", "donor", "condition", "primary_site")
+        }
         row |= {key: axis[key] for key in ("kind", "sender", "receiver", "readout", "tier")}
-        row |= {"axis": axis["id"], "axis_group": axis["axis"], "ligand": "+".join(axis["ligand"]), "receptor": "+".join(axis["receptor"])}
-        row |= {"sender_types": "+".join(senders), "receiver_types": "+".join(receivers), "response": axis.get("response", "")}
+        row |= {
+            "axis": axis["id"],
+            "axis_group": axis["axis"],
+            "ligand": "+".join(axis["ligand"]),
+            "receptor": "+".join(axis["receptor"]),
+        }
+        row |= {
+            "sender_types": "+".join(senders),
+            "receiver_types": "+".join(receivers),
+            "response": axis.get("response", ""),
+        }
         row |= {"n_sender": int(profiles.n_cells[s]), "n_receiver": int(profiles.n_cells[r])}
         row |= {"liana_pair": "^".join(pair) if pair and axis["readout"] == "lr" else ""}
         row |= self._sides(axis, profiles, s, r)
         row["reason"] = self._reason(axis, profiles, s, r)
         row["status"] = NOT_TESTED if row["reason"] else TESTED
         rng = np.random.default_rng([self.seed, self.stream, zlib.crc32(axis["id"].encode())])
-        row |= dict.fromkeys(("score", "p", "p_perm_types", "p_perm_min", "response_score", "response_p", "magnitude_rank", "specificity_rank"), np.nan)
+        row |= dict.fromkeys(
+            (
+                "score",
+                "p",
+                "p_perm_types",
+                "p_perm_min",
+                "response_score",
+                "response_p",
+                "magnitude_rank",
+                "specificity_rank",
+            ),
+            np.nan,
+        )
         row["sender_specificity"] = np.nan
         if row["reason"]:
             return row
@@ -164,6 +216,18 @@ class _Sample:
         else:
             row |= {"score": row["response_score"], "p": row["response_p"]}
         return row
+
+    def _units(self, senders: tuple[str, ...], receivers: tuple[str, ...]) -> TypeProfiles:
+        """Sender, receiver and all other types with enough cells; kept, since axes share them."""
+        if (senders, receivers) not in self.units:
+            units = {t: [t] for t in self.enough.types if t not in (*senders, *receivers)} | {
+                RECEIVER: receivers,
+                SENDER: senders,
+            }
+            if senders == receivers:
+                del units[RECEIVER]
+            self.units[senders, receivers] = self.profiles.merged(units)
+        return self.units[senders, receivers]
 
     def _sides(self, axis: dict[str, Any], profiles: TypeProfiles, s: int, r: int) -> dict[str, float]:
         """Mean and share of cells of each side: of the least expressed subunit, or the mean of a set."""
@@ -202,7 +266,7 @@ class _Sample:
         return np.column_stack(drawn)
 
     def _alike(self, values: np.ndarray, columns: Sequence[int], rng: np.random.Generator) -> np.ndarray:
-        """Values that the genes would have here, were they as specific as random genes of their expression; draws × genes.
+        """What the genes would show here, were they as specific as random genes of their expression: draws × genes.
 
         What a random gene has above its mean over the types is put on the mean of the gene it stands for: the most
         expressed gene of a bin does not look specific for being expressed.
@@ -210,7 +274,9 @@ class _Sample:
         drawn = self._random(columns, rng)
         return np.maximum(self.overall[columns] + values[drawn] - self.overall[drawn], 0)
 
-    def _pair_test(self, axis: dict[str, Any], profiles: TypeProfiles, s: int, r: int, rng: np.random.Generator) -> dict[str, float]:
+    def _pair_test(
+        self, axis: dict[str, Any], profiles: TypeProfiles, s: int, r: int, rng: np.random.Generator
+    ) -> dict[str, float]:
         left, right = profiles.where(axis["ligand"]), profiles.where(axis["receptor"])
         ligand, receptor = profiles.log[:, left].min(axis=1), profiles.log[:, right].min(axis=1)
         score = float(np.sqrt(ligand[s] * receptor[r]))
@@ -226,7 +292,9 @@ class _Sample:
             "sender_specificity": float(np.mean(others < ligand[s])) if len(others) else np.nan,
         }
 
-    def _two_sided(self, axis: dict[str, Any], profiles: TypeProfiles, s: int, r: int, rng: np.random.Generator) -> dict[str, float]:
+    def _two_sided(
+        self, axis: dict[str, Any], profiles: TypeProfiles, s: int, r: int, rng: np.random.Generator
+    ) -> dict[str, float]:
         scores, ps = [], []
         for side, at in (("ligand", s), ("receptor", r)):
             contrast = profiles.log[at] - np.delete(profiles.log, at, axis=0).mean(axis=0)
@@ -235,7 +303,11 @@ class _Sample:
             scores.append(score)
             ps.append(_p(contrast[self._random(columns, rng)].mean(axis=1), score))
         ligand = profiles.log[:, profiles.where(axis["ligand"])].mean(axis=1)
-        return {"score": min(scores), "p": max(ps), "sender_specificity": float(np.mean(np.delete(ligand, s) < ligand[s]))}
+        return {
+            "score": min(scores),
+            "p": max(ps),
+            "sender_specificity": float(np.mean(np.delete(ligand, s) < ligand[s])),
+        }
 
     def _response_columns(self, axis: dict[str, Any], profiles: TypeProfiles) -> tuple[list[int], list[int]]:
         """Columns of genes that should rise and fall; the axis' own genes say nothing about its effect."""
@@ -244,7 +316,9 @@ class _Sample:
         up, down = ([g for g in response.get(arm, []) if g not in own] for arm in ("up", "down"))
         return profiles.where(up), profiles.where(down)
 
-    def _response(self, axis: dict[str, Any], profiles: TypeProfiles, r: int, rng: np.random.Generator) -> tuple[float, float]:
+    def _response(
+        self, axis: dict[str, Any], profiles: TypeProfiles, r: int, rng: np.random.Generator
+    ) -> tuple[float, float]:
         """Response genes in the receiver, up less down, as their mean above what is alike; and its p."""
         up, down = self._response_columns(axis, profiles)
         if not up and not down:
@@ -257,8 +331,10 @@ class _Sample:
                 random += sign * self._alike(values, columns, rng).mean(axis=1)
         return observed - float(random.mean()), _p(random, observed)
 
-    def _ranks(self, pair: tuple[str, str] | None, senders: list[str], receivers: list[str], ranks: pd.DataFrame) -> dict[str, float]:
-        """Consensus ranks of the axis' entry in the resource: the best over the states that sender and receiver stand for."""
+    def _ranks(
+        self, pair: tuple[str, str] | None, senders: list[str], receivers: list[str], ranks: pd.DataFrame
+    ) -> dict[str, float]:
+        """Consensus ranks of the axis' entry in the resource: the best over the states of sender and receiver."""
         if pair is None or ranks.empty:
             return {}
         found = [key for key in ((*pair, a, b) for a in senders for b in receivers) if key in ranks.index]

@@ -45,11 +45,18 @@ def summary(
         if own.empty:
             out.append(base | _absent(rows[rows["axis"] == axis["id"]]))
         for condition, site, group in _groups(own):
-            rng = np.random.default_rng([seed, zlib.crc32(axis["id"].encode()), zlib.crc32(f"{condition}/{site}".encode())])
+            rng = np.random.default_rng(
+                [seed, zlib.crc32(axis["id"].encode()), zlib.crc32(f"{condition}/{site}".encode())]
+            )
             donors = _by_donor(group)
             out.append(
                 base
-                | {"condition": condition, "primary_site": site, "n_samples": group["sample"].nunique(), "n_donors": len(donors)}
+                | {
+                    "condition": condition,
+                    "primary_site": site,
+                    "n_samples": group["sample"].nunique(),
+                    "n_donors": len(donors),
+                }
                 | {"n_studies": donors["study"].nunique(), "status": TESTED, "reason": ""}
                 | _levels(donors, alpha)
                 | _response(donors, min_donors, n_permutations, rng)
@@ -59,7 +66,11 @@ def summary(
     table = pd.DataFrame(out).reindex(columns=tables.columns("crosstalk_summary"))
     for _, family in table[table["p_donors"].notna()].groupby(["condition", "primary_site", "readout"], sort=True):
         table.loc[family.index, "fdr"] = false_discovery_control(family["p_donors"].to_numpy(float))
-    log.info("%d axes summarised, %d without a testable sample", len(axes.entries), int((table["status"] == NOT_TESTED).sum()))
+    log.info(
+        "%d axes summarised, %d without a testable sample",
+        len(axes.entries),
+        int((table["status"] == NOT_TESTED).sum()),
+    )
     return table
 
 
@@ -75,7 +86,7 @@ def _by_donor(rows: pd.DataFrame) -> pd.DataFrame:
     """One row a donor of a study."""
     by = rows.groupby(["study", "donor"], sort=True)
     means = by[VALUES].mean()
-    means[["p", "p_perm_types"]] = by[["p", "p_perm_types"]].median()
+    means[["p", "p_perm_types"]] = by[["p", "p_perm_types"]].agg(_median)
     means["top"] = by["sender_specificity"].min() >= 1
     return means.reset_index()
 
@@ -89,11 +100,11 @@ def _levels(donors: pd.DataFrame, alpha: float) -> dict[str, float]:
         "q75_score": quartiles[2],
         "share_significant": significant / len(donors),
         "p_donors": float(binom.sf(significant - 1, len(donors), alpha)),
-        "sender_specificity": donors["sender_specificity"].median(),
+        "sender_specificity": _median(donors["sender_specificity"]),
         "share_top_sender": float(donors["top"].mean()),
-        "median_perm_types": donors["p_perm_types"].median(),
-        "median_magnitude_rank": donors["magnitude_rank"].median(),
-        "median_specificity_rank": donors["specificity_rank"].median(),
+        "median_perm_types": _median(donors["p_perm_types"]),
+        "median_magnitude_rank": _median(donors["magnitude_rank"]),
+        "median_specificity_rank": _median(donors["specificity_rank"]),
     }
 
 
@@ -104,24 +115,23 @@ def _response(donors: pd.DataFrame, min_donors: int, n_permutations: int, rng: n
     if len(known) < min_donors:
         return out
     studies = known["study"].to_numpy()
-    ligand, response = (known[c] - known.groupby("study")[c].transform("mean") for c in ("ligand_mean", "response_score"))
-    rho = _spearman(ligand.to_numpy(), response.to_numpy())
-    if not np.isfinite(rho):
+    centred = [known[c] - known.groupby("study")[c].transform("mean") for c in ("ligand_mean", "response_score")]
+    ligand, response = (rankdata(values) - (len(known) + 1) / 2 for values in centred)
+    scale = np.sqrt((ligand @ ligand) * (response @ response))
+    if scale == 0:
         return out
-    blocks = [np.flatnonzero(studies == study) for study in np.unique(studies)]
-    hits = 0
-    for _ in range(n_permutations):
-        order = np.arange(len(known))
-        for block in blocks:
-            order[block] = rng.permutation(block)
-        hits += abs(_spearman(ligand.to_numpy()[order], response.to_numpy())) >= abs(rho) - 1e-12
-    return out | {"response_rho": rho, "response_p": (1 + hits) / (1 + n_permutations)}
+    order = np.tile(np.arange(len(known)), (n_permutations, 1))
+    for study in np.unique(studies):
+        block = np.flatnonzero(studies == study)
+        order[:, block] = rng.permuted(order[:, block], axis=1)
+    observed, permuted = ligand @ response, ligand[order] @ response
+    hits = int(np.sum(np.abs(permuted) >= abs(observed) - 1e-9 * scale))
+    return out | {"response_rho": float(observed / scale), "response_p": (1 + hits) / (1 + n_permutations)}
 
 
-def _spearman(a: np.ndarray, b: np.ndarray) -> float:
-    a, b = rankdata(a) - (len(a) + 1) / 2, rankdata(b) - (len(b) + 1) / 2
-    scale = np.sqrt((a @ a) * (b @ b))
-    return float(a @ b / scale) if scale > 0 else np.nan
+def _median(values: pd.Series) -> float:
+    known = values.dropna()
+    return float(np.median(known)) if len(known) else np.nan
 
 
 def _absent(rows: pd.DataFrame) -> dict[str, Any]:

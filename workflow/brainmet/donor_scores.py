@@ -72,7 +72,8 @@ def scores(profiles: Profiles, sets: Sequence[GeneSet], *, how: Scoring) -> tupl
         return pd.DataFrame(np.empty((0, len(sets))), kept.donors.index, [s.id for s in sets]), coverage
     weights = weights_of(sets, position, values.mean(axis=0), how=how)
     table = pd.DataFrame(values @ weights, kept.donors.index, [s.id for s in sets])
-    return table.where((coverage["reason"] == "").to_numpy()[None, :]), coverage
+    table.loc[:, (coverage["reason"] != "").to_numpy()] = np.nan
+    return table, coverage
 
 
 def deep_enough(profiles: Profiles, *, min_counts: int) -> np.ndarray:
@@ -127,24 +128,29 @@ def weights_of(sets: Sequence[GeneSet], position: Mapping[str, int], level: np.n
     depend on its name and the seed, not on which other signatures are scored.
     """
     bins = expression_bins(level, n_bins=how.n_bins)
-    members_of_bin = [np.flatnonzero(bins == b) for b in range(how.n_bins)]
+    genes_of_bin = [np.flatnonzero(bins == b) for b in range(how.n_bins)]
     weights = np.zeros((len(level), len(sets)))
     for column, gene_set in enumerate(sets):
-        if gene_set.single:
-            if gene_set.up[0] in position:
-                weights[position[gene_set.up[0]], column] = 1.0
-            continue
-        rng = np.random.default_rng([how.seed, crc32(gene_set.id.encode())])
-        members = {position[gene] for gene in (*gene_set.up, *gene_set.down) if gene in position}
-        for genes, sign in ((gene_set.up, 1.0), (gene_set.down, -1.0)):
-            rows = sorted({position[gene] for gene in genes if gene in position})
-            for row in rows:
-                weights[row, column] += sign / len(rows)
-                pool = np.setdiff1d(members_of_bin[bins[row]], list(members))
-                if len(pool):
-                    drawn = rng.choice(pool, size=how.n_controls, replace=True)
-                    np.add.at(weights[:, column], drawn, -sign / len(rows) / how.n_controls)
+        sides = [np.array(sorted({position[g] for g in side if g in position}), np.int64) for side in (gene_set.up, gene_set.down)]
+        for rows, sign in zip(sides, (1.0, -1.0), strict=True):
+            weights[rows, column] += sign / max(len(rows), 1)
+            if not gene_set.single:
+                drawn = _controls(gene_set, rows, np.concatenate(sides), bins, genes_of_bin, how=how)
+                np.add.at(weights[:, column], drawn, -sign / max(len(drawn), 1))
     return weights
+
+
+def _controls(
+    gene_set: GeneSet, rows: np.ndarray, members: np.ndarray, bins: np.ndarray, genes_of_bin: Sequence[np.ndarray], *, how: Scoring
+) -> np.ndarray:
+    """Random genes for one side of a signature: `n_controls` a gene, of its bin, none of them a member."""
+    rng = np.random.default_rng([how.seed, crc32(gene_set.id.encode())])
+    drawn = []
+    for b, number in zip(*np.unique(bins[rows], return_counts=True), strict=True):
+        pool = genes_of_bin[b][~np.isin(genes_of_bin[b], members)]
+        if len(pool):
+            drawn.append(rng.choice(pool, size=int(number) * how.n_controls))
+    return np.concatenate(drawn) if drawn else np.empty(0, np.int64)
 
 
 def expression_bins(level: np.ndarray, *, n_bins: int) -> np.ndarray:

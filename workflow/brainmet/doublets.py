@@ -1,8 +1,8 @@
 """Doublets of one sample by scDblFinder (Germain et al. 2022, doi:10.12688/f1000research.73600.2) in its Python port.
 
-The port is called with one thread and with its own PCA replaced by an exact one on the sparse matrix, so that a sample gets
-the same scores on any machine; cells and genes are put in the order of their ids first, so that the order of the file does
-not matter either.
+The port is called with one thread and with its PCA replaced by an exact one, so that a sample gets the same scores
+on any
+machine; cells and genes are first put in the order of their ids, so that the order of the file does not matter.
 """
 
 import logging
@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from brainmet.contract import Uns
-from brainmet.counts import Counts
+from brainmet.counts import BLOCK, Counts
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ def find(
     max_cells: int,
     n_genes: int,
     n_components: int,
+    n_rounds: int,
     n_runs: int,
     seed: int,
 ) -> Doublets:
@@ -62,6 +63,7 @@ def find(
         max_cells: larger samples are split at random into equal parts of at most this size, for memory.
         n_genes: genes of highest variance to use.
         n_components: principal components to use.
+        n_rounds: rounds of boosting; the library's search by cross-validation costs much and measures no better.
         n_runs: scores are averaged over this many sets of artificial doublets.
         seed: of the artificial doublets.
     """
@@ -80,7 +82,10 @@ def find(
     for part in range(parts.max() + 1):
         members = rows[parts == part]
         block = matrix[positions[members]]
-        runs = [_run(block, rate=rate, n_components=n_components, seed=seed + run) for run in range(n_runs)]
+        runs = [
+            _run(block, rate=rate, n_components=n_components, n_rounds=n_rounds, seed=seed + run)
+            for run in range(n_runs)
+        ]
         score[members] = np.mean([run[0] for run in runs], axis=0)
         called[members] = np.mean([run[1] for run in runs], axis=0) > 0.5
     log.info("doublets: %d of %d cells called, %.3f expected", called.sum(), n, rate)
@@ -112,7 +117,9 @@ def _variable_genes(counts: Counts, passing: np.ndarray, *, n_genes: int) -> tup
     return matrix, np.cumsum(passing) - 1
 
 
-def _run(block: sp.csr_matrix, *, rate: float, n_components: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _run(
+    block: sp.csr_matrix, *, rate: float, n_components: int, n_rounds: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Score and call of each cell against artificial doublets drawn with `seed`."""
     from pyscdblfinder import sc_dbl_finder
 
@@ -123,6 +130,7 @@ def _run(block: sp.csr_matrix, *, rate: float, n_components: int, seed: int) -> 
             n_features=block.shape[1],
             dims=n_components,
             processing=_components,
+            nrounds=n_rounds,
             knn_backend="sklearn",
             random_state=seed,
             progress=False,
@@ -138,7 +146,10 @@ def _components(counts: sp.spmatrix, dims: int) -> np.ndarray:
     scale = 1e4 / np.where(totals > 0, totals, 1)
     values.data = np.log1p(values.data * np.repeat(scale, np.diff(values.indptr)))
     mean = np.asarray(values.mean(axis=0)).ravel()
-    covariance = (values.T @ values).toarray() / values.shape[0] - np.outer(mean, mean)
+    covariance = -np.outer(mean, mean)
+    for first in range(0, values.shape[0], BLOCK):
+        dense = values[first : first + BLOCK].toarray()
+        covariance += dense.T @ dense / values.shape[0]
     dims = min(dims, *values.shape)
     start = np.ones(len(mean))
     if dims < len(mean) - 1:

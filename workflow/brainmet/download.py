@@ -136,10 +136,6 @@ class _Score:
 def _attempt(client: httpx.Client, url: str, part: Path) -> None:
     """One request; returns when the partial file is whole."""
     known, held = _known(url, part), _size(part)
-    if known is None and held:
-        log.info("%s: its version is not known, starting over", part.name)
-        discard(part)
-        held = 0
     if known and known.size is not None and held == known.size:
         return
     headers = {"Range": f"bytes={held}-", **known.condition()} if known and held else {}
@@ -150,9 +146,7 @@ def _attempt(client: httpx.Client, url: str, part: Path) -> None:
             if response.status_code == 206:
                 _check_range(response, part, known, version, held)
             elif held:
-                changed = known is not None and known.differs(version)
-                reason = "has changed since" if changed else "is not served in ranges"
-                log.warning("%s: the published file %s, starting over", part.name, reason)
+                log.warning("%s: %s, starting over", part.name, _why_over(known, version))
                 held = 0
             _room(part, version, held)
             note_of(part).write_text(json.dumps(asdict(version)))
@@ -193,6 +187,12 @@ def _check_range(response: httpx.Response, part: Path, known: Version | None, ve
     if known is None or start != str(held) or known.differs(version):
         discard(part)
         raise Unfinished("the published file has changed since the first bytes came")
+
+
+def _why_over(known: Version | None, version: Version) -> str:
+    if known is None:
+        return "the kept bytes are of an unknown version"
+    return "the published file has changed since" if known.differs(version) else "the server does not serve ranges"
 
 
 def _receive(response: httpx.Response, part: Path, version: Version, held: int) -> None:

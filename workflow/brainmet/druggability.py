@@ -1,12 +1,13 @@
 """Druggability as expression: where the targets of drugs are expressed, donor by donor. Never advice, and never IHC.
 
-Two views. Per cell (`antigens`, then `coverage`): how many antigens of the antibody-drug conjugates each malignant cell
-shows, and the smallest set of antigens that most cells show. Per donor (`expression`): each gene of the drug list in the
-compartment where it is expected to act, with the highest expression in any normal cell type of the same samples beside it.
+Two views. Per cell (`antigens`, then `coverage`): how many antigens of the antibody-drug conjugates each malignant
+cell shows, and the smallest set of antigens that most cells show. Per donor (`expression`): each gene of the drug
+list in the compartment where it is expected to act, with the highest expression in any normal cell type of the same
+samples beside it.
 
-Depth decides whether a cell shows a count at all. Cells are therefore read at a common depth: a cell of T counts keeps each
-with probability depth / T, shallower cells are left out, and the expectation over all such draws is computed exactly, so
-that there is no seed.
+Depth decides whether a cell shows a count at all. Cells are therefore read at a common depth: a cell of T counts
+keeps each with probability depth / T, shallower cells are left out, and the expectation over all such draws is
+computed exactly, so that there is no seed.
 """
 
 import logging
@@ -22,11 +23,11 @@ import yaml
 from scipy.stats import binom
 
 from brainmet import tables
-from brainmet.contract import CELL_ID, MALIGNANT_TIERS, UNKNOWN, Obs
+from brainmet.contract import CELL_ID, UNKNOWN, Obs, Uns
 from brainmet.counts import Counts
 from brainmet.errors import BrainmetError
 from brainmet.signatures import positions
-from brainmet.type_profiles import TypeProfiles, is_malignant, samples
+from brainmet.type_profiles import TypeProfiles, donors, is_malignant
 from brainmet.validate import validate
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 SCHEMA = Path(__file__).parent.parent / "schemas" / "drug.schema.yaml"
 TESTED, NOT_TESTED = "tested", "not_tested"
 ROLES = ("target", "payload", "uptake", "resistance_up", "resistance_down", "efflux", "context", "transport")
+COUNTED = ("counts", "expected_counts")
 SYSTEMIC = "systemic"
 TUMOUR, ANY = "tumor", "any"
 DONOR = [Obs.DATASET, Obs.STUDY, Obs.DONOR, Obs.CONDITION]
@@ -65,9 +67,16 @@ class Drugs:
                 "context": entry.get("context_genes", []),
             }
             places = entry["target_compartment"]
-            yield from ((place, gene, role, entry["id"]) for place in places for role, listed in genes.items() for gene in listed)
+            yield from (
+                (place, gene, role, entry["id"])
+                for place in places
+                for role, listed in genes.items()
+                for gene in listed
+            )
         for group in self.transport:
-            yield from ((place, gene, "transport", group["id"]) for place in group["compartment"] for gene in group["genes"])
+            yield from (
+                (place, gene, "transport", group["id"]) for place in group["compartment"] for gene in group["genes"]
+            )
 
 
 def load(path: str | Path) -> Drugs:
@@ -94,14 +103,18 @@ def antigens(counts: Counts, keep: np.ndarray, genes: Sequence[str]) -> pd.DataF
         genes: symbols.
 
     Returns:
-        Index cell id; `total_counts`, then a float32 column a gene, NaN when the sample did not measure it.
+        Index cell id; `total_counts`, then a float32 column a gene, NaN when not measured in the sample. All NaN when
+        the sample's values are no counts: whether a cell shows one cannot be said then.
     """
+    ids = pd.Index(counts.cells.index[np.asarray(keep, bool)], name=CELL_ID)
+    if counts.uns.get(Uns.VALUES) not in COUNTED:
+        log.info("values are %s, not counts: positivity is not read", counts.uns.get(Uns.VALUES))
+        return pd.DataFrame(np.nan, ids, [Obs.TOTAL_COUNTS, *genes], np.float32)
     where = positions(counts.genes)
     found = [gene for gene in genes if gene in where]
     columns = [where[gene] for gene in found]
     blocks = [np.column_stack([block.sum(axis=1), block[:, columns].toarray()]) for block in counts.chunks(keep)]
     values = np.concatenate(blocks) if blocks else np.empty((0, 1 + len(found)))
-    ids = pd.Index(counts.cells.index[np.asarray(keep, bool)], name=CELL_ID)
     table = pd.DataFrame(np.asarray(values, np.float32), ids, [Obs.TOTAL_COUNTS, *found])
     if missing := sorted(set(genes) - set(found)):
         log.info("not measured: %s", ", ".join(missing))
@@ -122,23 +135,22 @@ def coverage(
 
     Args:
         cells: `antigens` of all samples, one below the other.
-        annotation: index cell id; dataset, donor, condition, study, cell_type, malignancy. Cells whose values are no
-            counts must be left out of `cells` by the caller.
+        annotation: index cell id; dataset, study, donor, condition, cell_type.
         genes: antigens.
         depth: counts at which cells are compared; shallower cells are left out.
         min_counts: counts that make a cell positive at that depth.
         min_cells: malignant cells a donor needs at that depth; also cells a normal type needs.
         cover: share of malignant cells that the smallest set should reach.
     """
-    joined = annotation[[*DONOR, Obs.CELL_TYPE, Obs.MALIGNANCY]].join(cells, how="inner")
+    joined = annotation[[*DONOR, Obs.CELL_TYPE]].join(cells, how="inner")
     over, single = [], []
     for key, donor in joined.groupby(DONOR, sort=True):
         about = dict(zip(DONOR, map(str, key), strict=True))
-        malignant = donor[donor[Obs.CELL_TYPE].map(is_malignant).astype(bool) & donor[Obs.MALIGNANCY].isin(MALIGNANT_TIERS)]
+        malignant = donor[donor[Obs.CELL_TYPE].map(is_malignant).astype(bool)]
         if malignant.empty:
             continue
         measured = [gene for gene in genes if malignant[gene].notna().all()]
-        deep = malignant[malignant[Obs.TOTAL_COUNTS] >= depth]
+        deep = malignant[malignant[Obs.TOTAL_COUNTS] >= depth]  # false where values are no counts
         p = positive(deep, measured, depth=depth, min_counts=min_counts)
         row = about | {"n_malignant": len(malignant), "n_deep": len(deep), "depth": depth, "n_antigens": len(measured)}
         over.append(row | _covered(p, measured, min_cells=min_cells, cover=cover, depth=depth))
@@ -148,7 +160,7 @@ def coverage(
     frames = (pd.DataFrame(over), pd.DataFrame(single))
     names = ("adc_coverage", "adc_antigens")
     log.info("%d donors with malignant cells", len(over))
-    return tuple(f[tables.columns(n)] if len(f) else tables.empty(n) for f, n in zip(frames, names, strict=True))  # type: ignore[return-value]
+    return tuple(f[tables.columns(n)] if len(f) else tables.empty(n) for f, n in zip(frames, names, strict=True))
 
 
 def positive(cells: pd.DataFrame, genes: Sequence[str], *, depth: int, min_counts: int) -> np.ndarray:
@@ -169,7 +181,7 @@ def n_positive(p: np.ndarray) -> np.ndarray:
 
 
 def smallest_set(p: np.ndarray, genes: Sequence[str], *, cover: float) -> tuple[list[str], float]:
-    """The fewest antigens that reach `cover` of the cells, and the share they reach; of equals the one that reaches most.
+    """The fewest antigens that reach `cover` of the cells, and the share they reach; of sets as small, the best.
 
     When all antigens together fall short, the fewest that reach as much as all.
     """
@@ -177,7 +189,9 @@ def smallest_set(p: np.ndarray, genes: Sequence[str], *, cover: float) -> tuple[
         return [], 0.0
     goal = min(cover, 1 - np.prod(1 - p, axis=1).mean()) - 1e-9
     for size in range(1, len(genes) + 1):
-        reached = [(float(1 - np.prod(1 - p[:, list(c)], axis=1).mean()), c) for c in combinations(range(len(genes)), size)]
+        reached = [
+            (float(1 - np.prod(1 - p[:, list(c)], axis=1).mean()), c) for c in combinations(range(len(genes)), size)
+        ]
         best, chosen = max(reached, key=lambda item: (item[0], [-i for i in item[1]]))
         if best >= goal:
             return [genes[i] for i in chosen], best
@@ -187,7 +201,7 @@ def smallest_set(p: np.ndarray, genes: Sequence[str], *, cover: float) -> tuple[
 def _covered(p: np.ndarray, genes: Sequence[str], *, min_cells: int, cover: float, depth: int) -> dict[str, Any]:
     empty = {"share_0": np.nan, "share_1": np.nan, "share_2_or_more": np.nan, "smallest_set": "", "covered": np.nan}
     if len(p) < min_cells:
-        reason = f"{len(p)} malignant cells of {depth} counts, {min_cells} needed"
+        reason = f"{len(p)} malignant cells with {depth} counts, {min_cells} needed"
         return empty | {"reached": False, "status": NOT_TESTED, "reason": reason}
     if not genes:
         return empty | {"reached": False, "status": NOT_TESTED, "reason": "no antigen is measured"}
@@ -202,7 +216,9 @@ def _covered(p: np.ndarray, genes: Sequence[str], *, min_cells: int, cover: floa
     }
 
 
-def _normal_shares(cells: pd.DataFrame, genes: Sequence[str], *, depth: int, min_counts: int, min_cells: int) -> pd.DataFrame:
+def _normal_shares(
+    cells: pd.DataFrame, genes: Sequence[str], *, depth: int, min_counts: int, min_cells: int
+) -> pd.DataFrame:
     """Normal types × antigens: share of positive cells at the same depth; types with enough cells only."""
     deep = cells[cells[Obs.TOTAL_COUNTS] >= depth]
     shares = {
@@ -213,9 +229,18 @@ def _normal_shares(cells: pd.DataFrame, genes: Sequence[str], *, depth: int, min
     return pd.DataFrame.from_dict(shares, orient="index", columns=list(genes))
 
 
-def _single(p: np.ndarray, measured: Sequence[str], genes: Sequence[str], normal: pd.DataFrame, *, min_cells: int) -> Iterator[dict[str, Any]]:
+def _single(
+    p: np.ndarray, measured: Sequence[str], genes: Sequence[str], normal: pd.DataFrame, *, min_cells: int
+) -> Iterator[dict[str, Any]]:
     for gene in genes:
-        row = {"gene": gene, "n_deep": len(p), "share": np.nan, "normal_type": "", "normal_share": np.nan, "status": NOT_TESTED}
+        row = {
+            "gene": gene,
+            "n_deep": len(p),
+            "share": np.nan,
+            "normal_type": "",
+            "normal_share": np.nan,
+            "status": NOT_TESTED,
+        }
         if gene not in measured:
             yield row | {"reason": f"{gene} is not measured"}
         elif len(p) < min_cells:
@@ -227,7 +252,9 @@ def _single(p: np.ndarray, measured: Sequence[str], genes: Sequence[str], normal
             yield row
 
 
-def expression(pseudobulk: "AnnData", drugs: Drugs, compartments: Mapping[str, Collection[str]], *, min_cells: int) -> pd.DataFrame:
+def expression(
+    pseudobulk: "AnnData", drugs: Drugs, compartments: Mapping[str, Collection[str]], *, min_cells: int
+) -> pd.DataFrame:
     """Every gene of the drug list in each compartment it is named for, by donor (`tables/druggability.yaml`).
 
     Args:
@@ -238,13 +265,18 @@ def expression(pseudobulk: "AnnData", drugs: Drugs, compartments: Mapping[str, C
     """
     uses = _by_gene(drugs)
     rows: list[dict[str, Any]] = []
-    for profiles in _donors(pseudobulk):
+    for profiles in donors(pseudobulk, DONOR):
         about = {key: str(profiles.about[key]) for key in DONOR}
         normal = [i for i, t in enumerate(profiles.types) if not is_malignant(t) and profiles.n_cells[i] >= min_cells]
         for (place, gene), roles in uses.items():
             members = _members(place, profiles.types, compartments)
             if members and gene in profiles.columns:
-                rows.append(about | {"compartment": place, "gene": gene} | _level(profiles, members, normal, gene, min_cells) | roles)
+                rows.append(
+                    about
+                    | {"compartment": place, "gene": gene}
+                    | _level(profiles, members, normal, gene, min_cells)
+                    | roles
+                )
     if not rows:
         return tables.empty("druggability")
     return pd.DataFrame(rows)[tables.columns("druggability")]
@@ -273,40 +305,26 @@ def _level(profiles: TypeProfiles, members: list[int], normal: list[int], gene: 
     column = profiles.columns[gene]
     n_cells = int(profiles.n_cells[members].sum())
     beside = [i for i in normal if i not in members]
-    row = {"cell_types": "+".join(profiles.types[i] for i in members), "n_cells": n_cells, "log2_cpm": np.nan, "detected": np.nan}
+    row = {
+        "cell_types": "+".join(profiles.types[i] for i in members),
+        "n_cells": n_cells,
+        "log2_cpm": np.nan,
+        "detected": np.nan,
+    }
     row |= {"normal_type": "", "normal_log2_cpm": np.nan, "normal_detected": np.nan, "difference": np.nan}
     if n_cells < min_cells:
         return row | {"status": NOT_TESTED, "reason": f"{n_cells} cells, {min_cells} needed"}
     depth = profiles.sums[members].sum()
     level = float(np.log2(1e6 * profiles.sums[members, column].sum() / depth + 1)) if depth else 0.0
-    row |= {"log2_cpm": level, "detected": float(profiles.detected[members, column].sum() / n_cells), "status": TESTED, "reason": ""}
+    row |= {
+        "log2_cpm": level,
+        "detected": float(profiles.detected[members, column].sum() / n_cells),
+        "status": TESTED,
+        "reason": "",
+    }
     if beside:
         top = max(beside, key=lambda i: profiles.log2_cpm[i, column])
         high = float(profiles.log2_cpm[top, column])
         row |= {"normal_type": profiles.types[top], "normal_log2_cpm": high, "difference": level - high}
         row["normal_detected"] = float(profiles.fraction[top, column])
     return row
-
-
-def _donors(pseudobulk: "AnnData") -> Iterator[TypeProfiles]:
-    """Profiles of donors: samples of a donor and condition summed over the genes that all of them measured."""
-    groups: dict[tuple[str, ...], list[TypeProfiles]] = {}
-    for profiles in samples(pseudobulk, suspensions=("cell", "nucleus"), values=("counts", "expected_counts", "tpm")):
-        groups.setdefault(tuple(str(profiles.about[key]) for key in DONOR), []).append(profiles)
-    for key in sorted(groups):
-        yield _sum(groups[key])
-
-
-def _sum(parts: Sequence[TypeProfiles]) -> TypeProfiles:
-    if len(parts) == 1:
-        return parts[0]
-    symbols = sorted(set.intersection(*(set(part.symbols) for part in parts)))
-    types = tuple(sorted({t for part in parts for t in part.types}))
-    n_cells, shape = np.zeros(len(types)), (len(types), len(symbols))
-    sums, detected = np.zeros(shape), np.zeros(shape)
-    for part in parts:
-        rows, columns = [types.index(t) for t in part.types], part.where(symbols)
-        n_cells[rows] += part.n_cells
-        sums[rows] += part.sums[:, columns]
-        detected[rows] += part.detected[:, columns]
-    return TypeProfiles(parts[0].about, types, n_cells, sums, detected, np.array(symbols))

@@ -282,7 +282,11 @@ def detectable(n: tuple[tuple[int, int], ...], *, power: float, alpha: float) ->
         reached = stats.nct.sf(threshold, df, g * scale) + stats.nct.cdf(-threshold, df, g * scale)
         return float(reached) - power
 
-    return float(brentq(shortfall, 1e-6, 200 / scale)) if shortfall(200 / scale) > 0 else float("nan")
+    # The tail of the noncentral t is not computed reliably far out: widen the bracket no further than needed.
+    high = 1.0 / scale
+    while shortfall(high) < 0:
+        high *= 1.5
+    return float(brentq(shortfall, 1e-6, high))
 
 
 def _mean_variance(se: Array, tau2: Array) -> Array:

@@ -1,7 +1,7 @@
 """One space for the cells of all samples: principal components, Harmony, nearest neighbours, layout.
 
-The slices are read one sample at a time: components come from the genes' covariance matrix, which is summed over samples,
-so that memory grows with the number of genes and of components, not with genes × cells.
+The slices are read one sample at a time: components come from the genes' covariance matrix, which is summed over
+samples, so that memory grows with the number of genes and of components, not with genes × cells.
 """
 
 import logging
@@ -19,14 +19,16 @@ log = logging.getLogger(__name__)
 
 BLOCK = 2_000
 """Cells made dense at a time: 16 MB at 2,000 genes."""
-INTEGRATIONS = ("harmony", "none")
+HARMONY = "harmony"
 
 
-def components(slices: Iterable[Slice], *, n_components: int, scale: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def components(
+    slices: Iterable[Slice], *, n_components: int, scale: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Principal components of all cells.
 
-    A gene's mean is taken over the cells of the samples that measured it, and cells of the other samples are put at that
-    mean, so that a missing gene moves no cell.
+    A gene's mean is taken over the cells of the samples that measured it, and cells of the other samples are put at
+    that mean, so that a missing gene moves no cell.
 
     Args:
         slices: one a sample, iterated twice.
@@ -42,7 +44,9 @@ def components(slices: Iterable[Slice], *, n_components: int, scale: bool) -> tu
     """
     gram, sums, counts, patterns, n_cells = _sums(slices)
     if n_cells < 3:
-        raise BrainmetError(f"only {n_cells} cells are left in the cohort; relax the thresholds of qc in your config or add samples")
+        raise BrainmetError(
+            f"only {n_cells} cells are left in the cohort; relax the thresholds of qc in your config or add samples"
+        )
     mean = np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
     for measured, (total, number) in patterns.items():
         centre = np.where(np.frombuffer(measured, bool), mean, 0)
@@ -63,11 +67,15 @@ def components(slices: Iterable[Slice], *, n_components: int, scale: bool) -> tu
         cells.append(part.cells)
         sample.append(np.full(len(part.cells), position))
         start = stop
-    log.info("%d components of %d cells hold %.3g of the variance of %d genes", len(share), n_cells, share.sum(), len(gram))
+    log.info(
+        "%d components of %d cells hold %.3g of the variance of %d genes", len(share), n_cells, share.sum(), len(gram)
+    )
     return scores, share, np.concatenate(cells), np.concatenate(sample)
 
 
-def integrate(scores: np.ndarray, sample: np.ndarray, *, theta: float, max_iterations: int, seed: int, threads: int) -> np.ndarray:
+def harmony(
+    scores: np.ndarray, sample: np.ndarray, *, theta: float, max_iterations: int, seed: int, threads: int
+) -> np.ndarray:
     """Components corrected for the samples by Harmony (Korsunsky et al. 2019, doi 10.1038/s41592-019-0619-0).
 
     Args:
@@ -103,7 +111,7 @@ def embedding(
     *,
     n_components: int,
     scale: bool,
-    integrate_by: str,
+    integrate: str,
     theta: float,
     max_iterations: int,
     n_neighbors: int,
@@ -118,28 +126,41 @@ def embedding(
     Args:
         slices: one a sample, iterated twice.
         samples: sample ids in the order of the slices.
-        integrate_by: `harmony`, or `none` to use the components as they are; a single sample is never integrated.
+        integrate: `harmony`, or `none` to use the components as they are; a single sample is never integrated.
         n_neighbors, exact_below: see `brainmet.neighbors.nearest`.
         min_dist, layout_cells: see `brainmet.layout.layout`.
-        n_components, scale, theta, max_iterations, seed, threads: see `components` and `integrate`.
+        n_components, scale, theta, max_iterations, seed, threads: see `components` and `harmony`.
 
     Returns:
-        Table indexed by cell id with `sample, PC_1.., harmony_1.., umap_1, umap_2` (harmony equals PC when not integrated);
-        indices (int32) and distances (float32) of each cell's neighbours, cells × neighbours, nearest first, without the cell.
+        Table indexed by cell id with `sample, PC_1.., harmony_1.., umap_1, umap_2` (harmony equals PC when not
+        integrated); indices (int32) and distances (float32) of each cell's neighbours, nearest first.
     """
     from brainmet.layout import layout
     from brainmet.neighbors import nearest
 
     scores, _, cells, sample = components(slices, n_components=n_components, scale=scale)
     # Harmony's default number of clusters is cells / 30: below two clusters there is nothing to correct.
-    wanted = integrate_by == "harmony" and len(np.unique(sample)) > 1 and len(cells) >= 60
-    corrected = integrate(scores, sample, theta=theta, max_iterations=max_iterations, seed=seed, threads=threads) if wanted else scores
+    wanted = integrate == HARMONY and len(np.unique(sample)) > 1 and len(cells) >= 60
+    corrected = (
+        harmony(scores, sample, theta=theta, max_iterations=max_iterations, seed=seed, threads=threads)
+        if wanted
+        else scores
+    )
     if not wanted:
-        log.warning("not integrated: integrate is %s, %d samples, %d cells", integrate_by, len(samples), len(cells))
+        log.warning("not integrated: integrate is %s, %d samples, %d cells", integrate, len(samples), len(cells))
     indices, distances = nearest(corrected, k=n_neighbors, exact_below=exact_below, threads=threads)
-    flat = layout(corrected, indices, distances, min_dist=min_dist, layout_cells=layout_cells, seed=seed, threads=threads)
-    names = [*(f"PC_{i + 1}" for i in range(scores.shape[1])), *(f"harmony_{i + 1}" for i in range(scores.shape[1])), "umap_1", "umap_2"]
-    table = pd.DataFrame(np.hstack([scores, corrected, flat]), index=pd.Index(cells, name=CELL_ID, dtype=object), columns=names)
+    flat = layout(
+        corrected, indices, distances, min_dist=min_dist, layout_cells=layout_cells, seed=seed, threads=threads
+    )
+    names = [
+        *(f"PC_{i + 1}" for i in range(scores.shape[1])),
+        *(f"harmony_{i + 1}" for i in range(scores.shape[1])),
+        "umap_1",
+        "umap_2",
+    ]
+    table = pd.DataFrame(
+        np.hstack([scores, corrected, flat]), index=pd.Index(cells, name=CELL_ID, dtype=object), columns=names
+    )
     table.insert(0, Obs.SAMPLE, np.asarray(samples, dtype=object)[sample])
     return table, indices, distances
 
@@ -149,7 +170,9 @@ def integrated(table: pd.DataFrame) -> np.ndarray:
     return table.filter(regex=r"^harmony_\d+$").to_numpy(np.float32)
 
 
-def _sums(slices: Iterable[Slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[bytes, tuple[np.ndarray, int]], int]:
+def _sums(
+    slices: Iterable[Slice],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[bytes, tuple[np.ndarray, int]], int]:
     """Uncentred products of genes; sums and measured cells by gene; sums and cells by set of measured genes; cells."""
     gram: np.ndarray | None = None
     genes: np.ndarray | None = None
@@ -162,7 +185,7 @@ def _sums(slices: Iterable[Slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
         if not np.array_equal(part.genes, genes):
             raise ValueError("slices hold different genes")
         gram += _products(part.X)
-        total, number = patterns.get(part.measured.tobytes(), (0, 0))
+        total, number = patterns.get(part.measured.tobytes(), (np.zeros(part.X.shape[1]), 0))
         column_sums = np.asarray(part.X.sum(axis=0, dtype=np.float64)).ravel()
         patterns[part.measured.tobytes()] = total + column_sums, number + len(part.cells)
         counts = counts + part.measured * len(part.cells)
@@ -171,7 +194,8 @@ def _sums(slices: Iterable[Slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
         raise BrainmetError("no sample is left to embed; shorten exclude: in your config")
     # Only one triangle was filled.
     gram = np.triu(gram) + np.triu(gram, 1).T
-    return gram, sum(total for total, _ in patterns.values()), counts, patterns, n_cells
+    sums = np.sum([total for total, _ in patterns.values()], axis=0)
+    return gram, sums, counts, patterns, n_cells
 
 
 def _products(X: sp.csr_matrix) -> np.ndarray:
@@ -186,7 +210,7 @@ def _products(X: sp.csr_matrix) -> np.ndarray:
 
 
 def _eigenvectors(gram: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """The `n` leading eigenvectors (columns, largest entry positive) and eigenvalues of a symmetric matrix, largest first."""
+    """The `n` leading eigenvectors (columns, largest entry positive) and eigenvalues of a symmetric matrix."""
     from scipy.linalg import eigh
 
     values, vectors = eigh(gram, subset_by_index=[len(gram) - n, len(gram) - 1])

@@ -46,7 +46,7 @@ def expression(
             if profiles is not None:
                 chosen, reason = donors_of(profiles, arm, design=design, min_counts=min_counts)
             if reason or profiles is None:
-                blocks.append(pd.DataFrame([{"ensembl_id": "", "symbol": "", "reason": reason}]).assign(contrast=arm["id"], cell_type=cell_type))
+                blocks.append(pd.DataFrame([{"ensembl_id": "", "symbol": "", "studies": "", "reason": reason}]).assign(contrast=arm["id"], cell_type=cell_type))
                 log.info("%s, %s: %s", cell_type, arm["id"], reason)
                 continue
             rows = fit(profiles.take(chosen), arm, min_gene_counts=min_gene_counts)

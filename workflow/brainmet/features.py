@@ -1,7 +1,7 @@
 """Variable genes of the cohort, from the gene moments of its samples.
 
-No counts are read: mean and variance of every gene in every sample are enough for Seurat's dispersion (Satija et al. 2015,
-doi 10.1038/nbt.3192, as `scanpy.pp.highly_variable_genes(flavor="seurat", batch_key="sample")` computes it). Samples
+No counts are read: mean and variance of every gene in every sample are enough for Seurat's dispersion (Satija et al.
+2015, doi 10.1038/nbt.3192, as `scanpy.pp.highly_variable_genes(flavor="seurat", batch_key="sample")` computes it). Samples
 vote, so a gene that differs between studies but not between cells does not count as variable.
 """
 
@@ -87,7 +87,13 @@ def features(
     genes["n_samples_variable"] = genes["n_samples_variable"].fillna(0).astype(np.int64)
     genes["rank"] = pd.Series(np.arange(1, len(order) + 1), order).reindex(genes.index, fill_value=0)
     genes["highly_variable"] = genes["rank"].between(1, n_top)
-    log.info("%d of %d genes are candidates (%s), %d of them variable", len(candidates), len(genes), _tally(genes["reason"]), genes["highly_variable"].sum())
+    log.info(
+        "%d of %d genes are candidates (%s), %d of them variable",
+        len(candidates),
+        len(genes),
+        _tally(genes["reason"]),
+        genes["highly_variable"].sum(),
+    )
     return genes.rename_axis(Var.ENSEMBL).reset_index().drop(columns=["share", "n_cells_detected"])
 
 
@@ -119,7 +125,7 @@ def dispersions(mean: np.ndarray, var: np.ndarray, *, n_bins: int) -> tuple[np.n
 
 
 def _measured(moments: Iterable[pd.DataFrame]) -> tuple[pd.DataFrame, int, int]:
-    """Union of the samples' genes with symbol, samples that measured them and cells that have them; samples; largest sample."""
+    """Union of the samples' genes with symbol, samples and cells that have them; number of samples; largest sample."""
     total: pd.DataFrame | None = None
     n_samples = largest = 0
     for sample in moments:
@@ -155,16 +161,25 @@ def _reasons(
     """Why each gene is no candidate; empty for candidates."""
     shared = genes["n_samples_measured"] == n_samples
     if shared.sum() < min_genes_shared:
-        log.warning("only %d genes are measured in all %d samples; using those measured in %g of them", shared.sum(), n_samples, min_fraction_samples)
+        log.warning(
+            "only %d genes are measured in all %d samples; using those measured in %g of them",
+            shared.sum(),
+            n_samples,
+            min_fraction_samples,
+        )
         shared = genes["n_samples_measured"] >= min_fraction_samples * n_samples
     unwanted = re.compile("|".join(f"(?:{pattern})" for pattern in exclude) or r"(?!)")
     named = genes[Var.SYMBOL].map(lambda symbol: bool(unwanted.search(symbol)))
-    reason = np.select([~shared, named, genes["n_cells_detected"] < min_cells_detected], [NOT_SHARED, EXCLUDED, NOT_DETECTED], "")
+    reason = np.select(
+        [~shared, named, genes["n_cells_detected"] < min_cells_detected], [NOT_SHARED, EXCLUDED, NOT_DETECTED], ""
+    )
     return pd.Series(reason.astype(object), genes.index)
 
 
-def _votes(moments: Iterable[pd.DataFrame], candidates: pd.Index, *, n_top: int, n_bins: int, min_cells: int) -> pd.DataFrame:
-    """For each candidate: samples in which it is among the `n_top`, their share of those that express it, mean and dispersion."""
+def _votes(
+    moments: Iterable[pd.DataFrame], candidates: pd.Index, *, n_top: int, n_bins: int, min_cells: int
+) -> pd.DataFrame:
+    """For each candidate: samples in which it is among the `n_top`, their share of those measuring it, mean, dispersion."""
     votes, expressed, means, sums, defined = (np.zeros(len(candidates)) for _ in range(5))
     n_voting = 0
     for sample in moments:
@@ -174,7 +189,9 @@ def _votes(moments: Iterable[pd.DataFrame], candidates: pd.Index, *, n_top: int,
         table = sample.set_index(Var.ENSEMBL).reindex(candidates)
         measured = table["mean_expm1"].notna().to_numpy()
         seen = np.flatnonzero((table["n_cells_detected"] > 0).to_numpy())
-        mean, dispersion = dispersions(table["mean_expm1"].to_numpy()[seen], table["var_expm1"].to_numpy()[seen], n_bins=n_bins)
+        mean, dispersion = dispersions(
+            table["mean_expm1"].to_numpy()[seen], table["var_expm1"].to_numpy()[seen], n_bins=n_bins
+        )
         ranked = np.sort(dispersion[~np.isnan(dispersion)])[::-1]
         if ranked.size:
             votes[seen] += dispersion >= ranked[min(n_top, ranked.size) - 1]

@@ -199,13 +199,14 @@ def _problem(path: Path, source: Mapping[str, Any], origin: str, target: Path) -
     if source.get("sha256"):
         if (digest := sha256(path)) != str(source["sha256"]).lower():
             return (
-                f"{origin}: sha256 is {digest}, the dataset file says {source['sha256']}: the published file has changed, "
-                "or was altered on the way; if the new file is right, put its sha256 into the dataset file"
+                f"{origin}: sha256 is {digest}, the dataset file says {source['sha256']}: the published file has "
+                "changed, or was altered on the way; if the new file is right, put its sha256 into the dataset file"
             )
     elif first and first.source == origin and (digest := sha256(path)) != first.sha256:
         return (
             f"{origin}: the published file has changed since its first download (sha256 {first.sha256[:12]}…, "
-            f"now {digest[:12]}…); to accept the new one, delete the line of {target.name} from {target.parent / CHECKSUMS}"
+            f"now {digest[:12]}…); to accept the new one, delete the line of {target.name} from "
+            f"{target.parent / CHECKSUMS}"
         )
     return _wrong_format(path, target.name, origin)
 
@@ -217,7 +218,8 @@ def _wrong_format(path: Path, name: str, origin: str) -> str:
     if head[offset:] == magic:
         return ""
     looks = "an HTML page" if head.lstrip()[:1] == b"<" else "something else"
-    return f"{origin}: what came is not a {Path(name).suffix} file but {looks}; check the url in the dataset file"
+    remedy = f"check the url in the dataset file, or put the file at {path.parent / name}"
+    return f"{origin}: what came is not a {Path(name).suffix} file but {looks}; {remedy}"
 
 
 def _bring(

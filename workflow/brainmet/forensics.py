@@ -1,8 +1,10 @@
 """Count forensics: what the numbers of a matrix are, from the numbers alone.
 
-A declared kind is checked, not believed: normalised values that pass for counts are the most common silent error of reanalyses.
+A declared kind is checked, not believed: normalised values that pass for counts are the most common silent error of
+reanalyses.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +16,23 @@ LOG_MAX = 25.0
 """No log of an expression value exceeds this: 2^25 is 34 million."""
 CONSTANT = 0.005
 """Cells whose totals differ by less than this share were scaled to one total."""
+MIN_TOTAL = 1_000
+"""Below this, totals that agree say nothing."""
 PLATES = 0.15
 """A file of some genes only: totals vary, but far less than those of cells that were never scaled."""
 MANY = 0.5
+INVERSES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "exp(x) - 1": np.expm1,
+    "2^x - 1": lambda v: np.exp2(v) - 1,
+    "10^x - 1": lambda v: np.power(10.0, v) - 1,
+}
+"""What undoes a log, by the formula shown to the user."""
+MAX_EXPONENT = {"exp(x) - 1": LOG_MAX, "2^x - 1": LOG_MAX, "10^x - 1": 9.0}
+ONES = 5
+"""Genes with a single count that a cell needs before its scaling is taken as undone."""
+NEAR = 0.05
+PRECISION = 2e-3
+"""Distance from a whole number that rounding in the file may leave: absolute, and relative to the number."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +66,12 @@ def judge(X: sp.csr_matrix) -> Verdict:
     totals = _totals(X, values)
     same = _spread(totals) < CONSTANT and len(totals) >= 5
     if whole.all():
-        if same:
-            return Verdict("tpm", f"whole numbers, but every cell adds up to about {np.median(totals):.6g}: rounded normalised values")
+        # Totals that are equal to the last count come from drawing cells down to one depth: still counts.
+        if same and np.median(totals) > MIN_TOTAL and totals.min() < totals.max():
+            return Verdict(
+                "tpm",
+                f"whole numbers, but every cell adds up to about {np.median(totals):.6g}: rounded normalised values",
+            )
         return Verdict("counts", "all values are whole numbers")
     decimals = 1 - float(whole.mean())
     high = float(values.max())
@@ -59,13 +79,21 @@ def judge(X: sp.csr_matrix) -> Verdict:
     if high < LOG_MAX:
         base = _log_base(X, values)
         if base or decimals > MANY:
-            how = f"; {base} adds up to one total in every cell" if base else ""
-            return Verdict("log", f"{decimals:.0%} of the values are not whole (such as {example}) and none exceeds {high:.4g}{how}")
+            how = f"; {base}" if base else ""
+            return Verdict(
+                "log",
+                f"{decimals:.0%} of the values are not whole (such as {example}) and none exceeds {high:.4g}{how}",
+            )
     if same:
-        return Verdict("tpm", f"{decimals:.0%} of the values are not whole and every cell adds up to about {np.median(totals):.6g}")
+        return Verdict(
+            "tpm", f"{decimals:.0%} of the values are not whole and every cell adds up to about {np.median(totals):.6g}"
+        )
     if decimals > 0.98 and _spread(totals) < PLATES and len(totals) >= 5:
         return Verdict("tpm", f"{decimals:.0%} of the values are not whole and the cells' totals hardly differ")
-    return Verdict("expected_counts", f"{decimals:.0%} of the values are not whole (such as {example}) and the cells' totals differ")
+    return Verdict(
+        "expected_counts",
+        f"{decimals:.0%} of the values are not whole (such as {example}) and the cells' totals differ",
+    )
 
 
 def _totals(X: sp.csr_matrix, values: np.ndarray) -> np.ndarray:
@@ -83,14 +111,57 @@ def _spread(totals: np.ndarray) -> float:
 
 
 def _log_base(X: sp.csr_matrix, values: np.ndarray) -> str:
-    inverse = {"exp(x) - 1": np.expm1, "2^x - 1": lambda v: np.exp2(v) - 1, "10^x - 1": lambda v: np.power(10.0, v) - 1}
-    for name, function in inverse.items():
-        if name.startswith("10") and values.max() > 9:
+    """The formula that undoes the log and what shows it, or nothing."""
+    for name, function in INVERSES.items():
+        if values.max() > MAX_EXPONENT[name]:
             continue
-        totals = _totals(X, function(values.astype(np.float64)))
+        plain = function(values.astype(np.float64))
+        if _near_whole(plain).mean() > 0.99:
+            return f"{name} gives whole numbers"
+        totals = _totals(X, plain)
         if len(totals) >= 5 and _spread(totals) < PLATES:
-            return name
+            return f"{name} adds up to one total in every cell"
     return ""
+
+
+def _near_whole(values: np.ndarray) -> np.ndarray:
+    return np.abs(values - np.rint(values)) < np.minimum(NEAR, 1e-3 * np.maximum(values, 1))
+
+
+def recover(X: sp.csr_matrix) -> tuple[sp.csr_matrix, str] | None:
+    """The counts behind normalised or logged values, where that is exact: every value of every cell a multiple of
+    its smallest.
+
+    The smallest value of a cell is taken as one count; the cell must have several of them, and every other value
+    must be a whole
+    number of them, or nothing is recovered at all.
+
+    Returns:
+        The counts and the formula that gave them, or None.
+    """
+    values = X.data.astype(np.float64)
+    if not values.size or not np.isfinite(values).all() or values.min() <= 0:
+        return None
+    formulas: dict[str, Callable[[np.ndarray], np.ndarray]] = {"x": lambda v: v}
+    if values.max() < LOG_MAX:
+        formulas |= {name: f for name, f in INVERSES.items() if values.max() <= MAX_EXPONENT[name]}
+    lengths = np.diff(X.indptr)
+    full = np.flatnonzero(lengths)
+    for name, function in formulas.items():
+        plain = function(values)
+        smallest = np.minimum.reduceat(plain, X.indptr[full])
+        ratio = plain / np.repeat(smallest, lengths[full])
+        counts = np.rint(ratio)
+        exact = np.abs(ratio - counts) < np.minimum(NEAR, PRECISION * counts)
+        ones = np.add.reduceat(counts == 1, X.indptr[full])
+        if exact.all() and (ones >= ONES).all() and not np.all(counts == 1):
+            scale = (
+                ""
+                if np.allclose(smallest, smallest[0]) and np.isclose(smallest[0], 1, rtol=1e-3)
+                else ", divided by the smallest value of the cell"
+            )
+            return sp.csr_matrix((counts, X.indices, X.indptr), shape=X.shape), name + scale
+    return None
 
 
 def check(X: sp.csr_matrix, *, declared: str, name: str) -> Verdict:
@@ -114,7 +185,8 @@ def check(X: sp.csr_matrix, *, declared: str, name: str) -> Verdict:
     if declared == "tpm" and verdict.kind == "expected_counts":
         # TPM of some of the genes only: totals differ, nothing in the values tells them from expected counts.
         return Verdict(declared, verdict.why)
+    also = ", from which its counts can be recovered exactly" if verdict.kind in ("tpm", "log") and recover(X) else ""
     raise BrainmetError(
         f"{name}: the dataset file says values: {declared}, but {verdict.why}; "
-        f"give the file with raw counts, or say values: {verdict.kind}"
+        f"give the file with raw counts, or say values: {verdict.kind}{also}"
     )

@@ -1,8 +1,11 @@
 """Gene identity: features of any age and spelling to the frozen gene table, offline.
 
-A feature is known by its Ensembl id (any version, current or retired) or by a name (current symbol, previous symbol, alias).
-The rule, in this order: id · retired id · current symbol · previous symbol · alias (unless its gene is in the file under its own
-name) · the same after undoing what tools do to names (`HLA.A`, `TBCE-1`, `c1orf112`). Several features of one gene are summed;
+A feature is known by its Ensembl id (any version, current or retired) or by a name (current symbol, previous symbol,
+alias).
+The rule, in this order: id · retired id · current symbol · previous symbol · alias (unless its gene is in the file
+under its own
+name) · the same after undoing what tools do to names (`HLA.A`, `TBCE-1`, `c1orf112`). Several features of one gene
+are summed;
 a name that belongs to two genes belongs to none. What is left over is lost and listed.
 """
 
@@ -127,7 +130,9 @@ def _inverted(lists: pd.Series) -> dict[str, str]:
     return {name: gene for gene, names in filled.items() for name in names.split("|")}
 
 
-def map_features(ids: Sequence[str] | None, names: Sequence[str], table: GeneTable) -> Mapping:
+def map_features(
+    ids: Sequence[str] | np.ndarray | None, names: Sequence[str] | np.ndarray, table: GeneTable
+) -> Mapping:
     """Map features to genes by the rule on top of this module.
 
     Args:
@@ -210,7 +215,7 @@ class _Mapper:
         return self.table.symbols.get(name) or self.table.previous.get(name) or ""
 
 
-def likely_cause(ids: Sequence[str] | None, names: Sequence[str], *, organism: str) -> str:
+def likely_cause(ids: Sequence[str] | np.ndarray | None, names: Sequence[str] | np.ndarray, *, organism: str) -> str:
     """Why most features of a file are unknown, as a clause with the remedy."""
     sample = [str(n) for n in (ids if ids is not None and any(ids) else names)][:5000]
     both = [*sample, *(str(n) for n in names[:5000])]
@@ -225,10 +230,13 @@ def likely_cause(ids: Sequence[str] | None, names: Sequence[str], *, organism: s
     }
     if organism == "human" and (share["mouse"] > 0.5 or share["mouse_name"] > 0.5):
         return "the genes are those of mouse; set organism: mouse"
-    if organism == "mouse" and (share["human"] > 0.5 or share["human_name"] > 0.8 and share["entrez"] < 0.5):
+    if organism == "mouse" and (share["human"] > 0.5 or (share["human_name"] > 0.8 and share["entrez"] < 0.5)):
         return "the genes are those of human; set organism: human"
     for key, text in (("entrez", "Entrez numbers"), ("transcript", "transcripts"), ("probe", "array probes")):
         if share[key] > 0.5:
             return f"the features are {text}; give a table with Ensembl gene ids or symbols"
     first = ", ".join(str(n) for n in names[:3])
-    return f"the features are neither Ensembl ids nor gene symbols of {organism} (the first are {first}); check organism and file"
+    return (
+        f"the features are neither Ensembl ids nor gene symbols of {organism} (the first are {first}); "
+        "check organism and file"
+    )

@@ -1,12 +1,15 @@
 """Author labels and cell tables, joined to cells by their barcode.
 
-The same cell is `AAAC-1` in the matrix and `Breast_1_AAAC`, `aaac.1` or `AAAC` in the authors' table. Spellings are tried from the
-strictest to the loosest; the first that joins is used, and never one under which two rows claim one cell with different labels.
+The same cell is `AAAC-1` in the matrix and `Breast_1_AAAC`, `aaac.1` or `AAAC` in the authors' table. Spellings are
+tried from the
+strictest to the loosest; the first that joins is used, and never one under which two rows claim one cell with
+different labels.
 """
 
 import logging
 import re
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -64,11 +67,13 @@ def join(barcodes: np.ndarray, keys: np.ndarray, *, values: np.ndarray, name: st
         BrainmetError: no spelling joins a cell, or the only one that does is ambiguous.
     """
     if not len(barcodes) or not len(keys):
-        raise BrainmetError(f"{name}: the table has {len(keys)} rows and the matrix {len(barcodes)} cells; nothing can be joined")
+        raise BrainmetError(
+            f"{name}: the table has {len(keys)} rows and the matrix {len(barcodes)} cells; nothing can be joined"
+        )
     prefixes = [marks(part) for part in sample.split("|") if part]
     best, ambiguous = np.full(len(barcodes), -1), ""
     for label, spell in SPELLINGS:
-        rows, trouble = _match(barcodes, keys, values, lambda text, spell=spell: _bare(spell(text), prefixes))
+        rows, trouble = _match(barcodes, keys, values, partial(_spelt, spell=spell, prefixes=prefixes))
         if trouble:
             ambiguous = ambiguous or f"{label}: {trouble}"
         elif (rows >= 0).sum() > (best >= 0).sum():
@@ -79,13 +84,15 @@ def join(barcodes: np.ndarray, keys: np.ndarray, *, values: np.ndarray, name: st
     if (best < 0).all():
         why = f"ambiguous ({ambiguous})" if ambiguous else "in no spelling"
         raise BrainmetError(
-            f"{name}: no barcode of the table matches a cell, {why}; the table begins with {str(keys[0])!r}, the matrix with "
+            f"{name}: no barcode of the table matches a cell, {why}; the table begins with {str(keys[0])!r}, the "
+            f"matrix with "
             f"{str(barcodes[0])!r}: check barcode: and sample: of labels or cells in the dataset file"
         )
     return best
 
 
-def _bare(text: str, prefixes: list[str]) -> str:
+def _spelt(text: str, *, spell: Callable[[str], str], prefixes: list[str]) -> str:
+    text = spell(text)
     for prefix in prefixes:
         if text.upper().startswith(f"{prefix}-"):
             text = text[len(prefix) + 1 :]
@@ -94,7 +101,9 @@ def _bare(text: str, prefixes: list[str]) -> str:
     return text
 
 
-def _match(barcodes: np.ndarray, keys: np.ndarray, values: np.ndarray, spell: Callable[[str], str]) -> tuple[np.ndarray, str]:
+def _match(
+    barcodes: np.ndarray, keys: np.ndarray, values: np.ndarray, spell: Callable[[str], str]
+) -> tuple[np.ndarray, str]:
     where: dict[str, int] = {}
     clash: set[str] = set()
     for row, key in enumerate(keys):
@@ -118,5 +127,9 @@ def mapped(labels: np.ndarray, to_types: dict[str, str], *, name: str) -> np.nda
     """Labels as our cell types by the entry's map; unmapped labels are empty and named in the log, never guessed."""
     unmapped = pd.Series([label for label in labels if label and label not in to_types], dtype=object).value_counts()
     if len(unmapped):
-        log.warning("%s: labels without a type in labels: map: %s", name, ", ".join(f"{k} ({n} cells)" for k, n in unmapped.items()))
+        log.warning(
+            "%s: labels without a type in labels: map: %s",
+            name,
+            ", ".join(f"{k} ({n} cells)" for k, n in unmapped.items()),
+        )
     return np.array([to_types.get(label, "") for label in labels], dtype=object)

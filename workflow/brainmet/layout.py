@@ -1,8 +1,8 @@
 """Two dimensions to look at: UMAP of all cells, or of a landmark subset that the others follow.
 
-The optimiser is umappp (through scranpy): it starts in half a second, gives the same bytes for any number of threads and
-has no compiler to warm up. In large cohorts a random subset is laid out in full, the other cells start among their nearest
-landmarks, and a few rounds over all cells settle them.
+The optimiser is umappp (through scranpy): it starts in half a second, gives the same bytes for any number of threads
+and has no compiler to warm up. In large cohorts a random subset is laid out in full, the other cells start among their
+nearest landmarks, and a few rounds over all cells settle them.
 """
 
 import logging

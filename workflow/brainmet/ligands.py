@@ -12,6 +12,7 @@ aggregation (Kolde et al. 2012, 10.1093/bioinformatics/btr709). Complexes count 
 """
 
 import importlib.util
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,10 @@ from brainmet.type_profiles import TypeProfiles
 
 RESOURCE = "resource/omni_resource.csv"
 PAIR = ["ligand", "receptor"]
+METHODS = {
+    "magnitude_rank": ("lr_means", "expr_prod", "lrscore"),
+    "specificity_rank": ("spec_weight", "lr_logfc"),
+}
 
 
 def consensus_pairs() -> pd.DataFrame:
@@ -42,7 +47,7 @@ def consensus_pairs() -> pd.DataFrame:
 
 
 def find_pair(pairs: pd.DataFrame, ligand: list[str], receptor: list[str]) -> tuple[str, str] | None:
-    """The entry that an axis stands for: it holds the axis' genes and the fewest further subunits; None when there is none."""
+    """The entry that an axis stands for: with the axis' genes and the fewest further subunits; None when there is none."""
     holds = [
         (len(a.split("_")) + len(b.split("_")), a, b)
         for a, b in pairs[PAIR].itertuples(index=False)
@@ -51,64 +56,77 @@ def find_pair(pairs: pd.DataFrame, ligand: list[str], receptor: list[str]) -> tu
     return min(holds)[1:] if holds else None
 
 
-def consensus(profiles: TypeProfiles, pairs: pd.DataFrame, *, min_fraction: float) -> pd.DataFrame:
-    """Magnitude and specificity rank of every measured pair between every two types of one sample.
+def consensus(
+    profiles: TypeProfiles, pairs: pd.DataFrame, wanted: Collection[tuple[str, str]] | None, *, min_fraction: float
+) -> pd.DataFrame:
+    """Magnitude and specificity rank of pairs between every two types of one sample, among all measured pairs.
 
     Args:
         profiles: types to consider.
         pairs: ligand and receptor, subunits joined by `_`.
+        wanted: pairs to return; None returns all that were ranked.
         min_fraction: share of the type's cells that must detect each gene.
 
     Returns:
-        A row a pair, sender and receiver that pass `min_fraction`: the five scores and `magnitude_rank`,
+        A row a wanted pair, sender and receiver that pass `min_fraction`: the five scores and `magnitude_rank`,
         `specificity_rank` in (0, 1], small is strong. Index: ligand, receptor, sender, receiver.
     """
-    sides = {side: _side(profiles, pairs[side]) for side in PAIR}
-    measured = np.array([len(sides["ligand"][a]) > 0 and len(sides["receptor"][b]) > 0 for a, b in pairs[PAIR].itertuples(index=False)], bool)
-    pairs = pairs[measured]
-    stats = {side: _least(profiles, [sides[side][name] for name in pairs[side]]) for side in PAIR}
-    left, right = stats["ligand"], stats["receptor"]
+    pairs, left, right = _sides(profiles, pairs)
     keep = (left["fraction"][:, :, None] >= min_fraction) & (right["fraction"][:, None, :] >= min_fraction)
     pair, sender, receiver = np.nonzero(keep)
     a, b = left["mean"][pair, sender], right["mean"][pair, receiver]
-    product = a * b
+    root = np.sqrt(a * b)
     mean_of_all = float(np.average(profiles.log.mean(axis=1), weights=profiles.n_cells))
+    scores = {
+        "lr_means": (a + b) / 2,
+        "expr_prod": a * b,
+        "lrscore": root / (root + mean_of_all),
+        "spec_weight": left["share"][pair, sender] * right["share"][pair, receiver],
+        "lr_logfc": (left["logfc"][pair, sender] + right["logfc"][pair, receiver]) / 2,
+    }
+    asked = np.array([wanted is None or key in wanted for key in pairs[PAIR].itertuples(index=False, name=None)], bool)
+    rows = np.flatnonzero(asked[pair])
     types = np.array(profiles.types, dtype=object)
-    keys = [pairs["ligand"].to_numpy()[pair], pairs["receptor"].to_numpy()[pair], types[sender], types[receiver]]
-    result = pd.DataFrame(
-        {
-            "lr_means": (a + b) / 2,
-            "expr_prod": product,
-            "lrscore": np.sqrt(product) / (np.sqrt(product) + mean_of_all),
-            "spec_weight": left["share"][pair, sender] * right["share"][pair, receiver],
-            "lr_logfc": (left["logfc"][pair, sender] + right["logfc"][pair, receiver]) / 2,
-        },
-        index=pd.MultiIndex.from_arrays(keys, names=[*PAIR, "sender", "receiver"]),
-    )
-    result["magnitude_rank"] = robust_rank(result[["lr_means", "expr_prod", "lrscore"]].to_numpy())
-    result["specificity_rank"] = robust_rank(result[["spec_weight", "lr_logfc"]].to_numpy())
+    keys = [pairs[side].to_numpy()[pair[rows]] for side in PAIR] + [types[at[rows]] for at in (sender, receiver)]
+    index = pd.MultiIndex.from_arrays(keys, names=[*PAIR, "sender", "receiver"])
+    result = pd.DataFrame({name: values[rows] for name, values in scores.items()}, index=index)
+    for name, methods in METHODS.items():
+        result[name] = robust_rank([scores[method] for method in methods], rows)
     return result
 
 
-def robust_rank(scores: np.ndarray) -> np.ndarray:
-    """Robust rank aggregation of scores, items × methods, large is strong: a bound on the p value of each item's ranks."""
-    if not len(scores):
+def robust_rank(scores: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
+    """Robust rank aggregation of one score of all items a method, large is strong, for some of the items.
+
+    A bound on the p value of each item's ranks.
+    """
+    if not len(rows):
         return np.empty(0)
-    ranks = rankdata(-scores, axis=0)
-    ranks = np.sort(ranks / ranks.max(axis=0), axis=1)
-    n = scores.shape[1]
-    order = np.arange(1, n + 1)
-    return np.clip(beta.cdf(ranks, order, n - order + 1).min(axis=1) * n, 0, 1)
+    ranks = np.empty((len(rows), len(scores)))
+    for column, values in enumerate(scores):
+        every = rankdata(-values)
+        ranks[:, column] = every[rows] / every.max()
+    ranks.sort(axis=1)
+    order = np.arange(1, len(scores) + 1)
+    return np.clip(beta.cdf(ranks, order, len(scores) - order + 1).min(axis=1) * len(scores), 0, 1)
 
 
-def _side(profiles: TypeProfiles, names: pd.Series) -> dict[str, list[int]]:
-    """Columns of each complex' subunits; empty when one is not measured."""
-    found = {name: profiles.where(name.split("_")) for name in names.unique()}
-    return {name: at if len(at) == len(name.split("_")) else [] for name, at in found.items()}
+def _sides(
+    profiles: TypeProfiles, pairs: pd.DataFrame
+) -> tuple[pd.DataFrame, dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Pairs whose genes are all measured, and pairs × types for their ligands and for their receptors."""
+    names = sorted({name for side in PAIR for name in pairs[side]})
+    found = {name: at for name in names if len(at := profiles.where(name.split("_"))) == len(name.split("_"))}
+    pairs = pairs[pairs["ligand"].isin(found) & pairs["receptor"].isin(found)]
+    stats = _least(profiles, list(found.values()))
+    row = {name: i for i, name in enumerate(found)}
+    at = [[row[name] for name in pairs[side]] for side in PAIR]
+    left, right = ({key: values[rows] for key, values in stats.items()} for rows in at)
+    return pairs, left, right
 
 
 def _least(profiles: TypeProfiles, complexes: list[list[int]]) -> dict[str, np.ndarray]:
-    """Complexes × types: of the least expressed subunit, its mean, share of cells, fold change and share of the types' means."""
+    """Complexes × types: mean, share of cells, fold change and share of the types' means of the least expressed subunit."""
     fold = _log_fold(profiles)
     share = profiles.log / np.maximum(profiles.log.sum(axis=0), np.finfo(float).tiny)
     shape = (len(complexes), len(profiles.types))

@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -36,10 +37,10 @@ def nearest(points: np.ndarray, *, k: int, exact_below: int, threads: int) -> tu
     # Links are inserted by one thread: with two, the graph depends on who comes first.
     faiss.omp_set_num_threads(1)
     if n <= exact_below:
-        index = faiss.IndexFlatL2(points.shape[1])
+        index: faiss.Index = faiss.IndexFlatL2(points.shape[1])
     else:
-        index = faiss.IndexHNSWFlat(points.shape[1], HNSW_LINKS)
-        index.hnsw.efConstruction, index.hnsw.efSearch = HNSW_BUILD, max(HNSW_SEARCH, 2 * k)
+        index = graph = faiss.IndexHNSWFlat(points.shape[1], HNSW_LINKS)
+        graph.hnsw.efConstruction, graph.hnsw.efSearch = HNSW_BUILD, max(HNSW_SEARCH, 2 * k)
     index.add(points)
     faiss.omp_set_num_threads(threads)
     indices, distances = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
@@ -64,7 +65,7 @@ def among(points: np.ndarray, landmarks: np.ndarray, *, k: int, threads: int) ->
 
 def save(path: str | Path, indices: np.ndarray, distances: np.ndarray) -> None:
     """Write neighbours as an uncompressed `.npz` with `indices` and `distances`."""
-    with replacing(path) as partial, open(partial, "wb") as file:
+    with replacing(path) as partial, partial.open("wb") as file:
         np.savez(file, indices=indices, distances=distances)
 
 
@@ -77,7 +78,7 @@ def load(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     try:
         with np.load(path) as file:
             return file["indices"], file["distances"]
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise BrainmetError(f"{path}: not readable as neighbours ({error}); delete it and run again") from error
 
 
@@ -92,5 +93,8 @@ def _without_self(found: np.ndarray, squared: np.ndarray, rows: np.ndarray, k: i
     for row in np.flatnonzero((indices < 0).any(axis=1)):
         good = indices[row] >= 0
         last = int(np.flatnonzero(good)[-1]) if good.any() else 0
-        indices[row, ~good], distances[row, ~good] = max(indices[row, last], 0), distances[row, last] if good.any() else 0
+        indices[row, ~good], distances[row, ~good] = (
+            max(indices[row, last], 0),
+            distances[row, last] if good.any() else 0,
+        )
     return indices.astype(np.int32), distances.astype(np.float32)

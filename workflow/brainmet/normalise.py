@@ -7,7 +7,7 @@ from brainmet.contract import TARGET_SUM
 
 
 def per_ten_thousand(block: sp.csr_matrix, *, values: str) -> sp.csr_matrix:
-    """Values of each cell scaled to a sum of ten thousand, float64; logged input (`values: log`) is brought back first."""
+    """Each cell scaled to a sum of ten thousand, float64; logged input (`values: log`) is brought back first."""
     scaled = block.astype(np.float64)
     if values == "log":
         scaled.data = np.expm1(scaled.data)

@@ -1,8 +1,9 @@
 """Quality control of one sample: metrics, limits, doublets, a verdict with its reason for every barcode, gene moments.
 
-Limits adapt to the sample (median absolute deviations on log counts and log genes, as in the OSCA book) and are lower limits
-only: neurons and aneuploid cells are large, doublets are found on their own. The mitochondrial share has an upper limit that
-never falls below a floor for the kind of assay. Nothing is filtered for a measure that the sample does not have.
+Limits adapt to the sample (median absolute deviations on log counts and log genes, as in the OSCA book) and are lower
+limits only: neurons and aneuploid cells are large, doublets are found on their own. The mitochondrial share has an
+upper
+limit that never falls below a floor for the kind of assay. A measure that the sample does not have drops nothing.
 """
 
 import logging
@@ -67,7 +68,9 @@ def qc(
         BrainmetError: the sample is empty, or nothing passes.
     """
     if not counts.shape[0] or not counts.nnz:
-        raise BrainmetError(f"{counts.path}: holds no counts ({counts.shape[0]} barcodes); check the sample's `match` and `layout`")
+        raise BrainmetError(
+            f"{counts.path}: holds no counts ({counts.shape[0]} barcodes); check the sample's `match` and `layout`"
+        )
     profile = profile_of(counts.uns[Uns.TECHNOLOGY], counts.uns[Uns.SUSPENSION])
     cells = counts.cells.join(metrics(counts))
     limits = set_limits(cells, n_mads=n_mads, logged=counts.uns[Uns.VALUES] == "log", **profiles[profile])
@@ -127,7 +130,9 @@ def _block_metrics(block: sp.csr_matrix, masks: Mapping[str, np.ndarray]) -> pd.
     return pd.DataFrame(
         {
             Obs.TOTAL_COUNTS: total,
-            Obs.N_GENES: np.bincount(np.repeat(np.arange(len(total)), np.diff(block.indptr))[values > 0], minlength=len(total)),
+            Obs.N_GENES: np.bincount(
+                np.repeat(np.arange(len(total)), np.diff(block.indptr))[values > 0], minlength=len(total)
+            ),
             **shares,
             f"pct_counts_in_top_{TOP}_genes": _top_sum(block) * scale,
         }
@@ -290,7 +295,9 @@ def collect(rows: list[pd.DataFrame], *, excluded: list[str]) -> pd.DataFrame:
     return table.sort_values("sample", kind="stable", ignore_index=True)
 
 
-def describe(records: Mapping[str, Mapping[str, Any]], cells: Mapping[str, pd.DataFrame], table: pd.DataFrame) -> pd.DataFrame:
+def describe(
+    records: Mapping[str, Mapping[str, Any]], cells: Mapping[str, pd.DataFrame], table: pd.DataFrame
+) -> pd.DataFrame:
     """The table samples: what the dataset files say of each sample, and its size after quality control.
 
     Args:
@@ -302,7 +309,7 @@ def describe(records: Mapping[str, Mapping[str, Any]], cells: Mapping[str, pd.Da
     names = [name for name in columns("samples") if name not in sizes.columns]
     rows = []
     for sample in sorted(records):
-        row = {name: records[sample].get(name, "unknown") for name in names}
+        row: dict[str, Any] = {name: str(records[sample].get(name, "unknown")) for name in names}
         row |= {name: ";".join(sorted(set(cells[sample][name]))) for name in (Obs.DONOR, Obs.CONDITION)}
         row |= {"sample": sample, "simulated": bool(records[sample].get("simulated", False))}
         row |= {name: sizes.at[sample, name] for name in ("n_barcodes", "n_kept", "median_counts", "median_genes")}

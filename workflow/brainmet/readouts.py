@@ -1,7 +1,7 @@
 """What a claim measures, as one value a donor: a signature, a gene, a mean of signatures, or a share of cells."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,12 +12,14 @@ from brainmet.compare import Values
 from brainmet.contract import Obs
 from brainmet.contrasts import Scorer
 from brainmet.donor_scores import GeneSet, Scoring
-from brainmet.donors import Cohort, Profiles, declared
+from brainmet.donors import ANY, Cohort, Profiles, declared, profiles as profiles_of
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 NAME = "readout"
+WHOLE = "whole_sample"
+"""The compartment word for all cells of a donor."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ class Reader:
         if absent := [name for name in wanted if "gene" not in spec and name not in self.sets]:
             return self._nothing(f"the signature {absent[0]} is not part of this run (score.tier)")
         sets = [GeneSet(spec["gene"], (spec["gene"],), single=True)] if "gene" in spec else [self.sets[name] for name in wanted]
-        name = declared(entry["compartment"])
+        sets = [_without(s, spec.get("without", [])) for s in sets]
+        name = ANY if entry["compartment"] == WHOLE else declared(entry["compartment"])
         if name not in self.cohort:
             return self._nothing(f"no cells of {name}")
         profiles = self.cohort[name]
@@ -85,9 +88,7 @@ class Reader:
         if not names:
             return self._nothing(f"no cells of {', '.join(words)} to set against")
         types = sorted({t for name in names for t in self.cohort.types[name]})
-        from brainmet.donors import profiles as make
-
-        others = make(self.cohort.bulk, types, min_cells=self.cohort.min_cells)
+        others = profiles_of(self.cohort.bulk, types, min_cells=self.cohort.min_cells)
         other = Scorer(others, sets, how=self.how)
         donors = profiles.donors[profiles.donors.index.isin(others.donors.index)]
 
@@ -111,6 +112,11 @@ class Reader:
     def _nothing(self, reason: str) -> Readout:
         donors = pd.DataFrame()
         return Readout(donors, lambda index: pd.DataFrame(columns=[NAME], dtype=float), reason)
+
+
+def _without(gene_set: GeneSet, genes: Collection[str]) -> GeneSet:
+    up, down = (tuple(gene for gene in side if gene not in genes) for side in (gene_set.up, gene_set.down))
+    return replace(gene_set, up=up, down=down)
 
 
 def _mean(table: pd.DataFrame) -> pd.DataFrame:

@@ -13,8 +13,8 @@ import pandas as pd
 from brainmet.contract import CELL_ID, MALIGNANT_TIERS, UNKNOWN, Obs
 
 ALPHA = 0.05
-TUMOUR_COMPARTMENTS = ("tumor", "malignant", "malignant_epithelial")
-"""Names under which a contrast reads malignant cells."""
+TUMOUR = "malignant"
+"""Compartment in which a contrast reads malignant cells."""
 CONFIRMING = ("recovered", "supported")
 HARMLESS_TO_NULL = (*CONFIRMING, "equivalent", "inconclusive")
 """Verdicts that do not contradict a claim of no change, where none was planted."""
@@ -28,7 +28,10 @@ def truth_of_cells(cells: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     Args:
         cells: sample id → obs of its simulated file, indexed by barcode, with `truth_*` columns.
     """
-    frames = [frame.set_axis([f"{sample}:{barcode}" for barcode in frame.index]) for sample, frame in cells.items()]
+    frames = []
+    for sample, obs in cells.items():
+        truth = obs.filter(regex="^truth_")
+        frames.append(truth.set_axis([f"{sample}:{barcode}" for barcode in obs.index]))
     return pd.concat(frames).rename_axis(CELL_ID)
 
 
@@ -50,7 +53,7 @@ def recovery(
         truth: as `truth_of_cells` gives it.
         cells: `doublet_score, doublet, keep, reason` of every barcode, indexed by cell id.
         annotation: `cell_type, malignancy, malignancy_score` of the kept cells, indexed by cell id.
-        arms: called copy number, `sample, arm, state`.
+        arms: called copy number, `sample, group, arm, call`.
         true_arms: the table `truth_arms`.
         contrasts: `signature, cell_type, contrast, estimator, study, effect, fdr`.
         claims: `claim, verdict`.
@@ -144,19 +147,12 @@ def copy_number(arms: pd.DataFrame, true_arms: pd.DataFrame) -> list[Row]:
 
     Trunk alterations count as altered, untouched arms as neutral; arms that only a subclone carries are judged apart.
     """
-    state = next((c for c in ("state", "call", "status") if c in arms), None)
-    if state is None or not {"sample", "arm"} <= set(arms.columns):
-        return [("copy_number", metric, np.nan, 0, "no calls by arm") for metric in ("sensitivity", "specificity")]
-    called = arms.assign(called=arms[state].astype(str).map(_arm_state))
-    # Several rows an arm (clones): an alteration in any of them is called.
-    called = called.sort_values("called", key=lambda c: c == "neutral", kind="stable").drop_duplicates(
-        ["sample", "arm"]
-    )
-    both = true_arms.merge(called[["sample", "arm", "called"]], on=["sample", "arm"], how="inner")
+    called = arms[arms["group"] == "malignant"][["sample", "arm", "call"]]
+    both = true_arms.merge(called, on=["sample", "arm"], how="inner")
     trunk = ((both["state"] != "neutral") & (both["share"] >= 1 - 1e-6)).to_numpy()
     neutral = (both["state"] == "neutral").to_numpy()
-    right = (both["state"] == both["called"]).to_numpy()
-    altered = (both["called"] != "neutral").to_numpy()
+    right = (both["state"] == both["call"]).to_numpy()
+    altered = (both["call"] != "neutral").to_numpy()
     return [
         _share("copy_number", "sensitivity", right, trunk, "trunk arms called with the right sign"),
         _share("copy_number", "specificity", ~altered, neutral, "untouched arms called neutral"),
@@ -165,19 +161,10 @@ def copy_number(arms: pd.DataFrame, true_arms: pd.DataFrame) -> list[Row]:
     ]
 
 
-def _arm_state(word: str) -> str:
-    word = word.lower()
-    return "gain" if "gain" in word or "amp" in word else "loss" if "loss" in word or "del" in word else "neutral"
-
-
 def shift_rows(contrasts: pd.DataFrame, shifts: pd.DataFrame) -> list[Row]:
     """Planted shifts found and shifts falsely found, by the estimator `within` at FDR 0.05 in malignant cells."""
-    rows = contrasts[
-        (contrasts["estimator"] == "within")
-        & contrasts["cell_type"].isin(TUMOUR_COMPARTMENTS)
-        & contrasts["fdr"].notna()
-    ]
-    rows = rows.drop_duplicates(["signature", "contrast"])
+    decides = (contrasts["estimator"] == "within") & (contrasts["study"] == "pooled") & contrasts["fdr"].notna()
+    rows = contrasts[decides & (contrasts["cell_type"] == TUMOUR)]
     judged = shifts.merge(rows[["signature", "contrast", "effect", "fdr"]], on=["signature", "contrast"], how="inner")
     found = (judged["fdr"] < ALPHA).to_numpy()
     right = found & (np.sign(judged["effect"]) == judged["direction"]).to_numpy()
@@ -210,7 +197,7 @@ def claim_rows(claims: pd.DataFrame, shifts: pd.DataFrame) -> list[Row]:
     """Verdicts on claims against the verdict that the truth calls for."""
     stated = shifts[shifts["claim"] != ""].drop_duplicates("claim")
     judged = stated.merge(claims[["claim", "verdict"]], on="claim", how="inner", suffixes=("_expected", ""))
-    judged = judged[~judged["verdict"].str.replace("_", " ").isin(["not testable", "not_testable"])]
+    judged = judged[judged["verdict"] != "not_testable"]
     right = np.array([_fits(e, v) for e, v in zip(judged["verdict_expected"], judged["verdict"], strict=True)], bool)
     kind = judged["kind"].to_numpy()
     wrong = ", ".join(f"{c} {v}" for c, v in zip(judged["claim"][~right], judged["verdict"][~right], strict=True))

@@ -2,11 +2,14 @@
 
 Both methods are closed forms over the stored values, so memory is that of one block of cells:
 
-* ULM (decoupler's `ulm`): the t value of the slope when a cell's log1p CP10k over all measured genes is regressed on the
-  signature's weights, +1 for up and -1 for down genes. It needs a cell's sum, sum of squares and weighted sum only.
-* AUCell (decoupler's `aucell`): the area under the recovery curve is linear in the ranks of the members. Where values tie,
-  decoupler ranks by the order of the genes; here a member counts with its mean over all orders of the tie, exactly, so that
-  the order of genes does not matter. Up minus down.
+* ULM (decoupler's `ulm` with `empty=False`): the t value of the slope when a cell's log1p CP10k over all measured
+genes,
+  undetected ones included, is regressed on the signature's weights, +1 for up and -1 for down genes. It needs a cell's
+  sum, sum of squares and weighted sum only.
+* AUCell (decoupler's `aucell`): the area under the recovery curve is linear in the ranks of the members. Where values
+  tie, decoupler ranks by the order of the genes; here a member counts with its mean over all orders of the tie,
+  exactly,
+  so that the order of genes does not matter. Up minus down.
 """
 
 import logging
@@ -107,8 +110,8 @@ def score_aucell(
 def aucell(block: sp.csr_matrix, up: sp.csc_matrix, down: sp.csc_matrix, *, cutoff: int) -> np.ndarray:
     """Area under the recovery curve up to a rank, up minus down: cells × signatures.
 
-    A gene at rank R contributes max(cutoff - R, 0), divided by the most that its arm can reach; for tied values the mean
-    over the ranks of the tie.
+    A gene at rank R contributes max(cutoff - R, 0), divided by the most that its arm can reach; for tied values the
+    mean over the ranks of the tie.
 
     Args:
         block: values, cells × all measured genes; only their order within a cell matters.
@@ -143,7 +146,7 @@ def _gains(block: sp.csr_matrix, members: np.ndarray, *, cutoff: int) -> tuple[s
         values = np.sort(block.data[block.indptr[cell] : block.indptr[cell + 1]])
         values = values[np.searchsorted(values, 0, side="right") :]
         n = len(values)
-        unseen[cell] = _mean_gain(np.float64(n), np.float64(n_genes), cutoff)
+        unseen[cell] = _mean_gain(np.array([n]), np.array([n_genes]), cutoff)[0]
         span = slice(wanted.indptr[cell], wanted.indptr[cell + 1])
         own = wanted.data[span].astype(values.dtype)
         above, through = n - np.searchsorted(values, own, side="right"), n - np.searchsorted(values, own, side="left")
@@ -162,8 +165,8 @@ def _mean_gain(above: np.ndarray, through: np.ndarray, cutoff: int) -> np.ndarra
 def cutoff(detected: np.ndarray, n_genes: Sequence[int], *, top_share: float, detected_quantile: float) -> pd.DataFrame:
     """The rank cut-off of AUCell for all samples: the table aucell_cutoff.
 
-    Beyond the number of detected genes a rank is a random tie among zeros. The cut-off is therefore the smaller of the usual
-    share of all genes and a low quantile of the genes detected.
+    Beyond the number of detected genes a rank is a random tie among zeros. The cut-off is therefore the smaller of the
+    usual share of all genes and a low quantile of the genes detected.
 
     Args:
         detected: genes detected in each kept cell of the cohort.
@@ -173,11 +176,18 @@ def cutoff(detected: np.ndarray, n_genes: Sequence[int], *, top_share: float, de
     """
     top = int(np.ceil(top_share * min(n_genes)))
     low = int(np.floor(np.quantile(detected, detected_quantile)))
-    row = {"cutoff": max(2, min(top, low)), "top_share_of_genes": top, "detected_quantile": low, "n_cells": len(detected)}
+    row = {
+        "cutoff": max(2, min(top, low)),
+        "top_share_of_genes": top,
+        "detected_quantile": low,
+        "n_cells": len(detected),
+    }
     return pd.DataFrame([row])
 
 
-def _table(parts: list[np.ndarray], cells: pd.DataFrame, signatures: Sequence[Signature], scorable: np.ndarray) -> pd.DataFrame:
+def _table(
+    parts: list[np.ndarray], cells: pd.DataFrame, signatures: Sequence[Signature], scorable: np.ndarray
+) -> pd.DataFrame:
     values = np.vstack(parts)
     values[:, ~scorable] = np.nan
     index = pd.Index(cells.index[cells[Obs.KEEP].to_numpy(bool)], name=CELL_ID)

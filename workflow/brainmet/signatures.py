@@ -63,7 +63,9 @@ def load(files: Sequence[str | Path], *, tiers: Sequence[int] | None) -> list[Si
             if tiers is not None and signature.entry.get("tier", tiers[0]) not in tiers:
                 continue
             if signature.id in seen:
-                raise BrainmetError(f"{file}: signature {signature.id} is already in {seen[signature.id]}; rename one of them")
+                raise BrainmetError(
+                    f"{file}: signature {signature.id} is already in {seen[signature.id]}; rename one of them"
+                )
             seen[signature.id] = str(file)
             signatures.append(signature)
     if not signatures:
@@ -72,7 +74,12 @@ def load(files: Sequence[str | Path], *, tiers: Sequence[int] | None) -> list[Si
 
 
 def configured(
-    shipped: str | Path, files: Sequence[str | Path], confounder_file: str | Path, *, tier: int | Sequence[int], confounders: bool
+    shipped: str | Path,
+    files: Sequence[str | Path],
+    confounder_file: str | Path,
+    *,
+    tier: int | Sequence[int],
+    confounders: bool,
 ) -> list[Signature]:
     """The signatures of a run: the shipped ones of the wanted tiers, the user's, and the confounders where wanted."""
     tiers = [tier] if isinstance(tier, int) else list(tier)
@@ -121,7 +128,11 @@ def _read_gmt(path: Path) -> list[Signature]:
         name, *rest = line.split("\t")
         genes = tuple(dict.fromkeys(gene.strip() for gene in rest[1:] if gene.strip()))
         if not genes or name in sets:
-            problem = f"the name {name} appears twice" if name in sets else "needs a name, a description and genes, tab-separated"
+            problem = (
+                f"the name {name} appears twice"
+                if name in sets
+                else "needs a name, a description and genes, tab-separated"
+            )
             raise BrainmetError(f"{path}: line {number} {problem}; correct it")
         sets[name] = (rest[0], genes)
     signatures = []
@@ -132,7 +143,12 @@ def _read_gmt(path: Path) -> list[Signature]:
             continue
         paired = partner if UP.search(name) else None
         down = tuple(gene for gene in sets[paired][1] if gene not in genes) if paired else ()
-        entry = {"id": base if paired else name, "name": description or name, "list_origin": "user", "compartment": "any"}
+        entry = {
+            "id": base if paired else name,
+            "name": description or name,
+            "list_origin": "user",
+            "compartment": "any",
+        }
         signatures.append(Signature(entry["id"], genes, down, entry))
     return signatures
 
@@ -162,7 +178,9 @@ def arms(signatures: Sequence[Signature], genes: pd.DataFrame) -> tuple[sp.csc_m
     where = positions(genes)
     matrices = []
     for members in ([s.up for s in signatures], [s.down for s in signatures]):
-        pairs = [(where[g], column) for column, symbols in enumerate(members) for g in dict.fromkeys(symbols) if g in where]
+        pairs = [
+            (where[g], column) for column, symbols in enumerate(members) for g in dict.fromkeys(symbols) if g in where
+        ]
         rows, columns = np.array(pairs, np.int64).reshape(-1, 2).T
         matrices.append(sp.csc_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(genes), len(signatures))))
     return matrices[0], matrices[1]

@@ -121,8 +121,8 @@ def simulate(sample: Mapping[str, Any], known: Knowledge, settings: Settings) ->
         settings: sizes.
 
     Returns:
-        The counts, and a frame with `truth_cell_type, truth_profile, truth_malignant, truth_clone, truth_doublet,
-        truth_partner, truth_low_quality, truth_dying, truth_depth, truth_ambient`.
+        The counts, and a frame with `sample, truth_cell_type, truth_profile, truth_malignant, truth_clone,
+        truth_doublet, truth_partner, truth_low_quality, truth_dying, truth_depth, truth_ambient`.
     """
     rng = settings.generator("cells", sample["id"])
     states = expression(sample, known, settings)
@@ -131,6 +131,7 @@ def simulate(sample: Mapping[str, Any], known: Knowledge, settings: Settings) ->
     rates = _rates(cells, states, ambient_profile(sample, shares, states, known), known)
     counts = draw(rates, overdispersion=settings.overdispersion, rng=rng)
     log.info("%s: %d cells, median %d counts", sample["id"], len(cells), int(np.median(np.asarray(counts.sum(1)))))
+    cells.insert(0, "sample", sample["id"])
     return counts, cells.drop(columns=["state", "partner_state"])
 
 
@@ -165,7 +166,7 @@ def tumour(sample: Mapping[str, Any], known: Knowledge, settings: Settings) -> T
     return Tumour(
         arms={"trunk": dict(picked[:trunk]), "subclone": dict(picked)},
         shares=clone_shares(known),
-        log2=_planted_log2(sample, known, settings, rng) + _trap_log2(sample, "malignant_epithelial", known),
+        log2=_planted_log2(sample, known, settings) + _trap_log2(sample, "malignant_epithelial", known),
         noise=rng.normal(0, settings.donor_sd, len(known.genes)),
     )
 
@@ -193,11 +194,9 @@ def members(signature: str, known: Knowledge, *, spare_nulls: bool) -> np.ndarra
     return sign
 
 
-def _planted_log2(
-    sample: Mapping[str, Any], known: Knowledge, settings: Settings, rng: np.random.Generator
-) -> np.ndarray:
+def _planted_log2(sample: Mapping[str, Any], known: Knowledge, settings: Settings) -> np.ndarray:
     """Sum of the true shifts of a sample's malignant cells, each with the donor's own strength."""
-    total = np.zeros(len(known.genes))
+    total, rng = np.zeros(len(known.genes)), settings.generator("shifts", sample["donor"])
     for shift in known.design["shifts"]:
         strength = shift["log2_shift"] * (1 + rng.normal(0, DONOR_JITTER)) * settings.direction
         if shift["condition"] == sample["condition"]:
@@ -386,7 +385,7 @@ def truth_shifts(known: Knowledge, settings: Settings) -> pd.DataFrame:
         rows.append({"signature": null, "cell_type": malignant, "claim": claim, **no_change})
     for trap in design["traps"]:
         study = trap["where"].get("study", "all")
-        rows.append({**trap, "kind": "trap", "trap": trap["name"], "study": study, "verdict": "not_recovered"})
+        rows.append({"verdict": "not_recovered", **trap, "kind": "trap", "trap": trap["name"], "study": study})
     for condition, factor in design["depth"].items():
         depth = {"signature": "depth", "cell_type": "any", "condition": condition, "log2_shift": np.log2(factor)}
         rows.append({**depth, "kind": "trap", "trap": "depth"})

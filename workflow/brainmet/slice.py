@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import scipy.sparse as sp
@@ -56,17 +57,24 @@ def slice_counts(counts: Counts, *, keep: np.ndarray, genes: np.ndarray) -> Slic
     position = counts.genes.index.get_indexer(genes)
     measured = position >= 0
     values = counts.uns.get(Uns.VALUES, VALUES[0])
-    blocks = [log_normalised(block, values=values)[:, position[measured]].astype(np.float32) for block in counts.chunks(keep)]
+    blocks = [
+        log_normalised(block, values=values)[:, position[measured]].astype(np.float32) for block in counts.chunks(keep)
+    ]
     cells = counts.cells.index.to_numpy()[np.asarray(keep, bool)]
     X = sp.vstack(blocks, format="csr") if blocks else sp.csr_matrix((0, int(measured.sum())), dtype=np.float32)
-    log.info("%d cells × %d genes, %.3g nonzeros a cell; %d genes not measured", *X.shape, X.nnz / max(len(cells), 1), (~measured).sum())
+    log.info(
+        "%d cells × %d genes, %.3g nonzeros a cell; %d genes not measured",
+        *X.shape,
+        X.nnz / max(len(cells), 1),
+        (~measured).sum(),
+    )
     X.sort_indices()
     return Slice(_spread(X, np.flatnonzero(measured), len(genes)), measured, cells, np.asarray(genes, dtype=object))
 
 
 def save(path: str | Path, part: Slice) -> None:
     """Write a slice as an uncompressed `.npz`."""
-    with replacing(path) as partial, open(partial, "wb") as file:
+    with replacing(path) as partial, partial.open("wb") as file:
         np.savez(
             file,
             data=part.X.data,
@@ -86,10 +94,12 @@ def load(path: str | Path) -> Slice:
     """
     try:
         with np.load(path) as file:
-            cells, genes = (np.array([text.decode() for text in file[name]], dtype=object) for name in ("cells", "genes"))
+            cells, genes = (
+                np.array([text.decode() for text in file[name]], dtype=object) for name in ("cells", "genes")
+            )
             arrays = file["data"], file["indices"].astype(np.int32), file["indptr"]
             return Slice(sp.csr_matrix(arrays, shape=(len(cells), len(genes))), file["measured"], cells, genes)
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise BrainmetError(f"{path}: not a readable slice ({error}); delete it and run again") from error
 
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 log = logging.getLogger(__name__)
+CELLS = ("cell", "nucleus")
+COUNTED = ("counts", "expected_counts", "tpm")
+"""Kinds of values whose sums are profiles; sums of logs are not."""
 
 
 @dataclass(frozen=True)
@@ -74,15 +77,26 @@ class TypeProfiles:
         return [self.columns[gene] for gene in genes if gene in self.columns]
 
     def merged(self, groups: Mapping[str, Sequence[str]]) -> "TypeProfiles":
-        """TypeProfiles of groups of types, summed; groups without a type here are left out."""
+        """Profiles of groups of types, summed; groups without a type here are left out."""
         rows = {name: [self.types.index(t) for t in members if t in self.types] for name, members in groups.items()}
         rows = {name: found for name, found in sorted(rows.items()) if found}
+        if all(len(found) == 1 for found in rows.values()):
+            return self._renamed({name: found[0] for name, found in rows.items()})
         member = np.zeros((len(rows), len(self.types)))
         for i, found in enumerate(rows.values()):
             member[i, found] = 1
         return TypeProfiles(
             self.about, tuple(rows), member @ self.n_cells, member @ self.sums, member @ self.detected, self.symbols
         )
+
+    def _renamed(self, rows: Mapping[str, int]) -> "TypeProfiles":
+        """Some types under other names: logs and shares, once computed, go with them."""
+        at = list(rows.values())
+        taken = TypeProfiles(self.about, tuple(rows), self.n_cells[at], self.sums[at], self.detected[at], self.symbols)
+        taken.__dict__.update(
+            {name: getattr(self, name)[at] for name in ("log", "fraction")} | {"columns": self.columns}
+        )
+        return taken
 
 
 def samples(pseudobulk: "AnnData", *, suspensions: Sequence[str], values: Sequence[str]) -> Iterator[TypeProfiles]:
@@ -92,16 +106,25 @@ def samples(pseudobulk: "AnnData", *, suspensions: Sequence[str], values: Sequen
     cells of one donor in one sample. Genes that the sample did not measure (NaN) are left out, of genes with one symbol
     the first is taken, and cells of unknown type are no type.
     """
-    obs = pseudobulk.obs.astype({c: object for c in pseudobulk.obs.columns if pseudobulk.obs[c].dtype.name == "category"})
+    obs = pseudobulk.obs.astype(
+        {c: object for c in pseudobulk.obs.columns if pseudobulk.obs[c].dtype.name == "category"}
+    )
     symbols = pseudobulk.var[Var.SYMBOL].to_numpy(str)
     first = ~pd.Series(symbols).duplicated().to_numpy() & (symbols != "")
     fields = [c for c in obs.columns if c not in (Obs.CELL_TYPE, Obs.N_CELLS, Obs.TOTAL_COUNTS)]
     for (sample, donor, _), rows in obs.groupby([Obs.SAMPLE, Obs.DONOR, Obs.CONDITION], sort=True):
         about = rows.iloc[0][fields].to_dict()
         skipped = about[Uns.SUSPENSION] not in suspensions or about[Uns.VALUES] not in values
-        rows = rows[(rows[Obs.CELL_TYPE] != UNKNOWN) & (rows[Obs.N_CELLS] > 0)].sort_values(Obs.CELL_TYPE, kind="stable")
+        rows = rows[(rows[Obs.CELL_TYPE] != UNKNOWN) & (rows[Obs.N_CELLS] > 0)].sort_values(
+            Obs.CELL_TYPE, kind="stable"
+        )
         if skipped or rows.empty:
-            log.info("%s, donor %s: left out, %s", sample, donor, "not single-cell counts" if skipped else "no cell of known type")
+            log.info(
+                "%s, donor %s: left out, %s",
+                sample,
+                donor,
+                "not single-cell counts" if skipped else "no cell of known type",
+            )
             continue
         at = obs.index.get_indexer(rows.index)
         sums = np.asarray(pseudobulk.X[at], float)
@@ -110,6 +133,33 @@ def samples(pseudobulk: "AnnData", *, suspensions: Sequence[str], values: Sequen
         detected = np.asarray(pseudobulk.layers[DETECTED][at], float)[:, measured]
         types, n_cells = tuple(rows[Obs.CELL_TYPE]), rows[Obs.N_CELLS].to_numpy(float)
         yield TypeProfiles(about, types, n_cells, sums[:, measured], detected, symbols[measured])
+
+
+def donors(pseudobulk: "AnnData", keys: Sequence[str]) -> Iterator[TypeProfiles]:
+    """Profiles of donors with single-cell counts, sorted by `keys`; samples that agree in all keys are summed.
+
+    Only genes that all of a donor's samples measured are kept.
+    """
+    groups: dict[tuple[str, ...], list[TypeProfiles]] = {}
+    for profiles in samples(pseudobulk, suspensions=CELLS, values=COUNTED):
+        groups.setdefault(tuple(str(profiles.about[key]) for key in keys), []).append(profiles)
+    for key in sorted(groups):
+        yield _sum(groups[key])
+
+
+def _sum(parts: Sequence[TypeProfiles]) -> TypeProfiles:
+    if len(parts) == 1:
+        return parts[0]
+    symbols = sorted(set.intersection(*(set(part.symbols) for part in parts)))
+    types = tuple(sorted({t for part in parts for t in part.types}))
+    n_cells, shape = np.zeros(len(types)), (len(types), len(symbols))
+    sums, detected = np.zeros(shape), np.zeros(shape)
+    for part in parts:
+        rows, columns = [types.index(t) for t in part.types], part.where(symbols)
+        n_cells[rows] += part.n_cells
+        sums[rows] += part.sums[:, columns]
+        detected[rows] += part.detected[:, columns]
+    return TypeProfiles(parts[0].about, types, n_cells, sums, detected, np.array(symbols))
 
 
 def present(name: str, types: Sequence[str], parents: Mapping[str, str]) -> list[str]:

@@ -5,7 +5,7 @@ rule stability:
     """How well the clusters of each resolution hold when cells are left out, beside cells without clusters."""
     input:
         embedding="<results>/cohort/embedding.parquet",
-        code=code("cluster"),
+        code=code("cluster", "embed"),
     output:
         table="<results>/tables/stability.tsv",
     log:

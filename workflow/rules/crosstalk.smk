@@ -14,20 +14,20 @@ rule crosstalk:
         code=code("crosstalk"),
     output:
         table="<results>/tables/crosstalk.tsv",
+    log:
+        "<logs>/crosstalk.log",
+    benchmark:
+        "<benchmarks>/crosstalk.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=2000,
     params:
         min_cells=lookup(dpath="crosstalk/min_cells", within=config),
         min_fraction=lookup(dpath="crosstalk/min_fraction", within=config),
         n_bins=lookup(dpath="crosstalk/n_bins", within=config),
         n_random=lookup(dpath="crosstalk/n_random", within=config),
         seed=lookup(dpath="crosstalk/seed", within=config),
-    log:
-        "<logs>/crosstalk.log",
-    benchmark:
-        "<benchmarks>/crosstalk.tsv"
-    resources:
-        mem_mb=2000,
-    conda:
-        "../envs/brainmet.yaml"
     script:
         "../scripts/crosstalk.py"
 
@@ -40,18 +40,18 @@ rule crosstalk_summary:
         code=code("crosstalk_summary"),
     output:
         table="<results>/tables/crosstalk_summary.tsv",
+    log:
+        "<logs>/crosstalk_summary.log",
+    benchmark:
+        "<benchmarks>/crosstalk_summary.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=1000,
     params:
         alpha=lookup(dpath="crosstalk/alpha", within=config),
         min_donors=lookup(dpath="crosstalk/min_donors", within=config),
         n_permutations=lookup(dpath="crosstalk/n_permutations", within=config),
         seed=lookup(dpath="crosstalk/seed", within=config),
-    log:
-        "<logs>/crosstalk_summary.log",
-    benchmark:
-        "<benchmarks>/crosstalk_summary.tsv"
-    resources:
-        mem_mb=1000,
-    conda:
-        "../envs/brainmet.yaml"
     script:
         "../scripts/crosstalk_summary.py"

@@ -20,7 +20,7 @@ rule embed:
         mem_mb=3000,
     params:
         samples=list(SAMPLES),
-        integrate_by=lookup(dpath="embed/integrate", within=config),
+        integrate=lookup(dpath="embed/integrate", within=config),
         n_components=lookup(dpath="embed/n_components", within=config),
         scale=lookup(dpath="embed/scale", within=config),
         theta=lookup(dpath="embed/theta", within=config),

@@ -1,6 +1,8 @@
 """Ingest: raw files of any layout -> counts.h5ad (raw counts, genes by Ensembl id, cells by sample and barcode), genes_lost.tsv."""
 
-READERS = sorted(path.stem for path in (HOME / "workflow/brainmet/ingest").glob("*.py") if path.stem != "__init__")
+READERS = sorted(
+    path.stem for path in (HOME / "workflow/brainmet/ingest").glob("*.py") if path.stem != "__init__"
+)
 
 
 rule ingest:

@@ -18,15 +18,15 @@ rule recovery:
         code=code("recovery", "cell_types"),
     output:
         "<results>/tables/recovery.tsv",
-    params:
-        samples=SIMULATED,
     log:
         "<logs>/recovery.log",
     benchmark:
         "<benchmarks>/recovery.tsv"
-    resources:
-        mem_mb=1000,
     conda:
         "../envs/brainmet.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        samples=SIMULATED,
     script:
         "../scripts/recovery.py"

@@ -7,7 +7,7 @@ rule slice:
         counts="<results>/samples/{sample}/counts.h5ad",
         cells="<results>/samples/{sample}/cells.parquet",
         features="<results>/cohort/features.tsv",
-        code=code("slice"),
+        code=code("slice", "features"),
     output:
         slice="<results>/samples/{sample}/slice.npz",
     log:

@@ -6,7 +6,9 @@ from brainmet.score import cutoff
 from brainmet.tables import read_table, write_table
 
 with job(snakemake) as params:
-    cells = pd.concat([read_table(path, "cells", columns=["n_genes_by_counts", "keep"]) for path in snakemake.input.cells])
+    cells = pd.concat(
+        [read_table(path, "cells", columns=["n_genes_by_counts", "keep"]) for path in snakemake.input.cells]
+    )
     n_genes = [len(read_table(path, "moments", columns=["ensembl_id"])) for path in snakemake.input.moments]
     detected = cells.loc[cells["keep"], "n_genes_by_counts"].to_numpy()
     write_table(cutoff(detected, n_genes, **params), snakemake.output.cutoff, "aucell_cutoff")

@@ -21,7 +21,9 @@ REQUIRES = ("counts", "cells", "markers")
 log = logging.getLogger(__name__)
 
 
-def annotate(counts: Counts, cells: pd.DataFrame, markers: pd.DataFrame, *, types: CellTypes, min_expected: float) -> pd.DataFrame:
+def annotate(
+    counts: Counts, cells: pd.DataFrame, markers: pd.DataFrame, *, types: CellTypes, min_expected: float
+) -> pd.DataFrame:
     """Ambient share of each kept cell and of the sample.
 
     Args:
@@ -63,7 +65,10 @@ def _foreign_genes(
     types: CellTypes, candidates: list[str], lineages: list[str], symbols: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Columns of marker genes, and by lineage which of them only other lineages make."""
-    makers = {name: {g for c in types.entries.values() if types.lineage(c.id) == name for g in c.positive} for name in lineages}
+    makers = {
+        name: {g for c in types.entries.values() if types.lineage(c.id) == name for g in c.positive}
+        for name in lineages
+    }
     markers = {gene for name in candidates for gene in types[name].positive}
     columns = gene_columns(symbols, markers)
     genes = symbols[columns]

@@ -87,7 +87,9 @@ def annotate(
     if reference.sum() < min_reference:
         reference = _fallback(sample, markers, types)
     if reference.sum() < min_reference or len(sample.order.columns) < 2 * window:
-        text = f"too few reference cells ({int(reference.sum())}) or genes ({len(sample.order.columns)}) for copy number"
+        text = (
+            f"too few reference cells ({int(reference.sum())}) or genes ({len(sample.order.columns)}) for copy number"
+        )
         log.warning(text)
         return _nothing(index, text, int(reference.sum()))
     weights = window_weights(sample.order.chromosome, window=window, step=step)
@@ -108,7 +110,13 @@ def annotate(
 
 
 def _prepare(
-    counts: Counts, cells: pd.DataFrame, markers: pd.DataFrame, types: CellTypes, *, min_gene_share: float, n_neighbors: int
+    counts: Counts,
+    cells: pd.DataFrame,
+    markers: pd.DataFrame,
+    types: CellTypes,
+    *,
+    min_gene_share: float,
+    n_neighbors: int,
 ) -> Sample:
     keep = cells[Obs.KEEP].reindex(counts.cells.index).to_numpy(bool)
     raw = counts.matrix(keep)
@@ -180,7 +188,13 @@ def _windows(sample: Sample, reference: np.ndarray, weights: np.ndarray, *, clip
 
 
 def _profiles(
-    sample: Sample, values: np.ndarray, reference: np.ndarray, weights: np.ndarray, *, min_group: int, limits: dict[str, float]
+    sample: Sample,
+    values: np.ndarray,
+    reference: np.ndarray,
+    weights: np.ndarray,
+    *,
+    min_group: int,
+    limits: dict[str, float],
 ) -> pd.DataFrame:
     """Slope of every cell on the tumour profile that fits it best, over the candidate groups that are aneuploid."""
     n = len(sample.group)
@@ -251,7 +265,8 @@ def _arms(sample: Sample, reference: np.ndarray) -> pd.DataFrame:
 
 def _text(called: pd.DataFrame) -> str:
     parts = {
-        word: [str(arm) for arm in called.index[sign * called["shift"] > 0]] for word, sign in (("gain of", 1), ("loss of", -1))
+        word: [str(arm) for arm in called.index[sign * called["shift"] > 0]]
+        for word, sign in (("gain of", 1), ("loss of", -1))
     }
     return "; ".join(f"{word} {', '.join(arms)}" for word, arms in parts.items() if arms)
 

@@ -65,10 +65,14 @@ def annotate(
     total = np.concatenate(totals) if totals else np.zeros(0)
     profile = sums[columns] / max(sums.sum(), 1.0)
     weight = 1 - ubiquity_weight * np.asarray((X > 0).sum(axis=0)).ravel() / max(X.shape[0], 1)
-    log.info("%d cells, %d of the markers measured, floor %.3g of the mean profile", X.shape[0], len(columns), ambient_floor)
+    log.info(
+        "%d cells, %d of the markers measured, floor %.3g of the mean profile", X.shape[0], len(columns), ambient_floor
+    )
 
     position = {symbol: i for i, symbol in enumerate(symbols[columns])}
-    members = [np.array([position[gene] for gene in entry.positive if gene in position], dtype=int) for entry in entries]
+    members = [
+        np.array([position[gene] for gene in entry.positive if gene in position], dtype=int) for entry in entries
+    ]
     design = np.zeros((len(columns), len(entries)))
     for j, genes in enumerate(members):
         if len(genes):
@@ -88,7 +92,9 @@ def annotate(
     return table
 
 
-def above_floor(X: sp.csr_matrix, total: np.ndarray, rate: np.ndarray, *, max_evidence: float, depth_cap: float) -> np.ndarray:
+def above_floor(
+    X: sp.csr_matrix, total: np.ndarray, rate: np.ndarray, *, max_evidence: float, depth_cap: float
+) -> np.ndarray:
     """Log ratio of each count to what is expected at the given rate, half a count added to both; cells × genes."""
     scale = np.minimum(1.0, depth_cap / np.maximum(total, 1.0))
     observed = X.toarray().astype(np.float64) * scale[:, None]

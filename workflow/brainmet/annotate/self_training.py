@@ -22,7 +22,12 @@ SCOPE = "cohort"
 REQUIRES = ("slices", "features", "markers", "neighbors")
 log = logging.getLogger(__name__)
 
-_LEFT_OUT = re.compile(r"^(IG[HKL][VDJCGAMEL]|JCHAIN$|TR[ABGD][VDJC]|MT-|RP[LS]\d|HB[ABDGMQZ]\d?$|MALAT1$|NEAT1$|XIST$)")
+ALONE = 10.0
+"""Steepness with which a type without a profile takes over, per unit of marker score."""
+
+_LEFT_OUT = re.compile(
+    r"^(IG[HKL][VDJCGAMEL]|JCHAIN$|TR[ABGD][VDJC]|MT-|RP[LS]\d|HB[ABDGMQZ]\d?$|MALAT1$|NEAT1$|XIST$)"
+)
 """Genes that float in every sample or follow sex and quality."""
 
 
@@ -53,6 +58,8 @@ def annotate(
     smoothing: float,
     prior_cells: float,
     clear_score: float,
+    seed_score: float,
+    alone_lead: float,
     temperature: float,
 ) -> pd.DataFrame:
     """Vote of the learned profiles, markers included, for every broad and clear type.
@@ -70,7 +77,9 @@ def annotate(
         smoothing: share of the marker score that comes from the neighbours.
         prior_cells: cells of the cohort's mean that every profile is drawn to.
         clear_score: marker score below which a rare type is no candidate for a cell.
-        temperature: divides the scores before they become probabilities.
+        seed_score: marker score that a seed needs.
+        alone_lead: lead in marker score that a type without a profile needs over those with one.
+        temperature: of the probabilities, as a share of the cohort's typical lead.
 
     Returns:
         Index cell id; `vote_{type}` float32 summing to one, and `marker_{type}`, the smoothed marker scores.
@@ -80,19 +89,32 @@ def annotate(
     rare = np.array([types[name].decide == "clear" for name in names])
     marker = np.where(rare[None, :] & (scores < clear_score), -np.inf, np.where(np.isnan(scores), -np.inf, scores))
     symbols = dict(zip(features[Var.ENSEMBL], features[Var.SYMBOL], strict=True))
-    total = marker_weight * (marker - marker.max(axis=1, keepdims=True))
+    ahead = marker - marker.max(axis=1, keepdims=True)
+    # A type with a handful of stray cells is noise that learning would feed: seeds must show their markers.
+    seeds = clearest(ahead, share=seed_share, eligible=marker >= seed_score)
+    lineages = np.array([types.lineage(name) for name in names], dtype=object)
+    total = marker_weight * ahead
     for turn in range(rounds):
-        seeds = clearest(total, share=seed_share, minimum=min_seeds)
         profiles, usable = learn(slices, seeds, len(names), symbols, prior_cells=prior_cells)
-        log.info("round %d: seeds %s", turn + 1, {n: int(k) for n, k in zip(names, profiles.n_seeds, strict=True) if k})
-        likelihood = compare(slices, profiles, usable)
-        total = likelihood + marker_weight * (marker - marker.max(axis=1, keepdims=True))
-        # A type too rare to learn is judged by its markers alone: it keeps what its markers lead by.
-        alone = profiles.n_seeds == 0
-        if alone.any():
-            best = likelihood[:, ~alone].max(axis=1, keepdims=True) if (~alone).any() else 0.0
-            total[:, alone] = best + marker_weight * (marker - marker.max(axis=1, keepdims=True))[:, alone]
-    table = pd.DataFrame(softmax(total / temperature).astype(np.float32), index=markers.index, columns=[VOTE + n for n in names])
+        profiles = pooled(profiles, lineages, minimum=min_seeds)
+        learned = profiles.n_seeds > 0
+        log.info("round %d: seeds %s", turn + 1, {names[i]: int(profiles.n_seeds[i]) for i in np.flatnonzero(learned)})
+        if not learned.any():
+            break
+        total = compare(slices, profiles, usable)
+        scale = 1 / max(float(np.median(_lead(total[:, learned]))), 1e-6)
+        total = total * scale + marker_weight * ahead
+        # A type too rare to learn is judged by its markers alone, and must lead the learned ones by more.
+        best, rival = (values[:, learned].max(axis=1, keepdims=True) for values in (total, marker))
+        total[:, ~learned] = best + ALONE * (marker[:, ~learned] - rival - alone_lead)
+        seeds = clearest(
+            total, share=seed_share, eligible=(marker >= seed_score) & learned
+        )
+    # The cohort's typical cell sets the scale: leads of hard and of easy data differ in absolute units.
+    temperature *= max(float(np.median(_lead(total))), 1e-6) if len(total) else 1.0
+    table = pd.DataFrame(
+        softmax(total / temperature).astype(np.float32), index=markers.index, columns=[VOTE + n for n in names]
+    )
     for name, column in zip(names, scores.T, strict=True):
         table[f"marker_{name}"] = column.astype(np.float32)
     table.insert(0, NOTE, "")
@@ -110,17 +132,30 @@ def blended(scores: np.ndarray, neighbors: np.ndarray, *, share: float) -> np.nd
     return (1 - share) * scores + share * smooth / k
 
 
-def clearest(total: np.ndarray, *, share: float, minimum: int) -> np.ndarray:
-    """Type of each cell that is among the clearest of its type, -1 for all others."""
-    ordered = np.sort(total, axis=1)
-    lead = np.nan_to_num(ordered[:, -1] - ordered[:, -2], posinf=1e3) if total.shape[1] > 1 else np.ones(len(total))
-    best = total.argmax(axis=1)
+def clearest(total: np.ndarray, *, share: float, eligible: np.ndarray) -> np.ndarray:
+    """Type of each cell that is among the clearest of its type, -1 for all others.
+
+    Args:
+        total: cells × types.
+        share: share of a type's cells, clearest first.
+        eligible: cells × types, whether a cell may stand for the type.
+    """
+    lead, best = _lead(total), total.argmax(axis=1)
+    fit = eligible[np.arange(len(best)), best]
     seeds = np.full(len(total), -1)
     for kind in range(total.shape[1]):
-        cells = np.flatnonzero(best == kind)
-        if len(cells) >= minimum:
+        cells = np.flatnonzero((best == kind) & fit)
+        if len(cells):
             seeds[cells[lead[cells] >= np.quantile(lead[cells], 1 - share)]] = kind
     return seeds
+
+
+def _lead(total: np.ndarray) -> np.ndarray:
+    """By how much the best type leads the next."""
+    if total.shape[1] < 2:
+        return np.ones(len(total))
+    top = np.partition(total, -2, axis=1)[:, -2:]
+    return np.nan_to_num(top[:, 1] - top[:, 0], posinf=1e3)
 
 
 def learn(
@@ -143,6 +178,18 @@ def learn(
     overall = sums[-1] / np.maximum(cells[-1], 1) + 1e-6
     mean = (sums[:-1] + prior_cells * overall) / (cells[:-1] + prior_cells)
     return Profiles(mean, n_seeds), usable
+
+
+def pooled(profiles: Profiles, lineages: np.ndarray, *, minimum: int) -> Profiles:
+    """Types with fewer seeds than `minimum` share the profile of their lineage's rare types, if these are enough together."""
+    mean, n_seeds = profiles.mean.copy(), profiles.n_seeds.copy()
+    rare = (n_seeds > 0) & (n_seeds < minimum)
+    for name in dict.fromkeys(lineages[rare]):
+        group = np.flatnonzero(rare & (lineages == name))
+        total = int(profiles.n_seeds[group].sum())
+        n_seeds[group] = total if total >= minimum else 0
+        mean[group] = np.average(profiles.mean[group], axis=0, weights=profiles.n_seeds[group])
+    return Profiles(mean, n_seeds)
 
 
 def compare(slices: Iterable[Slice], profiles: Profiles, usable: np.ndarray) -> np.ndarray:

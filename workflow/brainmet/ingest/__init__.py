@@ -1,7 +1,9 @@
 """Ingest: any layout to one shape. Raw counts of one sample, genes by Ensembl id, cells by sample and barcode.
 
-A layout is one module here with `read(files, *, match, genes, barcodes) -> Raw`; nothing else is touched to add one. The door is
-`ingest`: read, take this sample's cells, hold the values against what was declared, map the genes, join the authors' labels.
+A layout is one module here with `read(files, *, match, genes, barcodes) -> Raw`; nothing else is touched to add one.
+The door is
+`ingest`: read, take this sample's cells, hold the values against what was declared, map the genes, join the authors'
+labels.
 """
 
 import importlib
@@ -21,8 +23,8 @@ from brainmet import forensics, labels
 from brainmet.contract import CELL_ID, UNKNOWN, Obs, Uns
 from brainmet.counts import write_counts
 from brainmet.errors import BrainmetError
-from brainmet.genes import GeneTable
-from brainmet.ingest.members import Member, matches, members
+from brainmet.genes import NOT_GENES, GeneTable
+from brainmet.ingest.members import Member, list_members, matches
 from brainmet.ingest.raw import Raw
 from brainmet.ingest.species import Measured, measure
 from brainmet.ingest.text import table
@@ -79,39 +81,74 @@ def ingest(
     Raises:
         BrainmetError: the input is not what the dataset file says; the sentence says how to mend it.
     """
-    found = members([(file["name"], Path(path)) for file, path in zip(record["files"], files, strict=True)])
+    found = list_members([(file["name"], Path(path)) for file, path in zip(record["files"], files, strict=True)])
     tables = _tables(record, found)
-    raw = _own_cells(_read(record, [member for member in found if member not in tables.values()], human, mouse), record, tables)
+    raw = _own_cells(
+        _read(record, [member for member in found if member not in tables.values()], human, mouse), record, tables
+    )
     raw.barcodes = np.array([str(barcode).strip() for barcode in raw.barcodes], dtype=object)
+    raw = _only_genes(raw)
     _check(raw)
     verdict = forensics.check(raw.matrix, declared=record["values"], name=raw.name)
     log.info("%s: %d cells × %d features; %s: %s", raw.name, *raw.matrix.shape, verdict.kind, verdict.why)
+    if verdict.kind in ("tpm", "log") and (found_counts := forensics.recover(raw.matrix)):
+        raw.matrix, how = found_counts
+        raw.notes.append(f"counts recovered exactly: {how}")
+        log.warning("%s: counts recovered exactly from %s values: %s", raw.name, verdict.kind, how)
+        verdict = forensics.Verdict("counts", how)
     measured = measure(
-        raw, organism=record["organism"], human=human, mouse=mouse, sample=record["id"], warn_lost=warn_lost, max_lost=max_lost, share=species_share
+        raw,
+        organism=record["organism"],
+        human=human,
+        mouse=mouse,
+        sample=record["id"],
+        warn_lost=warn_lost,
+        max_lost=max_lost,
+        share=species_share,
     )
     raw = raw if measured.kept.all() else raw.cells(measured.kept)
     cells = _cells(raw, record, tables, measured)
-    return Ingested(matrix=measured.matrix, cells=cells, genes=measured.genes, uns=_uns(record, verdict), lost=measured.lost)
+    return Ingested(
+        matrix=measured.matrix, cells=cells, genes=measured.genes, uns=_uns(record, verdict), lost=measured.lost
+    )
 
 
 def layouts() -> list[str]:
     """Names of the readers in this package."""
     names = [module.name for module in pkgutil.iter_modules(__path__)]
-    return sorted(name for name in names if "def read(" in Path(__path__[0], f"{name}.py").read_text())
+    return sorted(name for name in names if "\ndef read(" in Path(__path__[0], f"{name}.py").read_text())
 
 
 def _read(record: Mapping[str, Any], files: list[Member], human: GeneTable, mouse: GeneTable | None) -> Raw:
     layout = record["layout"]
     if layout not in layouts():
-        raise BrainmetError(f"{record['dataset']}.yaml: layout: {layout!r} has no reader; layouts: {', '.join(layouts())}")
+        raise BrainmetError(
+            f"{record['dataset']}.yaml: layout: {layout!r} has no reader; layouts: {', '.join(layouts())}"
+        )
     reader = importlib.import_module(f"brainmet.ingest.{layout}")
     genes = mouse if record["organism"] == "mouse" and mouse is not None else human
-    raw: Raw = reader.read(files, match=None if record.get("split_by") else record.get("match"), genes=genes, barcodes=None)
+    raw: Raw = reader.read(
+        files, match=None if record.get("split_by") else record.get("match"), genes=genes, barcodes=None
+    )
     for note in raw.notes:
         log.info("%s: %s", raw.name, note)
     for kind, number in raw.set_aside.items():
         log.info("%s: %d features of the kind %s set aside", raw.name, number, kind)
     return raw
+
+
+def _only_genes(raw: Raw) -> Raw:
+    """Without the summary rows of HTSeq and STAR and without spike-ins, which would count as expression."""
+    ids = raw.ids if raw.ids is not None else raw.names
+    real = np.array(
+        [not (NOT_GENES.match(str(n)) or NOT_GENES.match(str(i))) for n, i in zip(raw.names, ids, strict=True)],
+        dtype=bool,
+    )
+    if real.all():
+        return raw
+    kept = raw.features(real)
+    kept.notes = [f"{(~real).sum()} summary or spike-in rows removed", *raw.notes]
+    return kept
 
 
 def _check(raw: Raw) -> None:
@@ -161,18 +198,24 @@ def _own_cells(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member]
         return raw
     ((how, key),) = split.items()
     if how == "barcode":
-        values = np.array([m.group(1) if (m := re.search(key, str(b))) and m.groups() else "" for b in raw.barcodes], dtype=object)
+        values = np.array(
+            [m.group(1) if (m := re.search(key, str(b))) and m.groups() else "" for b in raw.barcodes], dtype=object
+        )
     elif how == "obs":
         if raw.obs is None or key not in raw.obs:
             columns = "no columns" if raw.obs is None else ", ".join(raw.obs.columns)
-            raise BrainmetError(f"{raw.name}: split_by: obs has no column {key} ({columns}); mend split_by in the dataset file")
+            raise BrainmetError(
+                f"{raw.name}: split_by: obs has no column {key} ({columns}); mend split_by in the dataset file"
+            )
         values = raw.obs[key].to_numpy(object)
     else:
         values = _cell_column(raw, record, tables, key)
     own = values == str(record["match"])
     if not own.any():
         known = ", ".join(sorted({str(v) for v in values if v})[:8]) or "none"
-        raise BrainmetError(f"{raw.name}: no cell has {key} {record['match']!r} (values: {known}); mend match in the dataset file")
+        raise BrainmetError(
+            f"{raw.name}: no cell has {key} {record['match']!r} (values: {known}); mend match in the dataset file"
+        )
     log.info("%s: %d of %d cells are this sample's", raw.name, own.sum(), len(own))
     return raw.cells(own)
 
@@ -180,7 +223,9 @@ def _own_cells(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member]
 def _cell_column(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member], column: str) -> np.ndarray:
     joined = _cell_table(raw, record, tables)
     if joined is None or column not in joined:
-        raise BrainmetError(f"split_by: the cells table has no column {column}; mend split_by or cells in the dataset file")
+        raise BrainmetError(
+            f"split_by: the cells table has no column {column}; mend split_by or cells in the dataset file"
+        )
     return joined[column].to_numpy(object)
 
 
@@ -192,7 +237,9 @@ def _cell_table(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member
     frame = table(member, sep=spec.get("sep") or "auto")
     key = _key_column(frame, spec.get("barcode"), member, role="cells")
     values = frame.astype(str).agg("\x1f".join, axis=1).to_numpy(object)
-    rows = labels.join(raw.barcodes, frame[key].to_numpy(object), values=values, name=str(member), sample=_names_of(record))
+    rows = labels.join(
+        raw.barcodes, frame[key].to_numpy(object), values=values, name=str(member), sample=_names_of(record)
+    )
     taken = frame.iloc[np.maximum(rows, 0)].reset_index(drop=True)
     taken.loc[rows < 0] = ""
     if (rows < 0).any():
@@ -206,7 +253,9 @@ def _key_column(frame: pd.DataFrame, barcode: str | None, member: Member, *, rol
         return barcode
     if barcode in (None, "", "index") or frame.columns[0] == "index":
         return str(frame.columns[0])
-    raise BrainmetError(f"{member}: has no column {barcode} ({', '.join(frame.columns)}); mend {role}: barcode in the dataset file")
+    raise BrainmetError(
+        f"{member}: has no column {barcode} ({', '.join(frame.columns)}); mend {role}: barcode in the dataset file"
+    )
 
 
 def _names_of(record: Mapping[str, Any]) -> str:
@@ -215,7 +264,9 @@ def _names_of(record: Mapping[str, Any]) -> str:
     return "|".join(dict.fromkeys([record["id"], match, re.sub(r"^GSM\d+[_.\-]", "", match)]))
 
 
-def _author_labels(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member], cells: pd.DataFrame | None) -> np.ndarray:
+def _author_labels(
+    raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member], cells: pd.DataFrame | None
+) -> np.ndarray:
     """The authors' label of every cell, empty where there is none."""
     spec = record.get("labels")
     if not spec:
@@ -225,18 +276,26 @@ def _author_labels(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Mem
         for frame in (cells, raw.obs):
             if frame is not None and column in frame:
                 return frame[column].astype(str).to_numpy(object)
-        raise BrainmetError(f"labels: neither the cells table nor obs has a column {column}; mend labels: column in the dataset file")
+        raise BrainmetError(
+            f"labels: neither the cells table nor obs has a column {column}; mend labels: column in the dataset file"
+        )
     member = tables["labels"]
     frame = table(member, sep=spec.get("sep") or "auto")
     key = _key_column(frame, spec.get("barcode"), member, role="labels")
     if column not in frame:
-        raise BrainmetError(f"{member}: has no column {column} ({', '.join(frame.columns)}); mend labels: column in the dataset file")
+        raise BrainmetError(
+            f"{member}: has no column {column} ({', '.join(frame.columns)}); mend labels: column in the dataset file"
+        )
     if by := spec.get("sample"):
         if by not in frame:
-            raise BrainmetError(f"{member}: has no column {by} ({', '.join(frame.columns)}); mend labels: sample in the dataset file")
+            raise BrainmetError(
+                f"{member}: has no column {by} ({', '.join(frame.columns)}); mend labels: sample in the dataset file"
+            )
         frame = frame[frame[by].isin(_names_of(record).split("|"))]
     values = frame[column].to_numpy(object)
-    rows = labels.join(raw.barcodes, frame[key].to_numpy(object), values=values, name=str(member), sample=_names_of(record))
+    rows = labels.join(
+        raw.barcodes, frame[key].to_numpy(object), values=values, name=str(member), sample=_names_of(record)
+    )
     return np.where(rows >= 0, values[np.maximum(rows, 0)], "").astype(object)
 
 
@@ -245,7 +304,8 @@ def _cells(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member], me
     n = len(raw.barcodes)
     extra = _cell_table(raw, record, tables)
     columns: dict[str, Any] = {
-        name: np.array([str(record[name])] * n, dtype=object) for name in (Obs.DATASET, Obs.STUDY, Obs.DONOR, Obs.CONDITION)
+        name: np.array([str(record[name])] * n, dtype=object)
+        for name in (Obs.DATASET, Obs.STUDY, Obs.DONOR, Obs.CONDITION)
     }
     columns[Obs.SAMPLE] = np.array([str(record["id"])] * n, dtype=object)
     author = _author_labels(raw, record, tables, extra)
@@ -263,7 +323,9 @@ def _cells(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member], me
     if measured.organism is not None:
         columns["organism"] = measured.organism
     index = pd.Index([f"{record['id']}:{barcode}" for barcode in raw.barcodes], name=CELL_ID, dtype=object)
-    return pd.DataFrame({name: columns[name] for name in [*order, *(c for c in columns if c not in order)]}, index=index)
+    return pd.DataFrame(
+        {name: columns[name] for name in [*order, *(c for c in columns if c not in order)]}, index=index
+    )
 
 
 def _uns(record: Mapping[str, Any], verdict: forensics.Verdict) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Dense text tables: any separator, genes × cells or cells × genes, ids in any leading or trailing columns.
 
-The table is read once, in blocks of lines, straight into sparse form: memory grows with the nonzero values, not with the text.
+The table is read once, in blocks of lines, straight into sparse form: memory grows with the nonzero values, not with
+the text.
 """
 
 import re
@@ -18,7 +19,10 @@ from brainmet.ingest.raw import Raw
 
 BLOCK = 1 << 24
 """16 MB of text a block, or one line where lines are longer."""
-NOT_MATRIX = re.compile(r"\.(mtx|h5|h5ad|hdf5|loom|rds|xlsx?|pdf|png)(\.gz)?$|annot|metadata|barcodes|features|cell_?types?|readme", re.IGNORECASE)
+NOT_MATRIX = re.compile(
+    r"\.(mtx|h5|h5ad|hdf5|loom|rds|xlsx?|pdf|png)(\.gz)?$|annot|metadata|barcodes|features|cell_?types?|readme",
+    re.IGNORECASE,
+)
 NUMBER = re.compile(rb"^[-+]?(\d+\.?\d*([eE][-+]?\d+)?|\.\d+|NA|NaN|nan)$")
 HEAD_LINES = 40
 
@@ -51,7 +55,9 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
     tables = [member for member in own if not NOT_MATRIX.search(member.name)] if len(own) > 1 else own
     if len(tables) != 1:
         names = ", ".join(member.name for member in (tables or own)[:6])
-        raise BrainmetError(f"{match or 'the dataset'}: {len(tables)} files can be its table ({names}); mend match in the dataset file")
+        raise BrainmetError(
+            f"{match or 'the dataset'}: {len(tables)} files can be its table ({names}); mend match in the dataset file"
+        )
     member = tables[0]
     with member.open() as stream:
         head = _head(stream, member)
@@ -64,7 +70,9 @@ def _head(stream: IO[bytes], member: Member) -> list[bytes]:
     found = [stream.readline() for _ in range(HEAD_LINES)]
     found = [line for line in found if line.strip()]
     if len(found) < 2:
-        raise BrainmetError(f"{member}: holds {len(found)} lines; a table needs a header and rows: fetch the file again")
+        raise BrainmetError(
+            f"{member}: holds {len(found)} lines; a table needs a header and rows: fetch the file again"
+        )
     if found[0].startswith(b"%%MatrixMarket"):
         raise BrainmetError(f"{member}: is a Matrix Market file; set layout: tenx_triplet in the dataset file")
     found[0] = found[0].removeprefix(b"\xef\xbb\xbf")
@@ -102,15 +110,21 @@ def recognise(head: list[bytes], member: Member) -> Format:
         if len(widths) == 1 and max(widths) > 1:
             break
     else:
-        raise BrainmetError(f"{member}: no separator (tab, comma, semicolon, blank) gives rows of equal length; check the file and its layout")
+        raise BrainmetError(
+            f"{member}: no separator (tab, comma, semicolon, blank) gives rows of equal length; check the file "
+            f"and its layout"
+        )
     width = max(widths)
+    first = fields(head[0], sep)
+    if all(not row[-1] for row in rows):  # A separator behind the last column of every line.
+        width -= 1
+        first = _trimmed(first)
     share = np.array([[bool(NUMBER.match(row[i])) for i in range(width)] for row in rows]).mean(axis=0)
     kinds = np.where(share > 0.8, 0, 1).astype(np.uint8)
     if kinds[0] == 0 and width > 2:
         kinds[0] = 1  # Names of cells or genes that are bare numbers.
     if not (kinds == 0).any():
         raise BrainmetError(f"{member}: no column holds numbers; check the file and its layout")
-    first = fields(head[0], sep)
     header = [name.decode("utf-8", "replace") for name in first]
     if len(header) == width + 1 and not header[-1]:
         header.pop()
@@ -119,7 +133,9 @@ def recognise(head: list[bytes], member: Member) -> Format:
     elif len(header) == width - int(kinds.sum()):
         header = [""] * int(kinds.sum()) + header
     if len(header) != width:
-        raise BrainmetError(f"{member}: the header names {len(header)} columns and the rows have {width}; fetch the file again")
+        raise BrainmetError(
+            f"{member}: the header names {len(header)} columns and the rows have {width}; fetch the file again"
+        )
     return Format(sep=sep, header=header, kinds=kinds)
 
 
@@ -173,15 +189,20 @@ def _body(stream: IO[bytes], form: Format, head: list[bytes], member: Member) ->
         total += kept
         lines_done += read_lines
     indptr = np.concatenate(lengths)
-    kind = np.result_type(*values) if values else np.int32
-    data = _joined(values, kind)
+    data = _joined(values, np.dtype(np.result_type(*values)) if values else np.dtype(np.int32))
     indices = _joined(columns, np.dtype(np.int32))
-    return sp.csr_matrix((data, indices, indptr), shape=(lines_done, n_values)), [np.array(t, dtype=object) for t in texts]
+    return sp.csr_matrix((data, indices, indptr), shape=(lines_done, n_values)), [
+        np.array(t, dtype=object) for t in texts
+    ]
 
 
 def _narrow(values: np.ndarray) -> np.ndarray:
     """int32 where every value is a whole number that fits, else float32."""
-    if np.isfinite(values).all() and np.array_equal(values, np.rint(values)) and (not values.size or np.abs(values).max() < 2**31):
+    if (
+        np.isfinite(values).all()
+        and np.array_equal(values, np.rint(values))
+        and (not values.size or np.abs(values).max() < 2**31)
+    ):
         return values.astype(np.int32)
     return values.astype(np.float32)
 

@@ -15,7 +15,17 @@ from brainmet.genes import GeneTable
 from brainmet.ingest.members import Member, one, select
 from brainmet.ingest.raw import Raw
 
-SYMBOLS = ("feature_name", "gene_symbol", "gene_symbols", "gene_name", "gene_names", "symbol", "symbols", "Symbol", "GeneSymbol")
+SYMBOLS = (
+    "feature_name",
+    "gene_symbol",
+    "gene_symbols",
+    "gene_name",
+    "gene_names",
+    "symbol",
+    "symbols",
+    "Symbol",
+    "GeneSymbol",
+)
 IDS = ("gene_ids", "gene_id", "ensembl_id", "ensembl", "feature_id", "ENSEMBL", "ensembl_ids")
 BARCODES = ("cell_id", "barcode", "barcodes", "CellID", "obs_names", "index")
 RANK = {"counts": 0, "expected_counts": 1, "tpm": 2, "log": 3, "scaled": 4, "invalid": 5}
@@ -45,12 +55,15 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
         raise BrainmetError(f"{member}: cannot be read as h5ad ({error}); fetch it again, or mend layout") from error
     if matrix.shape != (len(obs), len(var)):
         raise BrainmetError(
-            f"{member}: {slot} has {matrix.shape[0]} rows and {matrix.shape[1]} columns, but obs lists {len(obs)} cells and var "
+            f"{member}: {slot} has {matrix.shape[0]} rows and {matrix.shape[1]} columns, but obs lists {len(obs)} "
+            f"cells and var "
             f"{len(var)} genes; fetch the file again"
         )
     note = f"{slot} holds {verdict.kind}: {verdict.why}"
     names, ids = _names(var)
-    return Raw(matrix=matrix, barcodes=_barcodes(obs), names=names, ids=ids, name=f"{member}:{slot}", obs=obs, notes=[note])
+    return Raw(
+        matrix=matrix, barcodes=_barcodes(obs), names=names, ids=ids, name=f"{member}:{slot}", obs=obs, notes=[note]
+    )
 
 
 def find(file: h5py.File) -> tuple[str, forensics.Verdict]:
@@ -83,12 +96,18 @@ def peek(node: h5py.Dataset | h5py.Group) -> sp.csr_matrix:
     if isinstance(node, h5py.Dataset):
         return sp.csr_matrix(node[::step][:PEEK])
     if _is_column(node):
-        # Cells cannot be picked from columns without reading all: values of whole blocks of genes tell kinds apart, totals cannot.
+        # Cells cannot be picked from columns without reading all: values of whole blocks of genes tell kinds apart,
+        # totals cannot.
         return whole(node)[::step][:PEEK]
     indptr = node["indptr"][:]
-    blocks = [(node["data"][indptr[i] : indptr[i + 1]], node["indices"][indptr[i] : indptr[i + 1]]) for i in range(0, rows, step)[:PEEK]]
+    blocks = [
+        (node["data"][indptr[i] : indptr[i + 1]], node["indices"][indptr[i] : indptr[i + 1]])
+        for i in range(0, rows, step)[:PEEK]
+    ]
     lengths = np.cumsum([0, *(len(data) for data, _ in blocks)])
-    data, indices = (np.concatenate(part) for part in zip(*blocks, strict=True)) if blocks else (np.empty(0), np.empty(0, int))
+    data, indices = (
+        (np.concatenate(part) for part in zip(*blocks, strict=True)) if blocks else (np.empty(0), np.empty(0, int))
+    )
     return sp.csr_matrix((data, indices, lengths), shape=(len(blocks), shape(node)[1]))
 
 
@@ -110,9 +129,9 @@ def frame(node: h5py.Dataset | h5py.Group) -> pd.DataFrame:
         return pd.DataFrame(columns, index=index)
     key = node.attrs.get("_index", "_index" if "_index" in node else "index")
     key = key.decode() if isinstance(key, bytes) else str(key)
-    columns = {name: _column(node, name) for name in node if name not in (key, "__categories")}
-    length = max((len(c) for c in columns.values() if c is not None), default=0)
-    columns = {name: c for name, c in columns.items() if c is not None and len(c) == length}
+    found = {name: _column(node, name) for name in node if name not in (key, "__categories")}
+    length = max((len(c) for c in found.values() if c is not None), default=0)
+    columns = {name: c for name, c in found.items() if c is not None and len(c) == length}
     index = _column(node, key) if key in node else None
     return pd.DataFrame(columns, index=pd.Index(index, dtype=object) if index is not None else pd.RangeIndex(length))
 
@@ -123,7 +142,10 @@ def _column(group: h5py.Group, name: str) -> np.ndarray | None:
         if "categories" in node:
             return _from_codes(node["codes"][:], _strings(node["categories"][:]))
         if "values" in node:
-            values, mask = _strings(node["values"][:]), node["mask"][:] if "mask" in node else np.zeros(len(node["values"]), bool)
+            values, mask = (
+                _strings(node["values"][:]),
+                node["mask"][:] if "mask" in node else np.zeros(len(node["values"]), bool),
+            )
             return np.where(mask, "", values)
         return None
     if "__categories" in group and name in group["__categories"]:

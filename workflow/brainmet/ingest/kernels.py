@@ -16,10 +16,10 @@ def number(text: np.ndarray, start: int, stop: int) -> tuple[float, int, bool]:
     if i < stop and (text[i] == 45 or text[i] == 43):
         negative = text[i] == 45
         i += 1
-    mantissa, digits, scale, seen = np.int64(0), 0, 0, 0
+    mantissa, digits, scale, seen = 0, 0, 0, 0
     while i < stop and text[i] >= 48 and text[i] <= 57:
         if digits < 18:
-            mantissa = mantissa * 10 + (np.int64(text[i]) - 48)
+            mantissa = mantissa * 10 + (int(text[i]) - 48)
             digits += mantissa > 0
         else:
             scale += 1
@@ -29,7 +29,7 @@ def number(text: np.ndarray, start: int, stop: int) -> tuple[float, int, bool]:
         i += 1
         while i < stop and text[i] >= 48 and text[i] <= 57:
             if digits < 18:
-                mantissa = mantissa * 10 + (np.int64(text[i]) - 48)
+                mantissa = mantissa * 10 + (int(text[i]) - 48)
                 digits += mantissa > 0
                 scale -= 1
             seen += 1
@@ -48,7 +48,7 @@ def number(text: np.ndarray, start: int, stop: int) -> tuple[float, int, bool]:
             i += 1
         exponent = 0
         while i < stop and text[i] >= 48 and text[i] <= 57:
-            exponent = min(exponent * 10 + (np.int64(text[i]) - 48), 400)
+            exponent = min(exponent * 10 + (int(text[i]) - 48), 400)
             i += 1
         scale += -exponent if minus else exponent
     result = float(mantissa)
@@ -61,7 +61,9 @@ def number(text: np.ndarray, start: int, stop: int) -> tuple[float, int, bool]:
 
 @njit(cache=True, nogil=True)
 def entries(text: np.ndarray, row: np.ndarray, column: np.ndarray, value: np.ndarray, done: int) -> int:
-    """Matrix Market entries of one block: filled from `done` on; the new count, or minus the 1-based entry that is not readable."""
+    """Matrix Market entries of one block: filled from `done` on; the new count, or minus the 1-based entry
+    that is not readable.
+    """
     i, n = 0, text.size
     while i < n:
         while i < n and text[i] <= 32:
@@ -109,7 +111,8 @@ def dense(
         names: per line and text column, filled with start and stop in `text`.
 
     Returns:
-        lines read, values kept, and where it stopped: the line and column (both 1-based) that cannot be read, or zeros. A line with
+        lines read, values kept, and where it stopped: the line and column (both 1-based) that cannot be read,
+        or zeros. A line with
         too few columns stops at the first missing one, one with too many at `kinds.size + 1`.
     """
     i, n, line, kept = 0, text.size, 0, 0
@@ -123,8 +126,7 @@ def dense(
                 while i < n and (text[i] == 32 or text[i] == 9):
                     i += 1
             if i < n and (text[i] == 10 or text[i] == 13) and c > 0:
-                if not (c == width - 1 and kinds[c] == SKIP):
-                    return line, kept, line + 1, c + 1
+                return line, kept, line + 1, c + 1
             start = i
             quoted = i < n and text[i] == 34
             if quoted:
@@ -138,7 +140,9 @@ def dense(
                     i += 1
                 if quoted and i < n and text[i] == 34:
                     i += 1
-                if not good or (i < n and text[i] != sep and text[i] != 10 and text[i] != 13 and not (sep == 32 and text[i] == 9)):
+                if not good or (
+                    i < n and text[i] != sep and text[i] != 10 and text[i] != 13 and not (sep == 32 and text[i] == 9)
+                ):
                     return line, kept, line + 1, c + 1
                 if found != 0.0:
                     column[kept] = slot[c]
@@ -149,7 +153,13 @@ def dense(
                     while i < n and text[i] != 34 and text[i] != 10:
                         i += 1
                 else:
-                    while i < n and text[i] != sep and text[i] != 10 and text[i] != 13 and not (sep == 32 and text[i] == 9):
+                    while (
+                        i < n
+                        and text[i] != sep
+                        and text[i] != 10
+                        and text[i] != 13
+                        and not (sep == 32 and text[i] == 9)
+                    ):
                         i += 1
                 if kinds[c] == TEXT:
                     names[line, slot[c], 0] = start
@@ -159,7 +169,9 @@ def dense(
             if c < width - 1 and i < n and (text[i] == sep or (sep == 32 and text[i] == 9)):
                 i += 1
         # Separators or blanks behind the last column are harmless.
-        while i < n and (text[i] == 32 or text[i] == 9 or (text[i] == sep and (i + 1 >= n or text[i + 1] == 10 or text[i + 1] == 13))):
+        while i < n and (
+            text[i] == 32 or text[i] == 9 or (text[i] == sep and (i + 1 >= n or text[i + 1] == 10 or text[i + 1] == 13))
+        ):
             i += 1
         if i < n and text[i] != 10 and text[i] != 13:
             return line, kept, line + 1, width + 1

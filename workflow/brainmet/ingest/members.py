@@ -1,6 +1,7 @@
 """Files of a series, inside or outside archives, read in place.
 
-A member of a tar is read from the tar: nothing is unpacked to disk, so a name with `..`, an absolute name or a link can do no
+A member of a tar is read from the tar: nothing is unpacked to disk, so a name with `..`, an absolute name or a link
+can do no
 harm; such members are refused all the same, because their archive is not what its entry says.
 """
 
@@ -57,7 +58,9 @@ class Member:
         except FileNotFoundError as error:
             raise BrainmetError(f"{self}: no such file; put it there, or mend files: in the dataset file") from error
         except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as error:
-            raise BrainmetError(f"{self}: the file is truncated or damaged ({error}); delete it and fetch it again") from error
+            raise BrainmetError(
+                f"{self}: the file is truncated or damaged ({error}); delete it and fetch it again"
+            ) from error
 
     def read(self) -> bytes:
         """All bytes, for small files."""
@@ -68,7 +71,7 @@ class Member:
 class _Limited(io.RawIOBase):
     """A decompressing reader that stops when the output outgrows any honest compression."""
 
-    def __init__(self, stream: IO[bytes], source: IO[bytes], name: str) -> None:
+    def __init__(self, stream: gzip.GzipFile, source: IO[bytes], name: str) -> None:
         self.stream, self.source, self.name, self.total = stream, source, name, 0
 
     def readable(self) -> bool:
@@ -79,7 +82,9 @@ class _Limited(io.RawIOBase):
         buffer[: len(data)] = data
         self.total += len(data)
         if self.total > 1 << 26 and self.total > MAX_EXPANSION * max(self.source.tell(), 1):
-            raise BrainmetError(f"{self.name}: expands more than {MAX_EXPANSION} fold; it is not a count table: check its source")
+            raise BrainmetError(
+                f"{self.name}: expands more than {MAX_EXPANSION} fold; it is not a count table: check its source"
+            )
         return len(data)
 
 
@@ -100,7 +105,7 @@ def _raw(member: Member) -> Iterator[IO[bytes]]:
     with _tar(member.path, None) as outer:
         tar = outer
         for step in member.inside[:-1]:
-            tar = tarfile.open(fileobj=_extract(tar, step))
+            tar = tarfile.open(fileobj=_extract(tar, step))  # noqa: SIM115 (lives as long as the outer one)
         yield _extract(tar, member.inside[-1])
 
 
@@ -117,7 +122,7 @@ def _tar(path: Path, stream: IO[bytes] | None) -> Iterator[tarfile.TarFile]:
         yield tar
 
 
-def members(files: Sequence[tuple[str, Path]]) -> list[Member]:
+def list_members(files: Sequence[tuple[str, Path]]) -> list[Member]:
     """All files of a sample's record, archives opened (also one archive inside another).
 
     Args:
@@ -137,7 +142,9 @@ def members(files: Sequence[tuple[str, Path]]) -> list[Member]:
             with _tar(path, None) as tar:
                 found.extend(_listed(tar, path, ()))
         except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as error:
-            raise BrainmetError(f"{path}: the archive is truncated or damaged ({error}); delete it and fetch it again") from error
+            raise BrainmetError(
+                f"{path}: the archive is truncated or damaged ({error}); delete it and fetch it again"
+            ) from error
     return found
 
 
@@ -145,17 +152,26 @@ def _listed(tar: tarfile.TarFile, path: Path, inside: tuple[str, ...]) -> Iterat
     for entry in tar:
         name = PurePosixPath(entry.name)
         if entry.issym() or entry.islnk():
-            raise BrainmetError(f"{path}: the member {entry.name} is a link; refused: check where the archive comes from")
+            raise BrainmetError(
+                f"{path}: the member {entry.name} is a link; refused: check where the archive comes from"
+            )
         if name.is_absolute() or ".." in name.parts:
-            raise BrainmetError(f"{path}: the member {entry.name} points outside the archive; refused: check where it comes from")
+            raise BrainmetError(
+                f"{path}: the member {entry.name} points outside the archive; refused: check where it comes from"
+            )
         if not entry.isfile() or name.name.startswith("._"):
             continue
         if TAR.search(name.name) and len(inside) < MAX_DEPTH:
             with tarfile.open(fileobj=_extract(tar, entry.name)) as nested:
                 folder = re.sub(TAR, "", name.name)
                 for member in _listed(nested, path, (*inside, entry.name)):
-                    # The sample's name is often the archive's only: barcodes.tsv.gz inside GSM1_A.tar.gz belongs to GSM1_A.
-                    yield member if member.name.startswith(folder) else Member(f"{folder}/{member.name}", path, member.inside)
+                    # The sample's name is often the archive's only: barcodes.tsv.gz inside GSM1_A.tar.gz belongs to
+                    # GSM1_A.
+                    yield (
+                        member
+                        if member.name.startswith(folder)
+                        else Member(f"{folder}/{member.name}", path, member.inside)
+                    )
         else:
             yield Member(name.name, path, (*inside, entry.name))
 
@@ -176,7 +192,9 @@ def select(found: Sequence[Member], match: str | None) -> list[Member]:
     own = [member for member in found if matches(member.name, match)]
     if not own:
         names = ", ".join(sorted(member.name for member in found)[:6])
-        raise BrainmetError(f"match: {match}: no file of the dataset starts with it (there are {names}); mend match in the dataset file")
+        raise BrainmetError(
+            f"match: {match}: no file of the dataset starts with it (there are {names}); mend match in the dataset file"
+        )
     return own
 
 

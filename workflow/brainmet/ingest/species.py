@@ -44,7 +44,15 @@ class Measured:
 
 
 def measure(
-    raw: Raw, *, organism: str, human: GeneTable, mouse: GeneTable | None, sample: str, warn_lost: float, max_lost: float, share: float
+    raw: Raw,
+    *,
+    organism: str,
+    human: GeneTable,
+    mouse: GeneTable | None,
+    sample: str,
+    warn_lost: float,
+    max_lost: float,
+    share: float,
 ) -> Measured:
     """Map the features of a sample and sum the counts of each gene.
 
@@ -55,7 +63,9 @@ def measure(
         raise ValueError("mouse genes are needed")
     sums = np.asarray(raw.matrix.sum(axis=0)).ravel().astype(np.float64)
     if organism == "human_mouse" and mouse is not None:
-        return _mixture(raw, sums, human=human, mouse=mouse, sample=sample, warn_lost=warn_lost, max_lost=max_lost, share=share)
+        return _mixture(
+            raw, sums, human=human, mouse=mouse, sample=sample, warn_lost=warn_lost, max_lost=max_lost, share=share
+        )
     table = mouse if organism == "mouse" and mouse is not None else human
     mapping = map_features(raw.ids, raw.names, table)
     lost, notes = _lost_row(raw, mapping, sums, sample=sample), []
@@ -63,7 +73,10 @@ def measure(
     target, frame = mapping.gene, human.frame
     if organism == "mouse":
         target, without = _through_orthologues(mapping.gene, table, human)
-        notes.append(f"{sums[without].sum() / max(sums.sum(), 1):.3f} of the counts on mouse genes without a one-to-one orthologue")
+        notes.append(
+            f"{sums[without].sum() / max(sums.sum(), 1):.3f} of the counts on mouse genes without a one-to-one "
+            f"orthologue"
+        )
     matrix, rows = _summed(raw.matrix, target)
     genes = frame.iloc[rows][[Var.SYMBOL, Var.CHROMOSOME, Var.START, Var.END]].copy()
     if organism == "mouse":
@@ -95,12 +108,27 @@ def _summed(matrix: sp.csr_matrix, target: np.ndarray) -> tuple[sp.csr_matrix, n
 
 
 def _mixture(
-    raw: Raw, sums: np.ndarray, *, human: GeneTable, mouse: GeneTable, sample: str, warn_lost: float, max_lost: float, share: float
+    raw: Raw,
+    sums: np.ndarray,
+    *,
+    human: GeneTable,
+    mouse: GeneTable,
+    sample: str,
+    warn_lost: float,
+    max_lost: float,
+    share: float,
 ) -> Measured:
-    """Cells of human and mouse apart, by the species of their counts; cells of both are doublets or debris and dropped."""
+    """Cells of human and mouse apart, by the species of their counts; cells of both are doublets or debris and
+    dropped.
+    """
     first, second = map_features(raw.ids, raw.names, human), map_features(raw.ids, raw.names, mouse)
     ids = raw.ids if raw.ids is not None else raw.names
-    marked = np.array([bool(MOUSE_FEATURE.search(str(i)) or MOUSE_FEATURE.search(str(n))) for i, n in zip(ids, raw.names, strict=True)])
+    marked = np.array(
+        [
+            bool(MOUSE_FEATURE.search(str(i)) or MOUSE_FEATURE.search(str(n)))
+            for i, n in zip(ids, raw.names, strict=True)
+        ]
+    )
     is_mouse = (second.gene != LOST) & (marked | (first.gene == LOST))
     is_human = (first.gene != LOST) & ~is_mouse
     known = Mapping(np.where(is_mouse | is_human, 0, LOST), np.where(is_mouse, second.how, first.how))
@@ -109,7 +137,10 @@ def _mixture(
     if not is_mouse.any() or not is_human.any():
         only = "human" if is_human.any() else "mouse"
         raise BrainmetError(f"{raw.name}: declared human_mouse, but all known genes are {only}; set organism: {only}")
-    counts = {name: np.asarray(raw.matrix @ mask.astype(np.float64)).ravel() for name, mask in (("human", is_human), ("mouse", is_mouse))}
+    counts = {
+        name: np.asarray(raw.matrix @ mask.astype(np.float64)).ravel()
+        for name, mask in (("human", is_human), ("mouse", is_mouse))
+    }
     fraction = counts["human"] / np.maximum(counts["human"] + counts["mouse"], 1e-9)
     species = np.where(fraction >= share, "human", np.where(fraction <= 1 - share, "mouse", "")).astype(object)
     kept = species != ""
@@ -120,7 +151,9 @@ def _mixture(
     for name in ("human", "mouse"):
         own = np.flatnonzero(species == name)
         part, rows = _summed(raw.matrix[own], targets[name])
-        wide = sp.csr_matrix((part.data, np.searchsorted(all_rows, rows)[part.indices], part.indptr), shape=(len(own), len(all_rows)))
+        wide = sp.csr_matrix(
+            (part.data, np.searchsorted(all_rows, rows)[part.indices], part.indptr), shape=(len(own), len(all_rows))
+        )
         parts.append(wide)
         orders.append(own)
     order = np.argsort(np.concatenate(orders), kind="stable")
@@ -134,14 +167,11 @@ def _mixture(
 
 def _lost_row(raw: Raw, mapping: Mapping, sums: np.ndarray, *, sample: str) -> pd.DataFrame:
     gene = mapping.gene
-    real = mapping.how != "not_a_gene"
-    lost = (gene == LOST) & real
+    lost = gene == LOST
     mapped = gene[gene != LOST]
     by_counts = np.argsort(-sums[lost], kind="stable")[:TOP]
-    total = float(sums[real].sum())
+    total = float(sums.sum())
     notes = [f"{n} {kind} features set aside" for kind, n in raw.set_aside.items()]
-    if n := mapping.count("not_a_gene"):
-        notes.append(f"{n} summary or spike-in rows removed")
     if n := mapping.count("excel"):
         dates = [f"{name}" for name, way in zip(raw.names, mapping.how, strict=True) if way == "excel"]
         notes.append(f"{n} symbols turned into dates by a spreadsheet repaired ({', '.join(map(str, dates[:5]))})")
@@ -149,8 +179,8 @@ def _lost_row(raw: Raw, mapping: Mapping, sums: np.ndarray, *, sample: str) -> p
         notes.append(f"{n} names that could be several genes left out")
     row = {
         "sample": sample,
-        "n_features": int(real.sum()),
-        "n_mapped": int(len(mapped)),
+        "n_features": len(gene),
+        "n_mapped": len(mapped),
         "n_renamed": mapping.count("previous", "alias", "repaired", "excel", "retired_id"),
         "n_merged": int(len(mapped) - len(np.unique(mapped))),
         "n_lost": int(lost.sum()),
@@ -166,10 +196,14 @@ def _noted(lost: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     return lost.assign(notes=["; ".join(filter(None, [lost["notes"].iloc[0], *notes]))])
 
 
-def _judge_loss(raw: Raw, mapping: Mapping, lost: pd.DataFrame, *, organism: str, warn_lost: float, max_lost: float) -> None:
+def _judge_loss(
+    raw: Raw, mapping: Mapping, lost: pd.DataFrame, *, organism: str, warn_lost: float, max_lost: float
+) -> None:
     share, top = float(lost["share_counts_lost"].iloc[0]), lost["lost_top"].iloc[0]
     if share > max_lost or not (mapping.gene != LOST).any():
         cause = likely_cause(raw.ids, raw.names, organism=organism)
-        raise BrainmetError(f"{raw.name}: {share:.0%} of the counts are on features that are no known gene of {organism}: {cause}")
+        raise BrainmetError(
+            f"{raw.name}: {share:.0%} of the counts are on features that are no known gene of {organism}: {cause}"
+        )
     if share > warn_lost:
         log.warning("%s: %.1f %% of the counts are lost on unknown features, most on %s", raw.name, 100 * share, top)

@@ -23,12 +23,18 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
         barcodes: not needed here.
     """
     own = select(files, match)
-    member = one(own, r"\.(h5|hdf5)(\.gz)?$", what="10x file (.h5)", among=match or "the dataset") if len(own) > 1 else own[0]
+    member = (
+        one(own, r"\.(h5|hdf5)(\.gz)?$", what="10x file (.h5)", among=match or "the dataset")
+        if len(own) > 1
+        else own[0]
+    )
     try:
         with h5py.File(io.BytesIO(member.read())) as file:
             raw, kinds = _v3(file["matrix"]) if "matrix" in file else _v2(file)
     except (OSError, KeyError, ValueError) as error:
-        raise BrainmetError(f"{member}: cannot be read as a 10x HDF5 file ({error}); fetch it again, or mend layout") from error
+        raise BrainmetError(
+            f"{member}: cannot be read as a 10x HDF5 file ({error}); fetch it again, or mend layout"
+        ) from error
     raw.name = str(member)
     return rna_only(raw, kinds)
 

@@ -1,4 +1,6 @@
-"""10x triplet: matrix, barcodes and features as three files, with any prefix, old (genes.tsv) and new (features.tsv)."""
+"""10x triplet: matrix, barcodes and features as three files, with any prefix, old (genes.tsv) and new
+(features.tsv).
+"""
 
 import re
 from collections.abc import Collection, Sequence
@@ -40,7 +42,8 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
         table = table.T
     if table.shape != (len(symbols), len(names)):
         raise BrainmetError(
-            f"{matrix}: the matrix has {table.shape[0]} rows and {table.shape[1]} columns, but {features.name} lists {len(symbols)} "
+            f"{matrix}: the matrix has {table.shape[0]} rows and {table.shape[1]} columns, but {features.name} "
+            f"lists {len(symbols)} "
             f"features and {cells.name} {len(names)} barcodes; the three files do not belong together: fetch them again"
         )
     raw = Raw(matrix=table.T.tocsr(), barcodes=names, names=symbols, ids=ids, name=str(matrix))
@@ -60,11 +63,25 @@ def feature_columns(member: Member) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     text = lines(member)
     mark = "\t" if text and "\t" in text[0] else ","
     rows = [[part.strip().strip('"') for part in line.split(mark)] for line in text]
-    if rows and rows[0][0].lower() in ("", "x", "gene", "gene_id", "geneid", "id", "gene_ids", "symbol", "feature", "features", "index"):
+    if rows and rows[0][0].lower() in (
+        "",
+        "x",
+        "gene",
+        "gene_id",
+        "geneid",
+        "id",
+        "gene_ids",
+        "symbol",
+        "feature",
+        "features",
+        "index",
+    ):
         rows = rows[1:]
     width = max((len(row) for row in rows), default=1)
     columns = np.array([row + [""] * (width - len(row)) for row in rows], dtype=object).reshape(len(rows), width)
-    are_ids = [width > i and len(rows) > 0 and np.mean([bool(ID.match(x)) for x in columns[:, i]]) > 0.3 for i in range(2)]
+    are_ids = [
+        width > i and len(rows) > 0 and np.mean([bool(ID.match(x)) for x in columns[:, i]]) > 0.3 for i in range(2)
+    ]
     if width == 1:
         return np.array([""] * len(rows), dtype=object), columns[:, 0], np.array([""] * len(rows), dtype=object)
     ids, symbols = (columns[:, 1], columns[:, 0]) if are_ids[1] and not are_ids[0] else (columns[:, 0], columns[:, 1])

@@ -36,7 +36,11 @@ def separator(text: str) -> str:
     for mark in SEPARATORS:
         cuts = {line.count(mark) for line in head}
         # The header may be one short: a table written by R with row names.
-        if cuts and 0 not in cuts and (len(cuts) == 1 or mark != " " and len(cuts) == 2 and max(cuts) - min(cuts) == 1):
+        if (
+            cuts
+            and 0 not in cuts
+            and (len(cuts) == 1 or (mark != " " and len(cuts) == 2 and max(cuts) - min(cuts) == 1))
+        ):
             return mark
     return "\t"
 

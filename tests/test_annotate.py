@@ -1,0 +1,131 @@
+"""The interface of methods, marker and ambient evidence, self-training, and the resource."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+
+from brainmet import annotate
+from brainmet.annotate import ambient, markers, self_training
+from brainmet.cell_types import load_cell_types
+from brainmet.counts import open_counts, write_counts
+from brainmet.errors import BrainmetError
+from brainmet.slice import slice_counts
+from tests.annotation_toy import TYPES, options, toy
+
+
+@pytest.fixture(scope="module")
+def types():
+    return load_cell_types([TYPES])
+
+
+def test_resource_is_whole(types):
+    assert len(types.entries) >= 62
+    assert set(types.decided("broad")) >= {"epithelial", "astrocyte", "myeloid", "t_cell", "plasma"}
+    assert types.lineage("treg") == "immune" and types.coarse("pericyte") == "mural" and types.coarse("nothing") == "unknown"
+    assert types.ontology("cdc1") == types["dendritic"].ontology
+    assert all(entry.parent is None or entry.parent in types for entry in types.entries.values())
+
+
+def test_new_cell_type_is_one_entry(tmp_path, types):
+    entry = {"id": "club", "name": "Club", "level": "type", "parent": "epithelial", "coarse": "epithelial"}
+    text = "schema: 1\ncell_types:\n- " + "\n  ".join(f"{k}: {v}" for k, v in entry.items())
+    (tmp_path / "mine.yaml").write_text(text + "\n  decide: broad\n  positive: [SCGB1A1]\n")
+    assert "club" in load_cell_types([TYPES, tmp_path / "mine.yaml"]).decided("broad")
+    with pytest.raises(BrainmetError, match="club is defined twice"):
+        load_cell_types([tmp_path / "mine.yaml", tmp_path / "mine.yaml"])
+    (tmp_path / "bad.yaml").write_text(text.replace("epithelial\n", "nobody\n", 1) + "\n  decide: broad\n  positive: [X]\n")
+    with pytest.raises(BrainmetError, match="parent nobody is not an entry"):
+        load_cell_types([tmp_path / "bad.yaml"])
+
+
+def test_new_method_is_one_file(tmp_path):
+    (tmp_path / "mine.py").write_text('SCOPE = "cohort"\nREQUIRES = ("cells", "markers")\nraise SystemExit("not imported")\n')
+    method = annotate.describe("mine", tmp_path)
+    assert (method.scope, method.requires) == ("cohort", ("cells", "markers"))
+    with pytest.raises(BrainmetError, match="no method 'yours'; known methods: mine"):
+        annotate.describe("yours", tmp_path)
+    (tmp_path / "vague.py").write_text("SCOPE = 'everywhere'\n")
+    with pytest.raises(BrainmetError, match="must state SCOPE"):
+        annotate.describe("vague", tmp_path)
+
+
+def test_above_floor_by_hand():
+    out = markers.above_floor(
+        sp.csr_matrix([[4.0, 0.0]]), np.array([100.0]), np.array([0.015, 0.0]), max_evidence=9, depth_cap=1e9
+    )
+    assert np.allclose(out, [[np.log(4.5 / 2), 0.0]])
+    capped = markers.above_floor(sp.csr_matrix([[400.0]]), np.array([1e4]), np.array([0.0]), max_evidence=9, depth_cap=100)
+    assert np.allclose(capped, np.log(4.5 / 0.5))
+
+
+def test_ambient_gene_is_no_evidence(tmp_path, types):
+    X, cells, genes, kind = toy(gain=(), seed=1)
+    column = genes.symbol.tolist().index("BG0")
+    genes.loc[genes.index[column], "symbol"] = "IGKC"
+    X = X.tolil()
+    X[:, column] = 30  # in every cell: it floats
+    table = _markers(tmp_path, X.tocsr(), cells, genes, types)
+    assert (table.score_plasma < 0.2).all()
+    best = table[[f"score_{k}" for k in ("epithelial", "fibroblast", "myeloid", "t_cell", "plasma")]].idxmax(axis=1)
+    assert (best.str.removeprefix("score_") == kind).mean() > 0.98
+
+
+def test_sets_without_measured_genes_are_nan_and_notes_name_genes(tmp_path, types):
+    X, cells, genes, kind = toy(gain=(), seed=1)
+    table = _markers(tmp_path, X, cells, genes, types)
+    assert table["score_erythrocyte"].isna().all()
+    assert set(table.note[kind == "fibroblast"].iloc[0].split()) & set(types["fibroblast"].positive)
+
+
+def test_sample_of_one_kind_keeps_its_identity(tmp_path, types):
+    X, cells, genes, kind = toy(gain=(), seed=1)
+    only = kind == "fibroblast"
+    table = _markers(tmp_path, X[only], cells[only], genes, types)
+    assert (table.drop(columns="note").idxmax(axis=1).isin(["score_fibroblast", "score_vascular_stromal"])).mean() > 0.95
+
+
+def test_ambient_share_of_a_mixture(tmp_path, types):
+    X, cells, genes, _ = toy(gain=(), seed=1)
+    soup = np.asarray(X.mean(axis=0)).ravel()
+    mixed = sp.csr_matrix(np.random.default_rng(0).poisson(0.8 * X.toarray() + 0.2 * soup).astype(np.float32))
+    shares = []
+    for name, matrix in (("clean", X), ("mixed", mixed)):
+        scores = _markers(tmp_path, matrix, cells, genes, types)
+        counts = open_counts(tmp_path / "s.h5ad")
+        table = ambient.annotate(counts, cells.assign(keep=True), scores, types=types, **options("ambient"))
+        shares.append(float(table.sample_ambient_share.iloc[0]))
+        assert name and table.index.equals(cells.index)
+    assert shares[1] - shares[0] == pytest.approx(0.2, abs=0.06)
+
+
+def test_self_training_rescues_cells_without_markers(tmp_path, types):
+    X, cells, genes, kind = toy(gain=(), seed=6)
+    blind = np.arange(len(kind)) % 5 == 0
+    named = np.flatnonzero(~genes.symbol.str.startswith("BG").to_numpy())
+    thin = X.tolil()
+    for row in np.flatnonzero(blind):
+        thin[row, named] = 0
+    X = thin.tocsr()
+    scores = _markers(tmp_path, X, cells, genes, types)
+    counts = open_counts(tmp_path / "s.h5ad")
+    part = slice_counts(counts, keep=np.ones(len(cells), bool), genes=genes.index.to_numpy())
+    features = pd.DataFrame({"ensembl_id": genes.index, "symbol": genes.symbol})
+    table = self_training.annotate(
+        [part], features, scores, np.zeros((len(cells), 0), int), types=types, **options("self_training")
+    )
+    votes = table[[c for c in table if c.startswith("vote_")]]
+    assert np.allclose(votes.sum(axis=1), 1, atol=1e-5)
+    assert (votes.idxmax(axis=1).str.removeprefix("vote_") == kind)[blind].mean() > 0.9
+
+
+def test_rare_types_share_their_lineages_profile():
+    profiles = self_training.Profiles(np.array([[1.0], [2.0], [9.0]]), np.array([2, 3, 1]))
+    shared = self_training.pooled(profiles, np.array(["a", "a", "b"], dtype=object), minimum=4)
+    assert shared.n_seeds.tolist() == [5, 5, 0]
+    assert shared.mean[0, 0] == shared.mean[1, 0] == pytest.approx(1.6)
+
+
+def _markers(folder, X, cells, genes, types):
+    write_counts(folder / "s.h5ad", X, cells, genes, {})
+    return markers.annotate(open_counts(folder / "s.h5ad"), cells.assign(keep=True), types=types, **options("markers"))

@@ -1,0 +1,108 @@
+"""Windows, arms and the copy-number evidence, against infercnvpy and on planted gains."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+
+from brainmet.annotate import copy_number as method
+from brainmet.cell_types import load_cell_types
+from brainmet.copy_number import arm_shift, gene_order, log_ratio, window_weights, windowed
+from brainmet.counts import open_counts, write_counts
+from tests.annotation_toy import TYPES, options, toy
+
+
+def test_window_weights_by_hand():
+    weights = window_weights(np.array(["1"] * 5), window=3, step=2)
+    assert np.allclose(weights.T, [[1 / 4, 2 / 4, 1 / 4, 0, 0], [0, 0, 1 / 4, 2 / 4, 1 / 4]])
+    assert np.allclose(window_weights(np.array(["1", "1", "2"]), window=3, step=1).T, [[1 / 2, 1 / 2, 0], [0, 0, 1]])
+
+
+def test_windows_equal_infercnvpy():
+    running_mean = pytest.importorskip("infercnvpy.tl._infercnv")._running_mean
+    values = np.random.default_rng(0).normal(size=(4, 60)).astype(np.float32)
+    theirs = running_mean(values, n=11, step=7, gene_list=np.array([f"G{i}" for i in range(60)]))
+    theirs = theirs[0] if isinstance(theirs, tuple) else theirs
+    ours = windowed(sp.csr_matrix(values), window_weights(np.array(["1"] * 60), window=11, step=7), np.zeros(60), clip=99)
+    assert np.allclose(ours, theirs, atol=1e-5)
+
+
+def test_windows_clip_and_centre():
+    X = sp.csr_matrix(np.array([[5.0, 0.0, 1.0]], dtype=np.float32))
+    out = windowed(X, np.full((3, 1), 1 / 3), np.array([0.0, 1.0, 1.0]), clip=3)
+    assert out[0, 0] == pytest.approx((3 - 1 + 0) / 3)
+
+
+def test_gene_order_leaves_out_what_misleads():
+    genes = pd.DataFrame(
+        {
+            "symbol": ["B", "A", "HLA-A", "IGKC", "SEX", "MKI67", "LOW", "UNPLACED"],
+            "chromosome": ["1", "1", "6", "2", "X", "10", "1", ""],
+            "start": [200_000_000, 1_000, 5, 5, 5, 5, 7, 0],
+        },
+        index=[f"G{i}" for i in range(8)],
+    )
+    order = gene_order(genes, np.array([True] * 6 + [False, True]))
+    assert order.columns.tolist() == [1, 0]
+    assert order.arm.tolist() == ["1p", "1q"]
+
+
+def test_log_ratio_is_zero_inside_the_range_of_the_categories():
+    categories = np.array([[100.0, 100, 100, 100, 100], [100, 100, 100, 400, 100]])
+    ratio, weight = log_ratio(np.array([100.0, 300, 30, 200, 100]), categories, size=1, clip=9)
+    assert ratio[3] == 0 and ratio[1] > 0.5 and ratio[2] < -0.5
+    assert (weight > 0).all()
+
+
+def test_arm_shift_sees_an_arm_not_single_genes():
+    rng = np.random.default_rng(1)
+    arm = np.repeat(np.array(["1p", "1q", "2p", "2q"], dtype=object), 100)
+    noise = rng.normal(0, 0.3, 400)
+    single = noise.copy()
+    single[:5] += 1.5
+    gained = noise + np.where(arm == "1q", 0.3, 0)
+    quiet, found = (arm_shift(values, np.ones(400), arm, min_genes=20) for values in (single, gained))
+    assert quiet.t.abs().max() < 3.5
+    assert found.t["1q"] > 5 and found["shift"]["1q"] == pytest.approx(0.3, abs=0.1)
+
+
+def test_planted_gains_are_found_and_normal_cells_are_not(tmp_path):
+    X, cells, genes, kind = toy(gain=("1q", "8q"), seed=2)
+    write_counts(tmp_path / "s.h5ad", X, cells, genes, {})
+    table = _run(tmp_path / "s.h5ad", cells)
+    tumour = kind == "epithelial"
+    assert (table.cnv_slope[tumour] > 0.5).mean() > 0.95
+    assert (table.cnv_slope[~tumour] > 0.5).mean() < 0.02
+    assert table.note[tumour].str.contains("1q").all()
+
+
+def test_normal_epithelium_is_not_aneuploid(tmp_path):
+    X, cells, genes, _ = toy(gain=(), seed=3)
+    write_counts(tmp_path / "s.h5ad", X, cells, genes, {})
+    assert (_run(tmp_path / "s.h5ad", cells).cnv_slope == 0).all()
+
+
+def test_no_reference_is_said_so(tmp_path):
+    X, cells, genes, kind = toy(gain=("1q",), seed=4)
+    only = kind == "epithelial"
+    write_counts(tmp_path / "s.h5ad", X[only], cells[only], genes, {})
+    table = _run(tmp_path / "s.h5ad", cells[only])
+    assert table.cnv_slope.isna().all() and table.note.str.startswith("too few reference cells").all()
+
+
+def test_permuting_cells_changes_nothing(tmp_path):
+    X, cells, genes, _ = toy(gain=("1q", "8q"), seed=5)
+    order = np.random.default_rng(0).permutation(len(cells))
+    write_counts(tmp_path / "a.h5ad", X, cells, genes, {})
+    write_counts(tmp_path / "b.h5ad", X[order], cells.iloc[order], genes, {})
+    a, b = _run(tmp_path / "a.h5ad", cells), _run(tmp_path / "b.h5ad", cells.iloc[order])
+    assert np.allclose(a.cnv_slope, b.cnv_slope.reindex(a.index), atol=1e-3)
+
+
+def _run(path, cells):
+    from brainmet.annotate import markers
+
+    types = load_cell_types([TYPES])
+    counts, qc = open_counts(path), cells.assign(keep=True)
+    scores = markers.annotate(counts, qc, types=types, **options("markers"))
+    return method.annotate(counts, qc, scores, types=types, **options("copy_number"))

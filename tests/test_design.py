@@ -1,0 +1,158 @@
+"""What dataset files allow: known designs give known estimators and numbers."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from brainmet import claims, datasets, design
+from brainmet.compare import Design
+from brainmet.tables import conform
+from statsmodels.stats.power import TTestIndPower, TTestPower
+
+ROOT = Path(__file__).parents[1]
+CONTRASTS = [
+    {"id": "brain_metastasis_vs_primary", "a": "brain_metastasis", "b": "primary"},
+    {"id": "brain_metastasis_vs_normal_brain", "a": "brain_metastasis", "b": "normal_brain"},
+]
+DESIGN = Design(min_donors=3, min_studies=3, primary_site="breast", permutations=100, seed=1, power=0.8, alpha=0.05)
+
+
+def record(sample: str, study: str, condition: str, **fields: Any) -> dict[str, Any]:
+    base = {
+        "id": sample,
+        "dataset": study,
+        "study": study,
+        "donor": sample,
+        "condition": condition,
+        "primary_site": "breast",
+        "technology": "10x_3prime",
+        "suspension": "cell",
+        "values": "counts",
+    }
+    return base | fields
+
+
+def arm(study: str, condition: str, n: int, **fields: Any) -> dict[str, dict[str, Any]]:
+    names = [f"{study}_{condition}_{i}" for i in range(n)]
+    return {name: record(name, study, condition, **fields) for name in names}
+
+
+def table(records: dict[str, dict[str, Any]], **published: dict[str, Any]) -> pd.DataFrame:
+    rows = design.estimable(records, published, CONTRASTS, [], design=DESIGN)
+    return conform(rows, "design").set_index("id")
+
+
+def test_both_arms_in_one_study_are_within_with_the_power_of_a_t_test() -> None:
+    row = table(arm("s1", "brain_metastasis", 5) | arm("s1", "primary", 7)).loc["brain_metastasis_vs_primary"]
+    assert (row["estimator"], row["n_a"], row["n_b"], row["n_studies"]) == ("within", 5, 7, 1)
+    expected = TTestIndPower().solve_power(nobs1=5, ratio=7 / 5, alpha=0.05, power=0.8)
+    assert row["mde"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_one_study_an_arm_is_confounded_and_three_are_nested() -> None:
+    two = arm("s1", "brain_metastasis", 5) | arm("s2", "primary", 5)
+    row = table(two).loc["brain_metastasis_vs_primary"]
+    assert row["estimator"] == "confounded"
+    assert np.isnan(row["mde"])
+    assert row["reason"]
+    six: dict[str, dict[str, Any]] = {}
+    for i in range(3):
+        six |= arm(f"m{i}", "brain_metastasis", 3) | arm(f"p{i}", "primary", 3)
+    assert table(six).loc["brain_metastasis_vs_primary", "estimator"] == "nested"
+
+
+def test_another_primary_is_transfer() -> None:
+    lung = arm("s1", "brain_metastasis", 4, primary_site="lung") | arm("s1", "primary", 4, primary_site="lung")
+    rows = table(lung | arm("s2", "brain_metastasis", 1)).loc[["brain_metastasis_vs_primary"]]
+    assert set(rows["estimator"]) == {"transfer", "not_testable"}
+    assert rows.set_index("estimator").loc["transfer", "primary_site"] == "lung"
+
+
+def test_nuclei_and_cells_are_not_contrasted() -> None:
+    row = table(arm("s1", "brain_metastasis", 4, suspension="nucleus") | arm("s1", "primary", 4))
+    assert row.loc["brain_metastasis_vs_primary", "estimator"] == "refused"
+
+
+def test_a_donor_sampled_twice_counts_once() -> None:
+    records = arm("s1", "brain_metastasis", 3) | arm("s1", "primary", 3)
+    records["again"] = record("again", "s1", "primary", donor="s1_primary_0")
+    assert table(records).loc["brain_metastasis_vs_primary", "n_b"] == 3
+    groups = conform(design.cohort(records), "design_cohort").set_index("condition")
+    assert (groups.loc["primary", "n_samples"], groups.loc["primary", "n_donors"]) == (4, 3)
+
+
+def test_logs_and_bulk_take_no_part_in_contrasts_of_cells() -> None:
+    records = arm("s1", "brain_metastasis", 4, values="log") | arm("s1", "primary", 4, suspension="bulk")
+    assert design.donors(records).empty
+    assert set(table(records)["estimator"]) == {"not_testable"}
+
+
+def test_paired_bulk_from_samples_and_as_published() -> None:
+    pairs = {}
+    for i in range(6):
+        for condition in ("brain_metastasis", "primary"):
+            name = f"{condition}_{i}"
+            pairs[name] = record(name, "b1", condition, donor=f"d{i}", suspension="bulk")
+    row = table(pairs).loc[["brain_metastasis_vs_primary"]].set_index("estimator").loc["bulk_paired"]
+    assert (row["n_a"], row["n_b"]) == (6, 6)
+    assert row["mde"] == pytest.approx(TTestPower().solve_power(nobs=6, alpha=0.05, power=0.8))
+    said = table({"all": record("all", "b2", "other", suspension="bulk")}, b2={"pairs": 45})
+    row = said.loc[["brain_metastasis_vs_primary"]].set_index("estimator").loc["bulk_paired"]
+    assert row["n_a"] == 45
+    assert "as published" in row["reason"]
+
+
+def test_claims_follow_their_comparison_and_its_floor() -> None:
+    entries = claims.load([ROOT / "resources" / "claims" / "claims.yaml"])
+    entries = [entry for entry in entries if entry["id"] in ("B2", "B11_HER2")]
+    lung = arm("s1", "brain_metastasis", 4, primary_site="lung") | arm("s1", "primary", 4, primary_site="lung")
+    rows = design.estimable(lung, {}, CONTRASTS, entries, design=DESIGN)
+    rows = rows[rows["kind"] == "claim"].set_index("id")
+    assert sorted(rows.index) == sorted(entry["id"] for entry in entries)
+    assert rows.loc["B2", "estimator"] == "transfer"
+    assert "needs nested" in rows.loc["B2", "reason"]
+    both = arm("s1", "brain_metastasis", 4) | arm("s1", "primary", 4)
+    rows = design.estimable(both, {}, CONTRASTS, entries, design=DESIGN).set_index("id")
+    assert rows.loc["B2", "estimator"] == "within"
+    assert rows.loc["B11_HER2", "estimator"] == "not_testable"
+    assert rows.loc["B11_HER2", "reason"] == "no patients sampled at both sites"
+
+
+def test_order_of_samples_changes_nothing() -> None:
+    records = arm("s1", "brain_metastasis", 4) | arm("s2", "primary", 4) | arm("s3", "normal_brain", 3)
+    turned = dict(reversed(list(records.items())))
+    pd.testing.assert_frame_equal(table(records), table(turned))
+
+
+def test_cost_uses_published_numbers_where_there_are_any() -> None:
+    assumed = {
+        "cells_per_sample": 1000,
+        "gb_base": 1.0,
+        "gb_per_100k_cells": 1.0,
+        "disk_gb_per_100k_cells": 2.0,
+        "download_gb_per_100k_cells": 1.0,
+        "seconds_per_1k_cells": 36.0,
+    }
+    records = arm("s1", "primary", 2) | arm("s2", "primary", 3) | arm("s3", "primary", 1, suspension="bulk")
+    size = design.cost(records, {"s2": {"cells": 98_000, "gigabytes": 3.0}}, **assumed)
+    assert size == pytest.approx(
+        {"cells": 1e5, "cores": 5, "memory_gb": 2, "download_gb": 3.02, "disk_gb": 5.02, "core_hours": 1}
+    )
+
+
+def test_the_whole_registry_in_words() -> None:
+    folder = ROOT / "resources" / "datasets"
+    loaded = datasets.load(sorted(path.stem for path in folder.glob("GSE*.yaml")), folders=[folder])
+    records = datasets.records(loaded, exclude=[])
+    published = {id_: entry.get("published", {}) for id_, entry in loaded.items()}
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    rows = design.estimable(records, published, config["compare"]["contrasts"], [], design=DESIGN)
+    told = design.text(rows, design.cohort(records), design.cost(records, published, **config["design"]))
+    paired = rows[rows["estimator"] == "bulk_paired"].set_index("studies")["n_a"]
+    assert paired.to_dict() == {"GSE125989": 16, "GSE184869": 45}
+    breast = rows[(rows["id"] == "brain_metastasis_vs_primary") & (rows["primary_site"] == "breast")]
+    assert "within" not in set(breast["estimator"])  # no open breast series holds both sites
+    assert "Donors by study" in told

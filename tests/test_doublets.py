@@ -1,0 +1,84 @@
+"""Doublets: found where they were planted, the same in any order of cells and genes, skipped with a reason."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from brainmet.counts import Counts
+from brainmet.doublets import _components, find
+from sklearn.metrics import roc_auc_score
+
+
+@pytest.fixture
+def config(home: Any) -> dict[str, Any]:
+    section = yaml.safe_load((home / "config" / "config.yaml").read_text())["qc"]
+    return section["doublets"] | {"profile": "cells", "seed": section["seed"]}
+
+
+def planted(n: int = 270, doublets: int = 25, genes: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Three types and pairs of two of them."""
+    rng = np.random.default_rng(seed)
+    profiles = rng.gamma(0.3, 1, (3, genes))
+    types = np.arange(n + doublets) % 3
+    X = rng.poisson(profiles[types] * rng.lognormal(0, 0.2, (n + doublets, 1)) * 3)
+    X[n:] += rng.poisson(profiles[(types[n:] + 1) % 3] * 3)
+    return X, np.arange(n + doublets) >= n
+
+
+def test_planted_doublets_are_found_in_any_order(make_counts: Callable[..., Counts], config: dict[str, Any]) -> None:
+    X, truth = planted()
+    config["rate_per_thousand"] = 0.3
+    found = find(make_counts(X), np.ones(len(X), bool), **config)
+    assert roc_auc_score(truth, found.score) > 0.95
+    assert found.called[truth].mean() > 0.6 and found.called[~truth].mean() < 0.1
+
+    rng = np.random.default_rng(1)
+    cells, genes = rng.permutation(len(X)), rng.permutation(X.shape[1])
+    counts = make_counts(X[cells][:, genes], sample="T")
+    counts.cells.index, counts.genes.index = make_ids("S:c", cells), make_ids("ENSG", genes)
+    counts_again = find(counts, np.ones(len(X), bool), **config)
+    first = make_counts(X, sample="U")
+    first.cells.index, first.genes.index = make_ids("S:c", np.arange(len(X))), make_ids("ENSG", np.arange(X.shape[1]))
+    np.testing.assert_array_equal(find(first, np.ones(len(X), bool), **config).score[cells], counts_again.score)
+
+
+def make_ids(prefix: str, numbers: np.ndarray) -> Any:
+    import pandas as pd
+
+    return pd.Index([f"{prefix}{number:05d}" for number in numbers], dtype=object)
+
+
+def test_barcodes_that_failed_are_not_looked_at(make_counts: Callable[..., Counts], config: dict[str, Any]) -> None:
+    X, _ = planted(150, 10)
+    passing = np.arange(160) >= 20
+    found = find(make_counts(X), passing, **config)
+    assert np.isnan(found.score[:20]).all() and np.isfinite(found.score[20:]).all()
+    assert not found.called[:20].any()
+
+
+@pytest.mark.parametrize(
+    ("profile", "values", "n", "reason"),
+    [
+        ("plates", "counts", 60, "one cell a well"),
+        ("cells", "expected_counts", 60, "values are expected_counts"),
+        ("cells", "counts", 20, "20 cells, fewer than 50"),
+    ],
+)
+def test_skipped_with_a_reason(
+    make_counts: Callable[..., Counts], config: dict[str, Any], profile: str, values: str, n: int, reason: str
+) -> None:
+    counts = make_counts(np.ones((n, 30)), uns={"values": values})
+    found = find(counts, np.ones(n, bool), **config | {"profile": profile})
+    assert found.skipped == reason and np.isnan(found.score).all() and not found.called.any()
+
+
+def test_components_equal_those_of_a_dense_decomposition() -> None:
+    import scipy.sparse as sp
+
+    X, _ = planted(80, 5)
+    found = _components(sp.csc_matrix(X.T), 5)
+    logs = np.log1p(X / X.sum(axis=1, keepdims=True) * 1e4)
+    u, s, _ = np.linalg.svd(logs - logs.mean(axis=0), full_matrices=False)
+    np.testing.assert_allclose(np.abs(found), np.abs(u[:, :5] * s[:5]), rtol=1e-6, atol=1e-8)

@@ -1,0 +1,91 @@
+"""The terms by which CELLxGENE describes a sample, from what its dataset file says.
+
+Schema 7.1 of github.com/chanzuckerberg/single-cell-curation. A field that holds a term already (`EFO:0009922`) is used as
+it is; else the term follows from condition, primary site and technology; what nobody stated is `unknown` where the schema
+allows it.
+"""
+
+import re
+from typing import Any
+
+from brainmet.contract import UNKNOWN
+
+ORGANISMS = {"human": "NCBITaxon:9606", "mouse": "NCBITaxon:10090", "human_mouse": "NCBITaxon:9606"}
+ASSAYS = {"10x_3prime": "EFO:0030003", "10x_5prime": "EFO:0030004", "smartseq": "EFO:0008930"}
+ANY_ASSAY = "EFO:0008913"
+"""Single-cell RNA sequencing."""
+SITES = {
+    "breast": ("UBERON:0000310", "MONDO:0007254"),
+    "lung": ("UBERON:0002048", "MONDO:0008903"),
+    "skin": ("UBERON:0002097", "MONDO:0005105"),
+    "melanoma": ("UBERON:0002097", "MONDO:0005105"),
+    "kidney": ("UBERON:0002113", "MONDO:0002367"),
+    "colon": ("UBERON:0001155", "MONDO:0021063"),
+    "brain": ("UBERON:0000955", "MONDO:0001657"),
+}
+"""Primary site: its tissue and its cancer."""
+TISSUES = {
+    "brain_metastasis": "UBERON:0000955",
+    "normal_brain": "UBERON:0000955",
+    "peritumoural_brain": "UBERON:0000955",
+    "glioma": "UBERON:0000955",
+    "leptomeningeal": "UBERON:0000391",
+    "csf": "UBERON:0001359",
+    "ctc": "UBERON:0000178",
+    "lymph_node_metastasis": "UBERON:0000029",
+    "normal_breast": "UBERON:0000310",
+}
+ANY_TISSUE, CANCER, NORMAL, GLIOMA = "UBERON:0000465", "MONDO:0004992", "PATO:0000461", "MONDO:0021042"
+SEXES = {"female": "PATO:0000383", "male": "PATO:0000384", "f": "PATO:0000383", "m": "PATO:0000384"}
+ADULT, ADULT_YEARS = "HsapDv:0000258", 19
+TISSUE_TYPES = {"cell_line": "cell line", "organoid": "organoid"}
+_TERM = re.compile(r"^[A-Za-z]+[:_][A-Za-z0-9_]+( \|\| [A-Za-z]+[:_][A-Za-z0-9_]+)*$")
+
+
+def terms(record: dict[str, Any]) -> dict[str, str | bool]:
+    """Columns that CELLxGENE requires for the cells of a sample, without the cell type.
+
+    Args:
+        record: the sample's record (`brainmet.datasets.records`).
+    """
+    tissue_type = TISSUE_TYPES.get(record["condition"], "tissue")
+    found: dict[str, str | bool] = {
+        "assay_ontology_term_id": _stated(record, "assay") or ASSAYS.get(record["technology"], ANY_ASSAY),
+        "tissue_ontology_term_id": _stated(record, "tissue") or _tissue(record),
+        "tissue_type": tissue_type,
+        "disease_ontology_term_id": _stated(record, "disease") or _disease(record),
+        "sex_ontology_term_id": _stated(record, "sex") or SEXES.get(str(record["sex"]).lower(), UNKNOWN),
+        "self_reported_ethnicity_ontology_term_id": _stated(record, "ethnicity") or UNKNOWN,
+        "development_stage_ontology_term_id": _stated(record, "development_stage") or _stage(record),
+        "suspension_type": {"cell": "cell", "nucleus": "nucleus"}.get(record["suspension"], "na"),
+        # The cells were published before, by the authors of the series.
+        "is_primary_data": False,
+    }
+    if tissue_type == "cell line":
+        names = ("sex", "self_reported_ethnicity", "development_stage")
+        found |= {f"{name}_ontology_term_id": "na" for name in names}
+    return found
+
+
+def _stated(record: dict[str, Any], field: str) -> str | None:
+    value = str(record[field])
+    return value if _TERM.match(value) else None
+
+
+def _tissue(record: dict[str, Any]) -> str:
+    if record["condition"] == "primary":
+        return SITES.get(record["primary_site"], (ANY_TISSUE, ""))[0]
+    return TISSUES.get(record["condition"], ANY_TISSUE)
+
+
+def _disease(record: dict[str, Any]) -> str:
+    if record["condition"] in ("normal_brain", "normal_breast"):
+        return NORMAL
+    if record["condition"] == "glioma":
+        return GLIOMA
+    return SITES.get(record["primary_site"], ("", CANCER))[1]
+
+
+def _stage(record: dict[str, Any]) -> str:
+    years = re.match(r"\d+(\.\d+)?", str(record["age"]))
+    return ADULT if years and float(years.group()) >= ADULT_YEARS and record["organism"] == "human" else UNKNOWN

@@ -1,0 +1,301 @@
+"""One identity a cell from the evidence of all methods.
+
+First the broad type, among few well separated candidates, by the votes of the methods; then the type inside it, by marker
+scores averaged over neighbours; then state and malignancy. Where evidence is weak the parent or `unknown` stands.
+"""
+
+import logging
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from brainmet.annotate import NOTE, SCORE, VOTE
+from brainmet.annotate.self_training import blended, softmax
+from brainmet.cell_types import CellTypes
+from brainmet.contract import MALIGNANT_TIERS, UNKNOWN, Obs
+from brainmet.errors import BrainmetError
+from brainmet.malignancy import malignancy
+
+log = logging.getLogger(__name__)
+
+CELL_COLUMNS = (Obs.DATASET, Obs.STUDY, Obs.SAMPLE, Obs.DONOR, Obs.CONDITION, Obs.AUTHOR_LABEL, Obs.AUTHOR_CELL_TYPE)
+BREAST = "malignant_epithelial"
+
+
+def consensus(
+    cells: pd.DataFrame,
+    clusters: pd.Series,
+    neighbors: np.ndarray,
+    evidence: Mapping[str, pd.DataFrame],
+    *,
+    types: CellTypes,
+    min_confidence: float,
+    min_marker_score: float,
+    vote_weight: float,
+    neighbour_share: float,
+    within_margin: float,
+    state_margin: float,
+    origin_score: float,
+    positive_slope: float,
+    positive_z: float,
+    line_share: float,
+    overrides: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """The annotation of the cohort.
+
+    Args:
+        cells: kept cells with `dataset, study, sample, donor, condition, author_label, author_cell_type`.
+        clusters: cluster of each cell.
+        neighbors: indices of each cell's nearest cells.
+        evidence: tables of the methods by name, all in the order of `cells`; `markers` is needed.
+        types: the resource.
+        min_confidence: probability of the broad type below which its lineage, or `unknown`, stands.
+        min_marker_score: marker score of the called type, over neighbours, below which the cell is unknown.
+        vote_weight: weight of each further method's votes beside the first.
+        neighbour_share: share of the probabilities that comes from the neighbours.
+        within_margin: lead in marker score that a type inside a broad type needs over its siblings.
+        state_margin: the same for states, and the score a state needs.
+        origin_score: marker score from which on a tumour's organ of origin other than the breast is called.
+        positive_slope, positive_z, line_share: see `brainmet.malignancy`.
+        overrides: optional `level` (cluster or cell), `id`, `cell_type`: what an expert knows better.
+
+    Returns:
+        The columns of `annotation.parquet`.
+    """
+    markers = evidence["markers"]
+    names, votes = _votes(evidence, types, weight=vote_weight)
+    votes = (
+        np.exp(blended(np.log(np.maximum(votes, 1e-6)), neighbors, share=neighbour_share)) if neighbour_share else votes
+    )
+    votes /= votes.sum(axis=1, keepdims=True)
+    smooth = pd.DataFrame(
+        blended(markers.drop(columns=NOTE).to_numpy(np.float64), neighbors, share=0.7),
+        index=cells.index,
+        columns=[column.removeprefix(SCORE) for column in markers.columns if column != NOTE],
+    )
+    best = votes.argmax(axis=1)
+    coarse = np.array([types.coarse(name) for name in names], dtype=object)
+    lineages = np.array([types.lineage(name) for name in names], dtype=object)
+    # Types of one class share its probability: pericyte against smooth muscle is no doubt about mural.
+    confidence = _shared(votes, coarse, best)
+    broad = np.array(names, dtype=object)[best]
+    shown = smooth[names].to_numpy()[np.arange(len(best)), best]
+    weak = (confidence < min_confidence) | ~(shown >= min_marker_score)
+    sure_lineage = _shared(votes, lineages, best) >= max(min_confidence, 0.5)
+    called = np.where(weak, np.where(sure_lineage & (shown >= min_marker_score), lineages[best], UNKNOWN), broad)
+
+    frame = cells[[*CELL_COLUMNS]].copy()
+    frame[Obs.LINEAGE] = [types.lineage(name) for name in called]
+    frame["broad"], frame["identity"] = called, confidence
+    cnv = evidence.get("copy_number")
+    for name in ("cnv_slope", "cnv_z", "cnv_aneuploid", "n_reference"):
+        frame[name] = cnv[name].to_numpy() if cnv is not None else np.nan
+    frame["cnv_note"] = cnv[NOTE].to_numpy() if cnv is not None else "not run"
+    tumour = malignancy(frame, positive_slope=positive_slope, positive_z=positive_z, line_share=line_share)
+    malignant = tumour[Obs.MALIGNANCY].isin(MALIGNANT_TIERS).to_numpy()
+
+    cell_type = _within(called, smooth, types, margin=within_margin)
+    cell_type = _tumour_type(cell_type, frame, malignant, tumour[Obs.MALIGNANCY].to_numpy())
+    result = frame[[Obs.DATASET, Obs.SAMPLE, Obs.DONOR, Obs.CONDITION]].copy()
+    result[Obs.CLUSTER] = clusters.to_numpy()
+    result[Obs.LINEAGE] = [types.lineage(name) for name in cell_type]
+    result[Obs.CELL_TYPE] = cell_type
+    result[Obs.CELL_ONTOLOGY] = [types.ontology(name) for name in cell_type]
+    result[Obs.CONFIDENCE] = confidence.astype(np.float32)
+    result[Obs.MALIGNANCY] = tumour[Obs.MALIGNANCY].to_numpy()
+    result[Obs.MALIGNANCY_SCORE] = tumour[Obs.MALIGNANCY_SCORE].to_numpy()
+    result[Obs.TUMOUR_OF_ORIGIN] = _origin(cell_type, frame, smooth, types, score=origin_score)
+    agree = _agreement(called, neighbors)
+    result[Obs.REASON] = _reasons(
+        cell_type, called, markers[NOTE].to_numpy(), agree, neighbors, tumour, types, votes, names, weak
+    )
+    result[Obs.AUTHOR_LABEL] = cells[Obs.AUTHOR_LABEL].to_numpy()
+    result[Obs.AUTHOR_CELL_TYPE] = cells[Obs.AUTHOR_CELL_TYPE].to_numpy()
+    result[Obs.STUDY] = cells[Obs.STUDY].to_numpy()
+    result["state"] = _states(cell_type, smooth, types, margin=state_margin)
+    if overrides is not None:
+        result = override(result, overrides, types)
+    log.info("cell types: %s", result[Obs.CELL_TYPE].value_counts().to_dict())
+    return result
+
+
+def override(annotation: pd.DataFrame, overrides: pd.DataFrame, types: CellTypes) -> pd.DataFrame:
+    """The annotation with the types that an expert gives to clusters or cells."""
+    result = annotation.copy()
+    for level, name, kind in overrides[["level", "id", "cell_type"]].itertuples(index=False):
+        rows = result[Obs.CLUSTER] == str(name) if level == "cluster" else result.index == name
+        result.loc[rows, Obs.CELL_TYPE] = kind
+        result.loc[rows, Obs.LINEAGE] = types.lineage(kind)
+        result.loc[rows, Obs.CELL_ONTOLOGY] = types.ontology(kind)
+        result.loc[rows, Obs.CONFIDENCE] = np.float32(1.0)
+        result.loc[rows, Obs.REASON] = f"set by hand ({level} {name})"
+    return result
+
+
+def _votes(evidence: Mapping[str, pd.DataFrame], types: CellTypes, *, weight: float) -> tuple[list[str], np.ndarray]:
+    """Candidates and their joint probabilities: a weighted geometric mean over the methods that vote, markers if none does."""
+    names = [name for name in types.decided("broad", "clear") if SCORE + name in evidence["markers"]]
+    joint, total = np.zeros((len(evidence["markers"]), len(names))), 0.0
+    for method, table in evidence.items():
+        columns = [VOTE + name for name in names]
+        if not any(column in table for column in columns):
+            continue
+        share = 1.0 if total == 0 else weight
+        joint += share * np.log(np.maximum(table.reindex(columns=columns).fillna(0).to_numpy(np.float64), 1e-6))
+        total += share
+        log.info("votes of %s, weight %.3g", method, share)
+    if total == 0:
+        return names, softmax(
+            3 * np.nan_to_num(evidence["markers"][[SCORE + n for n in names]].to_numpy(np.float64), nan=-9)
+        )
+    return names, softmax(joint / total)
+
+
+def _shared(votes: np.ndarray, groups: np.ndarray, best: np.ndarray) -> np.ndarray:
+    """Probability of the group that the best candidate is in."""
+    total = np.zeros(len(votes))
+    for column in range(votes.shape[1]):
+        own = groups[best] == groups[column]
+        if groups[column] == UNKNOWN:
+            own = best == column
+        total += np.where(own, votes[:, column], 0)
+    return np.clip(total, 0, 1)
+
+
+def _within(called: np.ndarray, smooth: pd.DataFrame, types: CellTypes, *, margin: float) -> np.ndarray:
+    """The best child of each called type where it leads its siblings clearly; the called type elsewhere."""
+    result = called.astype(object).copy()
+    for name in dict.fromkeys(called):
+        if name not in types or name == "epithelial":
+            continue
+        children = [
+            child for child in types.children(name, level="type") if types[child].decide == "within" and child in smooth
+        ]
+        if len(children) < 2:
+            continue
+        rows = np.flatnonzero(called == name)
+        scores = np.nan_to_num(smooth[children].to_numpy()[rows], nan=-9.0)
+        ordered = np.sort(scores, axis=1)
+        clear = ordered[:, -1] - ordered[:, -2] >= margin
+        result[rows[clear]] = np.array(children, dtype=object)[scores.argmax(axis=1)][clear]
+    return result
+
+
+def _tumour_type(cell_type: np.ndarray, frame: pd.DataFrame, malignant: np.ndarray, tier: np.ndarray) -> np.ndarray:
+    """Types of malignant cells by what they come from; normal epithelium keeps its own."""
+    result = cell_type.copy()
+    lineage = frame[Obs.LINEAGE].to_numpy()
+    glial_tumour = (frame[Obs.CONDITION] == "glioma").to_numpy()
+    carcinoma = (
+        frame[Obs.SAMPLE].map((frame["broad"] == "epithelial").groupby(frame[Obs.SAMPLE]).sum() >= 10).to_numpy(bool)
+    )
+    result[malignant & np.isin(lineage, ["epithelial", "vascular_stromal"])] = BREAST
+    result[malignant & (lineage == "malignant_melanocytic")] = "malignant_melanocytic"
+    neural = malignant & (lineage == "neuroglia")
+    result[neural] = np.where(carcinoma[neural] & ~glial_tumour[neural], BREAST, "malignant_glial")
+    # A melanocytic identity without any other line of evidence may be a normal melanocyte.
+    result[(cell_type == "malignant_melanocytic") & ~malignant] = UNKNOWN
+    return result
+
+
+def _origin(
+    cell_type: np.ndarray, frame: pd.DataFrame, smooth: pd.DataFrame, types: CellTypes, *, score: float
+) -> np.ndarray:
+    """Organ a malignant cell comes from, decided by sample: an organ is a property of the tumour, not of a cell."""
+    result = np.full(len(cell_type), "", dtype=object)
+    for name in ("malignant_melanocytic", "malignant_glial"):
+        result[cell_type == name] = types[name].origin
+    organs = [name for name in types.decided("origin") if name in smooth]
+    for _, rows in frame.groupby(Obs.SAMPLE, sort=True).indices.items():
+        tumour = rows[cell_type[rows] == BREAST]
+        if not len(tumour):
+            continue
+        means = smooth[organs].to_numpy()[tumour].mean(axis=0) if organs else np.zeros(0)
+        means = np.nan_to_num(means, nan=-9.0)
+        found = organs[int(means.argmax())] if len(means) and means.max() >= score else BREAST
+        result[tumour] = types[found].origin
+    return result
+
+
+def _states(cell_type: np.ndarray, smooth: pd.DataFrame, types: CellTypes, *, margin: float) -> np.ndarray:
+    """The best state of each cell's type where it is shown clearly; empty elsewhere."""
+    result = np.full(len(cell_type), "", dtype=object)
+    for name in dict.fromkeys(cell_type):
+        if name not in types:
+            continue
+        states = [s for s in types.children(name, level="state") if types[s].decide is None and s in smooth]
+        if not states:
+            continue
+        rows = np.flatnonzero(cell_type == name)
+        scores = np.nan_to_num(smooth[states].to_numpy()[rows], nan=-9.0)
+        ordered = np.sort(np.column_stack([scores, np.full(len(rows), -9.0)]), axis=1)
+        clear = (ordered[:, -1] >= margin) & (ordered[:, -1] - ordered[:, -2] >= margin)
+        result[rows[clear]] = np.array(states, dtype=object)[scores.argmax(axis=1)][clear]
+    return result
+
+
+def _agreement(called: np.ndarray, neighbors: np.ndarray) -> np.ndarray:
+    """How many of each cell's neighbours have its type."""
+    agree = np.zeros(len(called), int)
+    for column in range(neighbors.shape[1]):
+        agree += called[neighbors[:, column]] == called
+    return agree
+
+
+def _reasons(
+    cell_type: np.ndarray,
+    called: np.ndarray,
+    shown: np.ndarray,
+    agree: np.ndarray,
+    neighbors: np.ndarray,
+    tumour: pd.DataFrame,
+    types: CellTypes,
+    votes: np.ndarray,
+    names: list[str],
+    weak: np.ndarray,
+) -> np.ndarray:
+    """One sentence a cell: its genes, its neighbours, its copy number, and what speaks against."""
+    second = (
+        np.array(names, dtype=object)[np.argsort(-votes, axis=1, kind="stable")[:, 1]] if votes.shape[1] > 1 else called
+    )
+    share = np.sort(votes, axis=1)[:, -2] if votes.shape[1] > 1 else np.zeros(len(called))
+    positive = {
+        name: set(types[name].positive).union(*(types[child].positive for child in types.children(name, level="type")))
+        for name in dict.fromkeys(called)
+        if name in types
+    }
+    lines, k = [], neighbors.shape[1]
+    for i, name in enumerate(called):
+        high = shown[i].split()
+        own = [gene for gene in high if gene in positive.get(name, ())]
+        parts = [f"{', '.join(own)} high" if own else "none of its markers among the highest"]
+        if name not in types:
+            parts = [f"weak evidence, highest: {', '.join(high) or 'no marker'}"]
+        if k:
+            parts.append(f"neighbours agree {agree[i]}/{k}")
+        if tumour["line"].iat[i]:
+            parts.append(tumour["line"].iat[i])
+        if share[i] > 0.25:
+            parts.append(f"{second[i]} nearly as likely")
+        lines.append("; ".join(parts))
+    return np.array(lines, dtype=object)
+
+
+def read_overrides(path: str | list[str] | None, types: CellTypes) -> pd.DataFrame | None:
+    """The table of overrides: `level` (cluster or cell), `id`, `cell_type`; None without a file.
+
+    Raises:
+        BrainmetError: a column is missing, a level or a type is not known.
+    """
+    if not path:
+        return None
+    file = path if isinstance(path, str) else path[0]
+    table = pd.read_csv(file, sep="\t", dtype=str, keep_default_na=False)
+    if missing := [name for name in ("level", "id", "cell_type") if name not in table]:
+        raise BrainmetError(f"{file}: column {missing[0]} is missing; columns are level, id, cell_type")
+    if wrong := [name for name in table["cell_type"] if name not in types]:
+        raise BrainmetError(f"{file}: cell type {wrong[0]!r} is not known; see resources/markers/markers.yaml")
+    if wrong := [name for name in table["level"] if name not in ("cluster", "cell")]:
+        raise BrainmetError(f"{file}: level {wrong[0]!r} is not allowed; allowed: cluster, cell")
+    return table

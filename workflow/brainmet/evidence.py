@@ -1,0 +1,55 @@
+"""Files that annotation methods read, by the names in their REQUIRES."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from brainmet import tables
+from brainmet.contract import Var
+
+CELL_COLUMNS = (
+    "dataset",
+    "study",
+    "sample",
+    "donor",
+    "condition",
+    "author_label",
+    "author_cell_type",
+    "total_counts",
+    "doublet_score",
+    "keep",
+)
+
+
+def read(name: str, paths: str | Sequence[str]) -> Any:
+    """What a method gets under a name: counts of a sample, a table, or the evidence of another method.
+
+    Tables of several samples come joined in the order of the paths, kept cells only.
+    """
+    many = [paths] if isinstance(paths, str) else list(paths)
+    if name == "counts":
+        from brainmet.counts import open_counts
+
+        return open_counts(many[0])
+    if name == "slices":
+        from brainmet.slice import Slices
+
+        return Slices(many)
+    if name == "neighbors":
+        from brainmet.neighbors import load
+
+        return load(many[0])[0]
+    if name == "features":
+        features = tables.read_table(many[0], "features", columns=[Var.ENSEMBL, Var.SYMBOL, "highly_variable"])
+        return features[features["highly_variable"]]
+    if name == "clusters":
+        return tables.read_table(many[0], "clusters", columns=["cluster"])["cluster"]
+    if name == "cells":
+        return pd.concat([tables.read_table(path, "cells", columns=list(CELL_COLUMNS)) for path in many])
+    return pd.concat([tables.read_table(path, "evidence") for path in many])
+
+
+def kept(cells: pd.DataFrame) -> pd.DataFrame:
+    """The cells that passed QC."""
+    return cells[cells["keep"].to_numpy(bool)]

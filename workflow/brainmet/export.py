@@ -1,0 +1,283 @@
+"""The atlas: counts of all samples, everything said about their cells, and the coordinates, in one h5ad.
+
+Counts are streamed sample by sample and block by block, so memory is that of the cells' tables. `X` holds log1p of
+counts per ten thousand, `raw.X` the counts, as scanpy, Seurat and CELLxGENE expect them.
+"""
+
+import json
+import logging
+import shutil
+import zlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from brainmet import cellxgene
+from brainmet.contract import CELL_ID, UNKNOWN, VERSION, Obs, Uns, Var
+from brainmet.counts import Counts
+from brainmet.errors import BrainmetError
+from brainmet.files import replacing
+from brainmet.normalise import log_normalised
+
+log = logging.getLogger(__name__)
+
+CHUNK = 2**18
+"""Values a compressed block."""
+BYTES_PER_VALUE = 7.0
+"""Disk needed for a nonzero of the counts, in `X` and `raw.X` together."""
+SAMPLE_COLUMNS = (
+    "primary_site",
+    "technology",
+    "suspension",
+    "values",
+    "enrichment",
+    "dissociation",
+    "er",
+    "pr",
+    "her2",
+    "age",
+    "timepoint",
+    "treatments",
+    "prior_brain_rt",
+    "region",
+)
+"""Fields of a sample's record that its cells carry. `organism` is in `uns`; CELLxGENE forbids it here."""
+
+
+def join(parts: dict[str, pd.DataFrame], cells: pd.Index) -> pd.DataFrame:
+    """Tables by cell id side by side.
+
+    Args:
+        parts: tables by name; a column that an earlier table has is not repeated.
+        cells: cell ids that every table must have, each once.
+
+    Raises:
+        BrainmetError: a table lacks cells, or has others, and which.
+    """
+    joined: dict[str, pd.Series] = {}
+    for name, table in parts.items():
+        if not table.index.equals(cells):
+            lacking, foreign = cells.difference(table.index), table.index.difference(cells)
+            if len(lacking) or len(foreign) or not table.index.is_unique:
+                raise BrainmetError(
+                    f"the table {name} is of other cells than the counts: {len(lacking)} lacking {list(lacking[:3])}, "
+                    f"{len(foreign)} foreign {list(foreign[:3])}; delete it and run again"
+                )
+            table = table.reindex(cells)
+        joined |= {column: table[column] for column in table.columns if column not in joined}
+    return pd.DataFrame(joined, index=cells)
+
+
+def observations(tables: dict[str, pd.DataFrame], records: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    """Everything said about the kept cells, text as categories.
+
+    Args:
+        tables: `annotation` (its cells and their order are the atlas'), and others of the same cells by name.
+        records: of every sample.
+    """
+    obs = join(tables, tables["annotation"].index)
+    by_sample = {
+        id_: {name: record[name] for name in SAMPLE_COLUMNS} | cellxgene.terms(record)
+        for id_, record in records.items()
+    }
+    if unknown := sorted(set(obs[Obs.SAMPLE]) - set(by_sample)):
+        raise BrainmetError(
+            f"the annotation has cells of {unknown[0]}, which is no sample of this run; delete it and run again"
+        )
+    described = pd.DataFrame.from_dict(by_sample, orient="index").reindex(obs[Obs.SAMPLE].to_numpy())
+    for column in described:
+        obs[column] = described[column].to_numpy()
+    obs["donor_id"] = np.where(obs["tissue_type"] == "cell line", "na", obs[Obs.DONOR])
+    named = obs[Obs.CELL_ONTOLOGY].astype(str).str.startswith("CL:")
+    obs["cell_type_ontology_term_id"] = obs.pop(Obs.CELL_ONTOLOGY).where(named, UNKNOWN)
+    for column in obs.select_dtypes("object").columns:
+        obs[column] = pd.Categorical(obs[column].astype(str))
+    return obs
+
+
+def export(
+    path: str | Path,
+    samples: Sequence[Counts],
+    *,
+    obs: pd.DataFrame,
+    obsm: dict[str, np.ndarray],
+    features: pd.DataFrame,
+    uns: dict[str, Any],
+    compression: int,
+    threads: int,
+) -> None:
+    """Write the atlas.
+
+    Args:
+        path: written whole or not at all.
+        samples: counts of every sample, in the order of `obs`.
+        obs: as `observations` returns it.
+        obsm: coordinates by name, rows as in `obs`.
+        features: the table of that name; its genes are the atlas' genes. A gene that a sample did not measure is 0
+            in its cells: `var` says how many samples measured it, `uns["genes_not_measured"]` how many a sample lacks.
+        uns: further entries.
+        compression: gzip level.
+        threads: compressing; the bytes do not depend on it.
+
+    Raises:
+        BrainmetError: the disk has too little room, or a table and the counts disagree about the cells.
+    """
+    from anndata.io import write_elem
+
+    check_room(Path(path), int(sum(counts.nnz for counts in samples)))
+    genes = pd.Index(features[Var.ENSEMBL].to_numpy(object), name=Var.ENSEMBL)
+    var = features.set_index(genes).drop(columns=Var.ENSEMBL).assign(**{Var.CHROMOSOME: "", Var.START: 0, Var.END: 0})
+    missing = {}
+    with replacing(path) as partial, h5py.File(partial, "w") as file, ThreadPoolExecutor(threads) as pool:
+        file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
+        raw = file.create_group("raw")
+        raw.attrs.update({"encoding-type": "raw", "encoding-version": "0.1.0"})
+        matrices = [
+            _Matrix(group, len(genes), compression, pool) for group in (file.create_group("X"), raw.create_group("X"))
+        ]
+        start = 0
+        for counts in samples:
+            position = genes.get_indexer(counts.genes.index)
+            if (position < 0).any():
+                raise BrainmetError(
+                    f"{counts.path}: has genes that features.tsv lacks; delete results/cohort/features.tsv and run again"
+                )
+            for column in (Var.CHROMOSOME, Var.START, Var.END):
+                var.iloc[position, var.columns.get_loc(column)] = counts.genes[column].to_numpy()
+            name = str(counts.cells[Obs.SAMPLE].iloc[0])
+            missing[name] = len(genes) - len(position)
+            keep = counts.cells.index.isin(obs.index)
+            stop = start + int(keep.sum())
+            if not np.array_equal(counts.cells.index[keep], obs.index[start:stop]):
+                raise BrainmetError(
+                    f"{counts.path}: its kept cells are not those of the annotation; "
+                    "delete results/cohort/annotation.parquet and run again"
+                )
+            start = stop
+            for block in _blocks(counts, keep, position, len(genes)):
+                for matrix, values in zip(
+                    matrices, (log_normalised(block, values=counts.uns.get(Uns.VALUES, "counts")), block), strict=True
+                ):
+                    matrix.append(values.astype(np.float32))
+            log.info("%s: %d cells written", name, int(keep.sum()))
+        if start != len(obs):
+            raise BrainmetError(
+                f"the annotation has {len(obs)} cells, the counts {start} of them; "
+                "delete results/cohort/annotation.parquet and run again"
+            )
+        for matrix in matrices:
+            matrix.close()
+        write_elem(raw, "var", var.drop(columns="reason"))
+        write_elem(raw, "varm", {})
+        write_elem(file, "obs", obs.rename_axis(CELL_ID))
+        write_elem(file, "var", var.assign(feature_is_filtered=False), dataset_kwargs={"compression": "gzip"})
+        write_elem(file, "obsm", obsm, dataset_kwargs={"compression": "gzip", "compression_opts": compression})
+        write_elem(file, "uns", uns | {Uns.CONTRACT_VERSION: VERSION, "genes_not_measured": missing})
+        for slot in ("varm", "obsp", "varp", "layers"):
+            write_elem(file, slot, {})
+    log.info("%s: %d cells × %d genes, %.0f MB", path, len(obs), len(genes), Path(path).stat().st_size / 1e6)
+
+
+def check_room(path: Path, nnz: int) -> None:
+    """Compare the room that an atlas of `nnz` counts needs with what the disk has.
+
+    Raises:
+        BrainmetError: there is too little.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    needed, free = nnz * BYTES_PER_VALUE, shutil.disk_usage(path.parent).free
+    log.info("the atlas needs at most %.2f GB, the disk has %.2f GB", needed / 1e9, free / 1e9)
+    if needed > free:
+        raise BrainmetError(
+            f"{path}: the atlas needs about {needed / 1e9:.1f} GB, the disk has {free / 1e9:.1f} GB left; "
+            "free some and run again"
+        )
+
+
+def description(records: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """`uns` of the atlas: what it is, of which series, and that it is simulated where it is."""
+    datasets = sorted({record["dataset"] for record in records.values()})
+    organisms = {record["organism"] for record in records.values()} - {UNKNOWN} or {"human"}
+    simulated = any(record["simulated"] for record in records.values())
+    return {
+        "title": f"brainmet atlas of {', '.join(datasets)}{' (simulated)' if simulated else ''}",
+        "default_embedding": "X_umap",
+        "organism_ontology_term_id": cellxgene.ORGANISMS.get(sorted(organisms)[0], cellxgene.ORGANISMS["human"]),
+        Uns.SIMULATED: simulated,
+        "X_approximate_distribution": "normal",
+        "samples": json.dumps(records, sort_keys=True, default=str),
+    }
+
+
+def coordinates(
+    embedding: pd.DataFrame, scores: pd.DataFrame, cells: pd.Index
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """`obsm` of the atlas, float32: `X_umap, X_pca, X_harmony, scores`; and the names of the scores' columns."""
+    join({"embedding": embedding[[]], "scores": scores[[]]}, cells)
+    place, scored = embedding.reindex(cells, copy=False), scores.reindex(cells, copy=False)
+    patterns = {"X_umap": r"^umap_\d+$", "X_pca": r"^PC_\d+$", "X_harmony": r"^harmony_\d+$"}
+    obsm = {name: place.filter(regex=pattern).to_numpy(np.float32) for name, pattern in patterns.items()}
+    return obsm | {"scores": scored.to_numpy(np.float32)}, list(scores.columns)
+
+
+def _blocks(counts: Counts, keep: np.ndarray, position: np.ndarray, n: int) -> Iterator[sp.csr_matrix]:
+    """Blocks of kept cells with the genes of the atlas."""
+    for block in counts.chunks(keep):
+        moved = sp.csr_matrix(
+            (block.data, position.astype(np.int32)[block.indices], block.indptr), shape=(block.shape[0], n)
+        )
+        moved.sort_indices()
+        yield moved
+
+
+class _Matrix:
+    """A CSR matrix that grows at its end, in an h5 group; blocks are compressed by threads and written in order."""
+
+    def __init__(self, group: h5py.Group, n_columns: int, level: int, pool: ThreadPoolExecutor) -> None:
+        group.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0"})
+        self.group, self.n_columns, self.level, self.pool = group, n_columns, level, pool
+        self.ends: list[np.ndarray] = [np.zeros(1, np.int64)]
+        self.pending: dict[str, list[np.ndarray]] = {"data": [], "indices": []}
+        for name, dtype in (("data", np.float32), ("indices", np.int32)):
+            group.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(CHUNK,), compression=level, shuffle=True)
+
+    def append(self, block: sp.csr_matrix) -> None:
+        self.ends.append(block.indptr[1:].astype(np.int64) + self.ends[-1][-1])
+        self._write("data", block.data)
+        self._write("indices", block.indices.astype(np.int32))
+
+    def close(self) -> None:
+        for name, values in self.pending.items():
+            self._flush(name, np.concatenate(values) if values else np.zeros(0, self.group[name].dtype), last=True)
+        indptr = np.concatenate(self.ends)
+        self.group.create_dataset("indptr", data=indptr, compression=self.level, shuffle=True)
+        self.group.attrs["shape"] = np.array([len(indptr) - 1, self.n_columns], np.int64)
+
+    def _write(self, name: str, values: np.ndarray) -> None:
+        waiting = self.pending[name]
+        waiting.append(values)
+        if sum(map(len, waiting)) >= 8 * CHUNK:
+            self.pending[name] = [self._flush(name, np.concatenate(waiting), last=False)]
+
+    def _flush(self, name: str, values: np.ndarray, *, last: bool) -> np.ndarray:
+        """Write whole blocks of the values, and at the end what is left; returns what is not written."""
+        dataset = self.group[name]
+        done, whole = dataset.shape[0], len(values) // CHUNK * CHUNK
+        parts = [values[i : i + CHUNK] for i in range(0, len(values) if last else whole, CHUNK)]
+        dataset.resize((done + sum(map(len, parts)),))
+        for number, packed in enumerate(self.pool.map(self._pack, parts)):
+            dataset.id.write_direct_chunk((done + number * CHUNK,), packed)
+        return values[whole:]
+
+    def _pack(self, values: np.ndarray) -> bytes:
+        """A block as HDF5's shuffle and gzip filters would leave it; the last one is filled up with zeros."""
+        full = np.zeros(CHUNK, values.dtype)
+        full[: len(values)] = values
+        shuffled = full.view(np.uint8).reshape(CHUNK, -1).T
+        return zlib.compress(shuffled.tobytes(), self.level)

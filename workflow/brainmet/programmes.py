@@ -1,0 +1,333 @@
+"""Programmes of malignant cells: NMF in each donor, kept when they recur over donors.
+
+Factors are sought in each donor alone, so that differences between donors (copy number, subtype, batch) cannot become
+a programme; what returns in several donors is one. The plan follows Gavish et al. 2023 (10.1038/s41586-023-06130-4):
+several numbers of factors a donor, leading genes of each factor, factors that return within the donor, groups of
+factors that share genes over donors.
+"""
+
+import logging
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+from scipy.stats import binomtest, false_discovery_control, hypergeom, rankdata
+
+from brainmet import tables
+from brainmet.contract import MALIGNANT_PREFIX, Obs
+from brainmet.signatures import Signature
+from brainmet.slice import Slice
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Malignant cells of one donor.
+
+    Attributes:
+        study, donor: who.
+        X: cells × genes, log-normalised, CSR.
+        depth: counts of each cell.
+        measured: genes that all of the donor's samples measured.
+    """
+
+    study: str
+    donor: str
+    X: sp.csr_matrix
+    depth: np.ndarray
+    measured: np.ndarray
+
+
+@dataclass(frozen=True)
+class Factor:
+    """Leading genes of one factor of one donor, strongest first."""
+
+    study: str
+    donor: str
+    genes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class How:
+    """How programmes are sought; see `config: programmes`."""
+
+    ranks: tuple[int, ...]
+    n_genes: int
+    min_cells: int
+    max_cells: int
+    min_detected: float
+    min_donors: int
+    overlap_within: float
+    overlap_between: float
+    max_iter: int
+    seed: int
+
+
+def how(params: Mapping[str, Any]) -> How:
+    """The settings of a run."""
+    return How(**{**params, "ranks": tuple(params["ranks"])})
+
+
+def gather(parts: Iterable[Slice], annotation: pd.DataFrame, depth: pd.Series) -> list[Cells]:
+    """Malignant cells by donor, from the slices of all samples.
+
+    Args:
+        parts: slices over the same genes; read one after the other.
+        annotation: index cell id; study, donor, cell_type.
+        depth: counts by cell id.
+    """
+    found: dict[tuple[str, str], list[tuple[sp.csr_matrix, np.ndarray, np.ndarray]]] = {}
+    for part in parts:
+        own = annotation.reindex(part.cells)
+        malignant = own[Obs.CELL_TYPE].fillna("").str.startswith(MALIGNANT_PREFIX).to_numpy(bool)
+        who = own.assign(row=np.arange(len(own)))[malignant]
+        for key, rows in who.groupby([Obs.STUDY, Obs.DONOR], sort=True)["row"]:
+            at = rows.to_numpy()
+            found.setdefault(key, []).append((part.X[at], depth.loc[part.cells[at]].to_numpy(float), part.measured))
+    return [
+        Cells(
+            study,
+            donor,
+            sp.vstack([x for x, *_ in own], format="csr"),
+            np.concatenate([d for _, d, _ in own]),
+            np.all([m for *_, m in own], axis=0),
+        )
+        for (study, donor), own in sorted(found.items())
+    ]
+
+
+def programmes(
+    cells: Sequence[Cells], symbols: Sequence[str], signatures: Sequence[Signature], *, how: How
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Recurrent programmes and how they go together (`tables/programmes.yaml`, `tables/programme_pairs.yaml`).
+
+    Args:
+        cells: malignant cells, one entry a donor.
+        symbols: of the genes, the columns of `Cells.X`.
+        signatures: to match programmes with.
+        how: settings.
+    """
+    enough = [donor for donor in cells if donor.X.shape[0] >= how.min_cells]
+    log.info("%d of %d donors have %d malignant cells", len(enough), len(cells), how.min_cells)
+    if len(enough) < how.min_donors:
+        log.info("%d donors are needed: the tables are empty", how.min_donors)
+        return tables.empty("programmes"), tables.empty("programme_pairs")
+    names = np.asarray(symbols, dtype=object)
+    factors = [factor for donor in enough for factor in factorise(donor, names, how=how)]
+    found = recurrent(factors, min_donors=how.min_donors, overlap=how.overlap_between, n_genes=how.n_genes)
+    log.info(
+        "%d factors return within their donor, %d programmes in %d donors or more",
+        len(factors),
+        len(found),
+        how.min_donors,
+    )
+    if not found:
+        return tables.empty("programmes"), tables.empty("programme_pairs")
+    universe = set(names[np.logical_and.reduce([donor.measured for donor in enough])])
+    scores = [_scores(donor, names, found) for donor in enough]
+    return _describe(found, signatures, universe, scores), _pairs(found, scores)
+
+
+def factorise(donor: Cells, symbols: np.ndarray, *, how: How) -> list[Factor]:
+    """Factors of one donor that return for another number of factors, without near-copies.
+
+    A factor is kept when a factor of another rank shares `overlap_within` of its leading genes; of those that share
+    as much as programmes of different donors must (`overlap_between`), the first one stands for all.
+    """
+    from sklearn.decomposition import NMF
+    from sklearn.exceptions import ConvergenceWarning
+
+    rows = _spread(donor.X.shape[0], how.max_cells)
+    X = donor.X[rows]
+    seen = np.asarray((X > 0).mean(axis=0)).ravel()
+    use = np.flatnonzero(donor.measured & (seen >= how.min_detected))
+    if len(use) < how.n_genes:
+        log.info("donor %s: %d genes detected, %d needed", donor.donor, len(use), how.n_genes)
+        return []
+    dense = X[:, use].toarray().astype(np.float64)
+    dense /= dense.std(axis=0) + 1e-9  # genes count alike; means stay, NMF needs values of 0 or more
+    by_rank: list[list[tuple[str, ...]]] = []
+    for rank in how.ranks:
+        if rank >= min(dense.shape):
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model = NMF(rank, init="nndsvd", max_iter=how.max_iter, random_state=how.seed, tol=1e-4).fit(dense)
+        by_rank.append(_leading(model.components_, symbols[use], how.n_genes))
+    return [Factor(donor.study, donor.donor, genes) for genes in _stable(by_rank, how)]
+
+
+def _spread(n: int, most: int) -> np.ndarray:
+    """At most `most` of n rows, evenly spread."""
+    return np.arange(n) if n <= most else np.unique(np.linspace(0, n - 1, most).round().astype(int))
+
+
+def _leading(components: np.ndarray, symbols: np.ndarray, n_genes: int) -> list[tuple[str, ...]]:
+    """Genes with the largest share of a factor: what all factors load on (depth, housekeeping) leads none of them."""
+    scaled = components / np.maximum(components.sum(axis=1, keepdims=True), 1e-12)
+    others = (scaled.sum(axis=0) - scaled) / max(len(scaled) - 1, 1)
+    order = np.argsort(others - scaled, axis=1, kind="stable")[:, :n_genes]
+    return [tuple(symbols[row]) for row in order]
+
+
+def _stable(by_rank: Sequence[Sequence[tuple[str, ...]]], how: How) -> list[tuple[str, ...]]:
+    returns: list[tuple[float, tuple[str, ...]]] = []
+    for i, factors in enumerate(by_rank):
+        others = [genes for j, listed in enumerate(by_rank) if j != i for genes in listed]
+        for genes in factors:
+            shared = sorted((_shared(genes, other) for other in others), reverse=True)
+            if shared and shared[0] >= how.overlap_within:
+                returns.append((sum(s >= how.overlap_within for s in shared) + shared[0], genes))
+    kept: list[tuple[str, ...]] = []
+    for _, genes in sorted(returns, key=lambda item: -item[0]):
+        if all(_shared(genes, other) < how.overlap_between for other in kept):
+            kept.append(genes)
+    return kept
+
+
+def _shared(a: Sequence[str], b: Sequence[str]) -> float:
+    return len(set(a) & set(b)) / max(len(a), 1)
+
+
+def recurrent(factors: Sequence[Factor], *, min_donors: int, overlap: float, n_genes: int) -> list[dict[str, Any]]:
+    """Groups of factors from several donors that share genes, largest first.
+
+    The factor that shares `overlap` of its genes with factors of most other donors founds a group; donors add their best
+    factor. Genes of the group are those in most of its factors, ties by their mean place.
+    """
+    left = sorted(factors, key=lambda f: (f.study, f.donor, f.genes))
+    groups: list[dict[str, Any]] = []
+    while left:
+        candidates = [_group(founder, left, overlap) for founder in left]
+        best = max(candidates, key=lambda group: (len(group), sum(_shared(group[0].genes, f.genes) for f in group)))
+        if len(best) < min_donors:
+            break
+        groups.append({"factors": best, "genes": _consensus(best, n_genes)})
+        taken = {id(f) for f in best}
+        # Copies in the same donors go with the group: they would found it again.
+        left = [f for f in left if id(f) not in taken and _shared(f.genes, groups[-1]["genes"]) < overlap]
+    for number, group in enumerate(groups, start=1):
+        group["name"] = f"MP{number}"
+    return groups
+
+
+def _group(founder: Factor, factors: Sequence[Factor], overlap: float) -> list[Factor]:
+    best: dict[tuple[str, str], tuple[float, Factor]] = {}
+    for factor in factors:
+        key, shared = (factor.study, factor.donor), _shared(founder.genes, factor.genes)
+        if key != (founder.study, founder.donor) and shared >= overlap and shared > best.get(key, (0.0, founder))[0]:
+            best[key] = (shared, factor)
+    return [founder, *(factor for _, factor in best.values())]
+
+
+def _consensus(factors: Sequence[Factor], n_genes: int) -> tuple[str, ...]:
+    places: dict[str, list[int]] = {}
+    for factor in factors:
+        for place, gene in enumerate(factor.genes):
+            places.setdefault(gene, []).append(place)
+    order = sorted(places, key=lambda gene: (-len(places[gene]), np.mean(places[gene]), gene))
+    return tuple(order[:n_genes])
+
+
+def _scores(donor: Cells, symbols: np.ndarray, found: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """Cells × programmes and depth last: mean of the programme's genes less that of all measured ones."""
+    position = {symbol: i for i, symbol in enumerate(symbols) if donor.measured[i]}
+    every = np.asarray(donor.X[:, np.flatnonzero(donor.measured)].mean(axis=1)).ravel()
+    columns = []
+    for group in found:
+        at = [position[gene] for gene in group["genes"] if gene in position]
+        columns.append(np.asarray(donor.X[:, at].mean(axis=1)).ravel() - every if at else np.full(len(every), np.nan))
+    return np.column_stack([*columns, donor.depth])
+
+
+def _describe(
+    found: Sequence[Mapping[str, Any]],
+    signatures: Sequence[Signature],
+    universe: set[str],
+    scores: Sequence[np.ndarray],
+) -> pd.DataFrame:
+    rows, ps = [], []
+    for column, group in enumerate(found):
+        genes = [gene for gene in group["genes"] if gene in universe]
+        tests = []
+        for signature in signatures:
+            members = set(signature.up) & universe
+            shared = [gene for gene in genes if gene in members]
+            tests.append(
+                (float(hypergeom.sf(len(shared) - 1, len(universe), len(members), len(genes))), signature.id, shared)
+            )
+        ps += [p for p, *_ in tests]
+        p, name, shared = min(tests, key=lambda t: t[0], default=(np.nan, "", []))
+        donors = sorted({f"{f.study}/{f.donor}" for f in group["factors"]})
+        rows.append(
+            {
+                "programme": group["name"],
+                "n_donors": len(donors),
+                "n_studies": len({f.study for f in group["factors"]}),
+                "donors": ";".join(donors),
+                "n_programmes": len(group["factors"]),
+                "genes": ";".join(group["genes"]),
+                "signature": name if shared else "",
+                "n_shared": len(shared),
+                "shared": ";".join(shared),
+                "p": p if shared else np.nan,
+                "at": len(ps) - len(tests) + next((i for i, t in enumerate(tests) if t[1] == name), 0),
+                "depth_rho": float(np.nanmedian([_correlations(donor)[column, -1] for donor in scores])),
+            }
+        )
+    table = pd.DataFrame(rows)
+    table["fdr"] = false_discovery_control(ps)[table["at"]] if ps else np.nan
+    table.loc[table["p"].isna(), "fdr"] = np.nan
+    return table[tables.columns("programmes")]
+
+
+def _pairs(found: Sequence[Mapping[str, Any]], scores: Sequence[np.ndarray]) -> pd.DataFrame:
+    """Partial rank correlations of two programmes' scores over a donor's cells, given depth; then over donors."""
+    if len(found) < 2:
+        return tables.empty("programme_pairs")
+    partial = []
+    for donor in scores:
+        rho = _correlations(donor)
+        to_depth = rho[:-1, -1]
+        scale = np.sqrt(np.maximum(1 - to_depth**2, 1e-12))
+        partial.append((rho[:-1, :-1] - np.outer(to_depth, to_depth)) / np.outer(scale, scale))
+    rows = []
+    for a, b in combinations(range(len(found)), 2):
+        values = np.array([rho[a, b] for rho in partial if np.isfinite(rho[a, b])])
+        row = {"programme_a": found[a]["name"], "programme_b": found[b]["name"], "n_donors": len(values)}
+        names = ("median_rho", "min_rho", "max_rho", "share_positive", "p")
+        if len(values):
+            positive = int((values > 0).sum())
+            sign = float(binomtest(positive, len(values)).pvalue)
+            rows.append(
+                row
+                | dict(
+                    zip(
+                        names,
+                        (np.median(values), values.min(), values.max(), positive / len(values), sign),
+                        strict=True,
+                    )
+                )
+            )
+        else:
+            rows.append(row | dict.fromkeys(names, np.nan))
+    table = pd.DataFrame(rows)
+    known = table["p"].notna()
+    table["fdr"] = np.nan
+    table.loc[known, "fdr"] = false_discovery_control(table.loc[known, "p"].to_numpy(float))
+    return table[tables.columns("programme_pairs")]
+
+
+def _correlations(values: np.ndarray) -> np.ndarray:
+    """Rank correlations of columns; NaN with a constant column."""
+    ranks = rankdata(values, axis=0)
+    ranks -= ranks.mean(axis=0)
+    norm = np.sqrt((ranks**2).sum(axis=0))
+    scale = np.outer(norm, norm)
+    return np.divide(ranks.T @ ranks, scale, out=np.full(scale.shape, np.nan), where=scale > 0)

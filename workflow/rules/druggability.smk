@@ -1,0 +1,77 @@
+"""Druggability: where drug targets are expressed. Expression, never advice; RNA cannot call HER2-low or IHC.
+
+In: counts of each sample (antigens only), the annotation, the cohort's pseudobulk. Out: tables/druggability.tsv, one row a
+donor, compartment and gene; tables/adc_coverage.tsv and adc_antigens.tsv, antigens of antibody-drug conjugates in
+malignant cells at a common depth.
+"""
+
+
+rule antigens:
+    """Counts of the antigens in every kept cell of one sample."""
+    input:
+        counts="<results>/samples/{sample}/counts.h5ad",
+        cells="<results>/samples/{sample}/cells.parquet",
+        drugs="<shipped>/drugs/drugs.yaml",
+        code=code("druggability"),
+    output:
+        antigens="<results>/samples/{sample}/antigens.parquet",
+    log:
+        "<logs>/antigens/{sample}.log",
+    benchmark:
+        "<benchmarks>/antigens/{sample}.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=600,
+    script:
+        "../scripts/antigens.py"
+
+
+rule adc_coverage:
+    """Antigens of the malignant cells by donor: shares with 0, 1, 2 or more, the smallest set, normal types beside."""
+    input:
+        antigens=collect("<results>/samples/{sample}/antigens.parquet", sample=SAMPLES),
+        annotation="<results>/cohort/annotation.parquet",
+        drugs="<shipped>/drugs/drugs.yaml",
+        code=code("druggability"),
+    output:
+        coverage="<results>/tables/adc_coverage.tsv",
+        antigens="<results>/tables/adc_antigens.tsv",
+    log:
+        "<logs>/adc_coverage.log",
+    benchmark:
+        "<benchmarks>/adc_coverage.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=1500,
+    params:
+        depth=lookup(dpath="druggability/depth", within=config),
+        min_counts=lookup(dpath="druggability/min_counts", within=config),
+        min_cells=lookup(dpath="druggability/min_cells", within=config),
+        cover=lookup(dpath="druggability/cover", within=config),
+    script:
+        "../scripts/adc_coverage.py"
+
+
+rule druggability:
+    """Genes of the drug list in the compartments they are named for, with the highest normal cell type beside."""
+    input:
+        pseudobulk="<results>/cohort/pseudobulk.h5ad",
+        drugs="<shipped>/drugs/drugs.yaml",
+        compartments="<shipped>/signatures/compartments.yaml",
+        code=code("druggability"),
+    output:
+        table="<results>/tables/druggability.tsv",
+    log:
+        "<logs>/druggability.log",
+    benchmark:
+        "<benchmarks>/druggability.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=1500,
+    params:
+        min_cells=lookup(dpath="druggability/min_cells", within=config),
+    script:
+        "../scripts/druggability.py"

@@ -1,0 +1,30 @@
+"""Export: counts, tables and coordinates of the cohort -> atlas.h5ad."""
+
+
+rule export:
+    """The atlas: counts of all samples, everything said about their cells, and the coordinates, in one h5ad."""
+    input:
+        counts=collect("<results>/samples/{sample}/counts.h5ad", sample=SAMPLES),
+        cells=collect("<results>/samples/{sample}/cells.parquet", sample=SAMPLES),
+        scores=collect("<results>/samples/{sample}/scores.parquet", sample=SAMPLES),
+        features="<results>/cohort/features.tsv",
+        embedding="<results>/cohort/embedding.parquet",
+        clusters="<results>/cohort/clusters.parquet",
+        annotation="<results>/cohort/annotation.parquet",
+        code=code("export"),
+    output:
+        atlas="<results>/atlas.h5ad",
+    log:
+        "<logs>/export.log",
+    benchmark:
+        "<benchmarks>/export.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    threads: 2
+    resources:
+        mem_mb=2000,
+    params:
+        samples=SAMPLES,
+        compression=lookup(dpath="export/compression", within=config),
+    script:
+        "../scripts/export.py"

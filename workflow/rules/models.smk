@@ -1,0 +1,34 @@
+"""Models: fidelity of xenografts, organoids, cell lines and mouse models, set beside patients.
+
+In: the cohort's pseudobulk, the signatures. Out: tables/fidelity.tsv, one row a model, compartment and reference
+condition; its header alone when the run holds no model.
+"""
+
+
+rule fidelity:
+    """Rank correlation and signature concordance of each model with the patients, and the patients' own as the ceiling."""
+    input:
+        pseudobulk="<results>/cohort/pseudobulk.h5ad",
+        signatures="<shipped>/signatures/signatures.yaml",
+        confounders="<shipped>/signatures/confounders.yaml",
+        files=lookup(dpath="score/files", within=config),
+        code=code("models"),
+    output:
+        table="<results>/tables/fidelity.tsv",
+    log:
+        "<logs>/fidelity.log",
+    benchmark:
+        "<benchmarks>/fidelity.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=1500,
+    params:
+        tier=lookup(dpath="score/tier", within=config),
+        references=lookup(dpath="models/references", within=config),
+        min_cells=lookup(dpath="models/min_cells", within=config),
+        min_cpm=lookup(dpath="models/min_cpm", within=config),
+        min_genes=lookup(dpath="models/min_genes", within=config),
+        seed=lookup(dpath="models/seed", within=config),
+    script:
+        "../scripts/fidelity.py"

@@ -1,0 +1,15 @@
+"""Antigens of malignant cells by donor."""
+
+import pandas as pd
+from brainmet import druggability
+from brainmet.job import job
+from brainmet.tables import read_table, write_table
+
+with job(snakemake) as params:
+    genes = druggability.load(snakemake.input.drugs).antigens()
+    cells = pd.concat([read_table(path, "antigens") for path in snakemake.input.antigens])
+    coverage, single = druggability.coverage(
+        cells, read_table(snakemake.input.annotation, "annotation"), genes, **params
+    )
+    write_table(coverage, snakemake.output.coverage, "adc_coverage")
+    write_table(single, snakemake.output.antigens, "adc_antigens")

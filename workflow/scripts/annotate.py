@@ -1,0 +1,18 @@
+"""One identity a cell from the evidence of all methods."""
+
+from brainmet import evidence
+from brainmet.cell_types import load_cell_types
+from brainmet.consensus import consensus, read_overrides
+from brainmet.job import job
+from brainmet.tables import write_table
+
+with job(snakemake) as params:
+    files = snakemake.input
+    types = load_cell_types([files.types, *files.get("type_files", [])])
+    shown = {name: evidence.read(name, files[name]) for name in params["methods"]}
+    cells, clusters, neighbors = (evidence.read(name, files[name]) for name in ("cells", "clusters", "neighbors"))
+    overrides = read_overrides(files.get("overrides"), types)
+    table = consensus(
+        evidence.kept(cells), clusters, neighbors, shown, types=types, overrides=overrides, **params["options"]
+    )
+    write_table(table, snakemake.output.annotation, "annotation")

@@ -1,0 +1,11 @@
+"""Copy number by chromosome arm of every sample's groups of cells."""
+
+from brainmet import evidence, tables
+from brainmet.cnv_arms import cnv_arms
+from brainmet.job import job
+
+with job(snakemake) as params:
+    annotation = tables.read_table(snakemake.input.annotation, "annotation")
+    files = snakemake.input.evidence
+    table = cnv_arms(annotation, evidence.read("copy_number", files), **params) if files else tables.empty("cnv_arms")
+    tables.write_table(table, snakemake.output.arms, "cnv_arms")

@@ -1,0 +1,16 @@
+"""Agreement of the annotation with the authors' labels."""
+
+from brainmet.cell_types import load_cell_types
+from brainmet.concordance import calibration, concordance, confusion
+from brainmet.job import job
+from brainmet.tables import read_table, write_table
+
+with job(snakemake) as params:
+    types = load_cell_types([snakemake.input.types, *snakemake.input.get("type_files", [])])
+    annotation = read_table(snakemake.input.annotation, "annotation")
+    table = concordance(annotation, types=types, n_bootstrap=params["n_bootstrap"], seed=params["seed"])
+    write_table(table, snakemake.output.concordance, "concordance")
+    write_table(confusion(annotation, types=types), snakemake.output.confusion, "confusion")
+    write_table(
+        calibration(annotation, types=types, n_bins=params["n_bins"]), snakemake.output.calibration, "calibration"
+    )

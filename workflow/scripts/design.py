@@ -1,0 +1,12 @@
+"""The design of the run, printed."""
+
+import sys
+
+from brainmet.design import cost, text
+from brainmet.job import job
+from brainmet.tables import read_table
+
+with job(snakemake) as params:
+    size = cost(params["records"], params["published"], **params["assumed"])
+    tables = read_table(snakemake.input.design, "design"), read_table(snakemake.input.cohort, "design_cohort")
+    sys.stdout.write(text(*tables, size))
