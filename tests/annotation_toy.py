@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 import yaml
-
 from brainmet.cell_types import load_cell_types
 from brainmet.copy_number import CENTROMERE
 
@@ -20,7 +19,9 @@ def options(section: str) -> dict:
     return yaml.safe_load((ROOT / "config/config.yaml").read_text())["annotate"][section]
 
 
-def toy(*, gain: tuple[str, ...], seed: int, n: int = 40) -> tuple[sp.csr_matrix, pd.DataFrame, pd.DataFrame, np.ndarray]:
+def toy(
+    *, gain: tuple[str, ...], seed: int, n: int = 40
+) -> tuple[sp.csr_matrix, pd.DataFrame, pd.DataFrame, np.ndarray]:
     """Counts, cells, genes and kind of each cell; epithelial cells have one copy more of the arms in `gain`."""
     rng, types = np.random.default_rng(seed), load_cell_types([TYPES])
     markers = {kind: types[kind].positive for kind in KINDS}

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-
 from brainmet.annotate import copy_number as method
 from brainmet.cell_types import load_cell_types
 from brainmet.copy_number import arm_shift, gene_order, log_ratio, window_weights, windowed
 from brainmet.counts import open_counts, write_counts
+
 from tests.annotation_toy import TYPES, options, toy
 
 
@@ -18,12 +18,14 @@ def test_window_weights_by_hand():
     assert np.allclose(window_weights(np.array(["1", "1", "2"]), window=3, step=1).T, [[1 / 2, 1 / 2, 0], [0, 0, 1]])
 
 
-def test_windows_equal_infercnvpy():
-    running_mean = pytest.importorskip("infercnvpy.tl._infercnv")._running_mean
+def test_windows_equal_a_convolution():
+    """The formula of infercnvpy's running mean (infercnvpy.tl._infercnv), which takes 6 s to import."""
     values = np.random.default_rng(0).normal(size=(4, 60)).astype(np.float32)
-    theirs = running_mean(values, n=11, step=7, gene_list=np.array([f"G{i}" for i in range(60)]))
-    theirs = theirs[0] if isinstance(theirs, tuple) else theirs
-    ours = windowed(sp.csr_matrix(values), window_weights(np.array(["1"] * 60), window=11, step=7), np.zeros(60), clip=99)
+    pyramid = np.minimum(np.arange(1, 12), np.arange(11, 0, -1))
+    theirs = np.array([np.convolve(row, pyramid, mode="valid") for row in values])[:, ::7] / pyramid.sum()
+    ours = windowed(
+        sp.csr_matrix(values), window_weights(np.array(["1"] * 60), window=11, step=7), np.zeros(60), clip=99
+    )
     assert np.allclose(ours, theirs, atol=1e-5)
 
 
@@ -67,13 +69,13 @@ def test_arm_shift_sees_an_arm_not_single_genes():
 
 
 def test_planted_gains_are_found_and_normal_cells_are_not(tmp_path):
-    X, cells, genes, kind = toy(gain=("1q", "8q"), seed=2)
+    X, cells, genes, kind = toy(gain=("3q", "8q"), seed=2)
     write_counts(tmp_path / "s.h5ad", X, cells, genes, {})
     table = _run(tmp_path / "s.h5ad", cells)
     tumour = kind == "epithelial"
     assert (table.cnv_slope[tumour] > 0.5).mean() > 0.95
     assert (table.cnv_slope[~tumour] > 0.5).mean() < 0.02
-    assert table.note[tumour].str.contains("1q").all()
+    assert table.note[tumour].str.contains("8q").all()
 
 
 def test_normal_epithelium_is_not_aneuploid(tmp_path):
@@ -91,7 +93,7 @@ def test_no_reference_is_said_so(tmp_path):
 
 
 def test_permuting_cells_changes_nothing(tmp_path):
-    X, cells, genes, _ = toy(gain=("1q", "8q"), seed=5)
+    X, cells, genes, _ = toy(gain=("3q", "8q"), seed=5)
     order = np.random.default_rng(0).permutation(len(cells))
     write_counts(tmp_path / "a.h5ad", X, cells, genes, {})
     write_counts(tmp_path / "b.h5ad", X[order], cells.iloc[order], genes, {})

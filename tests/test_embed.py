@@ -1,4 +1,4 @@
-"""The common space: components equal to numpy's, missing genes move no cell, the same bytes for any number of threads."""
+"""The common space: components equal to numpy's, missing genes move no cell, threads change no byte."""
 
 import numpy as np
 import pytest

@@ -1,8 +1,9 @@
 """The terms by which CELLxGENE describes a sample, from what its dataset file says.
 
-Schema 7.1 of github.com/chanzuckerberg/single-cell-curation. A field that holds a term already (`EFO:0009922`) is used as
-it is; else the term follows from condition, primary site and technology; what nobody stated is `unknown` where the schema
-allows it.
+Schema 7.1 (github.com/chanzuckerberg/single-cell-curation).
+
+A field that holds a term already (`EFO:0009922`) is used as it is; else the term follows from condition, primary
+site and technology; what nobody stated is `unknown` where the schema allows it.
 """
 
 import re

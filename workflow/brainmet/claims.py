@@ -1,8 +1,9 @@
 """Claims: published statements, each with what was measured for it here and a verdict.
 
-A claim is an entry of `resources/claims/claims.yaml` (`workflow/schemas/claim.schema.yaml`): a readout in a compartment, two
-groups of donors, and the direction the statement gives or the bound within which it says nothing changes. Each is one test on
-donors, by the same code as the contrasts; p values are adjusted over the claims that could be tested.
+A claim is an entry of `resources/claims/claims.yaml` (`workflow/schemas/claim.schema.yaml`): a readout in a
+compartment, two groups of donors, and the direction the statement gives or the bound within which it says nothing
+changes. Each is one test on donors, by the same code as the contrasts; p values are adjusted over the claims that
+could be tested.
 """
 
 import logging
@@ -42,7 +43,9 @@ def load(files: Sequence[str | Path]) -> list[dict[str, Any]]:
     for file in files:
         path = Path(file)
         if not path.is_file():
-            raise BrainmetError(f"{path}: no such file; correct claims.files (paths are relative to the working directory)")
+            raise BrainmetError(
+                f"{path}: no such file; correct claims.files (paths are relative to the working directory)"
+            )
         try:
             document = yaml.safe_load(path.read_text())
         except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -82,34 +85,71 @@ def evaluate(entry: Mapping[str, Any], reader: Reader, *, design: Design) -> dic
     """What was measured for one claim: the deciding row of its contrast."""
     comparison = entry["comparison"]
     row: dict[str, Any] = {
-        "claim": entry["id"], "statement": entry["statement"], "reference": reference(entry["reference"]),
-        "readout": describe(entry["readout"]), "compartment": entry["compartment"], "comparison": comparison["id"],
-        "expected": entry["direction"], "caveat": entry.get("caveat", ""), "estimator": NOT_TESTABLE, "effect": np.nan,
-        "ci_low": np.nan, "ci_high": np.nan, "p": np.nan, "p_perm": np.nan, "p_perm_min": np.nan, "mde": np.nan,
-        "n_donors": 0, "n_studies": 0, "coverage": np.nan, "simulated": False, "datasets": "", "design": "",
-    }  # fmt: skip
+        "claim": entry["id"],
+        "statement": entry["statement"],
+        "reference": reference(entry["reference"]),
+        "readout": describe(entry["readout"]),
+        "compartment": entry["compartment"],
+        "comparison": comparison["id"],
+        "expected": entry["direction"],
+        "caveat": entry.get("caveat", ""),
+        "estimator": NOT_TESTABLE,
+        "effect": np.nan,
+        "ci_low": np.nan,
+        "ci_high": np.nan,
+        "p": np.nan,
+        "p_perm": np.nan,
+        "p_perm_min": np.nan,
+        "mde": np.nan,
+        "n_donors": 0,
+        "n_studies": 0,
+        "coverage": np.nan,
+        "simulated": False,
+        "datasets": "",
+        "design": "",
+    }
     readout = reader.readout(entry)
     if readout.reason:
         return row | {"reason": readout.reason}
     own = replace(
-        design, min_donors=entry.get("min_donors", design.min_donors), primary_site=comparison.get("site", design.primary_site)
+        design,
+        min_donors=entry.get("min_donors", design.min_donors),
+        primary_site=comparison.get("site", design.primary_site),
     )
     donors = relabelled(readout.donors, comparison)
     rows = contrast(readout.values, donors, comparison, design=own)
     best = rows[(rows["study"] == POOLED)].assign(rank=lambda r: r["estimator"].map(RANK).fillna(-1))
     best = best.sort_values("rank", kind="stable").iloc[-1]
     used = donors[donors[Obs.STUDY].isin(str(best["studies"]).split(";"))]
-    keep = ["estimator", "effect", "ci_low", "ci_high", "p", "p_perm", "p_perm_min", "mde", "n_studies", "reason", "simulated", "design"]
+    keep = [
+        "estimator",
+        "effect",
+        "ci_low",
+        "ci_high",
+        "p",
+        "p_perm",
+        "p_perm_min",
+        "mde",
+        "n_studies",
+        "reason",
+        "simulated",
+        "design",
+    ]
     row |= {name: best[name] for name in keep if name in best.index}
-    row |= {"n_donors": int(best["n_a"] + best["n_b"]), "coverage": readout.coverage(), "datasets": ";".join(sorted(set(used[Obs.DATASET])))}
+    row |= {
+        "n_donors": int(best["n_a"] + best["n_b"]),
+        "coverage": readout.coverage(),
+        "datasets": ";".join(sorted(set(used[Obs.DATASET]))),
+    }
     return row
 
 
 def verdict(row: Mapping[str, Any], entry: Mapping[str, Any], *, design: Design, bound: float) -> tuple[str, str]:
     """Verdict and the sentence why.
 
-    A direction is supported or contradicted when the adjusted p is below alpha, and the permutation p too wherever the donors
-    are enough for it to get there. A statement of no difference is tested against its bound (two one-sided tests).
+    A direction is supported or contradicted when the adjusted p is below alpha, and the permutation p too wherever
+    the donors are enough for it to get there. A statement of no difference is tested against its bound (two
+    one-sided tests).
     """
     state, reason = row["estimator"], str(row.get("reason") or "")
     if PAIRED in entry.get("requires", []) and state in RANK and row["design"] != PAIRED:
@@ -124,7 +164,8 @@ def verdict(row: Mapping[str, Any], entry: Mapping[str, Any], *, design: Design,
     sources, used = set(entry.get("derived_from", [])), set(str(row["datasets"]).split(";"))
     decided = row["fdr"] < design.alpha and (row["p_perm_min"] > design.alpha or not row["p_perm"] >= design.alpha)
     sign = {"up": 1, "down": -1, "none": 0}[entry["direction"]]
-    found = f"g {row['effect']:.2f} ({row['ci_low']:.2f} to {row['ci_high']:.2f}), FDR {row['fdr']:.2g}, {row['n_donors']} donors"
+    interval = f"g {row['effect']:.2f} ({row['ci_low']:.2f} to {row['ci_high']:.2f})"
+    found = f"{interval}, FDR {row['fdr']:.2g}, {row['n_donors']} donors"
     positive = "recovered" if row["simulated"] else "supported"
     if sign == 0:
         if within_bound(row, bound):
@@ -140,7 +181,8 @@ def verdict(row: Mapping[str, Any], entry: Mapping[str, Any], *, design: Design,
 
 
 def within_bound(row: Mapping[str, Any], bound: float) -> bool:
-    """Two one-sided tests at 5 %: the 90 % interval, the 95 % one narrowed by the ratio of normal quantiles, is inside ±bound."""
+    """Two one-sided tests at 5 %: the 90 % interval, the 95 % one narrowed by the ratio of normal quantiles, is
+    inside ±bound."""
     half = (row["ci_high"] - row["ci_low"]) / 2 * 1.6449 / 1.9600
     return bool(abs(row["effect"]) + half < bound)
 

@@ -1,8 +1,9 @@
 """Contrasts of donor values between conditions: what differs, by how much, and what the design lets us say.
 
-Three estimators, named in every row. `within`: both arms in one study and on one platform, studies pooled. `nested`: arms in
-different studies of one platform, the study is the unit, at least three an arm. `transfer`: as `within`, for another primary
-tumour; never pooled with breast. Where none applies the row says why: `confounded` (the arms are studies as much as
+Three estimators, named in every row. `within`: both arms in one study and on one platform, studies pooled. `nested`:
+arms in different studies of one platform, the study is the unit, at least three an arm. `transfer`: as `within`, for
+another primary tumour; never pooled with breast. Where none applies the row says why: `confounded` (the arms are
+studies as much as
 conditions: shown, never judged), `refused` (other technology or suspension), `not_testable` (an arm is missing).
 
 The values may be signature scores, genes, or log-ratios of cell types; donors are the replicates of all of them.
@@ -69,15 +70,17 @@ def contrast(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], *, d
         blocks.append(_no_verdict(values, own, arms, design))
     frame = pd.concat(blocks, ignore_index=True)
     frame["contrast"] = arms["id"]
-    frame["primary_site"] = frame["primary_site"].fillna(design.primary_site) if "primary_site" in frame else design.primary_site
+    frame["primary_site"] = (
+        frame["primary_site"].fillna(design.primary_site) if "primary_site" in frame else design.primary_site
+    )
     return frame
 
 
 def eligible(donors: pd.DataFrame, arms: Mapping[str, str], *, site: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Donors of the two conditions with the primary tumour asked about, and those with another known one.
 
-    Tissue without a tumour belongs to both. Donors whose primary is unknown are in neither: a metastasis is compared with its
-    own primary tumour only. The site `*` takes all donors.
+    Tissue without a tumour belongs to both. Donors whose primary is unknown are in neither: a metastasis is compared
+    with its own primary tumour only. The site `*` takes all donors.
     """
     both = donors[donors[Obs.CONDITION].isin([arms["a"], arms["b"]])]
     free = both[Obs.CONDITION].isin(NO_SITE)
@@ -147,8 +150,9 @@ def _by_study(
 
 
 def _arms(members: pd.DataFrame, arms: Mapping[str, str], design: Design) -> tuple[pd.Index, pd.Index]:
-    """Profiles of each arm. Donors seen in both arms are compared with themselves when there are enough of them (rows of the
-    arms then correspond); otherwise they count in the smaller arm alone, so that no donor stands on both sides."""
+    """Profiles of each arm. Donors seen in both arms are compared with themselves when there are enough of them
+    (rows of the arms then correspond); otherwise they count in the smaller arm alone, so that no donor stands on
+    both sides."""
     a, b = (members[members[Obs.CONDITION] == arms[side]].sort_values(Obs.DONOR, kind="stable") for side in "ab")
     twice = sorted(set(a[Obs.DONOR]) & set(b[Obs.DONOR]))
     if len(twice) >= design.min_donors:
@@ -169,11 +173,25 @@ def _study_row(features: pd.Index, e: Estimate, study: str, platform: str, desig
     low, high = e.interval()
     d_low, d_high = e.difference_interval()
     return {
-        "feature": features, "study": study, "studies": study, "effect": e.g, "ci_low": low, "ci_high": high, "se": e.g_se,
-        "difference": e.difference, "difference_low": d_low, "difference_high": d_high, "n_a": e.n_a, "n_b": e.n_b,
-        "n_studies": 1, "p": e.p, "model": "one_study", "platform": platform, "reason": "",
+        "feature": features,
+        "study": study,
+        "studies": study,
+        "effect": e.g,
+        "ci_low": low,
+        "ci_high": high,
+        "se": e.g_se,
+        "difference": e.difference,
+        "difference_low": d_low,
+        "difference_high": d_high,
+        "n_a": e.n_a,
+        "n_b": e.n_b,
+        "n_studies": 1,
+        "p": e.p,
+        "model": "one_study",
+        "platform": platform,
+        "reason": "",
         "mde": effects.detectable(((e.n_a, e.n_b),), power=design.power, alpha=design.alpha),
-    }  # fmt: skip
+    }
 
 
 def _pooled(features: pd.Index, estimates: list[Estimate], design: Design) -> pd.DataFrame:
@@ -187,18 +205,34 @@ def _pooled(features: pd.Index, estimates: list[Estimate], design: Design) -> pd
     n_a, n_b = (used * np.array([getattr(e, side) for e in estimates])[:, None] for side in ("n_a", "n_b"))
     sizes = [tuple((int(a), int(b)) for a, b in zip(x, y, strict=True) if a) for x, y in zip(n_a.T, n_b.T, strict=True)]
     mde = [effects.detectable(size, power=design.power, alpha=design.alpha) for size in sizes]
-    return pd.DataFrame({
-        "feature": features, "study": POOLED,
-        "effect": np.where(many, random.effect, fixed.effect), "se": np.where(many, random.se, fixed.se),
-        "ci_low": np.where(many, random.ci_low, fixed.ci_low), "ci_high": np.where(many, random.ci_high, fixed.ci_high),
-        "p": np.where(many, random.p, fixed.p), "difference": difference, "difference_low": d_low, "difference_high": d_high,
-        "n_a": n_a.sum(axis=0), "n_b": n_b.sum(axis=0), "n_studies": random.k,
-        "model": np.where(many, "random_effects", np.where(random.k == 1, "one_study", "fixed_studies")),
-        "tau2": np.where(random.k > 1, random.tau2, np.nan), "hk_low": random.ci_low, "hk_high": random.ci_high,
-        "prediction_low": random.prediction_low, "prediction_high": random.prediction_high, "loo_low": low, "loo_high": high,
-        "i2": np.where(many, _i2(g, se), np.nan), "mde": mde,
-        "reason": np.where(random.k > 0, "", "not scorable, or without variation, in every study"),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "feature": features,
+            "study": POOLED,
+            "effect": np.where(many, random.effect, fixed.effect),
+            "se": np.where(many, random.se, fixed.se),
+            "ci_low": np.where(many, random.ci_low, fixed.ci_low),
+            "ci_high": np.where(many, random.ci_high, fixed.ci_high),
+            "p": np.where(many, random.p, fixed.p),
+            "difference": difference,
+            "difference_low": d_low,
+            "difference_high": d_high,
+            "n_a": n_a.sum(axis=0),
+            "n_b": n_b.sum(axis=0),
+            "n_studies": random.k,
+            "model": np.where(many, "random_effects", np.where(random.k == 1, "one_study", "fixed_studies")),
+            "tau2": np.where(random.k > 1, random.tau2, np.nan),
+            "hk_low": random.ci_low,
+            "hk_high": random.ci_high,
+            "prediction_low": random.prediction_low,
+            "prediction_high": random.prediction_high,
+            "loo_low": low,
+            "loo_high": high,
+            "i2": np.where(many, _i2(g, se), np.nan),
+            "mde": mde,
+            "reason": np.where(random.k > 0, "", "not scorable, or without variation, in every study"),
+        }
+    )
 
 
 def _i2(g: np.ndarray, se: np.ndarray) -> np.ndarray:
@@ -211,12 +245,14 @@ def _i2(g: np.ndarray, se: np.ndarray) -> np.ndarray:
 
 
 def permutation(parts: Sequence[Part], *, design: Design) -> tuple[np.ndarray, np.ndarray]:
-    """Permutation p of the stratified difference, labels exchanged within studies (signs, where donors are paired), and the
-    smallest p these labels can give. Features missing in some studies are tested in the others."""
-    missing = np.array([np.isnan(a).any(axis=0) | np.isnan(b).any(axis=0) for a, b in ((part.a, part.b) for part in parts)])
+    """Permutation p of the stratified difference, labels exchanged within studies (signs, where donors are paired),
+    and the smallest p these labels can give. Features missing in some studies are tested in the others."""
+    missing = np.array(
+        [np.isnan(a).any(axis=0) | np.isnan(b).any(axis=0) for a, b in ((part.a, part.b) for part in parts)]
+    )
     p, least = np.full(missing.shape[1], np.nan), np.full(missing.shape[1], np.nan)
     for pattern in np.unique(missing.T, axis=0):
-        columns = np.flatnonzero((missing.T == pattern).all(axis=1))
+        columns = np.flatnonzero((pattern == missing.T).all(axis=1))
         used = [part for part, gone in zip(parts, pattern, strict=True) if not gone]
         if not used:
             continue
@@ -252,15 +288,33 @@ def _nested(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], desig
 
         half = stats.t.isf(0.025, df) * se
         n_a, n_b = ((used[Obs.CONDITION] == arms[side]).sum() for side in "ab")
-        blocks.append(pd.DataFrame({
-            "feature": table.columns, "study": POOLED, "estimator": NESTED, "model": "study_is_unit", "platform": platform,
-            "studies": ";".join(sorted(set(used[Obs.STUDY]))), "n_studies": used[Obs.STUDY].nunique(), "design": "unpaired",
-            "effect": difference / spread, "se": se / spread, "ci_low": (difference - half) / spread,
-            "ci_high": (difference + half) / spread, "difference": difference, "difference_low": difference - half,
-            "difference_high": difference + half, "p": p, "n_a": n_a, "n_b": n_b,
-            "mde": effects.detectable(((len(a[0]), len(b[0])),), power=design.power, alpha=design.alpha),
-            "simulated": bool(used[Uns.SIMULATED].any()), "reason": "",
-        }))  # fmt: skip
+        blocks.append(
+            pd.DataFrame(
+                {
+                    "feature": table.columns,
+                    "study": POOLED,
+                    "estimator": NESTED,
+                    "model": "study_is_unit",
+                    "platform": platform,
+                    "studies": ";".join(sorted(set(used[Obs.STUDY]))),
+                    "n_studies": used[Obs.STUDY].nunique(),
+                    "design": "unpaired",
+                    "effect": difference / spread,
+                    "se": se / spread,
+                    "ci_low": (difference - half) / spread,
+                    "ci_high": (difference + half) / spread,
+                    "difference": difference,
+                    "difference_low": difference - half,
+                    "difference_high": difference + half,
+                    "p": p,
+                    "n_a": n_a,
+                    "n_b": n_b,
+                    "mde": effects.detectable(((len(a[0]), len(b[0])),), power=design.power, alpha=design.alpha),
+                    "simulated": bool(used[Uns.SIMULATED].any()),
+                    "reason": "",
+                }
+            )
+        )
     return blocks
 
 
@@ -272,7 +326,11 @@ def _enough_studies(members: pd.DataFrame, arms: Mapping[str, str], design: Desi
 
 def _study_means(table: pd.DataFrame, members: pd.DataFrame, design: Design) -> tuple[np.ndarray, np.ndarray]:
     """Mean and its standard error in each study with enough donors, studies × features."""
-    groups = [table.loc[rows.index].to_numpy() for _, rows in members.groupby(Obs.STUDY, sort=True) if len(rows) >= design.min_donors]
+    groups = [
+        table.loc[rows.index].to_numpy()
+        for _, rows in members.groupby(Obs.STUDY, sort=True)
+        if len(rows) >= design.min_donors
+    ]
     return np.array([x.mean(axis=0) for x in groups]), np.array([x.std(axis=0, ddof=1) / len(x) ** 0.5 for x in groups])
 
 
@@ -280,7 +338,7 @@ def _within_variance(table: pd.DataFrame, members: pd.DataFrame) -> np.ndarray:
     """Variance of donors around the mean of their study and condition."""
     groups = [table.loc[rows.index].to_numpy() for _, rows in members.groupby([Obs.STUDY, Obs.CONDITION], sort=True)]
     df = sum(len(x) - 1 for x in groups)
-    return sum((len(x) - 1) * x.var(axis=0, ddof=1) for x in groups if len(x) > 1) / df  # type: ignore[no-any-return]
+    return sum((len(x) - 1) * x.var(axis=0, ddof=1) for x in groups if len(x) > 1) / df
 
 
 def _no_verdict(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], design: Design) -> pd.DataFrame:
@@ -296,15 +354,32 @@ def _no_verdict(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], d
             estimate = effects.two_arms(table.loc[a].to_numpy(), table.loc[b].to_numpy())
             row = _study_row(table.columns, estimate, POOLED, platform, design)
             row |= {"studies": ";".join(sorted(set(members[Obs.STUDY]))), "n_studies": members[Obs.STUDY].nunique()}
-            row |= {"reason": reason, "model": "two_arms", "mde": np.nan, "simulated": bool(members[Uns.SIMULATED].any())}
+            row |= {
+                "reason": reason,
+                "model": "two_arms",
+                "mde": np.nan,
+                "simulated": bool(members[Uns.SIMULATED].any()),
+            }
             return pd.DataFrame(row).assign(estimator=state, design="unpaired")
     features = values(donors.index[:0]).columns
     n_a, n_b = ((donors[Obs.CONDITION] == arms[side]).sum() for side in "ab")
-    return pd.DataFrame({
-        "feature": features, "study": POOLED, "studies": ";".join(sorted(set(donors[Obs.STUDY]))), "estimator": state,
-        "effect": np.nan, "n_a": n_a, "n_b": n_b, "n_studies": donors[Obs.STUDY].nunique(), "design": "", "model": "none",
-        "simulated": bool(donors[Uns.SIMULATED].any()), "reason": reason, "platform": ";".join(sorted(set(donors[PLATFORM]))),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "feature": features,
+            "study": POOLED,
+            "studies": ";".join(sorted(set(donors[Obs.STUDY]))),
+            "estimator": state,
+            "effect": np.nan,
+            "n_a": n_a,
+            "n_b": n_b,
+            "n_studies": donors[Obs.STUDY].nunique(),
+            "design": "",
+            "model": "none",
+            "simulated": bool(donors[Uns.SIMULATED].any()),
+            "reason": reason,
+            "platform": ";".join(sorted(set(donors[PLATFORM]))),
+        }
+    )
 
 
 def verdict_of_design(donors: pd.DataFrame, arms: Mapping[str, str], design: Design) -> tuple[str, str]:
@@ -324,7 +399,8 @@ def verdict_of_design(donors: pd.DataFrame, arms: Mapping[str, str], design: Des
     if set(where["a"]) & set(where["b"]):
         return NOT_TESTABLE, f"no study has {design.min_donors} donors of both conditions on one platform"
     return CONFOUNDED, (
-        f"study and condition coincide: {arms['a']} in {', '.join(where['a'])}, {arms['b']} in {', '.join(where['b'])}; "
+        f"study and condition coincide: {arms['a']} in {', '.join(where['a'])}, "
+        f"{arms['b']} in {', '.join(where['b'])}; "
         f"{design.min_studies} studies an arm, or both arms in one study, are needed"
     )
 

@@ -1,6 +1,7 @@
 """Composition: shares of cell types per donor, as centred log-ratios, contrasted like any donor value.
 
-Shares sum to one, so one type's rise is every other's fall; log-ratios to the mean of all types take that out. Only unenriched
+Shares sum to one, so one type's rise is every other's fall; log-ratios to the mean of all types take that out. Only
+unenriched
 samples say anything about shares: sorting decides them otherwise.
 
 Source: Aitchison 1982 J R Stat Soc B 44:139 (centred log-ratio).
@@ -35,12 +36,16 @@ def cells_of(obs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     Returns:
         donors × types (int), and the donors with the same index. Cells called `unknown` are not counted.
     """
-    obs = obs[(obs["enrichment"].astype(str) == UNENRICHED) & (obs[Obs.CELL_TYPE] != UNKNOWN) & (obs["suspension"] != "bulk")]
+    obs = obs[
+        (obs["enrichment"].astype(str) == UNENRICHED) & (obs[Obs.CELL_TYPE] != UNKNOWN) & (obs["suspension"] != "bulk")
+    ]
     obs = obs.assign(**{PLATFORM: obs["technology"].astype(str) + " " + obs["suspension"].astype(str)})
     if not len(obs):
         none = pd.DataFrame(columns=[*_KEYS, *_DESCRIBED])
         return pd.DataFrame(index=none.index), none
-    cells = obs.pivot_table(index=_KEYS, columns=Obs.CELL_TYPE, values=Obs.N_CELLS, aggfunc="sum", fill_value=0, observed=True)
+    cells = obs.pivot_table(
+        index=_KEYS, columns=Obs.CELL_TYPE, values=Obs.N_CELLS, aggfunc="sum", fill_value=0, observed=True
+    )
     donors = obs.groupby(_KEYS, sort=True, observed=True)[_DESCRIBED].first().loc[cells.index].reset_index()
     index = pd.Index(donors[_KEYS].agg("|".join, axis=1), name="profile")
     return cells.set_axis(index, axis=0).astype(np.int64), donors.set_axis(index, axis=0)
@@ -53,13 +58,16 @@ def log_ratios(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def share(cells: pd.DataFrame, of: Collection[str], among: Collection[str], *, min_cells: int) -> pd.Series:
-    """Log2 odds of some types among others, half a cell added; NaN for donors with fewer than `min_cells` among them."""
+    """Log2 odds of some types among others, half a cell added; NaN for donors with fewer than `min_cells` among
+    them."""
     part = cells[[c for c in cells if c in set(of)]].sum(axis=1)
     whole = cells[[c for c in cells if c in set(among) | set(of)]].sum(axis=1)
     return np.log2((part + 0.5) / (whole - part + 0.5)).where(whole >= min_cells)
 
 
-def composition(obs: pd.DataFrame, arms: Sequence[Mapping[str, str]], *, design: Design, min_cells: int) -> pd.DataFrame:
+def composition(
+    obs: pd.DataFrame, arms: Sequence[Mapping[str, str]], *, design: Design, min_cells: int
+) -> pd.DataFrame:
     """Rows of `composition.tsv`: every type, every contrast; effects are Hedges' g of log-ratios, differences in log2.
 
     Args:
@@ -86,12 +94,12 @@ def composition(obs: pd.DataFrame, arms: Sequence[Mapping[str, str]], *, design:
 
 def finish(table: pd.DataFrame) -> pd.DataFrame:
     """FDR over the deciding rows, columns and order."""
+    for name in columns("composition"):
+        if name not in table:
+            table[name] = np.nan
     table["fdr"] = np.nan
     for estimators in ([WITHIN, NESTED], [TRANSFER]):
         judged = (table["study"] == POOLED) & table["estimator"].isin(estimators)
         table.loc[judged, "fdr"] = effects.fdr(table.loc[judged, "p"].to_numpy(float))
-    for name in columns("composition"):
-        if name not in table:
-            table[name] = np.nan
     keys = [Obs.CELL_TYPE, "contrast", "estimator", "primary_site", "study"]
     return table.sort_values(keys, kind="stable", ignore_index=True)[columns("composition")]

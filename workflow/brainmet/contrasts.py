@@ -1,7 +1,7 @@
 """Contrasts of signatures in compartments: the rows of `contrasts.tsv`, with the families their FDR is taken over.
 
-Confirmatory: a signature in the compartment it declares. Exploratory: the same signature anywhere else, the whole sample
-included. Each family has an FDR of its own, over its deciding (pooled) rows.
+Confirmatory: a signature in the compartment it declares. Exploratory: the same signature anywhere else, the whole
+sample included. Each family has an FDR of its own, over its deciding (pooled) rows.
 """
 
 import logging
@@ -23,10 +23,11 @@ CONFIRMATORY, EXPLORATORY = "confirmatory", "exploratory"
 
 
 class Scorer:
-    """Scores of donors for a contrast: donors of one study as in `donor_scores.tsv`, donors of several on their common genes.
+    """Scores of donors for a contrast: donors of one study as in `donor_scores.tsv`, donors of several on their
+    common genes.
 
-    Call it with donors to get donors × signatures. `coverage` holds, by signature, the least share of genes measured in the
-    donors it was called with, and why a signature cannot be scored.
+    Call it with donors to get donors × signatures. `coverage` holds, by signature, the least share of genes measured
+    in the donors it was called with, and why a signature cannot be scored.
     """
 
     def __init__(self, profiles: Profiles, sets: Sequence[GeneSet], *, how: Scoring) -> None:
@@ -66,7 +67,8 @@ def contrasts(
     design: Design,
     how: Scoring,
 ) -> pd.DataFrame:
-    """Every signature in every compartment for every contrast, sorted; exploratory rows only where something was estimated."""
+    """Every signature in every compartment for every contrast, sorted; exploratory rows only where something was
+    estimated."""
     blocks = []
     for cell_type, profiles in profiles_of.items():
         scorer = Scorer(profiles, sets, how=how)
@@ -74,7 +76,9 @@ def contrasts(
             rows = contrast(scorer, profiles.donors, arm, design=design).assign(cell_type=cell_type)
             coverage = rows["feature"].map(lambda f, s=scorer: s.coverage.get(f, (np.nan, ""))[0])
             why = rows["feature"].map(lambda f, s=scorer: s.coverage.get(f, (np.nan, ""))[1])
-            rows = rows.assign(coverage=coverage, reason=rows["reason"].where((why == "") | rows["effect"].notna(), why))
+            rows = rows.assign(
+                coverage=coverage, reason=rows["reason"].where((why == "") | rows["effect"].notna(), why)
+            )
             blocks.append(rows)
     if not blocks:
         return empty("contrasts")
@@ -88,13 +92,13 @@ def finish(table: pd.DataFrame, home: Mapping[str, str]) -> pd.DataFrame:
     table = table[confirmed | table["effect"].notna()].copy()
     table["family"] = np.where(confirmed[table.index], CONFIRMATORY, EXPLORATORY)
     table.loc[table["estimator"] == TRANSFER, "family"] = TRANSFER
+    for name in columns("contrasts"):
+        if name not in table:
+            table[name] = np.nan
     table["fdr"] = np.nan
     judged = (table["study"] == POOLED) & table["estimator"].isin([WITHIN, NESTED, TRANSFER])
     for family in (CONFIRMATORY, EXPLORATORY, TRANSFER):
         rows = judged & (table["family"] == family)
         table.loc[rows, "fdr"] = effects.fdr(table.loc[rows, "p"].to_numpy(float))
-    for name in columns("contrasts"):
-        if name not in table:
-            table[name] = np.nan
     keys = ["signature", "cell_type", "contrast", "estimator", "primary_site", "study"]
     return table.sort_values(keys, kind="stable", ignore_index=True)[columns("contrasts")]

@@ -1,8 +1,8 @@
 """One score a signature and donor, from pseudobulk: the number that every test of a signature is made of.
 
-Donors of a study are thinned to a common depth (seeded), turned into log2 counts per million, and scored as the mean of the
-signature's genes minus the mean of random genes of the same expression, up minus down. Thinning rather than regression: depth
-and malignant biology go together, and regressing one out takes the other with it.
+Donors of a study are thinned to a common depth (seeded), turned into log2 counts per million, and scored as the mean
+of the signature's genes minus the mean of random genes of the same expression, up minus down. Thinning rather than
+regression: depth and malignant biology go together, and regressing one out takes the other with it.
 """
 
 import logging
@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class GeneSet:
-    """Genes by symbol; `gene` sets hold a single gene, read as it is: no coverage rule and no random genes taken off."""
+    """Genes by symbol; `gene` sets hold a single gene, read as it is: no coverage rule and no random genes taken
+    off."""
 
     id: str
     up: tuple[str, ...]
@@ -57,8 +58,9 @@ def scores(profiles: Profiles, sets: Sequence[GeneSet], *, how: Scoring) -> tupl
         sets: signatures.
 
     Returns:
-        donors × signatures (log2 units; NaN = not scorable), and per signature `n_listed, n_measured, n_detected, coverage,
-        reason`. `n_detected` counts members seen in at least one of the donors: absence of a signal is a result, reported apart.
+        donors × signatures (log2 units; NaN = not scorable), and per signature `n_listed, n_measured, n_detected,
+        coverage, reason`. `n_detected` counts members seen in at least one of the donors: absence of a signal is a
+        result, reported apart.
     """
     kept = profiles.take(deep_enough(profiles, min_counts=how.min_counts))
     use = kept.measured()
@@ -84,13 +86,16 @@ def deep_enough(profiles: Profiles, *, min_counts: int) -> np.ndarray:
 def thin(counts: np.ndarray, donors: Sequence[str], *, seed: int) -> np.ndarray:
     """Counts drawn down to the depth of the shallowest donor, each donor by its own seed.
 
-    A donor's draw depends on its name, not on its row. Counts that are not integers (expected counts) are rounded first.
+    A donor's draw depends on its name, not on its row. Counts that are not integers (expected counts) are rounded
+    first.
     """
     counts = np.rint(counts).astype(np.int64)
     totals = counts.sum(axis=1)
     depth = totals.min(initial=np.iinfo(np.int64).max)
     thinned = [
-        row if total <= depth else np.random.default_rng([seed, crc32(str(donor).encode())]).binomial(row, depth / total)
+        row
+        if total <= depth
+        else np.random.default_rng([seed, crc32(str(donor).encode())]).binomial(row, depth / total)
         for row, total, donor in zip(counts, totals, donors, strict=True)
     ]
     return np.array(thinned, float).reshape(counts.shape)
@@ -116,7 +121,9 @@ def coverage_of(
             reason = "" if measured else f"{gene_set.up[0]} is not in the gene list"
         elif len(measured) < min_genes or share < min_coverage:
             reason = f"{len(measured)} of {len(listed)} genes measured"
-        rows.append((gene_set.id, len(listed), len(measured), int(seen[measured].sum()) if measured else 0, share, reason))
+        rows.append(
+            (gene_set.id, len(listed), len(measured), int(seen[measured].sum()) if measured else 0, share, reason)
+        )
     names = ["signature", "n_listed", "n_measured", "n_detected", "coverage", "reason"]
     return pd.DataFrame(rows, columns=names).set_index("signature")
 
@@ -124,14 +131,17 @@ def coverage_of(
 def weights_of(sets: Sequence[GeneSet], position: Mapping[str, int], level: np.ndarray, *, how: Scoring) -> np.ndarray:
     """Weights W (genes × signatures) such that log2 CPM @ W is the score.
 
-    Each member is set against `n_controls` random genes of its expression bin that are not members. A signature's random genes
-    depend on its name and the seed, not on which other signatures are scored.
+    Each member is set against `n_controls` random genes of its expression bin that are not members. A signature's
+    random genes depend on its name and the seed, not on which other signatures are scored.
     """
     bins = expression_bins(level, n_bins=how.n_bins)
     genes_of_bin = [np.flatnonzero(bins == b) for b in range(how.n_bins)]
     weights = np.zeros((len(level), len(sets)))
     for column, gene_set in enumerate(sets):
-        sides = [np.array(sorted({position[g] for g in side if g in position}), np.int64) for side in (gene_set.up, gene_set.down)]
+        sides = [
+            np.array(sorted({position[g] for g in side if g in position}), np.int64)
+            for side in (gene_set.up, gene_set.down)
+        ]
         for rows, sign in zip(sides, (1.0, -1.0), strict=True):
             weights[rows, column] += sign / max(len(rows), 1)
             if not gene_set.single:
@@ -141,7 +151,13 @@ def weights_of(sets: Sequence[GeneSet], position: Mapping[str, int], level: np.n
 
 
 def _controls(
-    gene_set: GeneSet, rows: np.ndarray, members: np.ndarray, bins: np.ndarray, genes_of_bin: Sequence[np.ndarray], *, how: Scoring
+    gene_set: GeneSet,
+    rows: np.ndarray,
+    members: np.ndarray,
+    bins: np.ndarray,
+    genes_of_bin: Sequence[np.ndarray],
+    *,
+    how: Scoring,
 ) -> np.ndarray:
     """Random genes for one side of a signature: `n_controls` a gene, of its bin, none of them a member."""
     rng = np.random.default_rng([how.seed, crc32(gene_set.id.encode())])

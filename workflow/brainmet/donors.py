@@ -1,6 +1,7 @@
 """Donor profiles: the pseudobulk of a cell compartment with one row a donor and condition.
 
-Samples of one donor are summed, so a patient sampled twice is one replicate. Donors measured by another technology, or as
+Samples of one donor are summed, so a patient sampled twice is one replicate. Donors measured by another technology,
+or as
 nuclei, form another platform: their profiles are never contrasted with each other.
 """
 
@@ -34,7 +35,8 @@ class Profiles:
     """Counts of donors in one compartment.
 
     Attributes:
-        donors: one row a donor, condition and platform; `study, donor, condition, platform, n_cells`, covariates, `simulated`.
+        donors: one row a donor, condition and platform; `study, donor, condition, platform, n_cells`, covariates,
+            `simulated`.
         symbols: gene symbol by Ensembl id.
         counts: donors × genes, float64, NaN where a sample of the donor does not measure the gene.
     """
@@ -53,7 +55,8 @@ class Profiles:
 
 
 def compartments(types: Collection[str], words: Mapping[str, Collection[str]]) -> dict[str, tuple[str, ...]]:
-    """Compartments to test, each with its cell types: every type, the tumour, and the pooled compartments of signatures.
+    """Compartments to test, each with its cell types: every type, the tumour, and the pooled compartments of
+    signatures.
 
     Args:
         types: cell types of the run; `unknown` is left out.
@@ -63,8 +66,12 @@ def compartments(types: Collection[str], words: Mapping[str, Collection[str]]) -
         By name, sorted; a pooled compartment that equals a single type, or is absent, is left out.
     """
     present = sorted(set(types) - {UNKNOWN})
-    named = {type_: (type_,) for type_ in present}
-    pooled = {word: tuple(t for t in present if t in set(members)) for word, members in words.items() if word not in (TUMOUR, ANY)}
+    named: dict[str, tuple[str, ...]] = {type_: (type_,) for type_ in present}
+    pooled = {
+        word: tuple(t for t in present if t in set(members))
+        for word, members in words.items()
+        if word not in (TUMOUR, ANY)
+    }
     pooled[MALIGNANT] = tuple(t for t in present if t.startswith(MALIGNANT_PREFIX))
     named |= {word: members for word, members in pooled.items() if members and (word not in named or len(members) > 1)}
     if present:
@@ -73,7 +80,8 @@ def compartments(types: Collection[str], words: Mapping[str, Collection[str]]) -
 
 
 def declared(word: str) -> str:
-    """The compartment a signature is confirmed in. `any` names no cells; it is read in the tumour, and elsewhere explored."""
+    """The compartment a signature is confirmed in. `any` names no cells; it is read in the tumour, and elsewhere
+    explored."""
     return MALIGNANT if word in (TUMOUR, ANY) else word
 
 
@@ -85,7 +93,9 @@ def profiles(bulk: "AnnData", types: Collection[str], *, min_cells: int) -> Prof
         types: cell types that make up the compartment.
         min_cells: donors with fewer cells of the compartment are left out.
     """
-    rows = np.flatnonzero(bulk.obs[Obs.CELL_TYPE].isin(list(types)).to_numpy() & (bulk.obs["values"] != "log").to_numpy())
+    rows = np.flatnonzero(
+        bulk.obs[Obs.CELL_TYPE].isin(list(types)).to_numpy() & (bulk.obs["values"] != "log").to_numpy()
+    )
     obs = bulk.obs.iloc[rows]
     obs = obs.assign(**{PLATFORM: obs["technology"].astype(str) + " " + obs["suspension"].astype(str)})
     keys = [Obs.STUDY, PLATFORM, Obs.DONOR, Obs.CONDITION]
@@ -107,10 +117,12 @@ class Cohort(Mapping[str, Profiles]):
     Holds every compartment of `compartments`, and those that signatures declare even where no cell is of them.
     """
 
-    def __init__(self, bulk: "AnnData", words: Mapping[str, Collection[str]], *, min_cells: int, needed: Collection[str] = ()) -> None:
+    def __init__(
+        self, bulk: "AnnData", words: Mapping[str, Collection[str]], *, min_cells: int, needed: Collection[str] = ()
+    ) -> None:
         self.bulk, self.min_cells = bulk, min_cells
         found = compartments(set(bulk.obs[Obs.CELL_TYPE].astype(str)), words)
-        self.types: dict[str, tuple[str, ...]] = dict(sorted(({name: () for name in needed} | found).items()))
+        self.types: dict[str, tuple[str, ...]] = dict(sorted((dict.fromkeys(needed, ()) | found).items()))
 
     def __getitem__(self, name: str) -> Profiles:
         return profiles(self.bulk, self.types[name], min_cells=self.min_cells)

@@ -22,10 +22,12 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Estimate:
-    """Effects of one study, one value a feature. `difference` is in units of the values, `g` in pooled standard deviations.
+    """Effects of one study, one value a feature. `difference` is in units of the values, `g` in pooled standard
+    deviations.
 
     Attributes:
-        difference, se, df: mean of arm a minus that of arm b, its standard error and degrees of freedom (Welch, or paired).
+        difference, se, df: mean of arm a minus that of arm b, its standard error and degrees of freedom (Welch, or
+            paired).
         p: two-sided.
         g, g_se, g_df: Hedges' g, its standard error, and the degrees of freedom of its t interval.
         n_a, n_b: donors.
@@ -89,7 +91,8 @@ def two_arms(a: Array, b: Array) -> Estimate:
 
 
 def pairs(a: Array, b: Array) -> Estimate:
-    """Compare donors seen in both arms: row i of `a` and of `b` is the same donor. g is in standard deviations of the arms."""
+    """Compare donors seen in both arms: row i of `a` and of `b` is the same donor. g is in standard deviations of
+    the arms."""
     n = len(a)
     change = a - b
     difference, spread = change.mean(axis=0), change.std(axis=0, ddof=1)
@@ -104,8 +107,8 @@ def pairs(a: Array, b: Array) -> Estimate:
 def fixed_studies(estimates: list[Estimate]) -> tuple[Pooled, Array, Array, Array]:
     """The common effect in the studies at hand, for fewer than three of them: nothing is said of studies not seen.
 
-    With one study this is that study. With two, tau² cannot be told from noise and the Hartung–Knapp interval has one degree
-    of freedom; the arms are compared with the study as a stratum, variances added (Welch–Satterthwaite).
+    With one study this is that study. With two, tau² cannot be told from noise and the Hartung–Knapp interval has
+    one degree of freedom; the arms are compared with the study as a stratum, variances added (Welch–Satterthwaite).
 
     Returns:
         g pooled by inverse variance, with p of the stratified difference; the stratified difference and its interval.
@@ -153,7 +156,8 @@ def paule_mandel(effect: Array, variance: Array) -> Array:
 
 
 def random_effects(effect: Array, se: Array) -> Pooled:
-    """Random-effects mean over studies (studies × features): Paule–Mandel tau², Hartung–Knapp interval, prediction interval.
+    """Random-effects mean over studies (studies × features): Paule–Mandel tau², Hartung–Knapp interval, prediction
+    interval.
 
     Equal to `statsmodels.stats.meta_analysis.combine_effects(method_re="pm", use_t=True)`, for all features at once.
     """
@@ -189,17 +193,21 @@ def nested(a: tuple[Array, Array], b: tuple[Array, Array]) -> tuple[Array, Array
         a, b: (means, standard errors of the means) of each arm, studies × features, at least two studies an arm.
 
     Returns:
-        difference, its standard error, p, degrees of freedom (k_a + k_b − 2). The variance of an arm is 1 / Σ 1/(tau² + se²):
-        tau²/k plus sampling when the studies are of one size.
+        difference, its standard error, p, degrees of freedom (k_a + k_b − 2). The variance of an arm is 1 / Σ
+        1/(tau² + se²): tau²/k plus sampling when the studies are of one size.
     """
     arm_a, arm_b = random_effects(*a), random_effects(*b)
     df = len(a[0]) + len(b[0]) - 2
-    difference, se = arm_a.effect - arm_b.effect, np.sqrt(_mean_variance(a[1], arm_a.tau2) + _mean_variance(b[1], arm_b.tau2))
+    difference, se = (
+        arm_a.effect - arm_b.effect,
+        np.sqrt(_mean_variance(a[1], arm_a.tau2) + _mean_variance(b[1], arm_b.tau2)),
+    )
     return difference, se, 2 * stats.t.sf(np.abs(_ratio(difference, se)), df), df
 
 
 def labelings(strata: Array, arm: Array, *, limit: int, seed: int) -> tuple[Array, bool]:
-    """Relabelings of arm a within strata: every one when there are fewer than `limit`, else `limit` drawn with replacement.
+    """Relabelings of arm a within strata: every one when there are fewer than `limit`, else `limit` drawn with
+    replacement.
 
     Returns:
         (labelings × donors) booleans with the observed labels first, and whether they are all there are.
@@ -232,7 +240,8 @@ def signs(n: int, *, limit: int, seed: int) -> tuple[Array, bool]:
 
 
 def arm_weights(strata: Array, labels: Array) -> Array:
-    """Weights W (labelings × donors) such that W @ values is the difference of arms, strata weighted by n_a n_b / (n_a + n_b)."""
+    """Weights W (labelings × donors) such that W @ values is the difference of arms, strata weighted by n_a n_b /
+    (n_a + n_b)."""
     weights = np.zeros(labels.shape)
     total = 0.0
     for stratum in np.unique(strata):
@@ -246,7 +255,8 @@ def arm_weights(strata: Array, labels: Array) -> Array:
 
 
 def permutation_p(statistics: Array, *, every: bool) -> tuple[Array, Array]:
-    """Two-sided p and the smallest p attainable, from the statistic under each labeling (labelings × features, observed first)."""
+    """Two-sided p and the smallest p attainable, from the statistic under each labeling (labelings × features,
+    observed first)."""
     size = np.abs(statistics)
     # Equal labelings differ in the last digit; the tolerance counts them as equal.
     slack = 1e-9 * np.maximum(size.max(axis=0), 1e-300)

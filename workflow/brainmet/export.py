@@ -146,7 +146,7 @@ def export(
             position = genes.get_indexer(counts.genes.index)
             if (position < 0).any():
                 raise BrainmetError(
-                    f"{counts.path}: has genes that features.tsv lacks; delete results/cohort/features.tsv and run again"
+                    f"{counts.path}: has genes that features.tsv lacks; delete cohort/features.tsv and run again"
                 )
             for column in (Var.CHROMOSOME, Var.START, Var.END):
                 var.iloc[position, var.columns.get_loc(column)] = counts.genes[column].to_numpy()

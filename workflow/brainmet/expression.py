@@ -46,7 +46,11 @@ def expression(
             if profiles is not None:
                 chosen, reason = donors_of(profiles, arm, design=design, min_counts=min_counts)
             if reason or profiles is None:
-                blocks.append(pd.DataFrame([{"ensembl_id": "", "symbol": "", "studies": "", "reason": reason}]).assign(contrast=arm["id"], cell_type=cell_type))
+                blocks.append(
+                    pd.DataFrame([{"ensembl_id": "", "symbol": "", "studies": "", "reason": reason}]).assign(
+                        contrast=arm["id"], cell_type=cell_type
+                    )
+                )
                 log.info("%s, %s: %s", cell_type, arm["id"], reason)
                 continue
             rows = fit(profiles.take(chosen), arm, min_gene_counts=min_gene_counts)
@@ -59,9 +63,7 @@ def expression(
     return table.sort_values(["cell_type", "contrast", "ensembl_id"], kind="stable", ignore_index=True)[columns("de")]
 
 
-def donors_of(
-    profiles: Profiles, arm: Mapping[str, str], *, design: Design, min_counts: int
-) -> tuple[np.ndarray, str]:
+def donors_of(profiles: Profiles, arm: Mapping[str, str], *, design: Design, min_counts: int) -> tuple[np.ndarray, str]:
     """Mask of the donors that can be modelled together, and a sentence when there are none.
 
     One platform is modelled: the one with most donors. A donor in both arms stays in the smaller one.
@@ -70,7 +72,9 @@ def donors_of(
     own, _ = eligible(profiles.donors[deep], arm, site=design.primary_site)
     counts = own[own["values"] == "counts"]
     if len(own) and not len(counts):
-        return np.zeros(len(profiles.donors), bool), f"not testable: not counts ({', '.join(sorted(set(own['values'])))})"
+        return np.zeros(
+            len(profiles.donors), bool
+        ), f"not testable: not counts ({', '.join(sorted(set(own['values'])))})"
     kept: dict[str, list[str]] = {}
     for (_, platform), members in counts.groupby([Obs.STUDY, PLATFORM], sort=True):
         a, b = (members.index[members[Obs.CONDITION] == arm[side]] for side in "ab")
@@ -97,15 +101,27 @@ def fit(profiles: Profiles, arm: Mapping[str, str], *, min_gene_counts: int) -> 
     smaller = min(is_a.sum(), (~is_a).sum())
     use = profiles.measured() & ((profiles.counts >= min_gene_counts).sum(axis=0) >= smaller)
     counts = pd.DataFrame(
-        np.rint(profiles.counts[:, use]).astype(np.int64), [f"d{i}" for i in range(len(donors))], profiles.symbols.index[use]
+        np.rint(profiles.counts[:, use]).astype(np.int64),
+        [f"d{i}" for i in range(len(donors))],
+        profiles.symbols.index[use],
     )
     design = pd.DataFrame({"intercept": 1.0, "arm": is_a.astype(float)}, index=counts.index)
     studies = sorted(set(donors[Obs.STUDY]))
     for study in studies[1:]:
         design[f"study_{study}"] = (donors[Obs.STUDY] == study).to_numpy(float)
     check_rank(design)
-    result = _deseq(counts, design) if use.sum() >= 2 else pd.DataFrame(columns=["baseMean", "log2FoldChange", "lfcSE", "stat", "pvalue", "padj"])
-    names = {"baseMean": "base_mean", "log2FoldChange": "log2_fold_change", "lfcSE": "lfc_se", "pvalue": "p", "padj": "fdr"}
+    result = (
+        _deseq(counts, design)
+        if use.sum() >= 2
+        else pd.DataFrame(columns=["baseMean", "log2FoldChange", "lfcSE", "stat", "pvalue", "padj"])
+    )
+    names = {
+        "baseMean": "base_mean",
+        "log2FoldChange": "log2_fold_change",
+        "lfcSE": "lfc_se",
+        "pvalue": "p",
+        "padj": "fdr",
+    }
     result = result.rename(columns=names)[["base_mean", "log2_fold_change", "lfc_se", "stat", "p", "fdr"]]
     result.insert(0, "symbol", profiles.symbols.loc[result.index].to_numpy())
     result.insert(0, "ensembl_id", result.index.to_numpy(object))
@@ -139,7 +155,12 @@ def _deseq(counts: pd.DataFrame, design: pd.DataFrame) -> pd.DataFrame:
         # No gene free of zeros, the usual state of pseudobulk, leaves median-of-ratios without genes.
         method = "ratio" if (counts > 0).all(axis=0).any() else "poscounts"
         model = DeseqDataSet(
-            counts=counts, metadata=design[["arm"]], design=design, size_factors_fit_type=method, inference=inference, quiet=True
+            counts=counts,
+            metadata=design[["arm"]],
+            design=design,
+            size_factors_fit_type=method,
+            inference=inference,
+            quiet=True,
         )
         model.deseq2()
         contrast = (design.columns == "arm").astype(float)

@@ -1,8 +1,8 @@
 """Variable genes of the cohort, from the gene moments of its samples.
 
 No counts are read: mean and variance of every gene in every sample are enough for Seurat's dispersion (Satija et al.
-2015, doi 10.1038/nbt.3192, as `scanpy.pp.highly_variable_genes(flavor="seurat", batch_key="sample")` computes it). Samples
-vote, so a gene that differs between studies but not between cells does not count as variable.
+2015, doi 10.1038/nbt.3192, as `scanpy.pp.highly_variable_genes(flavor="seurat", batch_key="sample")` computes it).
+Samples vote, so a gene that differs between studies but not between cells does not count as variable.
 """
 
 import logging
@@ -179,7 +179,7 @@ def _reasons(
 def _votes(
     moments: Iterable[pd.DataFrame], candidates: pd.Index, *, n_top: int, n_bins: int, min_cells: int
 ) -> pd.DataFrame:
-    """For each candidate: samples in which it is among the `n_top`, their share of those measuring it, mean, dispersion."""
+    """For each candidate: samples that have it in their `n_top`, their share of those measuring it, mean, dispersion."""
     votes, expressed, means, sums, defined = (np.zeros(len(candidates)) for _ in range(5))
     n_voting = 0
     for sample in moments:

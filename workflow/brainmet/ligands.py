@@ -47,7 +47,7 @@ def consensus_pairs() -> pd.DataFrame:
 
 
 def find_pair(pairs: pd.DataFrame, ligand: list[str], receptor: list[str]) -> tuple[str, str] | None:
-    """The entry that an axis stands for: with the axis' genes and the fewest further subunits; None when there is none."""
+    """The entry with an axis' genes and the fewest further subunits; None when there is none."""
     holds = [
         (len(a.split("_")) + len(b.split("_")), a, b)
         for a, b in pairs[PAIR].itertuples(index=False)
@@ -120,13 +120,13 @@ def _sides(
     pairs = pairs[pairs["ligand"].isin(found) & pairs["receptor"].isin(found)]
     stats = _least(profiles, list(found.values()))
     row = {name: i for i, name in enumerate(found)}
-    at = [[row[name] for name in pairs[side]] for side in PAIR]
-    left, right = ({key: values[rows] for key, values in stats.items()} for rows in at)
+    ligands, receptors = ([row[name] for name in pairs[side]] for side in PAIR)
+    left, right = ({key: values[rows] for key, values in stats.items()} for rows in (ligands, receptors))
     return pairs, left, right
 
 
 def _least(profiles: TypeProfiles, complexes: list[list[int]]) -> dict[str, np.ndarray]:
-    """Complexes × types: mean, share of cells, fold change and share of the types' means of the least expressed subunit."""
+    """Complexes × types: mean, share of cells, fold change, share of the types' means; of the least subunit."""
     fold = _log_fold(profiles)
     share = profiles.log / np.maximum(profiles.log.sum(axis=0), np.finfo(float).tiny)
     shape = (len(complexes), len(profiles.types))

@@ -1,8 +1,8 @@
 """What the tests find where there is nothing to find, measured on the data at hand at every run.
 
-Two nulls. `labels`: conditions are permuted among the donors of a study; the tests of the confirmatory family are repeated. Some
-permutations come close to the truth, so with few donors this null keeps a little signal. `random_sets`: signatures are replaced
-by random genes of the same expression and size and tested with the true labels.
+Two nulls. `labels`: conditions are permuted among the donors of a study; the tests of the confirmatory family are
+repeated. Some permutations come close to the truth, so with few donors this null keeps a little signal.
+`random_sets`: signatures are replaced by random genes of the same expression and size and tested with the true labels.
 """
 
 import logging
@@ -32,7 +32,8 @@ def nulls(
     runs: int,
     random_sets: int,
 ) -> pd.DataFrame:
-    """Rows of `nulls.tsv`: per null, how many tests, the share with p below alpha, and the share of runs with a discovery.
+    """Rows of `nulls.tsv`: per null, how many tests, the share with p below alpha, and the share of runs with a
+    discovery.
 
     Args:
         runs: permutations of the labels.
@@ -46,7 +47,9 @@ def nulls(
         for arm in arms
         for own in [eligible(profiles.donors, arm, site=design.primary_site)[0]]
     ]
-    families = [(parts, home) for scorer, own, arm, home in tests if (parts := parts_of(scorer, own, arm, design=design))]
+    families = [
+        (parts, home) for scorer, own, arm, home in tests if (parts := parts_of(scorer, own, arm, design=design))
+    ]
     rows = [_summary("labels", _permuted(families, runs=runs, seed=design.seed), design=design)] if families else []
     rows += _random_sets(profiles_of, sets, arms, design=design, how=how, number=random_sets)
     return pd.DataFrame(rows)[columns("nulls")] if rows else empty("nulls")
@@ -55,7 +58,10 @@ def nulls(
 def _permuted(families: Sequence[tuple[list[Part], np.ndarray]], *, runs: int, seed: int) -> list[np.ndarray]:
     """p of the whole confirmatory family, one array a run."""
     rng = np.random.default_rng([seed, crc32(b"labels")])
-    return [np.concatenate([pooled_p([shuffle(part, rng) for part in parts])[home] for parts, home in families]) for _ in range(runs)]
+    return [
+        np.concatenate([pooled_p([shuffle(part, rng) for part in parts])[home] for parts, home in families])
+        for _ in range(runs)
+    ]
 
 
 def shuffle(part: Part, rng: np.random.Generator) -> Part:
@@ -109,8 +115,22 @@ def random_like(sets: Sequence[GeneSet], profiles: Profiles, *, number: int, how
     for run in range(number):
         for s in sets:
             rng = np.random.default_rng([how.seed, run, crc32(s.id.encode())])
-            sides = [tuple(str(symbols[rng.choice(pools[bins[where[g]]])]) for g in side if g in where and len(pools[bins[where[g]]])) for side in (s.up, s.down)]
-            drawn.append(GeneSet(f"random {run} {s.id}", tuple(dict.fromkeys(sides[0])), tuple(dict.fromkeys(sides[1])), s.compartment))
+            sides = [
+                tuple(
+                    str(symbols[rng.choice(pools[bins[where[g]]])])
+                    for g in side
+                    if g in where and len(pools[bins[where[g]]])
+                )
+                for side in (s.up, s.down)
+            ]
+            drawn.append(
+                GeneSet(
+                    f"random {run} {s.id}",
+                    tuple(dict.fromkeys(sides[0])),
+                    tuple(dict.fromkeys(sides[1])),
+                    s.compartment,
+                )
+            )
     return drawn
 
 
@@ -121,12 +141,21 @@ def _summary(null: str, runs: Sequence[np.ndarray], *, design: Design) -> dict[s
     bound = binomial_bound(len(runs), design.alpha)
     exceeded = sum(found) > bound
     if exceeded:
-        log.warning("null %s: %d of %d runs have a discovery, more than chance allows (%d)", null, sum(found), len(runs), bound)
+        log.warning(
+            "null %s: %d of %d runs have a discovery, more than chance allows (%d)", null, sum(found), len(runs), bound
+        )
     return {
-        "null": null, "n_runs": len(runs), "n_tests": len(p), "share_p05": float((p < 0.05).mean()) if len(p) else np.nan,
-        "runs_with_discovery": sum(found), "most_expected": bound, "exceeded": exceeded,
-        "quantile_25": _quantile(p, 0.25), "quantile_50": _quantile(p, 0.5), "quantile_75": _quantile(p, 0.75),
-    }  # fmt: skip
+        "kind": null,
+        "n_runs": len(runs),
+        "n_tests": len(p),
+        "share_p05": float((p < 0.05).mean()) if len(p) else np.nan,
+        "runs_with_discovery": sum(found),
+        "most_expected": bound,
+        "exceeded": exceeded,
+        "quantile_25": _quantile(p, 0.25),
+        "quantile_50": _quantile(p, 0.5),
+        "quantile_75": _quantile(p, 0.75),
+    }
 
 
 def _quantile(p: np.ndarray, q: float) -> float:

@@ -198,7 +198,7 @@ def _shared(a: Sequence[str], b: Sequence[str]) -> float:
 def recurrent(factors: Sequence[Factor], *, min_donors: int, overlap: float, n_genes: int) -> list[dict[str, Any]]:
     """Groups of factors from several donors that share genes, largest first.
 
-    The factor that shares `overlap` of its genes with factors of most other donors founds a group; donors add their best
+    The factor that shares `overlap` of its genes with factors of most other donors founds a group; a donor adds its
     factor. Genes of the group are those in most of its factors, ties by their mean place.
     """
     left = sorted(factors, key=lambda f: (f.study, f.donor, f.genes))

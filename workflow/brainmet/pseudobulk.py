@@ -1,7 +1,7 @@
 """Pseudobulk: the counts of one sample summed by donor and cell type, and those of all samples side by side.
 
-A donor is the replicate of every test, so every cohort-level figure starts here. A gene that a sample's platform does not
-list is NaN in that sample's rows, never 0: zero would say that it was looked for and not found.
+A donor is the replicate of every test, so every cohort-level figure starts here. A gene that a sample's platform
+does not list is NaN in that sample's rows, never 0: zero would say that it was looked for and not found.
 """
 
 import logging
@@ -24,12 +24,24 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 KEYS = (Obs.DATASET, Obs.STUDY, Obs.SAMPLE, Obs.DONOR, Obs.CONDITION, Obs.CELL_TYPE)
-COVARIATES = ("primary_site", "er", "pr", "her2", "technology", "suspension", "enrichment", "dissociation", "values", "organism")
+COVARIATES = (
+    "primary_site",
+    "er",
+    "pr",
+    "her2",
+    "technology",
+    "suspension",
+    "enrichment",
+    "dissociation",
+    "values",
+    "organism",
+)
 DETECTED = "n_cells_detected"
 
 
 def subtype(er: str, pr: str, her2: str) -> str:
-    """Clinical subtype from receptor status: `HER2_pos`, `HR_pos`, `TNBC`, or `unknown` when the status does not decide."""
+    """Clinical subtype from receptor status: `HER2_pos`, `HR_pos`, `TNBC`, or `unknown` when the status does not
+    decide."""
     if her2 in ("pos", "amp"):
         return "HER2_pos"
     if her2 not in ("0", "low", "neg"):
@@ -48,15 +60,20 @@ def pseudobulk(counts: Counts, annotation: pd.DataFrame, *, covariates: Mapping[
         covariates: the sample's record; the fields named in `COVARIATES` and `simulated` go to every row.
 
     Returns:
-        Rows sorted by donor, condition and type. `X`: sums, float64. Layer `n_cells_detected`: cells with a count above 0.
+        Rows sorted by donor, condition and type. `X`: sums, float64. Layer `n_cells_detected`: cells with a count
+        above 0.
 
     Raises:
         BrainmetError: an annotated cell is not in the counts.
     """
     keep = counts.cells.index.isin(annotation.index)
     if keep.sum() != len(annotation):
-        raise BrainmetError(f"{counts.path}: lacks {len(annotation) - keep.sum()} annotated cells; delete it and run again")
-    cells = counts.cells.loc[keep, [Obs.DATASET, Obs.STUDY, Obs.SAMPLE]].join(annotation[[Obs.DONOR, Obs.CONDITION, Obs.CELL_TYPE]])
+        raise BrainmetError(
+            f"{counts.path}: lacks {len(annotation) - keep.sum()} annotated cells; delete it and run again"
+        )
+    cells = counts.cells.loc[keep, [Obs.DATASET, Obs.STUDY, Obs.SAMPLE]].join(
+        annotation[[Obs.DONOR, Obs.CONDITION, Obs.CELL_TYPE]]
+    )
     code, obs = _groups(cells)
     sums = np.zeros((len(obs), counts.shape[1]))
     detected = np.zeros((len(obs), counts.shape[1]), np.float32)
@@ -75,7 +92,8 @@ def pseudobulk(counts: Counts, annotation: pd.DataFrame, *, covariates: Mapping[
 def collect(parts: Sequence["AnnData"]) -> "AnnData":
     """Profiles of all samples over the union of their genes, NaN where a sample's platform does not list the gene.
 
-    Rows keep the order of `parts`; genes are sorted by Ensembl id, so the result does not depend on any sample's gene order.
+    Rows keep the order of `parts`; genes are sorted by Ensembl id, so the result does not depend on any sample's
+    gene order.
     """
     genes = pd.concat([part.var for part in parts])
     genes = genes[~genes.index.duplicated()].sort_index(kind="stable")
@@ -129,7 +147,9 @@ def _describe(obs: pd.DataFrame, sums: np.ndarray, record: Mapping[str, Any]) ->
     obs = obs.assign(total_counts=sums.sum(axis=1), **values)
     obs["subtype"] = subtype(values["er"], values["pr"], values["her2"])
     obs[Uns.SIMULATED] = bool(record.get(Uns.SIMULATED, False))
-    obs.index = pd.Index(obs[Obs.SAMPLE] + "|" + obs[Obs.DONOR] + "|" + obs[Obs.CONDITION] + "|" + obs[Obs.CELL_TYPE], dtype=object)
+    obs.index = pd.Index(
+        obs[Obs.SAMPLE] + "|" + obs[Obs.DONOR] + "|" + obs[Obs.CONDITION] + "|" + obs[Obs.CELL_TYPE], dtype=object
+    )
     obs.index.name = "profile"
     return obs
 

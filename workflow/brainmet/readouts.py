@@ -12,7 +12,8 @@ from brainmet.compare import Values
 from brainmet.contract import Obs
 from brainmet.contrasts import Scorer
 from brainmet.donor_scores import GeneSet, Scoring
-from brainmet.donors import ANY, Cohort, Profiles, declared, profiles as profiles_of
+from brainmet.donors import ANY, Cohort, Profiles, declared
+from brainmet.donors import profiles as profiles_of
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -71,7 +72,11 @@ class Reader:
         wanted = spec.get("mean") or [spec.get("signature") or spec["gene"]]
         if absent := [name for name in wanted if "gene" not in spec and name not in self.sets]:
             return self._nothing(f"the signature {absent[0]} is not part of this run (score.tier)")
-        sets = [GeneSet(spec["gene"], (spec["gene"],), single=True)] if "gene" in spec else [self.sets[name] for name in wanted]
+        sets = (
+            [GeneSet(spec["gene"], (spec["gene"],), single=True)]
+            if "gene" in spec
+            else [self.sets[name] for name in wanted]
+        )
         sets = [_without(s, spec.get("without", [])) for s in sets]
         name = ANY if entry["compartment"] == WHOLE else declared(entry["compartment"])
         if name not in self.cohort:
@@ -101,11 +106,16 @@ class Reader:
 
     def _share(self, share: Mapping[str, Sequence[str]]) -> Readout:
         cells, donors = composition.cells_of(self.cohort.bulk.obs)
-        of, among = ({t for word in share[side] for t in self.words.get(word, ()) or (word,)} | set(share[side]) for side in ("of", "among"))
+        of, among = (
+            {t for word in share[side] for t in self.words.get(word, ()) or (word,)} | set(share[side])
+            for side in ("of", "among")
+        )
         odds = composition.share(cells, of, among, min_cells=self.min_share_cells).dropna()
         donors = donors.loc[odds.index]
         if not len(donors):
-            return self._nothing(f"no unenriched donor with {self.min_share_cells} cells of {', '.join(share['among'])}")
+            return self._nothing(
+                f"no unenriched donor with {self.min_share_cells} cells of {', '.join(share['among'])}"
+            )
         table = odds.to_frame(NAME)
         return Readout(donors, lambda index: table.loc[index])
 
@@ -125,8 +135,8 @@ def _mean(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def relabelled(donors: pd.DataFrame, comparison: Mapping[str, Any]) -> pd.DataFrame:
-    """Donors whose `condition` is what the comparison compares: the condition itself, or another column (`by`), within donors
-    that have the given values (`where`)."""
+    """Donors whose `condition` is what the comparison compares: the condition itself, or another column (`by`),
+    within donors that have the given values (`where`)."""
     for column, value in comparison.get("where", {}).items():
         donors = donors[donors[column].isin(value if isinstance(value, list) else [value])]
     by = comparison.get("by")

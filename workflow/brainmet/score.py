@@ -26,6 +26,8 @@ from brainmet.signatures import Signature, arms, coverage
 
 log = logging.getLogger(__name__)
 
+ROWS = 500
+"""Cells a block: several copies of a block live at once here, so it is smaller than that of the readers."""
 EPSILON = 2.2e-16
 """Keeps a perfect fit finite, as decoupler does."""
 
@@ -55,7 +57,7 @@ def score(
     weights = sp.csc_matrix(up - down)
     detected = np.zeros(counts.shape[1], bool)
     parts = []
-    for block in counts.chunks(keep):
+    for block in counts.chunks(keep, ROWS):
         detected[block.indices[block.data > 0]] = True
         parts.append(ulm(log_normalised(block, values=counts.uns[Uns.VALUES]), weights).astype(np.float32))
     sample = str(cells[Obs.SAMPLE].iloc[0])
@@ -102,7 +104,7 @@ def score_aucell(
     """
     keep = cells[Obs.KEEP].to_numpy(bool)
     up, down = arms(signatures, counts.genes)
-    parts = [aucell(block, up, down, cutoff=cutoff).astype(np.float32) for block in counts.chunks(keep)]
+    parts = [aucell(block, up, down, cutoff=cutoff).astype(np.float32) for block in counts.chunks(keep, ROWS)]
     log.info("AUCell: %d cells, ranks up to %d", keep.sum(), cutoff)
     return _table(parts, cells, signatures, covered["scorable"].to_numpy(bool))
 

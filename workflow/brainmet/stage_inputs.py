@@ -33,6 +33,10 @@ def cohort(files: Any, signatures: Sequence[GeneSet], *, min_cells: int) -> Coho
 def reader(files: Any, params: Mapping[str, Any]) -> Reader:
     """What measures the claims' readouts."""
     return Reader(
-        read(files.bulk), words(files.compartments), sets(files, tier=params["tier"]), min_cells=params["min_cells"],
-        min_share_cells=params["min_share_cells"], how=Scoring(**params["how"]),
-    )  # fmt: skip
+        read(files.bulk),
+        words(files.compartments),
+        sets(files, tier=params["tier"]),
+        min_cells=params["min_cells"],
+        min_share_cells=params["min_share_cells"],
+        how=Scoring(**params["how"]),
+    )

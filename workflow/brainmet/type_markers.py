@@ -1,6 +1,8 @@
-"""Marker genes of each cell type, one against the rest, on pseudobulk: differences within a donor, donors as replicates.
+"""Marker genes of each cell type, one against the rest, on pseudobulk: differences within a donor, donors as
+replicates.
 
-The rest is the mean of the donor's other types in log2 counts per million, so that an abundant type does not stand for all.
+The rest is the mean of the donor's other types in log2 counts per million, so that an abundant type does not stand
+for all.
 """
 
 import logging
@@ -27,7 +29,8 @@ def markers(bulk: "AnnData", *, min_cells: int, min_counts: int, top: int) -> pd
     Args:
         bulk: the cohort's pseudobulk.
         min_cells, min_counts: profiles with less are left out.
-        top: genes a type, by the lower bound of the difference's interval (by the difference where two donors or fewer).
+        top: genes a type, by the lower bound of the difference's interval (by the difference where two donors or
+            fewer).
     """
     obs = bulk.obs
     usable = (obs[Obs.N_CELLS] >= min_cells) & (obs["total_counts"] >= min_counts) & (obs[Obs.CELL_TYPE] != UNKNOWN)
@@ -45,7 +48,8 @@ def markers(bulk: "AnnData", *, min_cells: int, min_counts: int, top: int) -> pd
 
 
 def _changes(obs: pd.DataFrame, values: np.ndarray) -> dict[str, np.ndarray]:
-    """By type: a donor's log2 CPM minus the mean of its other types, donors × genes. Samples of a donor are averaged."""
+    """By type: a donor's log2 CPM minus the mean of its other types, donors × genes. Samples of a donor are
+    averaged."""
     found: dict[str, list[np.ndarray]] = {}
     for _, donor in obs.groupby([Obs.STUDY, Obs.DONOR], sort=True):
         per_sample: dict[str, list[np.ndarray]] = {}
@@ -70,11 +74,24 @@ def _test(cell_type: str, change: np.ndarray, genes: pd.DataFrame, *, top: int) 
     with np.errstate(divide="ignore", invalid="ignore"):
         p = 2 * stats.t.sf(np.abs(mean / se), n - 1) if n > 1 else np.full(len(use), np.nan)
     half = stats.t.isf(0.025, max(n - 1, 1)) * se
-    frame = pd.DataFrame({
-        "cell_type": cell_type, "ensembl_id": genes.index[use].to_numpy(object), "symbol": genes[Var.SYMBOL].to_numpy(object)[use],
-        "log2_fold_change": mean, "ci_low": mean - half, "ci_high": mean + half, "p": p, "fdr": effects.fdr(p), "n_donors": n,
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "cell_type": cell_type,
+            "ensembl_id": genes.index[use].to_numpy(object),
+            "symbol": genes[Var.SYMBOL].to_numpy(object)[use],
+            "log2_fold_change": mean,
+            "ci_low": mean - half,
+            "ci_high": mean + half,
+            "p": p,
+            "fdr": effects.fdr(p),
+            "n_donors": n,
+        }
+    )
     by = "ci_low" if n > 2 else "log2_fold_change"
-    frame = frame[frame["log2_fold_change"] > 0].sort_values([by, "ensembl_id"], ascending=[False, True], kind="stable").head(top)
+    frame = (
+        frame[frame["log2_fold_change"] > 0]
+        .sort_values([by, "ensembl_id"], ascending=[False, True], kind="stable")
+        .head(top)
+    )
     frame.insert(1, "rank", np.arange(1, len(frame) + 1))
     return frame

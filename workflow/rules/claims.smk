@@ -14,6 +14,14 @@ rule claims:
         code=code("claims", "stage_inputs"),
     output:
         table="<results>/tables/claims.tsv",
+    log:
+        "<logs>/claims.log",
+    benchmark:
+        "<benchmarks>/claims.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=1500,
     params:
         tier=lookup(dpath="score/tier", within=config),
         min_cells=lookup(dpath="compare/min_cells", within=config),
@@ -21,13 +29,5 @@ rule claims:
         how=lookup(dpath="compare/scoring", within=config),
         bound=lookup(dpath="claims/bound", within=config),
         min_share_cells=lookup(dpath="claims/min_share_cells", within=config),
-    log:
-        "<logs>/claims.log",
-    benchmark:
-        "<benchmarks>/claims.tsv"
-    resources:
-        mem_mb=1500,
-    conda:
-        "../envs/brainmet.yaml"
     script:
         "../scripts/claims.py"

@@ -12,18 +12,18 @@ rule markers:
         code=code("type_markers"),
     output:
         table="<results>/tables/markers.tsv",
-    params:
-        min_cells=lookup(dpath="compare/min_cells", within=config),
-        min_counts=lookup(dpath="compare/scoring/min_counts", within=config),
-        top=lookup(dpath="compare/markers/top", within=config),
     log:
         "<logs>/markers.log",
     benchmark:
         "<benchmarks>/markers.tsv"
-    resources:
-        mem_mb=1000,
     conda:
         "../envs/brainmet.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        min_cells=lookup(dpath="compare/min_cells", within=config),
+        min_counts=lookup(dpath="compare/scoring/min_counts", within=config),
+        top=lookup(dpath="compare/markers/top", within=config),
     script:
         "../scripts/markers.py"
 
@@ -39,18 +39,18 @@ rule donor_scores:
         code=code("donor_scores", "stage_inputs"),
     output:
         table="<results>/tables/donor_scores.tsv",
-    params:
-        tier=lookup(dpath="score/tier", within=config),
-        min_cells=lookup(dpath="compare/min_cells", within=config),
-        how=lookup(dpath="compare/scoring", within=config),
     log:
         "<logs>/donor_scores.log",
     benchmark:
         "<benchmarks>/donor_scores.tsv"
-    resources:
-        mem_mb=1500,
     conda:
         "../envs/brainmet.yaml"
+    resources:
+        mem_mb=1500,
+    params:
+        tier=lookup(dpath="score/tier", within=config),
+        min_cells=lookup(dpath="compare/min_cells", within=config),
+        how=lookup(dpath="compare/scoring", within=config),
     script:
         "../scripts/donor_scores.py"
 
@@ -66,20 +66,20 @@ rule contrasts:
         code=code("contrasts", "stage_inputs"),
     output:
         table="<results>/tables/contrasts.tsv",
+    log:
+        "<logs>/contrasts.log",
+    benchmark:
+        "<benchmarks>/contrasts.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=1500,
     params:
         tier=lookup(dpath="score/tier", within=config),
         min_cells=lookup(dpath="compare/min_cells", within=config),
         arms=lookup(dpath="compare/contrasts", within=config),
         design=lookup(dpath="compare/design", within=config),
         how=lookup(dpath="compare/scoring", within=config),
-    log:
-        "<logs>/contrasts.log",
-    benchmark:
-        "<benchmarks>/contrasts.tsv"
-    resources:
-        mem_mb=1500,
-    conda:
-        "../envs/brainmet.yaml"
     script:
         "../scripts/contrasts.py"
 
@@ -95,6 +95,14 @@ rule nulls:
         code=code("nulls", "stage_inputs"),
     output:
         table="<results>/tables/nulls.tsv",
+    log:
+        "<logs>/nulls.log",
+    benchmark:
+        "<benchmarks>/nulls.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=1500,
     params:
         tier=lookup(dpath="score/tier", within=config),
         min_cells=lookup(dpath="compare/min_cells", within=config),
@@ -103,14 +111,6 @@ rule nulls:
         how=lookup(dpath="compare/scoring", within=config),
         runs=lookup(dpath="compare/nulls/runs", within=config),
         random_sets=lookup(dpath="compare/nulls/random_sets", within=config),
-    log:
-        "<logs>/nulls.log",
-    benchmark:
-        "<benchmarks>/nulls.tsv"
-    resources:
-        mem_mb=1500,
-    conda:
-        "../envs/brainmet.yaml"
     script:
         "../scripts/nulls.py"
 
@@ -123,6 +123,14 @@ rule de:
         code=code("expression", "stage_inputs"),
     output:
         table="<results>/tables/de.tsv",
+    log:
+        "<logs>/de.log",
+    benchmark:
+        "<benchmarks>/de.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=2000,
     params:
         min_cells=lookup(dpath="compare/min_cells", within=config),
         arms=lookup(dpath="compare/contrasts", within=config),
@@ -130,14 +138,6 @@ rule de:
         compartments=lookup(dpath="compare/de/compartments", within=config),
         min_counts=lookup(dpath="compare/scoring/min_counts", within=config),
         min_gene_counts=lookup(dpath="compare/de/min_gene_counts", within=config),
-    log:
-        "<logs>/de.log",
-    benchmark:
-        "<benchmarks>/de.tsv"
-    resources:
-        mem_mb=2000,
-    conda:
-        "../envs/brainmet.yaml"
     script:
         "../scripts/de.py"
 
@@ -152,20 +152,20 @@ rule gsea:
         code=code("sets", "stage_inputs"),
     output:
         table="<results>/tables/gsea.tsv",
+    log:
+        "<logs>/gsea.log",
+    benchmark:
+        "<benchmarks>/gsea.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=1500,
     params:
         tier=lookup(dpath="score/tier", within=config),
         min_size=lookup(dpath="compare/gsea/min_size", within=config),
         max_size=lookup(dpath="compare/gsea/max_size", within=config),
         permutations=lookup(dpath="compare/gsea/permutations", within=config),
         seed=lookup(dpath="compare/design/seed", within=config),
-    log:
-        "<logs>/gsea.log",
-    benchmark:
-        "<benchmarks>/gsea.tsv"
-    resources:
-        mem_mb=1500,
-    conda:
-        "../envs/brainmet.yaml"
     script:
         "../scripts/gsea.py"
 
@@ -177,17 +177,17 @@ rule composition:
         code=code("composition"),
     output:
         table="<results>/tables/composition.tsv",
-    params:
-        arms=lookup(dpath="compare/contrasts", within=config),
-        design=lookup(dpath="compare/design", within=config),
-        min_cells=lookup(dpath="compare/composition/min_cells", within=config),
     log:
         "<logs>/composition.log",
     benchmark:
         "<benchmarks>/composition.tsv"
-    resources:
-        mem_mb=1000,
     conda:
         "../envs/brainmet.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        arms=lookup(dpath="compare/contrasts", within=config),
+        design=lookup(dpath="compare/design", within=config),
+        min_cells=lookup(dpath="compare/composition/min_cells", within=config),
     script:
         "../scripts/composition.py"

@@ -13,16 +13,16 @@ rule pseudobulk:
         code=code("pseudobulk"),
     output:
         bulk="<results>/samples/{sample}/pseudobulk.h5ad",
-    params:
-        covariates=lookup(dpath="{sample}", within=SAMPLES),
     log:
         "<logs>/pseudobulk/{sample}.log",
     benchmark:
         "<benchmarks>/pseudobulk/{sample}.tsv"
-    resources:
-        mem_mb=1000,
     conda:
         "../envs/brainmet.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        covariates=lookup(dpath="{sample}", within=SAMPLES),
     script:
         "../scripts/pseudobulk.py"
 
@@ -38,9 +38,9 @@ rule collect_pseudobulk:
         "<logs>/collect_pseudobulk.log",
     benchmark:
         "<benchmarks>/collect_pseudobulk.tsv"
-    resources:
-        mem_mb=2000,
     conda:
         "../envs/brainmet.yaml"
+    resources:
+        mem_mb=2000,
     script:
         "../scripts/collect_pseudobulk.py"

@@ -11,4 +11,6 @@ with job(snakemake) as params:
     signatures = sets(snakemake.input, tier=params["tier"])
     donors = cohort(snakemake.input, signatures, min_cells=params["min_cells"])
     design, how = Design(**params["design"]), Scoring(**params["how"])
-    write_table(contrasts(donors, signatures, params["arms"], design=design, how=how), snakemake.output.table, "contrasts")
+    write_table(
+        contrasts(donors, signatures, params["arms"], design=design, how=how), snakemake.output.table, "contrasts"
+    )

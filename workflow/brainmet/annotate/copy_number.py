@@ -84,8 +84,7 @@ def annotate(
     sample = _prepare(counts, cells, markers, types, min_gene_share=min_gene_share, n_neighbors=n_neighbors)
     index = markers.index
     reference = ~sample.candidate & _confident(markers, types)
-    if reference.sum() < min_reference:
-        reference = _fallback(sample, markers, types)
+    # Other candidate cells are no stand-in: in a glioma they would be tumour, and normal cells would seem to gain.
     if reference.sum() < min_reference or len(sample.order.columns) < 2 * window:
         text = (
             f"too few reference cells ({int(reference.sum())}) or genes ({len(sample.order.columns)}) for copy number"
@@ -161,14 +160,6 @@ def _confident(markers: pd.DataFrame, types: CellTypes) -> np.ndarray:
     best = np.stack([scores[:, groups == name].max(axis=1) for name in sorted(set(groups))], axis=1)
     top = np.sort(best, axis=1)[:, -2:]
     return (top[:, 1] - top[:, 0]) > 0.1
-
-
-def _fallback(sample: Sample, markers: pd.DataFrame, types: CellTypes) -> np.ndarray:
-    """Without immune or stromal cells, the cells of classes other than the largest candidate class stand in."""
-    if not sample.candidate.any():
-        return np.zeros(len(sample.group), bool)
-    largest = pd.Series(sample.group[sample.candidate]).value_counts(sort=True).index[0]
-    return (sample.group != largest) & _confident(markers, types)
 
 
 def _windows(sample: Sample, reference: np.ndarray, weights: np.ndarray, *, clip: float) -> np.ndarray:

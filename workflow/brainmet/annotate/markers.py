@@ -35,6 +35,7 @@ def annotate(
     max_evidence: float,
     depth_cap: float,
     ubiquity_weight: float,
+    prior_genes: float,
 ) -> pd.DataFrame:
     """Score of every set of the resource in every kept cell, and the genes that stand out.
 
@@ -47,6 +48,7 @@ def annotate(
         max_evidence: most that one gene can add, in log units.
         depth_cap: counts of deeper cells are scaled to this total, so that reads of full-length plates do not outweigh.
         ubiquity_weight: how much of its weight a gene loses that is detected in every cell of the sample, 0 to 1.
+        prior_genes: genes at the floor that every set is given in addition.
 
     Returns:
         Index cell id; `note` (symbols above the floor, highest first), `score_{id}` float32 for every set with a measured
@@ -76,7 +78,8 @@ def annotate(
     design = np.zeros((len(columns), len(entries)))
     for j, genes in enumerate(members):
         if len(genes):
-            design[genes, j] = weight[genes] / max(weight[genes].sum(), 1e-9)
+            # A mean of few genes is taken in by one stray read: it is drawn to the floor.
+            design[genes, j] = weight[genes] / max(weight[genes].sum(), 1e-9) * len(genes) / (len(genes) + prior_genes)
     scores, notes = np.empty((X.shape[0], len(entries)), np.float32), []
     for start in range(0, X.shape[0], 2_000):
         part = slice(start, start + 2_000)

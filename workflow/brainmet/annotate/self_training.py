@@ -106,10 +106,8 @@ def annotate(
         total = total * scale + marker_weight * ahead
         # A type too rare to learn is judged by its markers alone, and must lead the learned ones by more.
         best, rival = (values[:, learned].max(axis=1, keepdims=True) for values in (total, marker))
-        total[:, ~learned] = best + ALONE * (marker[:, ~learned] - rival - alone_lead)
-        seeds = clearest(
-            total, share=seed_share, eligible=(marker >= seed_score) & learned
-        )
+        total[:, ~learned] = best + ALONE * (marker[:, ~learned] - np.maximum(rival, 0) - alone_lead)
+        seeds = clearest(total, share=seed_share, eligible=(marker >= seed_score) & learned)
     # The cohort's typical cell sets the scale: leads of hard and of easy data differ in absolute units.
     temperature *= max(float(np.median(_lead(total))), 1e-6) if len(total) else 1.0
     table = pd.DataFrame(
@@ -167,7 +165,7 @@ def learn(
     for part in slices:
         own = seeds[start : start + len(part.cells)]
         start += len(part.cells)
-        if sums is None:
+        if sums is None or cells is None:
             sums, cells = np.zeros((n_types + 1, len(part.genes))), np.zeros((n_types + 1, len(part.genes)))
             usable = np.array([not _LEFT_OUT.match(symbols.get(gene, "")) for gene in part.genes])
         for kind in range(n_types + 1):

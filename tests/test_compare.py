@@ -1,0 +1,218 @@
+"""Contrasts: which estimator applies, what each says, and that nothing is found where nothing is."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from brainmet.compare import contrast
+from brainmet.contrasts import contrasts
+from brainmet.donors import Cohort, compartments, declared, profiles
+from brainmet.nulls import nulls
+from brainmet.tables import conform
+from scipy import stats
+
+from tests.compare_toy import ARMS, DESIGN, HOW, NULL, SET, bulk, donors
+
+
+def values_of(frame: pd.DataFrame, effect: float = 0.0, seed: int = 0):  # noqa: ANN201
+    x = np.random.default_rng(seed).normal(size=(len(frame), 2))
+    x[:, 0] += effect * (frame["condition"] == "brain_metastasis")
+    table = pd.DataFrame(x, frame.index, ["f", "other"])
+    return lambda index: table.loc[index]
+
+
+def pooled(rows: pd.DataFrame, feature: str = "f") -> pd.Series:
+    return rows[(rows["study"] == "pooled") & (rows["feature"] == feature)].iloc[0]
+
+
+def test_within_one_study_is_welchs_test() -> None:
+    frame = donors({"s": (5, 6)})
+    values = values_of(frame, 1.0)
+    row = pooled(contrast(values, frame, ARMS, design=DESIGN))
+    table = values(frame.index)["f"]
+    is_a = frame["condition"] == "brain_metastasis"
+    assert row["estimator"] == "within"
+    assert row["model"] == "one_study"
+    assert row["p"] == pytest.approx(stats.ttest_ind(table[is_a], table[~is_a], equal_var=False).pvalue)
+    assert (row["n_a"], row["n_b"], row["n_studies"]) == (5, 6, 1)
+
+
+def test_three_studies_are_pooled_by_random_effects() -> None:
+    frame = donors({"s": (4, 4), "t": (5, 3), "u": (3, 6), "alone": (5, 0)})
+    rows = contrast(values_of(frame, 1.0), frame, ARMS, design=DESIGN)
+    row = pooled(rows)
+    assert row["model"] == "random_effects"
+    assert row["studies"] == "s;t;u"
+    assert (row["ci_low"], row["ci_high"]) == (row["hk_low"], row["hk_high"])
+    assert row["prediction_low"] <= row["ci_low"]
+    assert set(rows["study"]) == {"s", "t", "u", "pooled"}
+
+
+def test_swapping_the_arms_flips_the_sign_and_nothing_else() -> None:
+    frame = donors({"s": (4, 5), "t": (6, 3)})
+    forth = pooled(contrast(values_of(frame, 1.0), frame, ARMS, design=DESIGN))
+    back = pooled(contrast(values_of(frame, 1.0), frame, ARMS | {"a": ARMS["b"], "b": ARMS["a"]}, design=DESIGN))
+    assert forth["effect"] == pytest.approx(-back["effect"])
+    assert forth["p"] == pytest.approx(back["p"])
+
+
+def test_arms_in_different_studies_are_confounded() -> None:
+    frame = donors({"s": (9, 0), "t": (0, 9)})
+    row = pooled(contrast(values_of(frame, 5.0), frame, ARMS, design=DESIGN))
+    assert row["estimator"] == "confounded"
+    assert row["p"] < 1e-4
+    assert "brain_metastasis in s, primary in t" in row["reason"]
+
+
+def test_three_studies_an_arm_are_nested_and_the_study_is_the_unit() -> None:
+    frame = donors({"a": (9, 0), "b": (9, 0), "c": (9, 0), "x": (0, 9), "y": (0, 9), "z": (0, 9)})
+    row = pooled(contrast(values_of(frame, 3.0), frame, ARMS, design=DESIGN))
+    assert row["estimator"] == "nested"
+    assert row["n_studies"] == 6
+    assert row["ci_low"] > 0
+
+
+def test_another_technology_is_refused_with_a_sentence() -> None:
+    frame = donors({"s": (4, 4)})
+    frame["platform"] = np.where(frame["condition"] == "primary", "10x nucleus", "10x cell")
+    row = pooled(contrast(values_of(frame), frame, ARMS, design=DESIGN))
+    assert row["estimator"] == "refused"
+    assert "cannot be told from one of condition" in row["reason"]
+    assert np.isnan(row["effect"])
+
+
+def test_another_primary_is_transfer_and_never_pooled() -> None:
+    frame = donors({"s": (4, 4), "lung": (4, 4)})
+    frame.loc[frame["study"] == "lung", "primary_site"] = "lung"
+    rows = contrast(values_of(frame, 1.0), frame, ARMS, design=DESIGN)
+    assert pooled(rows)["studies"] == "s"
+    other = rows[(rows["estimator"] == "transfer") & (rows["study"] == "pooled")]
+    assert set(other["studies"]) == {"lung"}
+    assert set(other["primary_site"]) == {"lung"}
+
+
+def test_an_unknown_primary_site_takes_no_part() -> None:
+    frame = donors({"s": (4, 4)}, primary_site="unknown")
+    row = pooled(contrast(values_of(frame), frame, ARMS, design=DESIGN))
+    assert row["estimator"] == "not_testable"
+    assert "no breast donor" in row["reason"]
+
+
+def test_donors_seen_twice_are_compared_with_themselves() -> None:
+    frame = donors({"s": (6, 6)})
+    frame["donor"] = frame["donor"].str.replace("brain_metastasis", "d").str.replace("primary", "d")
+    values = values_of(frame, 1.0)
+    row = pooled(contrast(values, frame, ARMS, design=DESIGN))
+    table = values(frame.index)["f"]
+    a, b = (table[frame["condition"] == arm].to_numpy() for arm in ("brain_metastasis", "primary"))
+    assert row["design"] == "paired"
+    assert row["p"] == pytest.approx(stats.ttest_rel(a, b).pvalue)
+    flips = np.array(np.meshgrid(*[[1, -1]] * 6)).reshape(6, -1).T @ (a - b)
+    assert row["p_perm"] == pytest.approx((np.abs(flips) >= abs((a - b).sum()) - 1e-9).mean())
+
+
+def test_one_donor_in_both_arms_counts_once() -> None:
+    frame = donors({"s": (4, 5)})
+    frame.iloc[0, frame.columns.get_loc("donor")] = frame["donor"].iloc[4]
+    row = pooled(contrast(values_of(frame), frame, ARMS, design=DESIGN))
+    assert (row["n_a"], row["n_b"]) == (4, 4)
+
+
+def test_no_donor_at_all_gives_a_row_that_says_so() -> None:
+    frame = donors({"s": (4, 0)})
+    row = pooled(contrast(values_of(frame), frame, ARMS, design=DESIGN))
+    assert row["estimator"] == "not_testable"
+    assert "primary" in row["reason"]
+
+
+def test_compartments_pool_the_tumour_and_name_the_rest() -> None:
+    words = {"tumor": ["malignant_luminal"], "myeloid": ["microglia", "macrophage_md"], "nk": ["nk"], "any": []}
+    found = compartments({"malignant_luminal", "malignant_basal", "microglia", "macrophage_md", "nk", "unknown"}, words)
+    assert found["malignant"] == ("malignant_basal", "malignant_luminal")
+    assert found["myeloid"] == ("macrophage_md", "microglia")
+    assert found["nk"] == ("nk",)
+    assert "unknown" not in found
+    assert declared("tumor") == declared("any") == "malignant"
+
+
+def test_samples_of_a_donor_are_summed() -> None:
+    data = bulk({"s": (2, 0)}, shift=0)
+    data.obs["donor"] = "one"
+    found = profiles(data, ["t_cell"], min_cells=10)
+    rows = (data.obs["cell_type"] == "t_cell").to_numpy()
+    assert len(found.donors) == 1
+    np.testing.assert_array_equal(found.counts[0], data.X[rows].sum(axis=0))
+
+
+@pytest.fixture(scope="module")
+def shifted() -> pd.DataFrame:
+    cohort = Cohort(bulk({"s": (4, 4), "t": (4, 4)}, shift=1.0), {"tumor": []}, min_cells=10, needed=["malignant"])
+    return contrasts(cohort, [SET, NULL], [ARMS], design=DESIGN, how=HOW)
+
+
+def test_a_planted_shift_is_found_where_it_is(shifted: pd.DataFrame) -> None:
+    conform(shifted, "contrasts")
+    rows = shifted[(shifted["study"] == "pooled") & (shifted["family"] == "confirmatory")].set_index("signature")
+    assert rows.loc["shifted", "fdr"] < 0.01
+    assert rows.loc["shifted", "effect"] > 2
+    assert rows.loc["shifted", "p_perm"] < 0.01
+    assert rows.loc["null", "p"] > 0.05
+    elsewhere = shifted[(shifted["study"] == "pooled") & (shifted["cell_type"] == "t_cell")].set_index("signature")
+    assert elsewhere.loc["shifted", "p"] > 0.01
+    assert set(elsewhere["family"]) == {"exploratory"}
+
+
+def test_turning_the_truth_around_turns_the_sign() -> None:
+    cohort = Cohort(bulk({"s": (4, 4), "t": (4, 4)}, shift=-1.0), {}, min_cells=10)
+    rows = contrasts(cohort, [SET], [ARMS], design=DESIGN, how=HOW)
+    row = rows[(rows["study"] == "pooled") & (rows["family"] == "confirmatory")].iloc[0]
+    assert row["effect"] < -2
+    assert row["fdr"] < 0.01
+
+
+def test_a_gene_list_too_short_says_so() -> None:
+    data = bulk({"s": (4, 4)}, shift=1.0)
+    data.X[:, 3:20] = np.nan
+    rows = contrasts(Cohort(data, {}, min_cells=10), [SET], [ARMS], design=DESIGN, how=HOW)
+    row = rows[(rows["study"] == "pooled") & (rows["family"] == "confirmatory")].iloc[0]
+    assert np.isnan(row["effect"])
+    assert row["reason"] == "3 of 20 genes measured"
+    assert row["coverage"] == pytest.approx(0.15)
+
+
+def test_no_cells_at_all_leave_a_header() -> None:
+    empty = bulk({"s": (1, 0)}, shift=0)[:0]
+    table = contrasts(Cohort(empty, {}, min_cells=10, needed=["malignant"]), [SET], [ARMS], design=DESIGN, how=HOW)
+    assert set(table["estimator"]) <= {"not_testable"}
+    conform(table, "contrasts")
+
+
+def _null_runs(number: int) -> pd.DataFrame:
+    found = []
+    for seed in range(number):
+        cohort = Cohort(bulk({"s": (4, 4), "t": (4, 4)}, shift=0.0, seed=seed), {}, min_cells=10)
+        rows = contrasts(cohort, [SET, NULL], [ARMS], design=DESIGN, how=HOW)
+        found.append(rows[(rows["study"] == "pooled") & (rows["family"] == "confirmatory")].assign(run=seed))
+    return pd.concat(found)
+
+
+def test_null_cohorts_are_calibrated() -> None:
+    rows = _null_runs(40)
+    assert (rows["p"] < 0.05).sum() <= stats.binom.ppf(0.999, len(rows), 0.05)
+    assert rows.groupby("run")["fdr"].min().lt(0.05).sum() <= stats.binom.ppf(0.999, 40, 0.05)
+
+
+@pytest.mark.slow
+def test_200_null_cohorts_are_calibrated() -> None:
+    rows = _null_runs(200)
+    assert rows.groupby("run")["fdr"].min().lt(0.05).sum() <= 16
+    assert stats.kstest(rows["p"], "uniform").pvalue > 0.001
+
+
+def test_nulls_of_a_run_are_counted() -> None:
+    cohort = Cohort(bulk({"s": (4, 4), "t": (4, 4)}, shift=1.0), {}, min_cells=10)
+    table = nulls(cohort, [SET, NULL], [ARMS], design=DESIGN, how=HOW, runs=30, random_sets=5)
+    conform(table, "nulls")
+    assert table["kind"].tolist() == ["labels", "random_sets in malignant"]
+    assert table.loc[0, "n_tests"] == 60
+    assert table.loc[1, "n_tests"] == 10
+    assert not table.loc[0, "exceeded"]

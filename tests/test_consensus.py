@@ -1,0 +1,57 @@
+"""Consensus, malignancy and overrides on small tables."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from brainmet.cell_types import load_cell_types
+from brainmet.consensus import override, read_overrides
+from brainmet.errors import BrainmetError
+from brainmet.malignancy import malignancy
+
+from tests.annotation_toy import TYPES
+
+LIMITS = {"positive_slope": 0.5, "positive_z": 2.5, "line_share": 0.8}
+
+
+def _cells(rows):
+    names = ["sample", "condition", "lineage", "broad", "cnv_slope", "cnv_z", "cnv_aneuploid"]
+    table = pd.DataFrame(rows, columns=names, index=[f"c{i}" for i in range(len(rows))])
+    return table.assign(identity=1.0, n_reference=50.0, cnv_note="gain of 1q")
+
+
+def test_tiers():
+    nan = np.nan
+    table = malignancy(
+        _cells(
+            [
+                ("T", "primary", "epithelial", "epithelial", 1.0, 9.0, 3.0),
+                ("T", "primary", "epithelial", "epithelial", 0.0, 0.0, 0.0),
+                ("T", "primary", "vascular_stromal", "fibroblast", 0.9, 8.0, 3.0),
+                ("T", "primary", "immune", "t_cell", 0.9, 8.0, 3.0),
+                ("N", "normal_breast", "epithelial", "epithelial", 0.0, 0.0, 0.0),
+                ("N", "normal_breast", "immune", "t_cell", 0.0, 0.0, 0.0),
+                ("L", "cell_line", "epithelial", "epithelial", nan, nan, nan),
+                ("B", "normal_brain", "neuroglia", "neuron", nan, nan, nan),
+                ("G", "glioma", "neuroglia", "opc", nan, nan, nan),
+                ("O", "other", "epithelial", "epithelial", nan, nan, nan),
+                ("U", "primary", "epithelial", "epithelial", 0.0, 0.0, 0.0),
+            ]
+        ),
+        **LIMITS,
+    )
+    expected = "malignant normal likely_malignant normal normal normal likely_malignant normal likely_malignant likely_malignant uncertain"
+    assert table.malignancy.tolist() == expected.split()
+    assert table.line.iloc[3] == "carries the tumour's copy number: doublet-like"
+    assert table.malignancy_score.between(0, 1).all() and table.malignancy_score.iloc[0] > 0.9
+
+
+def test_overrides(tmp_path):
+    types = load_cell_types([TYPES])
+    (tmp_path / "o.tsv").write_text("level\tid\tcell_type\ncluster\t3\tmast\ncell\tc1\tnk\n")
+    table = pd.DataFrame({"cluster": ["3", "0"], "cell_type": "unknown"}, index=["c0", "c1"])
+    table = table.assign(lineage="unknown", cell_ontology_term_id="", confidence=np.float32(0), reason="")
+    result = override(table, read_overrides(str(tmp_path / "o.tsv"), types), types)
+    assert result.cell_type.tolist() == ["mast", "nk"] and result.lineage.tolist() == ["immune", "immune"]
+    (tmp_path / "bad.tsv").write_text("level\tid\tcell_type\ncluster\t3\tmastt\n")
+    with pytest.raises(BrainmetError, match="cell type 'mastt' is not known"):
+        read_overrides(str(tmp_path / "bad.tsv"), types)

@@ -1,0 +1,145 @@
+"""Effect sizes against hand numbers, scipy, statsmodels and published values."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.stats.meta_analysis import combine_effects
+
+from brainmet import effects
+
+RNG = np.random.default_rng(0)
+
+
+def test_hedges_g_of_a_hand_example() -> None:
+    # Means 4 and 2, both variances 1: d = 2; J(4) = 0.7979 (Γ(2) / (√2 Γ(1.5))).
+    e = effects.two_arms(np.array([[3.0], [4.0], [5.0]]), np.array([[1.0], [2.0], [3.0]]))
+    assert e.difference[0] == 2
+    assert e.g[0] == pytest.approx(2 * 0.797885, abs=1e-5)
+    assert e.g_se[0] ** 2 == pytest.approx(6 / 9 + e.g[0] ** 2 / 12)
+
+
+def test_p_is_welch_and_paired_t() -> None:
+    a, b = RNG.normal(size=(5, 7)), RNG.normal(1, 2, size=(9, 7))
+    welch = stats.ttest_ind(a, b, equal_var=False)
+    e = effects.two_arms(a, b)
+    np.testing.assert_allclose(e.p, welch.pvalue)
+    np.testing.assert_allclose(e.difference_interval()[0], welch.confidence_interval().low)
+    np.testing.assert_allclose(effects.pairs(a, b[:5]).p, stats.ttest_rel(a, b[:5]).pvalue)
+
+
+def test_one_study_pools_to_itself() -> None:
+    e = effects.two_arms(RNG.normal(size=(4, 3)), RNG.normal(size=(6, 3)))
+    pooled, difference, low, high = effects.fixed_studies([e])
+    np.testing.assert_allclose(pooled.effect, e.g)
+    np.testing.assert_allclose(pooled.p, e.p)
+    np.testing.assert_allclose((low, high), e.difference_interval())
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.5, 2.0])
+def test_random_effects_equal_statsmodels(spread: float) -> None:
+    effect, se = RNG.normal(0.5, 0.2 + spread, size=(6, 20)), RNG.uniform(0.1, 0.6, size=(6, 20))
+    ours = effects.random_effects(effect, se)
+    for j in range(effect.shape[1]):
+        theirs = combine_effects(effect[:, j], se[:, j] ** 2, method_re="pm", use_t=True, atol=1e-10, maxiter=1000)
+        frame = theirs.summary_frame()
+        assert ours.tau2[j] == pytest.approx(max(theirs.tau2, 0), abs=1e-6)
+        assert ours.effect[j] == pytest.approx(frame.loc["random effect", "eff"], abs=1e-6)
+        assert ours.se[j] == pytest.approx(np.sqrt(theirs.var_hksj_re), abs=1e-6)
+        half = stats.t.isf(0.025, 5) * np.sqrt(theirs.var_hksj_re)
+        assert ours.ci_high[j] - ours.effect[j] == pytest.approx(half, abs=1e-5)
+
+
+def test_random_effects_skip_studies_without_the_feature() -> None:
+    effect, se = RNG.normal(size=(4, 1)), np.full((4, 1), 0.3)
+    gap_effect, gap_se = np.vstack([effect, [[np.nan]]]), np.vstack([se, [[np.nan]]])
+    for name in ("effect", "tau2", "p", "ci_low", "prediction_low", "k"):
+        whole, gap = (
+            getattr(effects.random_effects(effect, se), name),
+            getattr(effects.random_effects(gap_effect, gap_se), name),
+        )
+        np.testing.assert_allclose(whole, gap)
+
+
+def test_leave_one_out_spans_the_pairs() -> None:
+    low, high = effects.leave_one_out(np.array([[0.0], [1.0], [2.0]]), np.ones((3, 1)))
+    assert (low[0], high[0]) == (pytest.approx(0.5), pytest.approx(1.5))
+    assert np.isnan(effects.leave_one_out(np.zeros((2, 1)), np.ones((2, 1)))[0][0])
+
+
+def test_nested_of_equal_studies_is_the_t_test_of_their_means() -> None:
+    # No sampling error to speak of: the study means are the data.
+    a, b = np.array([[1.0], [2.0], [4.0]]), np.array([[5.0], [7.0], [6.0], [9.0]])
+    tiny = 1e-5
+    difference, _, p, df = effects.nested((a, np.full_like(a, tiny)), (b, np.full_like(b, tiny)))
+    welch = stats.ttest_ind(a, b, equal_var=False)
+    assert df == 5
+    assert difference[0] == pytest.approx(a.mean() - b.mean())
+    assert p[0] == pytest.approx(2 * stats.t.sf(abs(welch.statistic[0]), 5), rel=1e-6)
+
+
+def test_every_labeling_is_enumerated_once() -> None:
+    strata, arm = np.array([0, 0, 0, 1, 1, 1, 1]), np.array([1, 0, 0, 1, 1, 0, 0], bool)
+    labels, every = effects.labelings(strata, arm, limit=1000, seed=1)
+    assert every
+    assert len(labels) == 3 * 6 == len(np.unique(labels, axis=0))
+    assert (labels[0] == arm).all()
+    assert (labels[:, :3].sum(1) == 1).all()
+
+
+def test_permutation_p_of_one_study_is_scipys() -> None:
+    a, b = RNG.normal(1, 1, 4), RNG.normal(0, 1, 5)
+    strata, arm = np.zeros(9, int), np.repeat([True, False], [4, 5])
+    labels, every = effects.labelings(strata, arm, limit=1000, seed=1)
+    statistic = effects.arm_weights(strata, labels) @ np.r_[a, b][:, None]
+    assert statistic[0, 0] == pytest.approx(a.mean() - b.mean())
+    p, least = effects.permutation_p(statistic, every=every)
+    exact = stats.permutation_test(
+        (a, b), lambda x, y: abs(x.mean() - y.mean()), alternative="greater", n_resamples=1000
+    )
+    assert p[0] == pytest.approx(exact.pvalue)
+    assert least[0] == pytest.approx(1 / 126)
+
+
+def test_balanced_arms_cannot_get_below_two_labelings() -> None:
+    strata, arm = np.zeros(6, int), np.repeat([True, False], 3)
+    labels, every = effects.labelings(strata, arm, limit=1000, seed=1)
+    p, least = effects.permutation_p(
+        effects.arm_weights(strata, labels) @ np.array([[9.0], [8], [7], [1], [2], [3]]), every=every
+    )
+    assert p[0] == least[0] == pytest.approx(2 / 20)
+
+
+def test_signs_of_pairs() -> None:
+    flips, every = effects.signs(5, limit=1000, seed=1)
+    assert every
+    assert flips.shape == (32, 5)
+    assert (flips[0] == 1).all()
+    drawn, every = effects.signs(12, limit=1000, seed=1)
+    assert not every
+    assert drawn.shape == (1000, 12)
+
+
+def test_detectable_effect_has_the_power() -> None:
+    # R: power.t.test(n = 17, delta = 1, power = NULL) gives 0.807; n = 16.71 gives 0.8.
+    assert effects.detectable(((17, 17),), power=0.8070, alpha=0.05) == pytest.approx(1.0, abs=2e-3)
+    assert np.isnan(effects.detectable((), power=0.8, alpha=0.05))
+
+
+def test_fdr_ignores_what_was_not_tested() -> None:
+    np.testing.assert_allclose(effects.fdr(np.array([0.01, np.nan, 0.04, 0.03])), [0.03, np.nan, 0.04, 0.04])
+    assert np.isnan(effects.fdr(np.array([np.nan]))).all()
+
+
+def test_a_constant_feature_has_no_test() -> None:
+    e = effects.two_arms(np.ones((3, 1)), np.ones((4, 1)))
+    assert np.isnan(e.g[0])
+    assert np.isnan(e.p[0])
+
+
+def test_null_p_values_are_uniform() -> None:
+    rng = np.random.default_rng(5)
+    estimates = [effects.two_arms(rng.normal(size=(4, 4000)), rng.normal(size=(4, 4000))) for _ in range(4)]
+    two = effects.fixed_studies(estimates[:2])[0].p
+    four = effects.random_effects(np.array([e.g for e in estimates]), np.array([e.g_se for e in estimates])).p
+    for p in (two, four):
+        assert 0.035 < (p < 0.05).mean() < 0.065

@@ -1,0 +1,154 @@
+"""Cells packed for a page: coordinates as 16-bit numbers, categories as codes, scores as 8-bit numbers, gzipped as base64."""
+
+import base64
+import gzip
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brainmet.contract import Obs
+from brainmet.report.palette import colours, in_order
+
+CATEGORIES = (
+    (Obs.CELL_TYPE, "Cell type"),
+    (Obs.MALIGNANCY, "Malignancy"),
+    (Obs.CONDITION, "Condition"),
+    (Obs.SAMPLE, "Sample"),
+    (Obs.DONOR, "Donor"),
+    (Obs.STUDY, "Study"),
+    (Obs.CLUSTER, "Cluster"),
+    (Obs.LINEAGE, "Lineage"),
+    ("state", "State"),
+    (Obs.TUMOUR_OF_ORIGIN, "Tumour of origin"),
+    (Obs.AUTHOR_LABEL, "Authors' label"),
+    (Obs.AUTHOR_CELL_TYPE, "Authors' label as our type"),
+)
+NUMBERS = ((Obs.CONFIDENCE, "Confidence", 0.0, 1.0), (Obs.MALIGNANCY_SCORE, "Malignancy score", 0.0, 1.0))
+MISSING = 255
+"""Code of a missing 8-bit number."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Bytes of all cells, and what lies where in them."""
+
+    meta: dict[str, Any]
+    blob: bytes
+
+
+def sampled(n: int, *, most: int, seed: int) -> np.ndarray:
+    """Positions of at most `most` of `n` cells, drawn evenly over the file order, ascending."""
+    if n <= most:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(seed).permutation(n)[:most])
+
+
+def pack(
+    annotation: pd.DataFrame,
+    layout: pd.DataFrame,
+    scores: pd.DataFrame,
+    *,
+    names: Mapping[str, str],
+    max_cells: int,
+    max_scores: int,
+    seed: int,
+) -> Packed:
+    """The cells of the page.
+
+    Args:
+        annotation: kept cells, columns of `annotation.parquet`.
+        layout: the same cells, `umap_1, umap_2`.
+        scores: the same cells, one column a signature.
+        names: readable names of signatures.
+        max_cells: cells on the page at most; of more, so many are drawn at random.
+        max_scores: score values at most: with more, scores are carried for the first cells of a random order, the
+            others stay grey.
+    """
+    rows = sampled(len(annotation), most=max_cells, seed=seed)
+    order = np.random.default_rng(seed).permutation(rows)  # drawn in this order: no sample lies on top of the others
+    cells, points = annotation.iloc[order], layout.iloc[order]
+    writer = _Writer()
+    columns = [writer.category(key, label, cells[key]) for key, label in CATEGORIES if key in cells and _tells(cells[key])]
+    columns += [writer.number(key, label, cells[key], low, high) for key, label, low, high in NUMBERS]
+    n_scored = min(len(order), max_scores // max(1, scores.shape[1]))
+    scored = scores.iloc[order[:n_scored]]
+    columns += [
+        writer.number(f"score:{key}", names.get(key, key), scored[key], *_range(scored[key])) | {"group": "Signatures"}
+        for key in scores.columns
+        if scored[key].notna().any()
+    ]
+    meta = {
+        "n": len(order), "total": len(annotation), "scored": n_scored,
+        "x": writer.position(points["umap_1"]), "y": writer.position(points["umap_2"]), "columns": columns,
+        "reason": writer.text(cells[Obs.REASON]), "id": writer.text(pd.Series(cells.index.astype(str))),
+    }  # fmt: skip
+    return Packed(meta, bytes(writer.blob))
+
+
+def _tells(values: pd.Series) -> bool:
+    """Whether a column says anything."""
+    return bool((values.astype(str) != "").any())
+
+
+def _range(values: pd.Series) -> tuple[float, float]:
+    """The 1st and 99th percentile: the ends of a colour scale."""
+    finite = values.to_numpy(np.float64)
+    finite = finite[np.isfinite(finite)]
+    low, high = np.quantile(finite, [0.01, 0.99]) if finite.size else (0.0, 1.0)
+    return float(f"{low:.4g}"), float(f"{high if high > low else low + 1:.4g}")
+
+
+class _Writer:
+    """Columns one after the other, each at a multiple of four bytes."""
+
+    def __init__(self) -> None:
+        self.blob = bytearray()
+
+    def put(self, values: np.ndarray) -> int:
+        """Append an array, little endian; returns where it starts."""
+        self.blob += b"\0" * (-len(self.blob) % 4)
+        start = len(self.blob)
+        self.blob += np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).tobytes()
+        return start
+
+    def category(self, key: str, label: str, values: pd.Series) -> dict[str, Any]:
+        text = values.astype(str)
+        levels = in_order(text)
+        codes = pd.Categorical(text, categories=levels).codes.astype(np.uint8 if len(levels) < 256 else np.uint16)
+        palette = colours(levels)
+        return {
+            "key": key, "label": label, "kind": "category", "offset": self.put(codes), "bytes": codes.itemsize,
+            "levels": levels, "colours": [palette[level] for level in levels],
+        }  # fmt: skip
+
+    def number(self, key: str, label: str, values: pd.Series, low: float, high: float) -> dict[str, Any]:
+        raw = values.to_numpy(np.float64)
+        scaled = np.clip(np.round((raw - low) / (high - low) * (MISSING - 1)), 0, MISSING - 1)
+        codes = np.where(np.isfinite(raw), scaled, MISSING).astype(np.uint8)
+        return {"key": key, "label": label, "kind": "number", "offset": self.put(codes), "low": low, "high": high}
+
+    def position(self, values: pd.Series) -> dict[str, Any]:
+        raw = values.to_numpy(np.float64)
+        low, high = (float(raw.min()), float(raw.max())) if len(raw) else (0.0, 1.0)
+        scaled = (raw - low) / (high - low if high > low else 1.0) * 65535
+        return {"offset": self.put(np.round(scaled).astype(np.uint16)), "low": low, "high": high}
+
+    def text(self, values: pd.Series) -> dict[str, Any]:
+        """Texts as codes into the distinct ones."""
+        codes, levels = pd.factorize(values.astype(str), sort=True)
+        raw = np.frombuffer("\n".join(level.replace("\n", " ") for level in levels).encode(), dtype=np.uint8)
+        return {"offset": self.put(codes.astype(np.uint32)), "text": self.put(raw), "bytes": len(raw)}
+
+
+def squeeze(content: bytes) -> str:
+    """Bytes gzipped (same bytes for the same content) as base64."""
+    return base64.b64encode(gzip.compress(content, compresslevel=9, mtime=0)).decode()
+
+
+def as_json(content: Any) -> bytes:
+    """Compact JSON."""
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()

@@ -1,0 +1,134 @@
+"""What a view of the page is made of: a figure as data. Nothing is drawn here."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One state of a figure: traces and layout as plotly.js takes them, and the numbers behind them."""
+
+    label: str
+    data: list[dict[str, Any]]
+    layout: dict[str, Any]
+    frame: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure with its words; without variants, `empty` says in a sentence why nothing is shown."""
+
+    id: str
+    title: str
+    caption: str
+    source: str
+    empty: str
+    choose: str = ""
+    variants: list[Variant] = field(default_factory=list)
+
+    def described(self) -> str:
+        """One sentence for those who do not see the figure."""
+        return f"{self.title}. {self.caption}"
+
+    def spec(self) -> dict[str, Any]:
+        """The figure as JSON."""
+        shown = [
+            {"label": v.label, "data": v.data, "layout": v.layout, "table": table(v.frame)} for v in self.variants
+        ]
+        return {"title": self.title, "alt": self.described(), "choose": self.choose, "variants": shown}
+
+
+def table(frame: pd.DataFrame, rows: int | None = None) -> dict[str, Any]:
+    """A table by columns, floats with five digits, missing values as null; at most `rows` rows, `total` says of how many."""
+    shown = frame if rows is None else frame.head(rows)
+    return {"columns": list(shown.columns), "values": [clean(shown[c]) for c in shown.columns], "total": len(frame)}
+
+
+def clean(values: Iterable[Any]) -> list[Any]:
+    """Values that JSON can hold: rounded floats, null for missing and infinite ones."""
+    return [_clean(value) for value in values]
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, float | np.floating):
+        return float(f"{value:.5g}") if np.isfinite(value) else None
+    if isinstance(value, np.integer):
+        return int(value)
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    return value if value is None or isinstance(value, int) else str(value)
+
+
+def grid(frame: pd.DataFrame) -> list[list[Any]]:
+    """A matrix by rows."""
+    return [clean(row) for row in frame.to_numpy()]
+
+
+def heat_map(
+    matrix: pd.DataFrame,
+    *,
+    scale: list[list[Any]],
+    label: str,
+    middle: float | None = None,
+    limit: tuple[float, float] | None = None,
+    text: pd.DataFrame | None = None,
+) -> dict[str, Any]:
+    """Trace of a matrix: rows downwards, a colour bar named `label`."""
+    trace: dict[str, Any] = {
+        "type": "heatmap", "x": list(map(str, matrix.columns)), "y": list(map(str, matrix.index)), "z": grid(matrix),
+        "colorscale": scale, "xgap": 1, "ygap": 1, "hoverongaps": False,
+        "colorbar": {"title": {"text": label, "side": "right"}, "thickness": 10, "outlinewidth": 0, "len": 0.9},
+        "hovertemplate": "%{y}<br>%{x}<br>%{z}<extra></extra>",
+    }  # fmt: skip
+    if middle is not None:
+        reach = spread(matrix.to_numpy() - middle)
+        trace |= {"zmin": middle - reach, "zmax": middle + reach}
+    if limit is not None:
+        trace |= {"zmin": limit[0], "zmax": limit[1]}
+    if text is not None:
+        trace |= {"text": grid(text), "hovertemplate": "%{text}<extra></extra>"}
+    return trace
+
+
+def spread(values: np.ndarray) -> float:
+    """The 98th percentile of the distances from zero, so that one outlier does not wash out a colour scale."""
+    finite = np.abs(values[np.isfinite(values)].astype(float))
+    return float(f"{max(np.quantile(finite, 0.98), 1e-6):.4g}") if finite.size else 1.0
+
+
+def rows_high(n: int, *, row: int = 20, least: int = 240, frame: int = 120) -> int:
+    """Height in pixels of a figure with `n` rows."""
+    return max(least, frame + row * n)
+
+
+def axis(title: str = "", **more: Any) -> dict[str, Any]:
+    """An axis with a title."""
+    return {"title": {"text": title}, **more}
+
+
+def reversed_axis(**more: Any) -> dict[str, Any]:
+    """A category axis whose first entry is on top."""
+    return {"autorange": "reversed", "type": "category", "automargin": True, **more}
+
+
+def words(name: str) -> str:
+    """An id as words."""
+    return name.replace("_", " ")
+
+
+def contrast_words(name: str) -> str:
+    """`a_vs_b` as `a against b`."""
+    return words(name.replace("_vs_", " against "))
+
+
+def interval_bars(effect: Sequence[float], low: Sequence[float], high: Sequence[float]) -> Mapping[str, Any]:
+    """Error bars of an interval around effects, as plotly takes them."""
+    middle, lower, upper = (np.asarray(v, float) for v in (effect, low, high))
+    return {
+        "type": "data", "symmetric": False, "array": clean(upper - middle), "arrayminus": clean(middle - lower),
+        "thickness": 1.4, "width": 0,
+    }  # fmt: skip
