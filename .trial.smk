@@ -58,6 +58,5 @@ rule all:
     default_target: True
     input:
         "<results>/atlas.h5ad",
-        "<results>/report.html",
         "<results>/provenance/run.json",
         collect("<results>/tables/{table}.tsv", table=TABLES),

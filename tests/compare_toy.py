@@ -66,10 +66,23 @@ def bulk(
                     rows.append((study, f"{study}_{condition}_{i}", condition, cell_type))
     obs = pd.DataFrame(rows, columns=["study", "donor", "condition", "cell_type"])
     obs = obs.assign(
-        dataset=obs["study"], sample=obs["donor"], n_cells=50, total_counts=np.sum(sums, axis=1).astype(float),
-        primary_site="breast", er="neg", pr="neg", her2="0", technology="10x_3prime", suspension="cell", enrichment="none",
-        dissociation="unknown", values="counts", organism="human", subtype="TNBC", simulated=False,
-    ).assign(**columns)  # fmt: skip
+        dataset=obs["study"],
+        sample=obs["donor"],
+        n_cells=50,
+        total_counts=np.sum(sums, axis=1).astype(float),
+        primary_site="breast",
+        er="neg",
+        pr="neg",
+        her2="0",
+        technology="10x_3prime",
+        suspension="cell",
+        enrichment="none",
+        dissociation="unknown",
+        values="counts",
+        organism="human",
+        subtype="TNBC",
+        simulated=False,
+    ).assign(**columns)
     obs.index = obs["sample"] + "|" + obs["cell_type"]
     genes = pd.DataFrame(
         {"symbol": GENES}, index=pd.Index([f"ENSG{i:05d}" for i in range(len(GENES))], name="ensembl_id")

@@ -9,6 +9,7 @@ import numpy as np
 import yaml
 
 from brainmet.contract import UNKNOWN
+from brainmet.documents import read_yaml
 from brainmet.errors import BrainmetError
 
 _SCHEMA = Path(__file__).parent.parent / "schemas" / "marker.schema.yaml"
@@ -92,7 +93,7 @@ def load_cell_types(paths: Iterable[str | Path]) -> CellTypes:
     """
     from brainmet.validate import validate
 
-    schema = yaml.safe_load(_SCHEMA.read_text())
+    schema = read_yaml(_SCHEMA)
     entries: dict[str, CellType] = {}
     for path in paths:
         document = yaml.load(Path(path).read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))

@@ -19,8 +19,9 @@ import yaml
 from brainmet import effects
 from brainmet.compare import CONFOUNDED, NESTED, NOT_TESTABLE, POOLED, REFUSED, TRANSFER, WITHIN, Design, contrast
 from brainmet.contract import Obs
+from brainmet.documents import read_yaml
 from brainmet.errors import BrainmetError
-from brainmet.readouts import Reader, relabelled
+from brainmet.readouts import Reader, Readout, relabelled
 from brainmet.tables import columns, empty
 from brainmet.validate import validate
 
@@ -31,6 +32,10 @@ RANK = {TRANSFER: 0, NESTED: 1, WITHIN: 2}
 """Estimators, weakest first: a claim names the weakest it may rest on."""
 
 PAIRED = "paired"
+_MEASURED = (
+    *("estimator", "effect", "ci_low", "ci_high", "p", "p_perm", "p_perm_min"),
+    *("mde", "n_studies", "reason", "simulated", "design"),
+)
 
 
 def load(files: Sequence[str | Path]) -> list[dict[str, Any]]:
@@ -47,10 +52,10 @@ def load(files: Sequence[str | Path]) -> list[dict[str, Any]]:
                 f"{path}: no such file; correct claims.files (paths are relative to the working directory)"
             )
         try:
-            document = yaml.safe_load(path.read_text())
+            document = read_yaml(path)
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise BrainmetError(f"{path}: is not YAML ({' '.join(str(error).split())}); correct it") from error
-        validate(document, yaml.safe_load(SCHEMA.read_text()), name=path.name)
+        validate(document, read_yaml(SCHEMA), name=path.name)
         known = {claim["id"] for claim in claims}
         if twice := [claim["id"] for claim in document["claims"] if claim["id"] in known]:
             raise BrainmetError(f"{path}: the claim {twice[0]} is already defined; rename one of them")
@@ -72,7 +77,9 @@ def claims(entries: Sequence[Mapping[str, Any]], reader: Reader, *, design: Desi
     table = pd.DataFrame(rows)
     tested = table["estimator"].isin(list(RANK))
     table["fdr"] = np.nan
-    table.loc[tested, "fdr"] = effects.fdr(table.loc[tested, "p"].to_numpy(float))
+    table["fdr_clean"] = np.nan
+    for p, adjusted in (("p", "fdr"), ("p_clean", "fdr_clean")):
+        table.loc[tested, adjusted] = effects.fdr(table.loc[tested, p].to_numpy(float))
     judged = [
         verdict(row, entry, design=design, bound=entry.get("bound", bound))
         for row, entry in zip(table.to_dict("records"), entries, strict=True)
@@ -107,41 +114,46 @@ def evaluate(entry: Mapping[str, Any], reader: Reader, *, design: Design) -> dic
         "simulated": False,
         "datasets": "",
         "design": "",
+        "effect_clean": np.nan,
+        "p_clean": np.nan,
+        "controlled": False,
     }
     readout = reader.readout(entry)
     if readout.reason:
         return row | {"reason": readout.reason}
-    own = replace(
-        design,
-        min_donors=entry.get("min_donors", design.min_donors),
-        primary_site=comparison.get("site", design.primary_site),
-    )
-    donors = relabelled(readout.donors, comparison)
-    rows = contrast(readout.values, donors, comparison, design=own)
-    best = rows[(rows["study"] == POOLED)].assign(rank=lambda r: r["estimator"].map(RANK).fillna(-1))
-    best = best.sort_values("rank", kind="stable").iloc[-1]
-    used = donors[donors[Obs.STUDY].isin(str(best["studies"]).split(";"))]
-    keep = [
-        "estimator",
-        "effect",
-        "ci_low",
-        "ci_high",
-        "p",
-        "p_perm",
-        "p_perm_min",
-        "mde",
-        "n_studies",
-        "reason",
-        "simulated",
-        "design",
-    ]
-    row |= {name: best[name] for name in keep if name in best.index}
+    best = deciding(readout, entry, design=design)
+    used = readout.donors[readout.donors[Obs.STUDY].isin(str(best["studies"]).split(";"))]
+    row |= {name: best[name] for name in _MEASURED if name in best.index}
+    if not np.isfinite(row["effect"]) and (why := readout.why()):
+        row["reason"] = why
+    control = reader.control(entry)
+    if control is not None and not control.reason and row["estimator"] in RANK:
+        clean = deciding(control, entry, design=design)
+        row |= {
+            "effect_clean": clean["effect"],
+            "p_clean": clean["p"] if "p" in clean.index else np.nan,
+            "controlled": True,
+        }
     row |= {
         "n_donors": int(best["n_a"] + best["n_b"]),
         "coverage": readout.coverage(),
         "datasets": ";".join(sorted(set(used[Obs.DATASET]))),
     }
     return row
+
+
+def deciding(readout: Readout, entry: Mapping[str, Any], *, design: Design) -> pd.Series:
+    """The pooled row of the strongest estimator that the donors allow."""
+    comparison = entry["comparison"]
+    own = replace(
+        design,
+        min_donors=entry.get("min_donors", design.min_donors),
+        primary_site=comparison.get("site", design.primary_site),
+    )
+    rows = contrast(readout.values, relabelled(readout.donors, comparison), comparison, design=own)
+    pooled = rows[rows["study"] == POOLED]
+    rank = pooled["estimator"].map(RANK).fillna(-1).astype(int)
+    return pooled.loc[rank.sort_values(kind="stable").index[-1]]
 
 
 def verdict(row: Mapping[str, Any], entry: Mapping[str, Any], *, design: Design, bound: float) -> tuple[str, str]:
@@ -167,6 +179,11 @@ def verdict(row: Mapping[str, Any], entry: Mapping[str, Any], *, design: Design,
     interval = f"g {row['effect']:.2f} ({row['ci_low']:.2f} to {row['ci_high']:.2f})"
     found = f"{interval}, FDR {row['fdr']:.2g}, {row['n_donors']} donors"
     positive = "recovered" if row["simulated"] else "supported"
+    if decided and row["controlled"]:
+        same = np.sign(row["effect_clean"]) == np.sign(row["effect"])
+        if not (same and row["fdr_clean"] < design.alpha):
+            left = f"g {row['effect_clean']:.2f}, FDR {row['fdr_clean']:.2g}"
+            return "inconclusive", f"{found}; without what ambient RNA of the samples' other cells can explain, {left}"
     if sign == 0:
         if within_bound(row, bound):
             return _sourced("equivalent", sources, used), f"{found}: inside ±{bound:g} at 90 %"

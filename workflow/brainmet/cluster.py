@@ -134,11 +134,11 @@ def stability(
 ) -> pd.DataFrame:
     """How well clusterings hold when cells are left out, beside cells without clusters.
 
-    At most `stability_cells` cells are clustered once in full and again in `n_subsamples` random parts, neighbours
-    found anew; agreement is the adjusted Rand index on the cells of the part. Subsamples are drawn without replacement:
-    the duplicates of a bootstrap form clusters of their own. The null is as many points from one normal distribution with
-    the cells' covariance: what it reaches is not evidence of types. The finest resolution whose excess over the null is
-    within one standard error of the best excess is supported.
+    At most `stability_cells` cells are clustered once in full and again in `n_subsamples` random parts,
+    neighbours found anew; agreement is the adjusted Rand index on the cells of the part. Subsamples are drawn
+    without replacement: the duplicates of a bootstrap form clusters of their own. The null is as many points
+    from one normal distribution with the cells' covariance: what it reaches is not evidence of types. The
+    finest resolution whose excess over the null is within one standard error of the best excess is supported.
 
     Args:
         points: cells × dimensions, the space of the neighbours.

@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from brainmet.documents import read_yaml
 from brainmet.validate import validate
 
 SCHEMA = Path(__file__).parent.parent / "schemas" / "config.schema.yaml"
@@ -21,12 +22,12 @@ def check(config: dict[str, Any]) -> None:
 
 def schema() -> dict[str, Any]:
     """The JSON schema of the configuration."""
-    return yaml.safe_load(SCHEMA.read_text())
+    return read_yaml(SCHEMA)
 
 
 def markdown() -> str:
     """Every key with its type, default and description, as the Markdown of `config/README.md`."""
-    defaults = yaml.safe_load((SCHEMA.parents[2] / "config" / "config.yaml").read_text())
+    defaults = read_yaml(SCHEMA.parents[2] / "config" / "config.yaml")
     lines = []
     for name, spec in schema()["properties"].items():
         lines += ["", f"## `{name}`", "", spec["description"], ""]

@@ -14,7 +14,7 @@ from brainmet import donor_scores, effects
 from brainmet.compare import NESTED, POOLED, TRANSFER, WITHIN, Design, contrast
 from brainmet.contract import Obs
 from brainmet.donor_scores import GeneSet, Scoring
-from brainmet.donors import PLATFORM, Profiles, declared
+from brainmet.donors import ANY, PLATFORM, Profiles, declared
 from brainmet.tables import columns, empty
 
 log = logging.getLogger(__name__)
@@ -66,24 +66,86 @@ def contrasts(
     *,
     design: Design,
     how: Scoring,
+    clean: Mapping[str, Profiles] | None = None,
 ) -> pd.DataFrame:
     """Every signature in every compartment for every contrast, sorted; exploratory rows only where something was
-    estimated."""
-    blocks = []
-    for cell_type, profiles in profiles_of.items():
-        scorer = Scorer(profiles, sets, how=how)
-        for arm in arms:
-            rows = contrast(scorer, profiles.donors, arm, design=design).assign(cell_type=cell_type)
-            coverage = rows["feature"].map(lambda f, s=scorer: s.coverage.get(f, (np.nan, ""))[0])
-            why = rows["feature"].map(lambda f, s=scorer: s.coverage.get(f, (np.nan, ""))[1])
-            rows = rows.assign(
-                coverage=coverage, reason=rows["reason"].where((why == "") | rows["effect"].notna(), why)
-            )
-            blocks.append(rows)
+    estimated.
+
+    Args:
+        profiles_of: donor profiles by compartment.
+        clean: the same less ambient RNA: what is left of an effect there stands beside it (`effect_clean`, `p_clean`).
+    """
+    blocks = [
+        contrasts_of(cell_type, profiles, sets, arms, design=design, how=how)
+        for cell_type, profiles in profiles_of.items()
+    ]
     if not blocks:
         return empty("contrasts")
-    table = pd.concat(blocks, ignore_index=True).rename(columns={"feature": "signature"})
+    table = pd.concat(blocks, ignore_index=True)
+    if clean is not None:
+        table = _beside(table, profiles_of, clean, sets, arms, design=design, how=how)
     return finish(table, {s.id: declared(s.compartment) for s in sets})
+
+
+def contrasts_of(
+    cell_type: str,
+    profiles: Profiles,
+    sets: Sequence[GeneSet],
+    arms: Sequence[Mapping[str, str]],
+    *,
+    design: Design,
+    how: Scoring,
+) -> pd.DataFrame:
+    """Rows of one compartment."""
+    scorer = Scorer(profiles, sets, how=how)
+    blocks = []
+    for arm in arms:
+        rows = contrast(scorer, profiles.donors, arm, design=design)
+        coverage = [scorer.coverage.get(feature, (np.nan, "")) for feature in rows["feature"]]
+        why = pd.Series([reason for _, reason in coverage], rows.index, dtype=object)
+        reason = rows["reason"].where((why == "") | rows["effect"].notna(), why)
+        blocks.append(rows.assign(coverage=[share for share, _ in coverage], reason=reason))
+    return pd.concat(blocks, ignore_index=True).rename(columns={"feature": "signature"}).assign(cell_type=cell_type)
+
+
+def _beside(
+    table: pd.DataFrame,
+    raw: Mapping[str, Profiles],
+    clean: Mapping[str, Profiles],
+    sets: Sequence[GeneSet],
+    arms: Sequence[Mapping[str, str]],
+    *,
+    design: Design,
+    how: Scoring,
+) -> pd.DataFrame:
+    """The table with effect and p of each deciding row after ambient RNA is taken off, and the largest ambient
+    share."""
+    keys = ["signature", "cell_type", "contrast", "estimator", "primary_site", "study"]
+    blocks = []
+    for cell_type in sorted(set(table.loc[table["estimator"].isin([WITHIN, NESTED]), "cell_type"]) - {ANY}):
+        rows = contrasts_of(cell_type, clean[cell_type], sets, arms, design=design, how=how)
+        rows["ambient_max"] = rows["signature"].map(ambient_share(raw[cell_type], clean[cell_type], sets))
+        blocks.append(rows)
+    if not blocks:
+        return table
+    rows = pd.concat(blocks, ignore_index=True).rename(columns={"effect": "effect_clean", "p": "p_clean"})
+    return table.merge(
+        rows[[*keys, "effect_clean", "p_clean", "ambient_max"]], on=keys, how="left", validate="one_to_one"
+    )
+
+
+def ambient_share(raw: Profiles, clean: Profiles, sets: Sequence[GeneSet]) -> dict[str, float]:
+    """Largest share over donors of a signature's counts that ambient RNA can explain."""
+    both = raw.donors.index.intersection(clean.donors.index, sort=False)
+    x, y = (p.counts[p.donors.index.get_indexer(both)] for p in (raw, clean))
+    where = {symbol: i for i, symbol in reversed(list(enumerate(raw.symbols)))}
+    shares = {}
+    for s in sets:
+        columns_ = [where[gene] for gene in dict.fromkeys((*s.up, *s.down)) if gene in where]
+        total, left = np.nansum(x[:, columns_], axis=1), np.nansum(y[:, columns_], axis=1)
+        share = 1 - left[total > 0] / total[total > 0]
+        shares[s.id] = float(share.max()) if len(share) else np.nan
+    return shares
 
 
 def finish(table: pd.DataFrame, home: Mapping[str, str]) -> pd.DataFrame:

@@ -24,6 +24,7 @@ import yaml
 from scipy.stats import false_discovery_control
 
 from brainmet import tables
+from brainmet.documents import read_yaml
 from brainmet.errors import BrainmetError
 from brainmet.ligands import consensus, find_pair
 from brainmet.type_profiles import CELLS, COUNTED, TypeProfiles, present, samples, strata
@@ -57,7 +58,7 @@ def load(path: str | Path) -> Axes:
     """
     path = Path(path)
     document = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    validate(document, yaml.safe_load(SCHEMA.read_text()), name=path.name)
+    validate(document, read_yaml(SCHEMA), name=path.name)
     entries, responses = document["axes"], document["responses"]
     ids = [entry["id"] for entry in entries]
     if doubled := sorted({name for name in ids if ids.count(name) > 1}):

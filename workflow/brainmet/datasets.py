@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from brainmet.contract import UNKNOWN
+from brainmet.documents import read_yaml
 from brainmet.errors import BrainmetError
 from brainmet.validate import validate
 
@@ -75,10 +76,10 @@ def find(id_: str, *, folders: Sequence[Path]) -> Path:
 def read(path: Path) -> dict[str, Any]:
     """One dataset file, validated, with `path:` entries made absolute and the sample list filled in."""
     try:
-        dataset = yaml.safe_load(path.read_text())
+        dataset = read_yaml(path)
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise BrainmetError(f"{path}: not a readable YAML file: {' '.join(str(error).split())}") from error
-    validate(dataset, yaml.safe_load(SCHEMA.read_text()), name=str(path))
+    validate(dataset, read_yaml(SCHEMA), name=str(path))
     if dataset["id"] != path.stem:
         raise BrainmetError(f"{path}: id: {dataset['id']!r} must be the file's name without .yaml, {path.stem!r}")
     _check_files(dataset, path)

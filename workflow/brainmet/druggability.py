@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import yaml
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from brainmet import tables
 from brainmet.contract import CELL_ID, UNKNOWN, Obs, Uns
 from brainmet.counts import Counts
+from brainmet.documents import read_yaml
 from brainmet.errors import BrainmetError
 from brainmet.signatures import positions
 from brainmet.type_profiles import TypeProfiles, donors, is_malignant
@@ -87,7 +88,7 @@ def load(path: str | Path) -> Drugs:
     """
     path = Path(path)
     document = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    validate(document, yaml.safe_load(SCHEMA.read_text()), name=path.name)
+    validate(document, read_yaml(SCHEMA), name=path.name)
     ids = [entry["id"] for entry in (*document["entries"], *document["transport"])]
     if doubled := sorted({name for name in ids if ids.count(name) > 1}):
         raise BrainmetError(f"{path.name}: the id {doubled[0]} is used twice; give each entry its own")
@@ -167,7 +168,7 @@ def positive(cells: pd.DataFrame, genes: Sequence[str], *, depth: int, min_count
     """Cells × genes: probability that the cell shows `min_counts` of the gene at the common depth."""
     kept = depth / np.maximum(cells[Obs.TOTAL_COUNTS].to_numpy(float), depth)
     counts = np.rint(cells[list(genes)].to_numpy(float))
-    return binom.sf(min_counts - 1, counts, kept[:, None])
+    return bdtrc(min_counts - 1, counts, kept[:, None])
 
 
 def n_positive(p: np.ndarray) -> np.ndarray:

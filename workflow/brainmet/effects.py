@@ -159,7 +159,8 @@ def random_effects(effect: Array, se: Array) -> Pooled:
     """Random-effects mean over studies (studies × features): Paule–Mandel tau², Hartung–Knapp interval, prediction
     interval.
 
-    Equal to `statsmodels.stats.meta_analysis.combine_effects(method_re="pm", use_t=True)`, for all features at once.
+    Equal to `statsmodels.stats.meta_analysis.combine_effects(method_re="pm")`, for all features at once, where the
+    iteration of statsmodels finds tau² (it may stop at 0 although Q(0) > k − 1; the bisection here cannot).
     """
     k = np.isfinite(effect).sum(axis=0)
     tau2 = paule_mandel(effect, se**2)

@@ -145,10 +145,11 @@ def check_rank(design: pd.DataFrame) -> None:
 
 def _deseq(counts: pd.DataFrame, design: pd.DataFrame) -> pd.DataFrame:
     from pydeseq2.dds import DeseqDataSet
-    from pydeseq2.default_inference import DefaultInference
     from pydeseq2.ds import DeseqStats
 
-    inference = DefaultInference(n_cpus=1)
+    from brainmet.dispersion import BatchInference
+
+    inference = BatchInference(n_cpus=1)
     with warnings.catch_warnings():
         # Small data make pydeseq2 fall back from the dispersion trend to its mean, with a warning a gene or so.
         warnings.simplefilter("ignore")

@@ -179,7 +179,7 @@ def _reasons(
 def _votes(
     moments: Iterable[pd.DataFrame], candidates: pd.Index, *, n_top: int, n_bins: int, min_cells: int
 ) -> pd.DataFrame:
-    """For each candidate: samples that have it in their `n_top`, their share of those measuring it, mean, dispersion."""
+    """For each candidate: samples that have it in their `n_top`, share of those measuring it, mean, dispersion."""
     votes, expressed, means, sums, defined = (np.zeros(len(candidates)) for _ in range(5))
     n_voting = 0
     for sample in moments:

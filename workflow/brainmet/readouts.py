@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,9 +14,6 @@ from brainmet.contrasts import Scorer
 from brainmet.donor_scores import GeneSet, Scoring
 from brainmet.donors import ANY, Cohort, Profiles, declared
 from brainmet.donors import profiles as profiles_of
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 NAME = "readout"
 WHOLE = "whole_sample"
@@ -37,32 +34,43 @@ class Readout:
         shares = [share for scorer in self.scorers for share, _ in scorer.coverage.values()]
         return min(shares, default=np.nan)
 
+    def why(self) -> str:
+        """Why the readout cannot be scored; empty where it can."""
+        return next((reason for scorer in self.scorers for _, reason in scorer.coverage.values() if reason), "")
+
 
 class Reader:
     """Measures readouts on one cohort.
 
     Args:
-        bulk: the cohort's pseudobulk.
+        cohort: donor profiles by compartment.
+        clean: the same less ambient RNA, for the control; None where there is no control.
         words: cell types by compartment word.
         sets: the run's signatures.
-        min_cells: cells a donor needs in a compartment.
         min_share_cells: cells a donor needs in the denominator of a share.
         how: scoring.
     """
 
     def __init__(
         self,
-        bulk: "AnnData",
+        cohort: Cohort,
+        clean: Cohort | None,
         words: Mapping[str, Collection[str]],
         sets: Sequence[GeneSet],
         *,
-        min_cells: int,
         min_share_cells: int,
         how: Scoring,
     ) -> None:
-        self.cohort = Cohort(bulk, words, min_cells=min_cells)
-        self.words, self.sets, self.how = words, {s.id: s for s in sets}, how
-        self.min_share_cells = min_share_cells
+        self.cohort, self.words, self.how, self.min_share_cells = cohort, words, how, min_share_cells
+        self.sets = {s.id: s for s in sets}
+        self.cleaned = Reader(clean, None, words, sets, min_share_cells=min_share_cells, how=how) if clean else None
+
+    def control(self, entry: Mapping[str, Any]) -> Readout | None:
+        """The readout after ambient RNA is taken off; None for shares of cells and whole samples, which it does not
+        change."""
+        if self.cleaned is None or "share" in entry["readout"] or entry["compartment"] == WHOLE:
+            return None
+        return self.cleaned.readout(entry)
 
     def readout(self, entry: Mapping[str, Any]) -> Readout:
         """The readout of a claim."""

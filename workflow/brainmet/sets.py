@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from brainmet.donor_scores import GeneSet
+from brainmet.donors import declared
 from brainmet.tables import columns, empty
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ def sets(
         min_size, max_size: genes of a set that are ranked.
         permutations: of genes.
     """
+    home = {s.id: declared(s.compartment) for s in gene_sets}
     blocks = []
     for (cell_type, contrast), rows in de.groupby(["cell_type", "contrast"], sort=True):
         ranked = ranking(rows)
@@ -40,7 +42,8 @@ def sets(
             continue
         result = prerank(ranked, gene_sets, min_size=min_size, max_size=max_size, permutations=permutations, seed=seed)
         log.info("%s, %s: %d sets on %d genes", cell_type, contrast, len(result), len(ranked))
-        blocks.append(result.assign(cell_type=cell_type, contrast=contrast, reason=""))
+        family = np.where(result["signature"].map(home) == cell_type, "confirmatory", "exploratory")
+        blocks.append(result.assign(cell_type=cell_type, contrast=contrast, family=family, reason=""))
     if not blocks:
         return empty("gsea")
     table = pd.concat(blocks, ignore_index=True)

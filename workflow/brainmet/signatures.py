@@ -16,6 +16,7 @@ import scipy.sparse as sp
 import yaml
 
 from brainmet.contract import Var
+from brainmet.documents import read_yaml
 from brainmet.errors import BrainmetError
 from brainmet.validate import validate
 
@@ -116,7 +117,7 @@ def _read_yaml(path: Path) -> list[Signature]:
 
 @cache
 def _schema() -> dict[str, Any]:
-    return yaml.safe_load(SCHEMA.read_text())
+    return read_yaml(SCHEMA)
 
 
 def _read_gmt(path: Path) -> list[Signature]:

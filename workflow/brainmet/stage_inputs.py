@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from brainmet import signatures as signature_files
+from brainmet.ambience import Ambience, cleaned, expected
+from brainmet.documents import read_yaml
 from brainmet.donor_scores import GeneSet, Scoring, gene_sets
 from brainmet.donors import Cohort, declared
 from brainmet.pseudobulk import read
@@ -15,7 +15,7 @@ from brainmet.readouts import Reader
 
 def words(path: str | Path) -> dict[str, list[str]]:
     """Cell types by compartment word: `resources/signatures/compartments.yaml`."""
-    return yaml.safe_load(Path(path).read_text())
+    return read_yaml(path)
 
 
 def sets(files: Any, *, tier: int | Sequence[int]) -> list[GeneSet]:
@@ -30,13 +30,17 @@ def cohort(files: Any, signatures: Sequence[GeneSet], *, min_cells: int) -> Coho
     return Cohort(read(files.bulk), words(files.compartments), min_cells=min_cells, needed=needed)
 
 
+def clean(raw: Cohort, ambient: Mapping[str, Any]) -> Cohort:
+    """The same cohort less the ambient RNA that the samples' other types can explain."""
+    bulk = cleaned(raw.bulk, expected(raw.bulk, how=Ambience(**ambient)))
+    copy = Cohort(bulk, {}, min_cells=raw.min_cells)
+    copy.types = raw.types
+    return copy
+
+
 def reader(files: Any, params: Mapping[str, Any]) -> Reader:
     """What measures the claims' readouts."""
-    return Reader(
-        read(files.bulk),
-        words(files.compartments),
-        sets(files, tier=params["tier"]),
-        min_cells=params["min_cells"],
-        min_share_cells=params["min_share_cells"],
-        how=Scoring(**params["how"]),
-    )
+    words_, sets_ = words(files.compartments), sets(files, tier=params["tier"])
+    raw = Cohort(read(files.bulk), words_, min_cells=params["min_cells"])
+    how, min_share_cells = Scoring(**params["how"]), params["min_share_cells"]
+    return Reader(raw, clean(raw, params["ambient"]), words_, sets_, min_share_cells=min_share_cells, how=how)

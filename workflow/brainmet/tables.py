@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
+from brainmet.documents import read_yaml
 from brainmet.errors import BrainmetError
 from brainmet.files import replacing
 
@@ -32,7 +32,7 @@ _PANDAS = {
 @cache
 def schema(name: str) -> dict[str, Any]:
     """The schema of a table: `name, description, path, index, columns: [{name, dtype, description, nullable}]`."""
-    return yaml.safe_load((SCHEMAS / f"{name}.yaml").read_text())
+    return read_yaml(SCHEMAS / f"{name}.yaml")
 
 
 def columns(name: str) -> list[str]:

@@ -12,79 +12,61 @@ except BrainmetError as error:
     raise WorkflowError(str(error)) from None
 SAMPLE_METHODS = [name for name, method in METHODS.items() if method.scope == "sample"]
 COHORT_METHODS = [name for name, method in METHODS.items() if method.scope == "cohort"]
-EVIDENCE_FILES = {
-    "counts": "<results>/samples/{sample}/counts.h5ad",
-    "cells": "<results>/samples/{sample}/cells.parquet",
-    "slices": "<results>/samples/{sample}/slice.npz",
-    "features": "<results>/cohort/features.tsv",
-    "neighbors": "<results>/cohort/neighbors.npz",
-    "clusters": "<results>/cohort/clusters.parquet",
-} | {
-    name: (
-        "<results>/samples/{sample}/evidence/" + name + ".parquet"
-        if method.scope == "sample"
-        else f"<results>/cohort/annotation/{name}.parquet"
-    )
-    for name, method in METHODS.items()
+# What a method of scope cohort may read, by the names in its REQUIRES.
+COHORT_FILES = (
+    {
+        "cells": collect("<results>/samples/{sample}/cells.parquet", sample=SAMPLES),
+        "slices": collect("<results>/samples/{sample}/slice.npz", sample=SAMPLES),
+        "features": "<results>/cohort/features.tsv",
+        "neighbors": "<results>/cohort/neighbors.npz",
+        "clusters": "<results>/cohort/clusters.parquet",
+    }
+    | {
+        name: collect(f"<results>/samples/{{sample}}/evidence/{name}.parquet", sample=SAMPLES)
+        for name in SAMPLE_METHODS
+    }
+    | {name: f"<results>/cohort/annotation/{name}.parquet" for name in COHORT_METHODS}
+)
+COHORT_INPUTS = {
+    name: {
+        required: COHORT_FILES[required] for required in METHODS[name].requires if required in COHORT_FILES
+    }
+    | {"code": code(f"annotate.{name}", "evidence")}
+    for name in COHORT_METHODS
 }
 
 
-def method_inputs(wildcards):
-    """Files of a method by the names it requires: one sample's, or all samples' in order."""
-    method = METHODS[wildcards.method]
-    if unknown := [name for name in method.requires if name not in EVIDENCE_FILES]:
-        raise WorkflowError(
-            f"annotation method {method.name} requires {', '.join(unknown)}; known: {', '.join(EVIDENCE_FILES)}"
-        )
-    return {
-        name: collect(EVIDENCE_FILES[name], sample=wildcards.get("sample", list(SAMPLES)))
-        for name in method.requires
-    }
-
-
-def method_code(wildcards):
-    """Modules of a method."""
-    return code(f"annotate.{wildcards.method}", "evidence")
-
-
-def method_requires(wildcards):
-    """Names of what a method reads."""
-    return list(METHODS[wildcards.method].requires)
-
-
 rule evidence:
-    """What one method says of the kept cells of one sample."""
+    """What every method of scope sample says of the kept cells of one sample."""
     input:
-        unpack(method_inputs),
+        counts="<results>/samples/{sample}/counts.h5ad",
+        cells="<results>/samples/{sample}/cells.parquet",
         types="<shipped>/markers/markers.yaml",
         type_files=lookup(dpath="annotate/marker_files", within=config),
-        code=method_code,
+        code=code("evidence", *(f"annotate.{name}" for name in SAMPLE_METHODS)),
     output:
-        "<results>/samples/{sample}/evidence/{method}.parquet",
+        **{name: f"<results>/samples/{{sample}}/evidence/{name}.parquet" for name in SAMPLE_METHODS},
     log:
-        "<logs>/evidence/{sample}/{method}.log",
+        "<logs>/evidence/{sample}.log",
     benchmark:
-        "<benchmarks>/evidence/{sample}/{method}.tsv"
-    wildcard_constraints:
-        method="|".join(SAMPLE_METHODS) or "none",
+        "<benchmarks>/evidence/{sample}.tsv"
     conda:
         "../envs/brainmet.yaml"
     resources:
         mem_mb=1200,
     params:
-        requires=method_requires,
-        options=lookup(dpath="annotate/{method}", within=config, default={}),
+        methods=SAMPLE_METHODS,
+        options={name: config["annotate"].get(name, {}) for name in SAMPLE_METHODS},
     script:
         "../scripts/evidence.py"
 
 
 rule annotate_method:
-    """What one method says of the kept cells of the cohort."""
+    """What one method of scope cohort says of the kept cells of all samples."""
     input:
-        unpack(method_inputs),
+        unpack(lookup(dpath="{method}", within=COHORT_INPUTS)),
         types="<shipped>/markers/markers.yaml",
         type_files=lookup(dpath="annotate/marker_files", within=config),
-        code=method_code,
     output:
         "<results>/cohort/annotation/{method}.parquet",
     log:
@@ -98,19 +80,16 @@ rule annotate_method:
     resources:
         mem_mb=2000,
     params:
-        requires=method_requires,
+        requires=lookup(dpath="{method}", within={name: METHODS[name].requires for name in COHORT_METHODS}),
         options=lookup(dpath="annotate/{method}", within=config, default={}),
     script:
-        "../scripts/evidence.py"
+        "../scripts/annotate_method.py"
 
 
 rule annotate:
     """Identity, malignancy, confidence and the reason of every kept cell, from the evidence of all methods."""
     input:
-        **{
-            name: collect(EVIDENCE_FILES[name], sample=SAMPLES)
-            for name in ("cells", "neighbors", "clusters", *METHODS)
-        },
+        **{name: COHORT_FILES[name] for name in ("cells", "neighbors", "clusters", *METHODS)},
         types="<shipped>/markers/markers.yaml",
         type_files=lookup(dpath="annotate/marker_files", within=config),
         overrides=lookup(dpath="annotate/overrides", within=config),
@@ -163,11 +142,7 @@ rule collect_cnv_arms:
     """Copy number by chromosome arm of every sample's malignant and normal cells."""
     input:
         annotation="<results>/cohort/annotation.parquet",
-        evidence=(
-            collect(EVIDENCE_FILES.get("copy_number", []), sample=SAMPLES)
-            if "copy_number" in METHODS
-            else []
-        ),
+        evidence=COHORT_FILES.get("copy_number", []),
         code=code("cnv_arms", "evidence"),
     output:
         arms="<results>/tables/cnv_arms.tsv",

@@ -24,6 +24,7 @@ rule claims:
         mem_mb=1500,
     params:
         tier=lookup(dpath="score/tier", within=config),
+        ambient=lookup(dpath="compare/ambient", within=config),
         min_cells=lookup(dpath="compare/min_cells", within=config),
         design=lookup(dpath="compare/design", within=config),
         how=lookup(dpath="compare/scoring", within=config),

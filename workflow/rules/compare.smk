@@ -76,6 +76,7 @@ rule contrasts:
         mem_mb=1500,
     params:
         tier=lookup(dpath="score/tier", within=config),
+        ambient=lookup(dpath="compare/ambient", within=config),
         min_cells=lookup(dpath="compare/min_cells", within=config),
         arms=lookup(dpath="compare/contrasts", within=config),
         design=lookup(dpath="compare/design", within=config),

@@ -1,4 +1,4 @@
-"""What one annotation method says, of a sample or of the cohort."""
+"""What every annotation method of scope sample says of one sample."""
 
 from brainmet import annotate, evidence
 from brainmet.cell_types import load_cell_types
@@ -7,9 +7,6 @@ from brainmet.tables import write_table
 
 with job(snakemake) as params:
     types = load_cell_types([snakemake.input.types, *snakemake.input.get("type_files", [])])
-    inputs = {name: evidence.read(name, snakemake.input[name]) for name in params["requires"]}
-    write_table(
-        annotate.run(snakemake.wildcards.method, inputs, types=types, **params["options"]),
-        snakemake.output[0],
-        "evidence",
-    )
+    inputs = {name: evidence.read(name, snakemake.input[name]) for name in ("counts", "cells")}
+    for name, table in annotate.run_all(params["methods"], inputs, types=types, options=params["options"]).items():
+        write_table(table, snakemake.output[name], "evidence")

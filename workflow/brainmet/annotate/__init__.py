@@ -13,6 +13,7 @@ module, so that adding a method is one file here and its name in the config.
 """
 
 import importlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,3 +62,32 @@ def run(name: str, inputs: dict[str, Any], **options: Any) -> pd.DataFrame:
     if NOTE not in table:
         table.insert(0, NOTE, "")
     return table[[NOTE, *(column for column in table.columns if column != NOTE)]]
+
+
+def run_all(
+    names: Sequence[str],
+    inputs: Mapping[str, Any],
+    *,
+    types: Any,
+    options: Mapping[str, Mapping[str, Any]],
+) -> dict[str, pd.DataFrame]:
+    """Call methods one after another, each after those it requires; one reading of a sample serves them all.
+
+    Raises:
+        BrainmetError: a method requires what is neither an input nor another of these methods.
+    """
+    from brainmet.tables import conform
+
+    known, waiting = dict(inputs), [describe(name) for name in names]
+    while waiting:
+        method = next((m for m in waiting if set(m.requires) <= set(known)), None)
+        if method is None:
+            lacking = sorted(set(waiting[0].requires) - set(known))
+            raise BrainmetError(
+                f"config.yaml: annotate.methods: {waiting[0].name} requires {', '.join(lacking)}; "
+                f"known: {', '.join(known)}; add the method, or mend REQUIRES in {waiting[0].path}"
+            )
+        waiting.remove(method)
+        needed = {name: known[name] for name in method.requires}
+        known[method.name] = conform(run(method.name, needed, types=types, **options.get(method.name, {})), "evidence")
+    return {name: known[name] for name in names}

@@ -140,6 +140,9 @@ def _read(record: Mapping[str, Any], files: list[Member], human: GeneTable, mous
 def _only_genes(raw: Raw) -> Raw:
     """Without the summary rows of HTSeq and STAR and without spike-ins, which would count as expression."""
     ids = raw.ids if raw.ids is not None else raw.names
+    text = "\n".join(map(str, (*raw.names, *ids)))
+    if not re.search(NOT_GENES.pattern, text, re.IGNORECASE | re.MULTILINE):
+        return raw
     real = np.array(
         [not (NOT_GENES.match(str(n)) or NOT_GENES.match(str(i))) for n, i in zip(raw.names, ids, strict=True)],
         dtype=bool,
@@ -311,6 +314,7 @@ def _cells(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member], me
     author = _author_labels(raw, record, tables, extra)
     columns[Obs.AUTHOR_LABEL] = author
     columns[Obs.AUTHOR_CELL_TYPE] = labels.mapped(author, (record.get("labels") or {}).get("map") or {}, name=raw.name)
+    order = [Obs.DATASET, Obs.STUDY, Obs.SAMPLE, Obs.DONOR, Obs.CONDITION, Obs.AUTHOR_LABEL, Obs.AUTHOR_CELL_TYPE]
     if extra is not None:
         extra = extra.rename(columns={theirs: ours for ours, theirs in (record["cells"].get("columns") or {}).items()})
         for name in extra.columns:
@@ -318,8 +322,9 @@ def _cells(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member], me
             if name in OWN_COLUMNS:
                 columns[name] = np.where(values == "", columns[name], values)
             else:
-                columns[name if name.startswith(("author_", "truth_")) else f"author_{name}"] = values
-    order = [Obs.DATASET, Obs.STUDY, Obs.SAMPLE, Obs.DONOR, Obs.CONDITION, Obs.AUTHOR_LABEL, Obs.AUTHOR_CELL_TYPE]
+                carried = name if name.startswith(("author_", "truth_")) else f"author_{name}"
+                # The table's own `cell_type` is no type of ours: it must not take the place of the mapped label.
+                columns[f"{carried}_given" if carried in order else carried] = values
     if measured.organism is not None:
         columns["organism"] = measured.organism
     index = pd.Index([f"{record['id']}:{barcode}" for barcode in raw.barcodes], name=CELL_ID, dtype=object)

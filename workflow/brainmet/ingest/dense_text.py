@@ -5,7 +5,7 @@ the text.
 """
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -14,11 +14,11 @@ import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
 from brainmet.genes import ENSEMBL_ID, GeneTable
-from brainmet.ingest.members import Member, select
+from brainmet.ingest.members import Member, select, whole_lines
 from brainmet.ingest.raw import Raw
 
-BLOCK = 1 << 24
-"""16 MB of text a block, or one line where lines are longer."""
+BLOCK = 1 << 22
+"""4 MB of text a block, or one line where lines are longer."""
 NOT_MATRIX = re.compile(
     r"\.(mtx|h5|h5ad|hdf5|loom|rds|xlsx?|pdf|png)(\.gz)?$|annot|metadata|barcodes|features|cell_?types?|readme",
     re.IGNORECASE,
@@ -143,24 +143,6 @@ def _trimmed(row: list[bytes]) -> list[bytes]:
     return row[:-1] if row and not row[-1] else row
 
 
-def _blocks(stream: IO[bytes], first: bytes) -> Iterator[bytes]:
-    """Whole lines, about BLOCK bytes at a time."""
-    rest = [first]
-    while True:
-        block = stream.read(BLOCK)
-        if not block:
-            text = b"".join(rest)
-            if text.strip():
-                yield text if text.endswith(b"\n") else text + b"\n"
-            return
-        cut = block.rfind(b"\n") + 1
-        if cut:
-            yield b"".join([*rest, block[:cut]])
-            rest = [block[cut:]]
-        else:
-            rest.append(block)
-
-
 def _body(stream: IO[bytes], form: Format, head: list[bytes], member: Member) -> tuple[sp.csr_matrix, list[np.ndarray]]:
     """Rows × value columns, and the text columns."""
     from brainmet.ingest.kernels import dense
@@ -172,7 +154,7 @@ def _body(stream: IO[bytes], form: Format, head: list[bytes], member: Member) ->
     columns, values, lengths = [], [], [np.zeros(1, np.int64)]
     texts: list[list[str]] = [[] for _ in range(n_texts)]
     total = lines_done = 0
-    for block in _blocks(stream, b"".join(head[1:])):
+    for block in whole_lines(stream, BLOCK, b"".join(head[1:])):
         text = np.frombuffer(block, np.uint8)
         count = int(block.count(b"\n") + 1)
         room = min(len(block) // 2 + 1, count * n_values)

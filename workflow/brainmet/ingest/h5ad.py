@@ -31,6 +31,8 @@ BARCODES = ("cell_id", "barcode", "barcodes", "CellID", "obs_names", "index")
 RANK = {"counts": 0, "expected_counts": 1, "tpm": 2, "log": 3, "scaled": 4, "invalid": 5}
 PEEK = 400
 """Cells looked at to tell what a matrix holds."""
+RUN = 20
+"""Of them so many beside each other."""
 
 
 def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcodes: Collection[str] | None) -> Raw:
@@ -99,16 +101,19 @@ def peek(node: h5py.Dataset | h5py.Group) -> sp.csr_matrix:
         # Cells cannot be picked from columns without reading all: values of whole blocks of genes tell kinds apart,
         # totals cannot.
         return whole(node)[::step][:PEEK]
-    indptr = node["indptr"][:]
-    blocks = [
-        (node["data"][indptr[i] : indptr[i + 1]], node["indices"][indptr[i] : indptr[i + 1]])
-        for i in range(0, rows, step)[:PEEK]
-    ]
-    lengths = np.cumsum([0, *(len(data) for data, _ in blocks)])
-    data, indices = (
-        (np.concatenate(part) for part in zip(*blocks, strict=True)) if blocks else (np.empty(0), np.empty(0, int))
-    )
-    return sp.csr_matrix((data, indices, lengths), shape=(len(blocks), shape(node)[1]))
+    indptr, data, indices = node["indptr"][:], node["data"], node["indices"]
+    # Runs of neighbouring cells: every read decompresses whole blocks of the file.
+    starts = np.unique(np.linspace(0, max(rows - RUN, 0), PEEK // RUN).astype(int))
+    runs = [sp.csr_matrix((0, shape(node)[1]))]
+    for start, stop in zip(starts, np.minimum(starts + RUN, np.append(starts[1:], rows)), strict=True):
+        first, last = indptr[start], indptr[stop]
+        runs.append(
+            sp.csr_matrix(
+                (data[first:last], indices[first:last], indptr[start : stop + 1] - first),
+                shape=(stop - start, shape(node)[1]),
+            )
+        )
+    return sp.vstack(runs[1:] or runs, format="csr")
 
 
 def whole(node: h5py.Dataset | h5py.Group) -> sp.csr_matrix:

@@ -60,6 +60,73 @@ def number(text: np.ndarray, start: int, stop: int) -> tuple[float, int, bool]:
 
 
 @njit(cache=True, nogil=True)
+def tidy(
+    text: np.ndarray, row: np.ndarray, value: np.ndarray, lengths: np.ndarray, rows: int, done: int, column: int
+) -> tuple[int, int, int]:
+    """Matrix Market entries of one block as cellranger writes them: whole numbers, sorted by column, then row.
+
+    Args:
+        text: whole lines, the last one ended.
+        row, value: filled from `done` on; rows count from 0.
+        lengths: entries of each column, counted on.
+        rows: number of rows.
+        done: entries read so far.
+        column: column of the last of them, from 0.
+
+    Returns:
+        Entries and column after the block, and the position in `text` of the first line that is anything else.
+    """
+    size, columns = row.size, lengths.size
+    previous = np.int64(row[done - 1]) if done else np.int64(-1)
+    # Unsigned positions spare a test for negative ones at every byte; the line end behind every line spares that of
+    # the length.
+    i, n, one = np.uint64(0), np.uint64(text.size), np.uint64(1)
+    while i < n:
+        start = i
+        a = np.int64(0)
+        digit = np.int64(text[i]) - 48
+        while 0 <= digit <= 9:
+            a = a * 10 + digit
+            i += one
+            digit = np.int64(text[i]) - 48
+        if i == start or digit != -16:
+            return done, column, np.int64(start)
+        i += one
+        b, first = np.int64(0), i
+        digit = np.int64(text[i]) - 48
+        while 0 <= digit <= 9:
+            b = b * 10 + digit
+            i += one
+            digit = np.int64(text[i]) - 48
+        if i == first or digit != -16:
+            return done, column, np.int64(start)
+        i += one
+        c, first = np.int64(0), i
+        digit = np.int64(text[i]) - 48
+        while 0 <= digit <= 9:
+            c = c * 10 + digit
+            i += one
+            digit = np.int64(text[i]) - 48
+        if i == first or digit != -38 or i - first > 9 or i - start > 36:
+            return done, column, np.int64(start)
+        a -= 1
+        b -= 1
+        if b != column:
+            if b < column:
+                return done, column, np.int64(start)
+            previous = np.int64(-1)
+        if a <= previous or a >= rows or b >= columns or done >= size:
+            return done, column, np.int64(start)
+        row[done] = a
+        value[done] = c
+        lengths[b] += 1
+        previous, column = a, b
+        done += 1
+        i += one
+    return done, column, np.int64(n)
+
+
+@njit(cache=True, nogil=True)
 def entries(text: np.ndarray, row: np.ndarray, column: np.ndarray, value: np.ndarray, done: int) -> int:
     """Matrix Market entries of one block: filled from `done` on; the new count, or minus the 1-based entry
     that is not readable.

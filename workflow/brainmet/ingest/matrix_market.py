@@ -1,15 +1,17 @@
 """Matrix Market files, read as a stream with a small compiled parser."""
 
+from collections.abc import Iterable
+from itertools import chain
 from typing import IO
 
 import numpy as np
 import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
-from brainmet.ingest.members import Member
+from brainmet.ingest.members import Member, whole_lines
 
-BLOCK = 1 << 24
-"""16 MB of text a block."""
+BLOCK = 1 << 22
+"""4 MB of text a block."""
 
 
 def read_matrix(member: Member) -> sp.csc_matrix:
@@ -18,24 +20,48 @@ def read_matrix(member: Member) -> sp.csc_matrix:
     Raises:
         BrainmetError: not Matrix Market, fewer or more entries than announced, or an entry outside the matrix.
     """
-    from brainmet.ingest.kernels import entries as parse
+    from brainmet.ingest.kernels import tidy
 
     with member.open() as stream:
         rows, columns, entries = _header(stream, member)
-        row, column, value = np.empty(entries, np.int32), np.empty(entries, np.int32), np.empty(entries, np.float64)
-        done, rest = 0, b""
-        while True:
-            block = stream.read(BLOCK)
-            text = rest + block
-            cut = text.rfind(b"\n") + 1 if block else len(text)
-            rest = text[cut:]
-            done = parse(np.frombuffer(text, np.uint8, cut), row, column, value, done)
-            if done < 0:
-                raise BrainmetError(
-                    f"{member}: line {-done} of the entries is not `row column value`; fetch the file again"
-                )
-            if not block:
-                break
+        row, value = np.empty(entries, np.int32), np.empty(entries, np.int32)
+        lengths = np.zeros(columns, np.int64)
+        done = column = 0
+        blocks = whole_lines(stream, BLOCK)
+        for block in blocks:
+            text = np.frombuffer(block, np.uint8)
+            done, column, at = tidy(text, row, value, lengths, rows, done, column)
+            if at < len(text):
+                # Written by another tool: what is read so far stays.
+                return _any(chain([block[at:]], blocks), (row, value, lengths, done), (rows, columns), member)
+    if done != entries:
+        raise BrainmetError(f"{member}: announces {entries} entries and holds {done}; fetch the file again")
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    return sp.csc_matrix((value, row, indptr), shape=(rows, columns))
+
+
+def _any(
+    blocks: Iterable[bytes],
+    begun: tuple[np.ndarray, np.ndarray, np.ndarray, int],
+    shape: tuple[int, int],
+    member: Member,
+) -> sp.csc_matrix:
+    """Entries in any order, with decimals and any blanks, behind those that are read."""
+    from brainmet.ingest.kernels import entries as parse
+
+    row, whole_value, lengths, done = begun
+    entries, (rows, columns) = row.size, shape
+    column, value = np.empty(entries, np.int32), np.empty(entries, np.float64)
+    column[:done], value[:done] = np.repeat(np.arange(columns, dtype=np.int32), lengths), whole_value[:done]
+    del whole_value
+    for block in blocks:
+        done = parse(np.frombuffer(block, np.uint8), row, column, value, done)
+        if done < 0:
+            raise BrainmetError(
+                f"{member}: line {-done} of the entries is not `row column value`; fetch the file again"
+            )
+        if done > entries:
+            break
     if done != entries:
         raise BrainmetError(
             f"{member}: announces {entries} entries and holds {'more' if done > entries else done}; fetch the "
@@ -45,9 +71,9 @@ def read_matrix(member: Member) -> sp.csc_matrix:
         raise BrainmetError(
             f"{member}: an entry lies outside the announced {rows} × {columns} matrix; fetch the file again"
         )
-    whole = entries == 0 or (np.isfinite(value).all() and np.array_equal(value, np.rint(value)))
+    whole = np.isfinite(value).all() and np.array_equal(value, np.rint(value))
     kind = np.int32 if whole and (entries == 0 or np.abs(value).max() < 2**31) else np.float32
-    return sp.coo_matrix((value.astype(kind), (row, column)), shape=(rows, columns)).tocsc()
+    return sp.coo_matrix((value.astype(kind), (row, column)), shape=shape).tocsc()
 
 
 def _header(stream: IO[bytes], member: Member) -> tuple[int, int, int]:

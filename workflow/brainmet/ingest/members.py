@@ -8,8 +8,10 @@ harm; such members are refused all the same, because their archive is not what i
 import gzip
 import io
 import logging
+import queue
 import re
 import tarfile
+import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,11 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from isal import igzip, isal_zlib
+
 from brainmet.errors import BrainmetError
 
 log = logging.getLogger(__name__)
 
 TAR = re.compile(r"\.(tar|tgz|tar\.gz|tar\.bz2|tar\.xz)$", re.IGNORECASE)
+DAMAGED = (EOFError, zlib.error, isal_zlib.error, gzip.BadGzipFile, tarfile.TarError)
 MAX_EXPANSION = 1_000
 """A gzip of numbers shrinks 5 to 200 fold; a bomb more than a thousand fold (deflate's limit is 1,032)."""
 MAX_DEPTH = 2
@@ -57,7 +62,7 @@ class Member:
                 yield _decompressed(stream, self)
         except FileNotFoundError as error:
             raise BrainmetError(f"{self}: no such file; put it there, or mend files: in the dataset file") from error
-        except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as error:
+        except DAMAGED as error:
             raise BrainmetError(
                 f"{self}: the file is truncated or damaged ({error}); delete it and fetch it again"
             ) from error
@@ -71,7 +76,7 @@ class Member:
 class _Limited(io.RawIOBase):
     """A decompressing reader that stops when the output outgrows any honest compression."""
 
-    def __init__(self, stream: gzip.GzipFile, source: IO[bytes], name: str) -> None:
+    def __init__(self, stream: igzip.IGzipFile, source: IO[bytes], name: str) -> None:
         self.stream, self.source, self.name, self.total = stream, source, name, 0
 
     def readable(self) -> bool:
@@ -93,7 +98,8 @@ def _decompressed(stream: IO[bytes], member: Member) -> IO[bytes]:
     stream.seek(0)
     if head != b"\x1f\x8b":
         return stream
-    return io.BufferedReader(_Limited(gzip.GzipFile(fileobj=stream), stream, str(member)), CHUNK)
+    # Four times as fast as zlib.
+    return io.BufferedReader(_Limited(igzip.IGzipFile(fileobj=stream), stream, str(member)), CHUNK)
 
 
 @contextmanager
@@ -122,6 +128,63 @@ def _tar(path: Path, stream: IO[bytes] | None) -> Iterator[tarfile.TarFile]:
         yield tar
 
 
+def ahead(stream: IO[bytes], size: int) -> Iterator[bytes]:
+    """Blocks of a stream, the next one read and decompressed by a thread while the caller works on this one."""
+    waiting: queue.Queue[bytes | BaseException] = queue.Queue(maxsize=2)
+    stopped = threading.Event()
+
+    def put(item: bytes | BaseException) -> bool:
+        while not stopped.is_set():
+            try:
+                waiting.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def work() -> None:
+        try:
+            while put(block := stream.read(size)) and block:
+                pass
+        except BaseException as error:  # Whatever it is, it is the caller's.
+            put(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        while True:
+            item = waiting.get()
+            if isinstance(item, BaseException):
+                raise item
+            if not item:
+                return
+            yield item
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def whole_lines(stream: IO[bytes], size: int, first: bytes = b"") -> Iterator[bytes]:
+    """Blocks of whole lines, about `size` bytes each or one line where lines are longer; the last line ended.
+
+    Args:
+        stream: read to its end, ahead of the caller.
+        size: bytes a block.
+        first: what was read of the stream before.
+    """
+    rest = [first]
+    for block in ahead(stream, size):
+        cut = block.rfind(b"\n") + 1
+        if cut:
+            yield b"".join([*rest, block[:cut]])
+            rest = [block[cut:]]
+        else:
+            rest.append(block)
+    text = b"".join(rest)
+    if text.strip():
+        yield text if text.endswith(b"\n") else text + b"\n"
+
+
 def list_members(files: Sequence[tuple[str, Path]]) -> list[Member]:
     """All files of a sample's record, archives opened (also one archive inside another).
 
@@ -141,7 +204,7 @@ def list_members(files: Sequence[tuple[str, Path]]) -> list[Member]:
         try:
             with _tar(path, None) as tar:
                 found.extend(_listed(tar, path, ()))
-        except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as error:
+        except DAMAGED as error:
             raise BrainmetError(
                 f"{path}: the archive is truncated or damaged ({error}); delete it and fetch it again"
             ) from error

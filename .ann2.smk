@@ -1,0 +1,63 @@
+"""From the accession of a public single-cell series around breast cancer brain metastasis to an annotated, scored, tested atlas.
+
+The stages below run in this order: a map over samples, then reduces over the cohort.
+"""
+
+import os
+
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+# Jobs inherit these: compiled kernels are kept in the working directory, one BLAS thread and kernel give the same bytes.
+os.environ.update(
+    {
+        "NUMBA_CACHE_DIR": os.environ.get("NUMBA_CACHE_DIR", os.path.abspath(".cache/numba")),
+        "MPLCONFIGDIR": os.environ.get("MPLCONFIGDIR", os.path.abspath(".cache/matplotlib")),
+        "OPENBLAS_CORETYPE": os.environ.get("OPENBLAS_CORETYPE", "Haswell"),
+        "PYTHONHASHSEED": "0",
+    }
+)
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+configfile: f"{workflow.basedir}/config/config.yaml"
+
+
+pathvars:
+    shipped=os.path.realpath(f"{workflow.basedir}/resources"),
+    package=os.path.realpath(f"{workflow.basedir}/workflow/brainmet"),
+
+
+include: "workflow/rules/common.smk"  # config, dataset files, wildcards
+include: "workflow/rules/fetch.smk"  # address          -> downloads/
+include: "workflow/rules/simulate.smk"  # nothing          -> downloads/demo/
+include: "workflow/rules/ingest.smk"  # any layout       -> counts.h5ad
+include: "workflow/rules/qc.smk"  # counts           -> cells.parquet, moments.parquet
+include: "workflow/rules/score.smk"  # counts           -> scores.parquet
+include: "workflow/rules/features.smk"  # moments          -> features.tsv
+include: "workflow/rules/slice.smk"  # counts           -> slice.npz
+include: "workflow/rules/embed.smk"  # slices           -> embedding.parquet
+include: "workflow/rules/cluster.smk"  # neighbours       -> clusters.parquet
+include: "workflow/rules/annotate.smk"  # evidence         -> annotation.parquet
+include: "workflow/rules/pseudobulk.smk"  # counts           -> pseudobulk.h5ad
+include: "workflow/rules/compare.smk"  # pseudobulk       -> contrasts, de, gsea, composition
+include: "workflow/rules/crosstalk.smk"  # pseudobulk       -> crosstalk
+include: "workflow/rules/druggability.smk"  # counts           -> druggability
+include: "workflow/rules/models.smk"  # pseudobulk       -> fidelity
+include: "workflow/rules/programmes.smk"  # slices           -> programmes
+include: "workflow/rules/claims.smk"  # tables           -> claims
+include: "workflow/rules/recovery.smk"  # tables, truth    -> recovery
+include: "workflow/rules/provenance.smk"  # raw files        -> provenance/
+include: "workflow/rules/export.smk"  # tables           -> atlas.h5ad
+include: "workflow/rules/design.smk"  # dataset files    -> design, catalogue
+
+
+rule all:
+    """Everything: the atlas, the tables and the report."""
+    default_target: True
+    input:
+        "<results>/atlas.h5ad",
+        "<results>/report.html",
+        "<results>/provenance/run.json",
+        collect("<results>/tables/{table}.tsv", table=TABLES),

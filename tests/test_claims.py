@@ -1,0 +1,161 @@
+"""Claims: verdicts follow the truth, flip with it, and stay silent where the design does."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from brainmet import claims as stage
+from brainmet.donor_scores import GeneSet
+from brainmet.donors import Cohort
+from brainmet.errors import BrainmetError
+from brainmet.readouts import Reader
+from brainmet.tables import conform
+
+from tests.compare_toy import ARMS, DESIGN, GENES, HOW, NULL, SET, bulk
+from tests.running import HOME
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+STUDIES = {"s": (5, 5), "t": (5, 5)}
+WORDS: dict[str, list[str]] = {"tumor": [], "t_cell": ["t_cell"]}
+
+
+def claim(**fields: Any) -> dict[str, Any]:
+    base = {
+        "id": "X",
+        "statement": "It rises.",
+        "reference": {"text": "Nobody 2000"},
+        "compartment": "tumor",
+        "comparison": ARMS,
+        "readout": {"signature": "shifted"},
+        "direction": "up",
+    }
+    return base | fields
+
+
+def reader_of(data: "AnnData") -> Reader:
+    return Reader(Cohort(data, WORDS, min_cells=10), None, WORDS, [SET, NULL], min_share_cells=20, how=HOW)
+
+
+def judge(
+    *entries: dict[str, Any], shift: float = 1.0, studies: dict[str, tuple[int, int]] = STUDIES, **columns: object
+) -> pd.DataFrame:
+    data = bulk(studies, shift=shift, **columns)  # type: ignore[arg-type]
+    reader = reader_of(data)
+    table = stage.claims(entries, reader, design=DESIGN, bound=0.5)
+    return conform(table, "claims").set_index("claim")
+
+
+def test_a_true_claim_is_supported_and_flips_with_the_truth() -> None:
+    assert judge(claim()).loc["X", "verdict"] == "supported"
+    assert judge(claim(), shift=-1.0).loc["X", "verdict"] == "contradicted"
+    assert judge(claim(direction="down")).loc["X", "verdict"] == "contradicted"
+    assert judge(claim(direction="down"), shift=-1.0).loc["X", "verdict"] == "supported"
+
+
+def test_simulated_data_recover_and_do_not_support() -> None:
+    assert judge(claim(), simulated=True).loc["X", "verdict"] == "recovered"
+
+
+def test_data_a_claim_came_from_reproduce_it() -> None:
+    assert judge(claim(derived_from=["s", "t"])).loc["X", "verdict"] == "reproduced_in_source"
+    assert judge(claim(derived_from=["s"])).loc["X", "verdict"] == "supported"
+
+
+def test_no_difference_is_inconclusive_with_what_could_have_been_seen() -> None:
+    row = judge(claim(readout={"signature": "null"}), shift=0.0).loc["X"]
+    assert row["verdict"] == "inconclusive"
+    assert row["mde"] == pytest.approx(1.3, abs=0.1)
+    assert "detectable g" in row["reason"]
+
+
+def test_equivalence_needs_the_interval_inside_the_bound() -> None:
+    none = claim(direction="none", readout={"signature": "null"})
+    assert judge(none, shift=0.0).loc["X", "verdict"] == "inconclusive"
+    assert judge(none | {"bound": 3}, shift=0.0).loc["X", "verdict"] == "equivalent"
+    assert judge(claim(direction="none")).loc["X", "verdict"] == "contradicted"
+
+
+def test_one_study_an_arm_is_confounded_whatever_its_p() -> None:
+    row = judge(claim(), shift=3.0, studies={"s": (6, 0), "t": (0, 6)}).loc["X"]
+    assert row["verdict"] == "confounded"
+    assert row["p"] < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"compartment": "microglia"}, "no cells of microglia"),
+        ({"readout": {"signature": "absent"}}, "the signature absent is not part of this run"),
+        ({"readout": {"gene": "NOPE"}}, "NOPE is not in the gene list"),
+        ({"comparison": ARMS | {"b": "normal_brain"}}, "normal_brain"),
+        ({"requires": ["paired"]}, "no patients sampled at both sites"),
+        ({"comparison": {"id": "a_vs_b", "a": "HER2_pos", "b": "TNBC", "by": "subtype"}}, "HER2_pos"),
+    ],
+)
+def test_what_cannot_be_tested_says_what_is_missing(fields: dict[str, Any], reason: str) -> None:
+    row = judge(claim(**fields)).loc["X"]
+    assert row["verdict"] == "not_testable"
+    assert reason in row["reason"]
+
+
+def test_a_claim_may_ask_for_a_better_estimator() -> None:
+    apart = {"a": (5, 0), "b": (5, 0), "c": (5, 0), "x": (0, 5), "y": (0, 5), "z": (0, 5)}
+    assert judge(claim(), shift=3.0, studies=apart).loc["X", "estimator"] == "nested"
+    row = judge(claim(estimator_min="within"), shift=3.0, studies=apart).loc["X"]
+    assert row["verdict"] == "not_testable"
+    assert "within" in row["reason"]
+
+
+def test_what_rises_in_all_cells_alike_cancels_against_the_reference() -> None:
+    data = bulk(STUDIES, shift=0.0)
+    high = (data.obs["condition"] == "brain_metastasis").to_numpy()
+    data.X[np.ix_(high, np.arange(20))] *= 4
+    reader = reader_of(data)
+    plain, against = claim(id="plain"), claim(id="against", readout={"signature": "shifted", "minus": ["t_cell"]})
+    table = stage.claims([plain, against], reader, design=DESIGN, bound=0.5).set_index("claim")
+    assert table.loc["plain", "verdict"] == "supported"
+    assert table.loc["against", "verdict"] == "inconclusive"
+
+
+def test_a_share_is_a_test_of_cells() -> None:
+    data = bulk(STUDIES, shift=0.0)
+    few = ((data.obs["condition"] == "brain_metastasis") & (data.obs["cell_type"] == "t_cell")).to_numpy()
+    rng = np.random.default_rng(0)
+    data.obs["n_cells"] = np.where(few, 12, 40) + rng.integers(0, 6, len(few))
+    reader = reader_of(data)
+    share = claim(readout={"share": {"of": ["t_cell"], "among": ["malignant_epithelial"]}}, direction="down")
+    assert stage.claims([share], reader, design=DESIGN, bound=0.5)["verdict"].tolist() == ["supported"]
+    data.obs["enrichment"] = "CD45_pos"
+    reader = reader_of(data)
+    row = stage.claims([share], reader, design=DESIGN, bound=0.5).iloc[0]
+    assert row["verdict"] == "not_testable"
+    assert "unenriched" in row["reason"]
+
+
+def test_shipped_claims_are_valid_and_name_known_signatures() -> None:
+    entries = stage.load([HOME / "resources/claims/claims.yaml"])
+    known = {s["id"] for s in yaml.safe_load((HOME / "resources/signatures/signatures.yaml").read_text())["signatures"]}
+    assert len(entries) == len({entry["id"] for entry in entries}) >= 25
+    for entry in entries:
+        readout = entry["readout"]
+        assert {*readout.get("mean", []), *([readout["signature"]] if "signature" in readout else [])} <= known
+
+
+def test_a_malformed_claim_is_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump({"claims": [claim(direction="sideways")]}))
+    with pytest.raises(BrainmetError, match=r"mine.yaml: claims.0.direction: 'sideways' is not allowed"):
+        stage.load([file])
+
+
+def test_a_new_claim_is_one_entry(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump({"claims": [claim(id="mine", readout={"gene": GENES[0]})]}))
+    table = judge(*stage.load([file]))
+    assert table.loc["mine", "readout"] == GENES[0]
+    assert GeneSet("x", (GENES[0],), single=True).single

@@ -1,0 +1,77 @@
+"""Differential expression: pydeseq2 is asked rightly, and what cannot be asked says so."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from brainmet import expression as stage
+from brainmet.donors import Cohort
+from brainmet.errors import BrainmetError
+from brainmet.tables import conform
+
+from tests.compare_toy import ARMS, DESIGN, GENES, bulk
+
+
+def run(data: object, compartments: tuple[str, ...] = ("malignant",)) -> pd.DataFrame:
+    cohort = Cohort(data, {}, min_cells=10)  # type: ignore[arg-type]
+    table = stage.expression(
+        cohort, [ARMS], design=DESIGN, compartments=compartments, min_counts=1000, min_gene_counts=10
+    )
+    return conform(table, "de")
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    return run(bulk({"s": (4, 4), "t": (3, 3), "alone": (4, 0)}, shift=2.0))
+
+
+def test_planted_genes_are_found_with_their_sign_and_size(table: pd.DataFrame) -> None:
+    rows = table.set_index("symbol")
+    planted = rows.reindex(GENES[:20]).dropna(subset="p")
+    assert (planted["fdr"] < 0.05).mean() > 0.8
+    assert planted["log2_fold_change"].median() == pytest.approx(1.6, abs=0.4)
+    others = rows.drop(GENES[:20], errors="ignore")
+    assert (others["fdr"] < 0.05).mean() < 0.1
+
+
+def test_a_study_with_one_arm_is_not_in_the_model(table: pd.DataFrame) -> None:
+    assert set(table["studies"]) == {"s;t"}
+    assert set(table["n_a"]) == {7}
+
+
+def test_values_that_are_no_counts_are_not_testable() -> None:
+    row = run(bulk({"s": (4, 4)}, shift=1.0, values="expected_counts")).iloc[0]
+    assert row["reason"] == "not testable: not counts (expected_counts)"
+    assert row["symbol"] == ""
+
+
+def test_what_is_missing_is_named() -> None:
+    table = run(bulk({"s": (6, 0), "t": (0, 6)}, shift=1.0), compartments=("malignant", "microglia"))
+    assert "study and condition coincide" in table.loc[0, "reason"]
+    assert table.loc[1, "reason"] == "no cells of microglia"
+
+
+def test_a_design_that_cannot_be_told_apart_names_the_column() -> None:
+    design = pd.DataFrame({"intercept": 1.0, "arm": [1.0, 1, 0, 0], "study_t": [0.0, 0, 1, 1]})
+    with pytest.raises(BrainmetError, match="cannot tell study_t from intercept, arm"):
+        stage.check_rank(design)
+    stage.check_rank(design.assign(study_t=np.array([0.0, 1, 0, 1])))
+
+
+def test_dispersions_are_pydeseq2s() -> None:
+    from brainmet.dispersion import BatchInference, cox_reid, likelihood
+    from pydeseq2.default_inference import DefaultInference
+
+    rng = np.random.default_rng(0)
+    design = np.c_[np.ones(14), np.repeat([1.0, 0.0], 7), np.tile([1.0, 0.0], 7)]
+    mu = np.exp(rng.normal(4, 1, 60)) * np.exp(rng.normal(0, 0.3, (14, 1)))
+    alpha = rng.uniform(0.02, 0.8, 60)
+    counts = rng.negative_binomial(1 / alpha, 1 / (1 + alpha * mu)).astype(float)
+    for prior in ({}, {"prior_disp_var": 0.5, "prior_reg": True}):
+        given = (counts, design, mu, np.full(60, 0.2), 1e-8, 14.0)
+        ours, _ = BatchInference(n_cpus=1).alpha_mle(*given, **prior)
+        theirs, _ = DefaultInference(n_cpus=1).alpha_mle(*given, **prior)
+        inside = (theirs > 1e-4) & (theirs < 13)
+        np.testing.assert_allclose(ours[inside], theirs[inside], rtol=1e-3)
+        if not prior:
+            loss = [likelihood(counts, mu, a) + 0.5 * cox_reid(design, mu, a) for a in (ours, theirs)]
+            assert (loss[0] <= loss[1] + 1e-6).all()

@@ -1,0 +1,80 @@
+"""Dispersions of all genes at once, in place of pydeseq2's gene by gene search, which costs 15 ms a gene.
+
+The objective is pydeseq2's: negative binomial likelihood, Cox–Reid adjustment, and the prior where asked for (Love,
+Huber & Anders 2014 Genome Biol 15:550). A grid over the allowed range finds the valley, a golden-section search its
+floor.
+Imported where it is needed: pydeseq2 takes seconds to import.
+"""
+
+from typing import Any, Literal
+
+import numpy as np
+from pydeseq2.default_inference import DefaultInference
+from scipy.special import gammaln
+
+GRID = 60
+STEPS = 40
+GOLDEN = (5**0.5 - 1) / 2
+
+
+class BatchInference(DefaultInference):
+    """pydeseq2's inference with the dispersions of all genes fitted together."""
+
+    def alpha_mle(
+        self,
+        counts: np.ndarray,
+        design_matrix: np.ndarray,
+        mu: np.ndarray,
+        alpha_hat: np.ndarray,
+        min_disp: float,
+        max_disp: float,
+        prior_disp_var: float | None = None,
+        cr_reg: bool = True,
+        prior_reg: bool = False,
+        optimizer: Literal["BFGS", "L-BFGS-B"] = "L-BFGS-B",
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As pydeseq2's `Inference.alpha_mle`: dispersions, and that every gene converged."""
+        counts, design, mu = (np.asarray(values, float) for values in (counts, design_matrix, mu))
+        start = np.log(np.asarray(alpha_hat, float))
+
+        def loss(log_alpha: np.ndarray) -> np.ndarray:
+            value = likelihood(counts, mu, np.exp(log_alpha))
+            if cr_reg:
+                value += 0.5 * cox_reid(design, mu, np.exp(log_alpha))
+            if prior_reg and prior_disp_var is not None:
+                value += (log_alpha - start) ** 2 / (2 * prior_disp_var)
+            return value
+
+        best = np.exp(minimise(loss, np.log(min_disp), np.log(max_disp), genes=counts.shape[1]))
+        return best, np.ones(counts.shape[1], bool)
+
+
+def likelihood(counts: np.ndarray, mu: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Negative log-likelihood of each gene (column) at its dispersion, without terms free of it."""
+    size = 1 / alpha
+    terms = gammaln(size) - gammaln(counts + size) + (counts + size) * np.log1p(alpha * mu) - counts * np.log(alpha)
+    return terms.sum(axis=0)
+
+
+def cox_reid(design: np.ndarray, mu: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Log determinant of Xᵀ W X of each gene, W = mu / (1 + alpha mu)."""
+    weights = mu / (1 + alpha * mu)
+    information = np.einsum("ng,ni,nj->gij", weights, design, design)
+    return np.linalg.slogdet(information)[1]
+
+
+def minimise(loss: Any, low: float, high: float, *, genes: int) -> np.ndarray:
+    """Argument in [low, high] at which each gene's loss is least."""
+    grid = np.linspace(low, high, GRID)
+    values = np.array([loss(np.full(genes, point)) for point in grid])
+    at = values.argmin(axis=0)
+    a, b = grid[np.maximum(at - 1, 0)], grid[np.minimum(at + 1, GRID - 1)]
+    c, d = b - GOLDEN * (b - a), a + GOLDEN * (b - a)
+    loss_c, loss_d = loss(c), loss(d)
+    for _ in range(STEPS):
+        left = loss_c < loss_d
+        a, b = np.where(left, a, c), np.where(left, d, b)
+        c, d = np.where(left, b - GOLDEN * (b - a), d), np.where(left, c, a + GOLDEN * (b - a))
+        fresh = loss(np.where(left, c, d))
+        loss_c, loss_d = np.where(left, fresh, loss_d), np.where(left, loss_c, fresh)
+    return (a + b) / 2

@@ -1,0 +1,201 @@
+"""The report: every table of a run, its cells and its settings -> one page that opens without a network.
+
+The page is data and code in one file: figures are specifications that plotly.js draws in the browser, the map of cells is
+drawn on a canvas from packed bytes. Nothing is drawn here.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import pandas as pd
+
+from brainmet.contract import Obs
+from brainmet.report import comparison, ecosystem, identity, methods, quality
+from brainmet.report.data import as_json, pack, squeeze
+from brainmet.report.figure import Figure, table, words
+from brainmet.report.findings import Limits, distrust, overview, verdicts
+from brainmet.tables import empty, schema
+
+log = logging.getLogger(__name__)
+
+VIEWS = (
+    ("map", "Map of cells", "Every kept cell, where it lies among the others and why it was called what it was called."),
+    ("quality", "Quality", "What went in, what was dropped and what each limit cost."),
+    ("identity", "Identity", "What the cells are, how sure that is, and where the authors disagree."),
+    ("composition", "Composition", "What the samples are made of."),
+    ("signatures", "Signatures", "The curated gene signatures in every cell type, with the donors behind every mean."),
+    ("contrasts", "Contrasts", "What differs between conditions, with donors as replicates."),
+    ("crosstalk", "Crosstalk", "Who could talk to whom."),
+    ("drugs", "Druggability", "Expression of what drugs aim at. Never advice."),
+    ("programmes", "Programmes", "What malignant cells of several donors do together, and how models compare with patients."),
+    ("recovery", "Recovery", "Simulated data have a truth: how much of it came back."),
+    ("methods", "Methods", "What was done, in words for a paper."),
+    ("run", "Run", "Versions, settings, runtime and memory."),
+)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The files a page is put together from, as text."""
+
+    template: str
+    css: str
+    js: str
+    methods: str
+    bib: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run left: tables by name, cells, provenance, benchmarks by rule."""
+
+    tables: Mapping[str, pd.DataFrame]
+    annotation: pd.DataFrame
+    layout: pd.DataFrame
+    scores: pd.DataFrame
+    cells: pd.DataFrame
+    provenance: Mapping[str, Any]
+    benchmarks: Mapping[str, pd.DataFrame]
+    names: Mapping[str, str]
+    datasets: Mapping[str, Mapping[str, Any]]
+
+
+def page(
+    run: Run,
+    parts: Parts,
+    *,
+    max_cells: int,
+    max_scores: int,
+    max_rows: int,
+    max_genes: int,
+    max_lost: float,
+    min_agreement: float,
+    max_unknown: float,
+    seed: int,
+) -> str:
+    """The page as HTML.
+
+    Args:
+        run: what to show.
+        parts: template, style and script.
+        max_cells: cells on the map at most.
+        max_scores: score values on the map at most.
+        max_rows: rows of a table on the page at most; files beside the page hold all.
+        max_genes: genes of a volcano plot at most.
+        max_lost: share of counts lost above which the page warns.
+        min_agreement: agreement with the authors below which it warns.
+        max_unknown: share of unknown cells above which it warns.
+        seed: of the sample of cells.
+    """
+    import jinja2
+
+    tables = _Tables(run.tables)
+    simulated = bool(tables["samples"]["simulated"].any())
+    limits = Limits(max_lost=max_lost, min_agreement=min_agreement, max_unknown=max_unknown)
+    figures, notes = _views(run, tables, max_lost=max_lost, max_genes=max_genes)
+    packed = pack(run.annotation, run.layout, run.scores, names=run.names, max_cells=max_cells, max_scores=max_scores, seed=seed)
+    drawn = {figure.id: figure.spec() for view in figures.values() for figure in view}
+    shown = {name: table(tables[name], max_rows) for name in sorted(run.tables)}
+    found = overview(tables["samples"], run.annotation, tables["qc"])
+    payload = {"figures": drawn, "tables": shown, "cells": packed.meta, "simulated": simulated}
+    facts = {"overview": found, "simulated": simulated, "n_tests": len(tables["contrasts"])}
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["words"] = words
+    log.info("%d figures, %d tables, %d of %d cells on the map", len(drawn), len(shown), packed.meta["n"], len(run.annotation))
+    return environment.from_string(parts.template).render(
+        views=[v for v in VIEWS if v[0] != "recovery" or simulated], figures=figures, notes=notes, simulated=simulated, overview=found,
+        claims=verdicts(tables["claims"]), warnings=distrust(tables, run.annotation, limits=limits, simulated=simulated),
+        methods=methods.write(parts.methods, parts.bib, run=run.provenance, facts=facts, datasets=run.datasets),
+        about={name: schema(name)["description"] for name in shown}, tables=shown, cells=packed.meta,
+        software=run.provenance["software"], config=_flat(run.provenance["config"]), datasets=run.datasets,
+        css=parts.css, js=parts.js, payload=squeeze(as_json(payload)), blob=squeeze(packed.blob), plotly=squeeze(_plotly()),
+        placed=TABLES_OF,
+    )  # fmt: skip
+
+
+TABLES_OF = {
+    "quality": ("samples", "qc", "genes_lost"),
+    "identity": ("concordance", "confusion", "calibration", "cnv_arms", "markers", "stability"),
+    "composition": ("composition",),
+    "signatures": ("donor_scores", "coverage"),
+    "contrasts": ("contrasts", "de", "gsea", "nulls", "claims"),
+    "crosstalk": ("crosstalk_summary", "crosstalk"),
+    "drugs": ("druggability", "adc_coverage", "adc_antigens"),
+    "programmes": ("programmes", "programme_pairs", "fidelity"),
+    "recovery": ("recovery",),
+}
+"""Tables that a view offers below its figures."""
+
+
+class _Tables(dict):  # type: ignore[type-arg]
+    """Tables by name; one that a run does not make is empty."""
+
+    def __missing__(self, name: str) -> pd.DataFrame:
+        return empty(name)
+
+
+def _views(run: Run, tables: Mapping[str, pd.DataFrame], *, max_lost: float, max_genes: int) -> tuple[dict[str, list[Figure]], dict[str, Any]]:
+    """Figures by view, and small tables that stand in the text."""
+    samples = list(tables["samples"].sort_values(["condition", "study", "sample"], kind="stable")["sample"])
+    means = comparison.donor_means(run.scores, run.annotation)
+    unknown, reasons = identity.unknowns(run.annotation, samples)
+    figures = {
+        "quality": [
+            quality.fate(run.cells, samples), quality.distributions(run.cells, tables["qc"], samples),
+            quality.doublets(tables["qc"]), quality.genes_lost(tables["genes_lost"], warn=max_lost),
+        ],
+        "identity": [
+            identity.confusion(tables["confusion"]), quality.agreement(tables["concordance"]), identity.calibration(tables["calibration"]),
+            unknown, identity.copy_number(tables["cnv_arms"]), identity.markers(tables["markers"]), quality.stability(tables["stability"]),
+        ],
+        "composition": [identity.composition(run.annotation, samples), identity.composition_contrasts(tables["composition"])],
+        "signatures": [
+            comparison.signature_cells(means, run.names), comparison.signature_donors(tables["donor_scores"], run.names),
+            quality.coverage(tables["coverage"], samples),
+        ],
+        "contrasts": [
+            comparison.contrast_forest(tables["contrasts"], run.names), comparison.study_forest(tables["contrasts"], run.names),
+            comparison.enrichment(tables["gsea"], run.names), comparison.volcano(tables["de"], most=max_genes),
+        ],
+        "crosstalk": [ecosystem.crosstalk(tables["crosstalk_summary"])],
+        "drugs": [ecosystem.drug_targets(tables["druggability"]), ecosystem.antigens(tables["adc_coverage"])],
+        "programmes": [ecosystem.programme_pairs(tables["programme_pairs"]), ecosystem.fidelity(tables["fidelity"])],
+        "recovery": [quality.recovery(tables["recovery"])],
+        "run": [quality.runtime(quality.by_step(run.benchmarks))],
+    }  # fmt: skip
+    notes = {
+        "clusters": identity.clusters(run.annotation).to_dict("records"), "reasons": reasons.to_dict("records"),
+        "not_tested": comparison.not_tested(tables["contrasts"]).to_dict("records"), "nulls": tables["nulls"].to_dict("records"),
+        "programmes": tables["programmes"].to_dict("records"), "agreement": _agreement(tables["concordance"]),
+        "n_unknown": int((run.annotation[Obs.CELL_TYPE] == "unknown").sum()),
+    }  # fmt: skip
+    return figures, notes
+
+
+def _agreement(concordance: pd.DataFrame) -> list[dict[str, Any]]:
+    """Accuracy and macro-F1 by scope."""
+    own = concordance[concordance["class"].isin(["accuracy", "macro", "malignant"])]
+    rows: dict[str, dict[str, Any]] = {}
+    for row in own.to_dict("records"):
+        rows.setdefault(row["scope"], {"scope": row["scope"], "n": row["n"]})[row["class"]] = row["recall"] if row["class"] == "accuracy" else row["f1"]
+        rows[row["scope"]]["n"] = max(rows[row["scope"]]["n"], row["n"])
+    return list(rows.values())
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Settings as dotted names and values."""
+    result: list[tuple[str, str]] = []
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            result += _flat(value, f"{prefix}{key}.")
+        else:
+            result.append((f"{prefix}{key}", str(value)))
+    return result
+
+
+def _plotly() -> bytes:
+    """The plotting library, as the installed plotly package carries it."""
+    return (files("plotly") / "package_data" / "plotly.min.js").read_bytes()

@@ -1,0 +1,61 @@
+"""What a page is made of, read from the files that Snakemake names."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from brainmet.contract import Obs
+from brainmet.report import Parts, Run
+from brainmet.tables import read_table
+
+_METRICS = [Obs.SAMPLE, Obs.TOTAL_COUNTS, Obs.N_GENES, Obs.PCT_MT, Obs.KEEP, Obs.REASON]
+
+
+def run(files: Any, *, datasets: Mapping[str, Any], benchmarks: str | Path) -> Run:
+    """Everything that a run left, from the rule's inputs."""
+    annotation = read_table(files.annotation, "annotation")
+    layout = read_table(files.embedding, "embedding", ["umap_1", "umap_2"])
+    return Run(
+        tables={Path(path).stem: read_table(path, Path(path).stem) for path in files.tables},
+        annotation=annotation,
+        layout=layout.loc[annotation.index],
+        scores=scores(files.scores).loc[annotation.index],
+        cells=pd.concat([read_table(path, "cells", _METRICS) for path in files.cells]),
+        provenance=json.loads(Path(files.run).read_text()),
+        benchmarks=measured(benchmarks),
+        names=signature_names(files.signatures),
+        datasets=datasets,
+    )
+
+
+def parts(files: Any) -> Parts:
+    """Template, style and script, from the rule's inputs."""
+    names = ("template", "css", "js", "methods", "bib")
+    return Parts(**{name: Path(getattr(files, name)).read_text() for name in names})
+
+
+def scores(paths: Sequence[str]) -> pd.DataFrame:
+    """Scores of all samples, one below the other."""
+    return pd.concat([read_table(path, "scores") for path in paths])
+
+
+def signature_names(path: str | Path) -> dict[str, str]:
+    """Readable names of the shipped signatures by id."""
+    document = yaml.load(Path(path).read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return {entry["id"]: entry["name"] for entry in document["signatures"]}
+
+
+def measured(folder: str | Path) -> dict[str, pd.DataFrame]:
+    """Snakemake's benchmarks by rule: `{rule}.tsv` or the files of a folder `{rule}/`; none where there is no folder."""
+    found: dict[str, list[pd.DataFrame]] = {}
+    root = Path(folder)
+    for path in sorted(root.rglob("*.tsv")):
+        rule = path.relative_to(root).parts[0].removesuffix(".tsv")
+        frame = pd.read_csv(path, sep="\t")
+        if {"s", "max_rss"} <= set(frame.columns):
+            found.setdefault(rule, []).append(frame)
+    return {rule: pd.concat(frames, ignore_index=True) for rule, frames in found.items()}

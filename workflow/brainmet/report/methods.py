@@ -1,0 +1,101 @@
+"""A methods section written from what was run: configuration, versions, data, with numbered citations and their BibTeX."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_ENTRY = re.compile(r"@\w+\{(?P<key>[^,]+),(?P<body>.*?)\n\}", re.DOTALL)
+_FIELD = re.compile(r"^\s*(\w+)\s*=\s*\{(.*)\},?\s*$", re.MULTILINE)
+_CITED = re.compile(r"\[@([\w;@ -]+)\]")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One entry of a BibTeX file."""
+
+    key: str
+    fields: Mapping[str, str]
+    source: str
+
+    @property
+    def text(self) -> str:
+        """Author, title, journal and year in a line."""
+        author = self.fields.get("author", "").split(" and ")[0].split(",")[0]
+        more = " et al." if " and " in self.fields.get("author", "") else ""
+        parts = [self.fields.get("title", ""), self.fields.get("journal", ""), self.fields.get("year", "")]
+        return f"{author}{more}. " + ". ".join(part for part in parts if part)
+
+    @property
+    def url(self) -> str:
+        """Where to read it."""
+        return f"https://doi.org/{self.fields['doi']}" if "doi" in self.fields else self.fields.get("url", "")
+
+
+def bibliography(text: str) -> dict[str, Reference]:
+    """Entries of a BibTeX file by key, in its order."""
+    return {
+        m["key"].strip(): Reference(m["key"].strip(), dict(_FIELD.findall(m["body"] + "\n")), m[0]) for m in _ENTRY.finditer(text)
+    }  # fmt: skip
+
+
+def write(template: str, bib: str, *, run: Mapping[str, Any], facts: Mapping[str, Any], datasets: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The methods section.
+
+    Args:
+        template: paragraphs with jinja fields; `[@key;@key]` cites entries of the bibliography.
+        bib: the bibliography.
+        run: `config, software, samples` of provenance/run.json.
+        facts: further values for the template: numbers of the run.
+        datasets: by id, `title, citation` of the dataset files.
+
+    Returns:
+        `paragraphs` (HTML with numbers as links), `plain` (text), `references` (cited ones, in order), `bibtex` (theirs).
+    """
+    import jinja2
+
+    entries = bibliography(bib) | {r.key: r for r in map(_of_dataset, datasets.items()) if r}
+    own = [f"[@{id_}]" if id_ in entries else "" for id_ in datasets]
+    named = ", ".join(f"{id_}{cite}" for id_, cite in zip(datasets, own, strict=True))
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True)
+    text = environment.from_string(template).render(**facts, config=run["config"], v=run["software"], named=named)
+    order: list[str] = []
+    for group in _CITED.findall(text):
+        order += [key for key in _keys(group) if key not in order]
+    if missing := [key for key in order if key not in entries]:
+        raise KeyError(f"not in the bibliography: {missing}")
+    paragraphs = [" ".join(p.split()) for p in text.split("\n\n") if p.strip()]
+    return {
+        "paragraphs": [_numbered(_escape(p), order, link=True) for p in paragraphs],
+        "plain": "\n\n".join(_numbered(p, order, link=False) for p in paragraphs),
+        "references": [{"n": n, "key": key, "text": entries[key].text, "url": entries[key].url} for n, key in enumerate(order, start=1)],
+        "bibtex": "\n\n".join(entries[key].source for key in order) + "\n",
+    }  # fmt: skip
+
+
+def _of_dataset(item: tuple[str, Mapping[str, Any]]) -> Reference | None:
+    id_, document = item
+    citation = document.get("citation") or {}
+    if not (citation.get("doi") or citation.get("pmid")):
+        return None
+    fields = {"author": f"Data of {id_}", "title": str(document.get("title", id_)), "note": str(citation.get("note", ""))}
+    fields |= {"doi": str(citation["doi"])} if citation.get("doi") else {"url": f"https://pubmed.ncbi.nlm.nih.gov/{citation['pmid']}"}
+    body = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items() if value)
+    return Reference(id_, fields, f"@misc{{{id_},\n{body}\n}}")
+
+
+def _keys(group: str) -> list[str]:
+    return [key.strip().lstrip("@") for key in group.split(";")]
+
+
+def _numbered(text: str, order: list[str], *, link: bool) -> str:
+    def numbers(match: re.Match[str]) -> str:
+        found = sorted(order.index(key) + 1 for key in _keys(match[1]))
+        shown = [f'<a href="#ref-{n}">{n}</a>' if link else str(n) for n in found]
+        return (" <sup>" if link else " [") + ",".join(shown) + ("</sup>" if link else "]")
+
+    return re.sub(r"\s*" + _CITED.pattern, numbers, text)
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

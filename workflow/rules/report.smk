@@ -1,0 +1,46 @@
+"""Report: tables, cells and settings -> report.html, one page that opens without a network; and figures for a paper.
+
+In: tables, annotation, coordinates, scores, provenance. Out: <results>/report.html, <results>/figures/*.svg. Counts are not read.
+"""
+
+PAGE = HOME / "workflow/report"
+
+
+CITATIONS = {
+    name: {key: document.get(key) for key in ("title", "citation")} for name, document in DATASETS.items()
+}
+
+
+rule report:
+    """The page that people open: what was analysed, what was found, what to distrust."""
+    input:
+        tables=collect("<results>/tables/{table}.tsv", table=TABLES),
+        annotation="<results>/cohort/annotation.parquet",
+        embedding="<results>/cohort/embedding.parquet",
+        scores=collect("<results>/samples/{sample}/scores.parquet", sample=SAMPLES),
+        cells=collect("<results>/samples/{sample}/cells.parquet", sample=SAMPLES),
+        run="<results>/provenance/run.json",
+        signatures="<shipped>/signatures/signatures.yaml",
+        template=str(PAGE / "page.html.j2"),
+        css=str(PAGE / "page.css"),
+        js=str(PAGE / "page.js"),
+        methods=str(PAGE / "methods.md.j2"),
+        bib=str(PAGE / "references.bib"),
+        code=code("report", "report.load"),
+    output:
+        page="<results>/report.html",
+    log:
+        "<logs>/report.log",
+    benchmark:
+        "<benchmarks>/report.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=1500,
+    params:
+        settings=lookup(dpath="report", within=config),
+        max_lost=lookup(dpath="ingest/warn_lost", within=config),
+        datasets=CITATIONS,
+        benchmarks=workflow.pathvars.apply("<benchmarks>"),
+    script:
+        "../scripts/report.py"

@@ -1,0 +1,15 @@
+"""The page."""
+
+from pathlib import Path
+
+from brainmet import report
+from brainmet.files import replacing
+from brainmet.job import job
+from brainmet.report import load
+
+with job(snakemake) as params:
+    files = snakemake.input
+    run = load.run(files, datasets=params["datasets"], benchmarks=params["benchmarks"])
+    html = report.page(run, load.parts(files), max_lost=params["max_lost"], **params["settings"])
+    with replacing(snakemake.output.page) as partial:
+        Path(partial).write_text(html)
