@@ -187,8 +187,8 @@ def verdict(row: Mapping[str, Any], entry: Mapping[str, Any], *, design: Design,
     if sign == 0:
         if within_bound(row, bound):
             return _sourced("equivalent", sources, used), f"{found}: inside ±{bound:g} at 90 %"
-        if decided and abs(row["effect"]) > bound:
-            return "contradicted", f"{found}: a difference where the statement has none"
+        if decided and (row["ci_low"] > bound or row["ci_high"] < -bound):
+            return "contradicted", f"{found}: outside ±{bound:g}, where the statement has no difference"
         return "inconclusive", f"{found}; ±{bound:g} is neither shown nor excluded; detectable g {row['mde']:.2f}"
     if decided and np.sign(row["effect"]) == sign:
         return _sourced(positive, sources, used), f"{found}, as the statement says"

@@ -145,7 +145,8 @@ def read_genes(path: str | Path) -> GeneTable:
 
     # pyarrow takes a fifth of the time of pandas' own reader, and every sample's job waits for it.
     text = csv.ConvertOptions(
-        column_types={Var.CHROMOSOME: pa.string(), Var.START: pa.int64(), Var.END: pa.int64()}, strings_can_be_null=False
+        column_types={Var.CHROMOSOME: pa.string(), Var.START: pa.int64(), Var.END: pa.int64()},
+        strings_can_be_null=False,
     )
     try:
         with gzip.open(path) as stream:
@@ -160,9 +161,7 @@ def read_genes(path: str | Path) -> GeneTable:
             raise KeyError(*sorted(missing))
     except (OSError, EOFError, zlib.error, KeyError, ValueError) as error:
         raise BrainmetError(f"{path}: cannot be read as a gene table ({error}); restore the shipped file") from error
-    return GeneTable(
-        frame=frame, lists=lists, organism="mouse" if frame.index[0].startswith("ENSMUSG") else "human"
-    )
+    return GeneTable(frame=frame, lists=lists, organism="mouse" if frame.index[0].startswith("ENSMUSG") else "human")
 
 
 def map_features(

@@ -91,6 +91,18 @@ def join(barcodes: np.ndarray, keys: np.ndarray, *, values: np.ndarray, name: st
     return best
 
 
+def listed(barcodes: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Mask of the cells that a table lists, in the spelling that finds most; ambiguity is left to `join`."""
+    best = np.zeros(len(barcodes), bool)
+    for _, spell in SPELLINGS:
+        known = {spell(str(key)) for key in keys} - {""}
+        found = np.array([spell(str(barcode)) in known for barcode in barcodes], dtype=bool)
+        best = found if found.sum() > best.sum() else best
+        if best.sum() >= len(known):
+            break
+    return best
+
+
 def _spelt(text: str, *, spell: Callable[[str], str], prefixes: list[str]) -> str:
     text = spell(text)
     for prefix in prefixes:

@@ -230,7 +230,10 @@ class View {
     this.describe();
   }
   get column() { return this.cells.by.get(this.select.value); }
-  radius() { return Math.max(1, Math.min(5, (this.canvas.width / 900) * (this.cells.n > 40000 ? 1.1 : this.cells.n > 8000 ? 1.8 : this.cells.n > 2000 ? 2.6 : 3.6) * Math.sqrt(this.cells.view.zoom))); }
+  radius() {
+    const { n, view } = this.cells, base = n > 60000 ? 0.9 : n > 30000 ? 1.2 : n > 12000 ? 1.6 : n > 4000 ? 2.1 : n > 1200 ? 2.8 : 3.6;
+    return Math.min(9, Math.max(1, (this.canvas.width / 500) * base * Math.pow(view.zoom, 0.4)));
+  }
   place() {
     const { width: w, height: h } = this.canvas, { view } = this.cells;
     const scale = Math.min(w, h) * 0.94 * view.zoom;

@@ -11,6 +11,16 @@ CITATIONS = {
 }
 
 
+def shown(name, category, label):
+    """A figure with its place and caption in `snakemake --report`."""
+    return report(
+        f"<results>/figures/{name}.svg",
+        caption=str(PAGE / f"captions/{name.split('_')[0]}.rst"),
+        category=category,
+        labels={"figure": label},
+    )
+
+
 rule report:
     """The page that people open: what was analysed, what was found, what to distrust."""
     input:
@@ -44,3 +54,32 @@ rule report:
         benchmarks=workflow.pathvars.apply("<benchmarks>"),
     script:
         "../scripts/report.py"
+
+
+rule figures:
+    """Figures for a paper, as SVG: maps, composition, quality, signatures."""
+    input:
+        annotation="<results>/cohort/annotation.parquet",
+        embedding="<results>/cohort/embedding.parquet",
+        samples="<results>/tables/samples.tsv",
+        scores=collect("<results>/samples/{sample}/scores.parquet", sample=SAMPLES),
+        cells=collect("<results>/samples/{sample}/cells.parquet", sample=SAMPLES),
+        code=code("report.static", "report.load"),
+    output:
+        cell_type=shown("umap_cell_type", "Cells", "map by cell type"),
+        sample=shown("umap_sample", "Cells", "map by sample"),
+        condition=shown("umap_condition", "Cells", "map by condition"),
+        malignancy=shown("umap_malignancy", "Cells", "map by malignancy"),
+        composition=shown("composition", "Composition", "cell types by sample"),
+        qc=shown("qc", "Quality", "what became of the barcodes"),
+        signatures=shown("signatures", "Signatures", "means by type and condition"),
+    log:
+        "<logs>/figures.log",
+    benchmark:
+        "<benchmarks>/figures.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=1500,
+    script:
+        "../scripts/figures.py"

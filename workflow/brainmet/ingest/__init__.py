@@ -12,6 +12,7 @@ import pkgutil
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from brainmet.counts import write_counts
 from brainmet.errors import BrainmetError
 from brainmet.genes import NOT_GENES, GeneTable
 from brainmet.ingest.members import Member, list_members, matches
-from brainmet.ingest.raw import Raw
+from brainmet.ingest.raw import Raw, Wanted
 from brainmet.ingest.species import Measured, measure
 from brainmet.ingest.text import table
 from brainmet.tables import write_table
@@ -83,9 +84,7 @@ def ingest(
     """
     found = list_members([(file["name"], Path(path)) for file, path in zip(record["files"], files, strict=True)])
     tables = _tables(record, found)
-    raw = _own_cells(
-        _read(record, [member for member in found if member not in tables.values()], human, mouse), record, tables
-    )
+    raw = _own_cells(_read(record, found, tables, human, mouse), record, tables)
     raw.barcodes = np.array([str(barcode).strip() for barcode in raw.barcodes], dtype=object)
     raw = _only_genes(raw)
     _check(raw)
@@ -119,7 +118,13 @@ def layouts() -> list[str]:
     return sorted(name for name in names if "\ndef read(" in Path(__path__[0], f"{name}.py").read_text())
 
 
-def _read(record: Mapping[str, Any], files: list[Member], human: GeneTable, mouse: GeneTable | None) -> Raw:
+def _read(
+    record: Mapping[str, Any],
+    found: Sequence[Member],
+    tables: Mapping[str, Member],
+    human: GeneTable,
+    mouse: GeneTable | None,
+) -> Raw:
     layout = record["layout"]
     if layout not in layouts():
         raise BrainmetError(
@@ -128,7 +133,10 @@ def _read(record: Mapping[str, Any], files: list[Member], human: GeneTable, mous
     reader = importlib.import_module(f"brainmet.ingest.{layout}")
     genes = mouse if record["organism"] == "mouse" and mouse is not None else human
     raw: Raw = reader.read(
-        files, match=None if record.get("split_by") else record.get("match"), genes=genes, barcodes=None
+        [member for member in found if member not in tables.values()],
+        match=None if record.get("split_by") else record.get("match"),
+        genes=genes,
+        barcodes=_wanted(record, tables),
     )
     for note in raw.notes:
         log.info("%s: %s", raw.name, note)
@@ -182,6 +190,12 @@ def _tables(record: Mapping[str, Any], found: Sequence[Member]) -> dict[str, Mem
     }
 
 
+@lru_cache(maxsize=4)
+def _table(member: Member, sep: str) -> pd.DataFrame:
+    """A table of the sample, read once; not to be changed."""
+    return table(member, sep=sep)
+
+
 def _named(name: str, record: Mapping[str, Any], found: Sequence[Member], *, role: str) -> Member:
     """The member of a name; or, with a table a sample, the sample's member that ends with the name."""
     hits = [member for member in found if member.name == name]
@@ -194,37 +208,64 @@ def _named(name: str, record: Mapping[str, Any], found: Sequence[Member], *, rol
     return hits[0]
 
 
+def _wanted(record: Mapping[str, Any], tables: Mapping[str, Member]) -> Wanted:
+    """What the reader may leave out."""
+    own = listed = None
+    if record.get("split_by") and record.get("match") is not None:
+        own = partial(_is_own, record, tables)
+    if role := next((role for role in ("cells", "labels") if role in tables), None):
+        frame = _table(tables[role], record[role].get("sep") or "auto")
+        key = _key_column(frame, record[role].get("barcode"), tables[role], role=role)
+        listed = partial(labels.listed, keys=frame[key].to_numpy(object))
+    return Wanted(own=own, listed=listed)
+
+
+def _is_own(
+    record: Mapping[str, Any], tables: Mapping[str, Member], barcodes: np.ndarray, obs: pd.DataFrame | None
+) -> np.ndarray:
+    """Mask of this sample's cells, where one matrix holds many samples."""
+    return _sample_of(record, tables, barcodes, obs) == str(record["match"])
+
+
+def _sample_of(
+    record: Mapping[str, Any], tables: Mapping[str, Member], barcodes: np.ndarray, obs: pd.DataFrame | None
+) -> np.ndarray:
+    """Value of `split_by` of every cell."""
+    ((how, key),) = record["split_by"].items()
+    if how == "barcode":
+        found = (re.search(key, str(barcode)) for barcode in barcodes)
+        return np.array([m.group(1) if m and m.groups() else "" for m in found], dtype=object)
+    if how == "obs":
+        if obs is None or key not in obs:
+            columns = "no columns" if obs is None else ", ".join(obs.columns)
+            raise BrainmetError(
+                f"{record['dataset']}.yaml: split_by: obs has no column {key} ({columns}); mend split_by in the "
+                f"dataset file"
+            )
+        return obs[key].to_numpy(object)
+    return _cell_column(barcodes, record, tables, key)
+
+
 def _own_cells(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member]) -> Raw:
     """The cells of this sample, where one matrix holds many samples."""
-    split = record.get("split_by")
-    if not split or record.get("match") is None:
+    if not record.get("split_by") or record.get("match") is None:
         return raw
-    ((how, key),) = split.items()
-    if how == "barcode":
-        values = np.array(
-            [m.group(1) if (m := re.search(key, str(b))) and m.groups() else "" for b in raw.barcodes], dtype=object
-        )
-    elif how == "obs":
-        if raw.obs is None or key not in raw.obs:
-            columns = "no columns" if raw.obs is None else ", ".join(raw.obs.columns)
-            raise BrainmetError(
-                f"{raw.name}: split_by: obs has no column {key} ({columns}); mend split_by in the dataset file"
-            )
-        values = raw.obs[key].to_numpy(object)
-    else:
-        values = _cell_column(raw, record, tables, key)
+    values = _sample_of(record, tables, raw.barcodes, raw.obs)
     own = values == str(record["match"])
     if not own.any():
+        ((_, key),) = record["split_by"].items()
         known = ", ".join(sorted({str(v) for v in values if v})[:8]) or "none"
         raise BrainmetError(
             f"{raw.name}: no cell has {key} {record['match']!r} (values: {known}); mend match in the dataset file"
         )
-    log.info("%s: %d of %d cells are this sample's", raw.name, own.sum(), len(own))
-    return raw.cells(own)
+    log.info("%s: %d cells are this sample's", raw.name, own.sum())
+    return raw if own.all() else raw.cells(own)
 
 
-def _cell_column(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member], column: str) -> np.ndarray:
-    joined = _cell_table(raw, record, tables)
+def _cell_column(
+    barcodes: np.ndarray, record: Mapping[str, Any], tables: Mapping[str, Member], column: str
+) -> np.ndarray:
+    joined = _cell_table(barcodes, record, tables)
     if joined is None or column not in joined:
         raise BrainmetError(
             f"split_by: the cells table has no column {column}; mend split_by or cells in the dataset file"
@@ -232,17 +273,15 @@ def _cell_column(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Membe
     return joined[column].to_numpy(object)
 
 
-def _cell_table(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member]) -> pd.DataFrame | None:
+def _cell_table(barcodes: np.ndarray, record: Mapping[str, Any], tables: Mapping[str, Member]) -> pd.DataFrame | None:
     """The cells table in the order of the cells, empty strings where it says nothing; None when there is none."""
     if "cells" not in tables:
         return None
     spec, member = record["cells"], tables["cells"]
-    frame = table(member, sep=spec.get("sep") or "auto")
+    frame = _table(member, spec.get("sep") or "auto")
     key = _key_column(frame, spec.get("barcode"), member, role="cells")
     values = frame.astype(str).agg("\x1f".join, axis=1).to_numpy(object)
-    rows = labels.join(
-        raw.barcodes, frame[key].to_numpy(object), values=values, name=str(member), sample=_names_of(record)
-    )
+    rows = labels.join(barcodes, frame[key].to_numpy(object), values=values, name=str(member), sample=_names_of(record))
     taken = frame.iloc[np.maximum(rows, 0)].reset_index(drop=True)
     taken.loc[rows < 0] = ""
     if (rows < 0).any():
@@ -254,7 +293,7 @@ def _key_column(frame: pd.DataFrame, barcode: str | None, member: Member, *, rol
     """The column of barcodes; an unnamed first column may be called anything but a column's name."""
     if barcode and barcode in frame:
         return barcode
-    if barcode in (None, "", "index") or frame.columns[0] == "index":
+    if barcode in (None, "", "index", "Unnamed: 0") or frame.columns[0] == "index":
         return str(frame.columns[0])
     raise BrainmetError(
         f"{member}: has no column {barcode} ({', '.join(frame.columns)}); mend {role}: barcode in the dataset file"
@@ -283,7 +322,7 @@ def _author_labels(
             f"labels: neither the cells table nor obs has a column {column}; mend labels: column in the dataset file"
         )
     member = tables["labels"]
-    frame = table(member, sep=spec.get("sep") or "auto")
+    frame = _table(member, spec.get("sep") or "auto")
     key = _key_column(frame, spec.get("barcode"), member, role="labels")
     if column not in frame:
         raise BrainmetError(
@@ -305,7 +344,7 @@ def _author_labels(
 def _cells(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member], measured: Measured) -> pd.DataFrame:
     """The contract's obs."""
     n = len(raw.barcodes)
-    extra = _cell_table(raw, record, tables)
+    extra = _cell_table(raw.barcodes, record, tables)
     columns: dict[str, Any] = {
         name: np.array([str(record[name])] * n, dtype=object)
         for name in (Obs.DATASET, Obs.STUDY, Obs.DONOR, Obs.CONDITION)

@@ -5,7 +5,7 @@ the text.
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -15,7 +15,8 @@ import scipy.sparse as sp
 from brainmet.errors import BrainmetError
 from brainmet.genes import ENSEMBL_ID, GeneTable
 from brainmet.ingest.members import Member, select, whole_lines
-from brainmet.ingest.raw import Raw
+from brainmet.ingest.one_cell import gather
+from brainmet.ingest.raw import Raw, Wanted
 
 BLOCK = 1 << 22
 """4 MB of text a block, or one line where lines are longer."""
@@ -25,6 +26,7 @@ NOT_MATRIX = re.compile(
 )
 NUMBER = re.compile(rb"^[-+]?(\d+\.?\d*([eE][-+]?\d+)?|\.\d+|NA|NaN|nan)$")
 HEAD_LINES = 40
+SKIP = 2
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Format:
     Attributes:
         sep: the separator's byte.
         header: names of all columns, aligned to the columns of the rows; None when the first line holds values.
-        kinds: per column 0 value or 1 text.
+        kinds: per column 0 value, 1 text or 2 skipped.
     """
 
     sep: int
@@ -42,17 +44,19 @@ class Format:
     kinds: np.ndarray
 
 
-def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcodes: Collection[str] | None) -> Raw:
+def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcodes: Wanted | None) -> Raw:
     """Read one sample's dense table.
 
     Args:
         files: all files of the series.
         match: prefix of the sample's file; None when the series is one sample.
         genes: tells rows of genes from rows of cells.
-        barcodes: where cells are columns, read these only; None reads all.
+        barcodes: cells of this sample: where cells are columns, the others are skipped.
     """
     own = select(files, match)
     tables = [member for member in own if not NOT_MATRIX.search(member.name)] if len(own) > 1 else own
+    if len(tables) > 1 and (raw := gather(tables)) is not None:
+        return raw
     if len(tables) != 1:
         names = ", ".join(member.name for member in (tables or own)[:6])
         raise BrainmetError(
@@ -61,9 +65,22 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
     member = tables[0]
     with member.open() as stream:
         head = _head(stream, member)
-        form = recognise(head, member)
+        form = _own_columns(recognise(head, member), genes, barcodes)
         matrix, texts = _body(stream, form, head, member)
     return _oriented(matrix, texts, form, genes=genes, member=member)
+
+
+def _own_columns(form: Format, genes: GeneTable, barcodes: Wanted | None) -> Format:
+    """The columns of other samples marked to be skipped, where columns are cells."""
+    if barcodes is None or barcodes.own is None or form.header is None:
+        return form
+    at = np.flatnonzero(form.kinds == 0)
+    top = np.array(form.header, dtype=object)[at]
+    own = np.zeros(len(at), bool) if _known(top, genes) > 0.1 else barcodes.own(top, None)
+    # No column of this sample: all are read, for the message that lists the values there are.
+    if own.any():
+        form.kinds[at[~own]] = SKIP
+    return form
 
 
 def _head(stream: IO[bytes], member: Member) -> list[bytes]:
@@ -148,7 +165,7 @@ def _body(stream: IO[bytes], form: Format, head: list[bytes], member: Member) ->
     from brainmet.ingest.kernels import dense
 
     slot = np.zeros(form.kinds.size, np.int32)
-    for kind in (0, 1):
+    for kind in (0, 1, SKIP):
         slot[form.kinds == kind] = np.arange((form.kinds == kind).sum())
     n_values, n_texts = int((form.kinds == 0).sum()), int((form.kinds == 1).sum())
     columns, values, lengths = [], [], [np.zeros(1, np.int64)]

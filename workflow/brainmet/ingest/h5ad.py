@@ -1,7 +1,7 @@
 """h5ad of any anndata version: the counts are found by value among raw, layers and X."""
 
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import h5py
@@ -13,7 +13,7 @@ from brainmet import forensics
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable
 from brainmet.ingest.members import Member, one, select
-from brainmet.ingest.raw import Raw
+from brainmet.ingest.raw import Raw, Wanted
 
 SYMBOLS = (
     "feature_name",
@@ -31,28 +31,41 @@ BARCODES = ("cell_id", "barcode", "barcodes", "CellID", "obs_names", "index")
 RANK = {"counts": 0, "expected_counts": 1, "tpm": 2, "log": 3, "scaled": 4, "invalid": 5}
 PEEK = 400
 """Cells looked at to tell what a matrix holds."""
+ROWS = 1_000
+"""Cells a block."""
 RUN = 20
 """Of them so many beside each other."""
 
 
-def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcodes: Collection[str] | None) -> Raw:
+def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcodes: Wanted | None) -> Raw:
     """Read an h5ad; of several matrices the one that holds counts, and of those the one with most genes.
 
     Args:
         files: all files of the series.
         match: prefix of the sample's file; None when the series is one sample.
         genes: not needed here.
-        barcodes: not needed here.
+        barcodes: cells of this sample, whose rows alone are read where the matrix is stored by rows.
     """
-    own = select(files, match)
-    member = one(own, r"\.h5ad(\.gz)?$", what="h5ad", among=match or "the dataset") if len(own) > 1 else own[0]
+    found = select(files, match)
+    member = one(found, r"\.h5ad(\.gz)?$", what="h5ad", among=match or "the dataset") if len(found) > 1 else found[0]
     source: Any = member.path if not member.inside and not member.name.endswith(".gz") else io.BytesIO(member.read())
     try:
         with h5py.File(source) as file:
             slot, verdict = find(file)
             where = file["raw/var"] if slot.startswith("raw/") else file["var"]
             obs, var = frame(file["obs"]), frame(where)
-            matrix = whole(file[slot])
+            labels = _barcodes(obs)
+            if len(labels) != shape(file[slot])[0]:
+                raise BrainmetError(
+                    f"{member}: {slot} has {shape(file[slot])[0]} rows, but obs lists {len(labels)} cells; fetch the "
+                    f"file again"
+                )
+            own = np.ones(len(obs), bool)
+            if barcodes is not None and barcodes.own is not None:
+                own = barcodes.own(labels, obs)
+            # No cell of this sample: all are read, for the message that lists the values there are.
+            own = own if own.any() else ~own
+            matrix, obs, labels = whole(file[slot], None if own.all() else own), obs[own], labels[own]
     except (OSError, KeyError, ValueError) as error:
         raise BrainmetError(f"{member}: cannot be read as h5ad ({error}); fetch it again, or mend layout") from error
     if matrix.shape != (len(obs), len(var)):
@@ -63,9 +76,7 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
         )
     note = f"{slot} holds {verdict.kind}: {verdict.why}"
     names, ids = _names(var)
-    return Raw(
-        matrix=matrix, barcodes=_barcodes(obs), names=names, ids=ids, name=f"{member}:{slot}", obs=obs, notes=[note]
-    )
+    return Raw(matrix=matrix, barcodes=labels, names=names, ids=ids, name=f"{member}:{slot}", obs=obs, notes=[note])
 
 
 def find(file: h5py.File) -> tuple[str, forensics.Verdict]:
@@ -116,13 +127,27 @@ def peek(node: h5py.Dataset | h5py.Group) -> sp.csr_matrix:
     return sp.vstack(runs[1:] or runs, format="csr")
 
 
-def whole(node: h5py.Dataset | h5py.Group) -> sp.csr_matrix:
-    """The matrix as CSR; a dense one in blocks of rows."""
+def whole(node: h5py.Dataset | h5py.Group, own: np.ndarray | None = None) -> sp.csr_matrix:
+    """The matrix as CSR, in blocks of rows; only the rows where `own` is true, all by default."""
     size = shape(node)
-    if isinstance(node, h5py.Dataset):
-        return sp.vstack([sp.csr_matrix(node[i : i + 1000]) for i in range(0, max(size[0], 1), 1000)], format="csr")
-    parts = (node["data"][:], node["indices"][:], node["indptr"][:])
-    return sp.csc_matrix(parts, shape=size).tocsr() if _is_column(node) else sp.csr_matrix(parts, shape=size)
+    if not isinstance(node, h5py.Dataset) and (own is None or _is_column(node)):
+        parts = (node["data"][:], node["indices"][:], node["indptr"][:])
+        matrix = sp.csc_matrix(parts, shape=size).tocsr() if _is_column(node) else sp.csr_matrix(parts, shape=size)
+        return matrix if own is None else matrix[np.flatnonzero(own)]
+    blocks = [sp.csr_matrix((0, size[1]), dtype=np.float32)]
+    indptr = None if isinstance(node, h5py.Dataset) else node["indptr"][:]
+    for start in range(0, size[0], ROWS):
+        rows = slice(start, min(start + ROWS, size[0]))
+        if own is not None and not own[rows].any():
+            continue
+        if indptr is None:
+            block = sp.csr_matrix(node[rows])
+        else:
+            first, last = indptr[rows.start], indptr[rows.stop]
+            parts = (node["data"][first:last], node["indices"][first:last], indptr[start : rows.stop + 1] - first)
+            block = sp.csr_matrix(parts, shape=(rows.stop - rows.start, size[1]))
+        blocks.append(block if own is None else block[np.flatnonzero(own[rows])])
+    return sp.vstack(blocks[1:] or blocks, format="csr")
 
 
 def frame(node: h5py.Dataset | h5py.Group) -> pd.DataFrame:

@@ -1,5 +1,7 @@
 """Compiled parsers of text: imported only where they run, because compiling costs seconds the first time."""
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
@@ -9,7 +11,7 @@ VALUE, TEXT, SKIP = 0, 1, 2
 
 
 @njit(cache=True, nogil=True)
-def number(text: np.ndarray, start: int, stop: int) -> tuple[float, int, bool]:
+def number(text: np.ndarray, start: Any, stop: int) -> tuple[float, int, bool]:
     """A decimal number at `start`: value, position behind it, and whether there was one (NA and NaN are, as NaN)."""
     i = start
     negative = False
@@ -61,8 +63,8 @@ def number(text: np.ndarray, start: int, stop: int) -> tuple[float, int, bool]:
 
 @njit(cache=True, nogil=True)
 def tidy(
-    text: np.ndarray, row: np.ndarray, value: np.ndarray, lengths: np.ndarray, rows: int, done: int, column: int
-) -> tuple[int, int, int]:
+    text: np.ndarray, row: np.ndarray, value: np.ndarray, lengths: np.ndarray, rows: int, done: int, column: Any
+) -> tuple[Any, Any, Any]:
     """Matrix Market entries of one block as cellranger writes them: whole numbers, sorted by column, then row.
 
     Args:
@@ -165,11 +167,11 @@ def dense(
     value: np.ndarray,
     ends: np.ndarray,
     names: np.ndarray,
-) -> tuple[int, int, int, int]:
+) -> tuple[Any, Any, Any, Any]:
     """Lines of a dense table in one block.
 
     Args:
-        text: whole lines.
+        text: whole lines, the last one ended.
         sep: the separator's byte; 32 takes any run of blanks.
         kinds: per column VALUE, TEXT or SKIP.
         slot: per column its number among the values, or among the texts.
@@ -182,13 +184,36 @@ def dense(
         or zeros. A line with
         too few columns stops at the first missing one, one with too many at `kinds.size + 1`.
     """
-    i, n, line, kept = 0, text.size, 0, 0
-    width = kinds.size
+    i: Any = np.int64(0)
+    n, line, kept = text.size, 0, 0
+    width, one, mark = kinds.size, np.uint64(1), sep - 48
     while i < n:
         if text[i] == 10 or text[i] == 13:
             i += 1
             continue
-        for c in range(width):
+        c = 0
+        while c < width:
+            if sep != 32 and kinds[c] == VALUE:
+                # Bare whole numbers up to the last column: nearly all of a table. What is anything else, and the last
+                # column, is left to the slow way below.
+                u, last = np.uint64(i), width - 1
+                while c < last and kinds[c] == VALUE:
+                    first, whole = u, np.int64(0)
+                    digit = np.int64(text[u]) - 48
+                    while 0 <= digit <= 9:
+                        whole = whole * 10 + digit
+                        u += one
+                        digit = np.int64(text[u]) - 48
+                    if u == first or digit != mark or u - first > 15:
+                        u = first
+                        break
+                    if whole != 0:
+                        column[kept] = slot[c]
+                        value[kept] = whole
+                        kept += 1
+                    u += one
+                    c += 1
+                i = np.int64(u)
             if sep == 32:
                 while i < n and (text[i] == 32 or text[i] == 9):
                     i += 1
@@ -235,6 +260,7 @@ def dense(
                     i += 1
             if c < width - 1 and i < n and (text[i] == sep or (sep == 32 and text[i] == 9)):
                 i += 1
+            c += 1
         # Separators or blanks behind the last column are harmless.
         while i < n and (
             text[i] == 32 or text[i] == 9 or (text[i] == sep and (i + 1 >= n or text[i + 1] == 10 or text[i + 1] == 13))

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from isal import igzip, isal_zlib
 
@@ -26,7 +26,7 @@ from brainmet.errors import BrainmetError
 log = logging.getLogger(__name__)
 
 TAR = re.compile(r"\.(tar|tgz|tar\.gz|tar\.bz2|tar\.xz)$", re.IGNORECASE)
-DAMAGED = (EOFError, zlib.error, isal_zlib.error, gzip.BadGzipFile, tarfile.TarError)
+DAMAGED: Any = (EOFError, zlib.error, isal_zlib.error, gzip.BadGzipFile, tarfile.TarError)
 MAX_EXPANSION = 1_000
 """A gzip of numbers shrinks 5 to 200 fold; a bomb more than a thousand fold (deflate's limit is 1,032)."""
 MAX_DEPTH = 2
@@ -237,6 +237,25 @@ def _listed(tar: tarfile.TarFile, path: Path, inside: tuple[str, ...]) -> Iterat
                     )
         else:
             yield Member(name.name, path, (*inside, entry.name))
+
+
+def contents(found: Sequence[Member]) -> Iterator[tuple[Member, bytes]]:
+    """The bytes of many small files, each archive walked once, in the order of the archives."""
+    archived = {(member.path, member.inside[0]): member for member in found if len(member.inside) == 1}
+    for path in dict.fromkeys(path for path, _ in archived):
+        try:
+            with _tar(path, None) as tar:
+                for entry in tar:
+                    if member := archived.get((path, entry.name)):
+                        with _extract(tar, entry.name) as stream:
+                            yield member, _decompressed(stream, member).read()
+        except DAMAGED as error:
+            raise BrainmetError(
+                f"{path}: the archive is truncated or damaged ({error}); delete it and fetch it again"
+            ) from error
+    for member in found:
+        if len(member.inside) != 1:
+            yield member, member.read()
 
 
 def matches(name: str, match: str) -> bool:

@@ -1,10 +1,39 @@
 """What every reader returns."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
+
+RAW_BARCODES = 50_000
+"""A lane captures fewer cells; a matrix with more barcodes, most of them empty, holds every droplet."""
+EMPTY_COUNTS = 100
+"""Droplets with fewer counts hold ambient RNA alone; cells as poor are lost to QC anyway."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a reader may leave out, so that it need not hold what nobody asks for.
+
+    Attributes:
+        own: cells of this sample where one matrix holds many samples: barcodes and obs to a mask.
+        listed: cells that the cells table or the labels list: barcodes to a mask. Cells not listed are left out only
+            where the matrix holds every droplet.
+    """
+
+    own: Callable[[np.ndarray, pd.DataFrame | None], np.ndarray] | None = None
+    listed: Callable[[np.ndarray], np.ndarray] | None = None
+
+    def droplets(self, barcodes: np.ndarray, totals: np.ndarray) -> tuple[np.ndarray, str]:
+        """Mask of the cells of a matrix that may hold every droplet, and what was left out, as a clause."""
+        empty = totals < EMPTY_COUNTS
+        if len(barcodes) < RAW_BARCODES or empty.mean() < 0.5:
+            return np.ones(len(barcodes), bool), ""
+        if self.listed is not None and (mask := self.listed(barcodes)).any():
+            return mask, f"{len(mask)} raw barcodes, only the {mask.sum()} that the tables list are read"
+        return ~empty, f"{len(empty)} raw barcodes, {empty.sum()} with fewer than {EMPTY_COUNTS} counts left out"
 
 
 @dataclass

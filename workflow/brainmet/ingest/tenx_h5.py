@@ -1,7 +1,7 @@
 """10x Genomics HDF5: v2 (one group a genome) and v3 (matrix/features), several genomes, antibody features set aside."""
 
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Sequence
 
 import h5py
 import numpy as np
@@ -10,17 +10,17 @@ import scipy.sparse as sp
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable
 from brainmet.ingest.members import Member, one, select
-from brainmet.ingest.raw import Raw, rna_only
+from brainmet.ingest.raw import RAW_BARCODES, Raw, Wanted, rna_only
 
 
-def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcodes: Collection[str] | None) -> Raw:
+def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcodes: Wanted | None) -> Raw:
     """Read one sample's 10x `.h5` (also gzipped, also inside a tar).
 
     Args:
         files: all files of the series.
         match: prefix of the sample's file; None when the series is one sample.
         genes: not needed here.
-        barcodes: not needed here.
+        barcodes: cells to keep of a matrix of every droplet; the others are never in memory.
     """
     own = select(files, match)
     member = (
@@ -29,8 +29,10 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
         else own[0]
     )
     try:
-        with h5py.File(io.BytesIO(member.read())) as file:
-            raw, kinds = _v3(file["matrix"]) if "matrix" in file else _v2(file)
+        packed = member.inside or member.name.endswith(".gz")
+        with h5py.File(io.BytesIO(member.read()) if packed else member.path) as file:
+            wanted = barcodes or Wanted()
+            raw, kinds = _v3(file["matrix"], wanted) if "matrix" in file else _v2(file, wanted)
     except (OSError, KeyError, ValueError) as error:
         raise BrainmetError(
             f"{member}: cannot be read as a 10x HDF5 file ({error}); fetch it again, or mend layout"
@@ -39,13 +41,13 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
     return rna_only(raw, kinds)
 
 
-def _v3(group: h5py.Group) -> tuple[Raw, np.ndarray]:
+def _v3(group: h5py.Group, wanted: Wanted) -> tuple[Raw, np.ndarray]:
     features = group["features"]
-    names, ids = _text(features["name"]), _text(features["id"])
-    return Raw(_matrix(group), _text(group["barcodes"]), names, ids, ""), _text(features["feature_type"])
+    names, ids, kinds = (_text(features[key]) for key in ("name", "id", "feature_type"))
+    return _raw([group], _text(group["barcodes"]), names, ids, wanted), kinds
 
 
-def _v2(file: h5py.File) -> tuple[Raw, np.ndarray]:
+def _v2(file: h5py.File, wanted: Wanted) -> tuple[Raw, np.ndarray]:
     genomes = [group for group in file.values() if isinstance(group, h5py.Group) and "gene_names" in group]
     if not genomes:
         raise KeyError("neither the group matrix nor a group with gene_names")
@@ -54,15 +56,37 @@ def _v2(file: h5py.File) -> tuple[Raw, np.ndarray]:
         raise KeyError("genomes with different barcodes")
     names = np.concatenate([_text(group["gene_names"]) for group in genomes])
     ids = np.concatenate([_text(group["genes"]) for group in genomes])
-    matrix = sp.hstack([_matrix(group) for group in genomes], format="csr")
-    return Raw(matrix, barcodes, names, ids, ""), np.array([""] * len(names), dtype=object)
+    return _raw(genomes, barcodes, names, ids, wanted), np.array([""] * len(names), dtype=object)
 
 
-def _matrix(group: h5py.Group) -> sp.csr_matrix:
+def _raw(groups: list[h5py.Group], barcodes: np.ndarray, names: np.ndarray, ids: np.ndarray, wanted: Wanted) -> Raw:
+    """Read whole, or in two passes where most barcodes are empty: totals, then the rows of cells."""
+    keep, note = np.ones(len(barcodes), bool), ""
+    if len(barcodes) >= RAW_BARCODES:
+        totals = np.zeros(len(barcodes))
+        for group in groups:
+            for start, block in _blocks(group):
+                totals[start : start + block.shape[0]] += np.asarray(block.sum(axis=1)).ravel()
+        keep, note = wanted.droplets(barcodes, totals)
+    parts = []
+    for group in groups:
+        rows = [block[keep[start : start + block.shape[0]]] for start, block in _blocks(group)]
+        parts.append(sp.vstack(rows, format="csr") if len(rows) > 1 else rows[0])
+    matrix = sp.hstack(parts, format="csr") if len(parts) > 1 else parts[0]
+    return Raw(matrix, barcodes[keep], names, ids, "", notes=[note] if note else [])
+
+
+def _blocks(group: h5py.Group) -> Iterator[tuple[int, sp.csr_matrix]]:
+    """Cells × features in blocks of cells with their first position; stored features × cells by column, which are the
+    same arrays."""
     features, cells = (int(n) for n in group["shape"][:])
-    parts = (group["data"][:], group["indices"][:], group["indptr"][:])
-    # Stored features × cells by column: the same arrays are cells × features by row.
-    return sp.csr_matrix(parts, shape=(cells, features))
+    data, indices, indptr = group["data"], group["indices"], group["indptr"][:].astype(np.int64)
+    step = cells if cells < RAW_BARCODES else RAW_BARCODES
+    for start in range(0, max(cells, 1), max(step, 1)):
+        stop = min(start + step, cells)
+        first, last = indptr[start], indptr[stop]
+        parts = (data[first:last], indices[first:last], indptr[start : stop + 1] - first)
+        yield start, sp.csr_matrix(parts, shape=(stop - start, features))
 
 
 def _text(dataset: h5py.Dataset) -> np.ndarray:

@@ -3,7 +3,7 @@
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable
 from brainmet.ingest.matrix_market import read_matrix
 from brainmet.ingest.members import Member, one, select
-from brainmet.ingest.raw import Raw, rna_only
+from brainmet.ingest.raw import Raw, Wanted, rna_only
 from brainmet.ingest.text import lines
 
 MATRIX = r"\.mtx(\.gz)?$"
@@ -20,14 +20,14 @@ FEATURES = r"(features?|genes?)[^/]*\.(tsv|csv|txt)(\.gz)?$"
 ID = re.compile(r"^(\w+[_.])?ENS[A-Z]*G\d{11}")
 
 
-def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcodes: Collection[str] | None) -> Raw:
+def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcodes: Wanted | None) -> Raw:
     """Read one sample's triplet; a single features file that no sample's name begins serves all samples.
 
     Args:
         files: all files of the series.
         match: prefix of the sample's files; None when the series is one sample.
         genes: not needed here.
-        barcodes: not needed here.
+        barcodes: cells to keep of a matrix of every droplet.
     """
     own = select(files, match)
     among = match or "the dataset"
@@ -47,6 +47,10 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
             f"features and {cells.name} {len(names)} barcodes; the three files do not belong together: fetch them again"
         )
     raw = Raw(matrix=table.T.tocsr(), barcodes=names, names=symbols, ids=ids, name=str(matrix))
+    mask, note = (barcodes or Wanted()).droplets(names, np.asarray(raw.matrix.sum(axis=1)).ravel())
+    if note:
+        raw = raw.cells(mask)
+        raw.notes = [note]
     return rna_only(raw, kinds)
 
 

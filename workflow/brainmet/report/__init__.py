@@ -1,7 +1,7 @@
 """The report: every table of a run, its cells and its settings -> one page that opens without a network.
 
-The page is data and code in one file: figures are specifications that plotly.js draws in the browser, the map of cells is
-drawn on a canvas from packed bytes. Nothing is drawn here.
+The page is data and code in one file: figures are specifications that plotly.js draws in the browser, the map of cells
+is drawn on a canvas from packed bytes. Nothing is drawn here.
 """
 
 import logging
@@ -22,7 +22,11 @@ from brainmet.tables import empty, schema
 log = logging.getLogger(__name__)
 
 VIEWS = (
-    ("map", "Map of cells", "Every kept cell, where it lies among the others and why it was called what it was called."),
+    (
+        "map",
+        "Map of cells",
+        "Every kept cell, where it lies among the others and why it was called what it was called.",
+    ),
     ("quality", "Quality", "What went in, what was dropped and what each limit cost."),
     ("identity", "Identity", "What the cells are, how sure that is, and where the authors disagree."),
     ("composition", "Composition", "What the samples are made of."),
@@ -30,7 +34,11 @@ VIEWS = (
     ("contrasts", "Contrasts", "What differs between conditions, with donors as replicates."),
     ("crosstalk", "Crosstalk", "Who could talk to whom."),
     ("drugs", "Druggability", "Expression of what drugs aim at. Never advice."),
-    ("programmes", "Programmes", "What malignant cells of several donors do together, and how models compare with patients."),
+    (
+        "programmes",
+        "Programmes",
+        "What malignant cells of several donors do together, and how models compare with patients.",
+    ),
     ("recovery", "Recovery", "Simulated data have a truth: how much of it came back."),
     ("methods", "Methods", "What was done, in words for a paper."),
     ("run", "Run", "Versions, settings, runtime and memory."),
@@ -96,24 +104,47 @@ def page(
     simulated = bool(tables["samples"]["simulated"].any())
     limits = Limits(max_lost=max_lost, min_agreement=min_agreement, max_unknown=max_unknown)
     figures, notes = _views(run, tables, max_lost=max_lost, max_genes=max_genes)
-    packed = pack(run.annotation, run.layout, run.scores, names=run.names, max_cells=max_cells, max_scores=max_scores, seed=seed)
+    packed = pack(
+        run.annotation, run.layout, run.scores, names=run.names, max_cells=max_cells, max_scores=max_scores, seed=seed
+    )
     drawn = {figure.id: figure.spec() for view in figures.values() for figure in view}
     shown = {name: table(tables[name], max_rows) for name in sorted(run.tables)}
     found = overview(tables["samples"], run.annotation, tables["qc"])
     payload = {"figures": drawn, "tables": shown, "cells": packed.meta, "simulated": simulated}
     facts = {"overview": found, "simulated": simulated, "n_tests": len(tables["contrasts"])}
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters["words"] = words
-    log.info("%d figures, %d tables, %d of %d cells on the map", len(drawn), len(shown), packed.meta["n"], len(run.annotation))
+    log.info(
+        "%d figures, %d tables, %d of %d cells on the map",
+        len(drawn),
+        len(shown),
+        packed.meta["n"],
+        len(run.annotation),
+    )
     return environment.from_string(parts.template).render(
-        views=[v for v in VIEWS if v[0] != "recovery" or simulated], figures=figures, notes=notes, simulated=simulated, overview=found,
-        claims=verdicts(tables["claims"]), warnings=distrust(tables, run.annotation, limits=limits, simulated=simulated),
+        views=[v for v in VIEWS if v[0] != "recovery" or simulated],
+        figures=figures,
+        notes=notes,
+        simulated=simulated,
+        overview=found,
+        claims=verdicts(tables["claims"]),
+        warnings=distrust(tables, run.annotation, limits=limits, simulated=simulated),
         methods=methods.write(parts.methods, parts.bib, run=run.provenance, facts=facts, datasets=run.datasets),
-        about={name: schema(name)["description"] for name in shown}, tables=shown, cells=packed.meta,
-        software=run.provenance["software"], config=_flat(run.provenance["config"]), datasets=run.datasets,
-        css=parts.css, js=parts.js, payload=squeeze(as_json(payload)), blob=squeeze(packed.blob), plotly=squeeze(_plotly()),
+        about={name: schema(name)["description"] for name in shown},
+        tables=shown,
+        cells=packed.meta,
+        software=run.provenance["software"],
+        config=_flat(run.provenance["config"]),
+        datasets={name: _described(document) for name, document in run.datasets.items()},
+        css=parts.css,
+        js=parts.js,
+        payload=squeeze(as_json(payload)),
+        blob=squeeze(packed.blob),
+        plotly=squeeze(_plotly()),
         placed=TABLES_OF,
-    )  # fmt: skip
+    )
 
 
 TABLES_OF = {
@@ -137,41 +168,59 @@ class _Tables(dict):  # type: ignore[type-arg]
         return empty(name)
 
 
-def _views(run: Run, tables: Mapping[str, pd.DataFrame], *, max_lost: float, max_genes: int) -> tuple[dict[str, list[Figure]], dict[str, Any]]:
+def _views(
+    run: Run, tables: Mapping[str, pd.DataFrame], *, max_lost: float, max_genes: int
+) -> tuple[dict[str, list[Figure]], dict[str, Any]]:
     """Figures by view, and small tables that stand in the text."""
     samples = list(tables["samples"].sort_values(["condition", "study", "sample"], kind="stable")["sample"])
     means = comparison.donor_means(run.scores, run.annotation)
     unknown, reasons = identity.unknowns(run.annotation, samples)
     figures = {
         "quality": [
-            quality.fate(run.cells, samples), quality.distributions(run.cells, tables["qc"], samples),
-            quality.doublets(tables["qc"]), quality.genes_lost(tables["genes_lost"], warn=max_lost),
+            quality.fate(run.cells, samples),
+            quality.distributions(run.cells, tables["qc"], samples),
+            quality.doublets(tables["qc"]),
+            quality.genes_lost(tables["genes_lost"], warn=max_lost),
         ],
         "identity": [
-            identity.confusion(tables["confusion"]), quality.agreement(tables["concordance"]), identity.calibration(tables["calibration"]),
-            unknown, identity.copy_number(tables["cnv_arms"]), identity.markers(tables["markers"]), quality.stability(tables["stability"]),
+            identity.confusion(tables["confusion"]),
+            quality.agreement(tables["concordance"]),
+            identity.calibration(tables["calibration"]),
+            unknown,
+            identity.copy_number(tables["cnv_arms"]),
+            identity.markers(tables["markers"]),
+            quality.stability(tables["stability"]),
         ],
-        "composition": [identity.composition(run.annotation, samples), identity.composition_contrasts(tables["composition"])],
+        "composition": [
+            identity.composition(run.annotation, samples),
+            identity.composition_contrasts(tables["composition"]),
+        ],
         "signatures": [
-            comparison.signature_cells(means, run.names), comparison.signature_donors(tables["donor_scores"], run.names),
+            comparison.signature_cells(means, run.names),
+            comparison.signature_donors(tables["donor_scores"], run.names),
             quality.coverage(tables["coverage"], samples),
         ],
         "contrasts": [
-            comparison.contrast_forest(tables["contrasts"], run.names), comparison.study_forest(tables["contrasts"], run.names),
-            comparison.enrichment(tables["gsea"], run.names), comparison.volcano(tables["de"], most=max_genes),
+            comparison.contrast_forest(tables["contrasts"], run.names),
+            comparison.study_forest(tables["contrasts"], run.names),
+            comparison.enrichment(tables["gsea"], run.names),
+            comparison.volcano(tables["de"], most=max_genes),
         ],
         "crosstalk": [ecosystem.crosstalk(tables["crosstalk_summary"])],
         "drugs": [ecosystem.drug_targets(tables["druggability"]), ecosystem.antigens(tables["adc_coverage"])],
         "programmes": [ecosystem.programme_pairs(tables["programme_pairs"]), ecosystem.fidelity(tables["fidelity"])],
         "recovery": [quality.recovery(tables["recovery"])],
         "run": [quality.runtime(quality.by_step(run.benchmarks))],
-    }  # fmt: skip
+    }
     notes = {
-        "clusters": identity.clusters(run.annotation).to_dict("records"), "reasons": reasons.to_dict("records"),
-        "not_tested": comparison.not_tested(tables["contrasts"]).to_dict("records"), "nulls": tables["nulls"].to_dict("records"),
-        "programmes": tables["programmes"].to_dict("records"), "agreement": _agreement(tables["concordance"]),
+        "clusters": identity.clusters(run.annotation).to_dict("records"),
+        "reasons": reasons.to_dict("records"),
+        "not_tested": comparison.not_tested(tables["contrasts"]).to_dict("records"),
+        "nulls": tables["nulls"].to_dict("records"),
+        "programmes": tables["programmes"].to_dict("records"),
+        "agreement": _agreement(tables["concordance"]),
         "n_unknown": int((run.annotation[Obs.CELL_TYPE] == "unknown").sum()),
-    }  # fmt: skip
+    }
     return figures, notes
 
 
@@ -180,9 +229,19 @@ def _agreement(concordance: pd.DataFrame) -> list[dict[str, Any]]:
     own = concordance[concordance["class"].isin(["accuracy", "macro", "malignant"])]
     rows: dict[str, dict[str, Any]] = {}
     for row in own.to_dict("records"):
-        rows.setdefault(row["scope"], {"scope": row["scope"], "n": row["n"]})[row["class"]] = row["recall"] if row["class"] == "accuracy" else row["f1"]
+        rows.setdefault(row["scope"], {"scope": row["scope"], "n": row["n"]})[row["class"]] = (
+            row["recall"] if row["class"] == "accuracy" else row["f1"]
+        )
         rows[row["scope"]]["n"] = max(rows[row["scope"]]["n"], row["n"])
     return list(rows.values())
+
+
+def _described(document: Mapping[str, Any]) -> dict[str, str]:
+    """Title of a dataset and where it is published."""
+    citation = document.get("citation") or {}
+    doi, pmid = citation.get("doi"), citation.get("pmid")
+    url = f"https://doi.org/{doi}" if doi else f"https://pubmed.ncbi.nlm.nih.gov/{pmid}" if pmid else ""
+    return {"title": str(document.get("title") or ""), "url": url}
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

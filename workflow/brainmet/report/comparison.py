@@ -14,14 +14,12 @@ from brainmet.report.figure import (
     contrast_words,
     grid,
     heat_map,
-    interval_bars,
     reversed_axis,
     rows_high,
-    spread,
     words,
 )
 from brainmet.report.identity import POOLED, forest
-from brainmet.report.palette import ACCENT, CONDITIONS, DIVERGING, MUTED, colours, in_order
+from brainmet.report.palette import ACCENT, DIVERGING, MUTED, colours, in_order
 
 Names = Mapping[str, str]
 MIN_CELLS = 5
@@ -52,16 +50,26 @@ def signature_cells(means: pd.DataFrame, names: Names) -> Figure:
         own = rows.assign(score=means[key].to_numpy(float)).dropna(subset="score")
         if own.empty:
             continue
-        matrix = own.pivot_table(index=Obs.CELL_TYPE, columns=Obs.CONDITION, values="score").reindex(index=types, columns=conditions)
+        matrix = own.pivot_table(index=Obs.CELL_TYPE, columns=Obs.CONDITION, values="score").reindex(
+            index=types, columns=conditions
+        )
         trace = heat_map(matrix.rename(index=words, columns=words), scale=DIVERGING, label="mean score", middle=0)
         trace["colorbar"] |= {"x": 0.47, "xanchor": "left"}
-        variants.append(Variant(names.get(key, key), [trace, *_donor_points(own, types, conditions)], _two_panels(len(types)), own))
+        variants.append(
+            Variant(names.get(key, key), [trace, *_donor_points(own, types, conditions)], _two_panels(len(types)), own)
+        )
     return Figure(
-        id="signature-cells", title="Signatures by cell type and condition", choose="Signature", source="../cohort/annotation.parquet",
-        caption="Left: mean score (t value of ULM per cell) over donors of the means over their cells. Right: the donors behind each mean, "
-        f"one point a donor with at least {MIN_CELLS} cells of the type. Scores compare cells of one type; tests use the pseudobulk scores below.",
-        empty="No signature could be scored in any cell.", variants=variants,
-    )  # fmt: skip
+        id="signature-cells",
+        title="Signatures by cell type and condition",
+        choose="Signature",
+        source="../cohort/annotation.parquet",
+        caption="Left: mean score (t value of ULM per cell) over donors of the means over their cells. "
+        "Right: the donors behind each mean, "
+        f"one point a donor with at least {MIN_CELLS} cells of the type. Scores compare cells of one type; "
+        "tests use the pseudobulk scores below.",
+        empty="No signature could be scored in any cell.",
+        variants=variants,
+    )
 
 
 def _donor_points(own: pd.DataFrame, types: list[str], conditions: list[str]) -> list[dict]:
@@ -70,21 +78,47 @@ def _donor_points(own: pd.DataFrame, types: list[str], conditions: list[str]) ->
     for position, condition in enumerate(conditions):
         points = own[own[Obs.CONDITION] == condition]
         offset = (position - (len(conditions) - 1) / 2) * 0.6 / max(1, len(conditions))
-        traces.append({
-            "type": "scatter", "mode": "markers", "name": words(condition), "xaxis": "x2", "yaxis": "y2", "x": clean(points["score"]),
-            "y": clean(points[Obs.CELL_TYPE].map(types.index) + offset), "marker": {"size": 7, "color": palette[condition], "opacity": 0.85, "line": {"width": 0.5, "color": "#fff"}},
-            "text": [f"{words(t)}<br>{d} ({s})<br>{words(condition)}, {n} cells" for t, d, s, n in zip(points[Obs.CELL_TYPE], points[Obs.DONOR], points[Obs.STUDY], points["n_cells"], strict=True)],
-            "hovertemplate": "%{text}<br>%{x:.2f}<extra></extra>",
-        })  # fmt: skip
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": words(condition),
+                "xaxis": "x2",
+                "yaxis": "y2",
+                "x": clean(points["score"]),
+                "y": clean(points[Obs.CELL_TYPE].map(types.index) + offset),
+                "marker": {
+                    "size": 7,
+                    "color": palette[condition],
+                    "opacity": 0.85,
+                    "line": {"width": 0.5, "color": "#fff"},
+                },
+                "text": [
+                    f"{words(t)}<br>{d} ({s})<br>{words(condition)}, {n} cells"
+                    for t, d, s, n in zip(
+                        points[Obs.CELL_TYPE], points[Obs.DONOR], points[Obs.STUDY], points["n_cells"], strict=True
+                    )
+                ],
+                "hovertemplate": "%{text}<br>%{x:.2f}<extra></extra>",
+            }
+        )
     return traces
 
 
 def _two_panels(n_types: int) -> dict:
     return {
-        "height": rows_high(n_types, row=26, least=320, frame=190), "xaxis": {"domain": [0, 0.46], "type": "category", "tickangle": -30, "automargin": True},
-        "yaxis": reversed_axis(), "xaxis2": axis("score of a donor", domain=[0.6, 1], zeroline=True, zerolinecolor=MUTED),
-        "yaxis2": {"range": [n_types - 0.5, -0.5], "anchor": "x2", "showticklabels": False, "tickmode": "array", "tickvals": list(range(n_types))},
-    }  # fmt: skip
+        "height": rows_high(n_types, row=26, least=320, frame=190),
+        "xaxis": {"domain": [0, 0.46], "type": "category", "tickangle": -30, "automargin": True},
+        "yaxis": reversed_axis(),
+        "xaxis2": axis("score of a donor", domain=[0.6, 1], zeroline=True, zerolinecolor=MUTED),
+        "yaxis2": {
+            "range": [n_types - 0.5, -0.5],
+            "anchor": "x2",
+            "showticklabels": False,
+            "tickmode": "array",
+            "tickvals": list(range(n_types)),
+        },
+    }
 
 
 def signature_donors(table: pd.DataFrame, names: Names) -> Figure:
@@ -97,23 +131,42 @@ def signature_donors(table: pd.DataFrame, names: Names) -> Figure:
         own = own.assign(centred=own["score"] - level)
         matrix = own.pivot_table(index="signature", columns="condition", values="centred")
         matrix = matrix[in_order(matrix.columns)]
-        matrix = matrix.loc[matrix.max(axis=1).sub(matrix.min(axis=1)).sort_values(ascending=False, kind="stable").index]
+        matrix = matrix.loc[
+            matrix.max(axis=1).sub(matrix.min(axis=1)).sort_values(ascending=False, kind="stable").index
+        ]
         text = matrix.copy().astype(object)
-        sizes = own.pivot_table(index="signature", columns="condition", values="donor", aggfunc="nunique").reindex_like(matrix)
+        sizes = own.pivot_table(index="signature", columns="condition", values="donor", aggfunc="nunique").reindex_like(
+            matrix
+        )
         for row in matrix.index:
             for column in matrix.columns:
                 n = sizes.loc[row, column]
-                text.loc[row, column] = f"{names.get(row, row)}<br>{words(column)}<br>{matrix.loc[row, column]:.2f} log2, {0 if np.isnan(n) else int(n)} donors"
+                text.loc[row, column] = (
+                    f"{names.get(row, row)}<br>{words(column)}<br>{matrix.loc[row, column]:.2f} log2, "
+                    f"{0 if np.isnan(n) else int(n)} donors"
+                )
         shown = matrix.rename(index=lambda k: names.get(k, k), columns=words)
-        trace = heat_map(shown, scale=DIVERGING, label="log2, centred", middle=0) | {"text": grid(text), "hovertemplate": "%{text}<extra></extra>"}
-        layout = {"height": rows_high(len(matrix), row=17, frame=140), "yaxis": reversed_axis(tickfont={"size": 10}), "xaxis": {"type": "category", "automargin": True, "tickangle": -20}}
+        trace = heat_map(shown, scale=DIVERGING, label="log2, centred", middle=0) | {
+            "text": grid(text),
+            "hovertemplate": "%{text}<extra></extra>",
+        }
+        layout = {
+            "height": rows_high(len(matrix), row=17, frame=140),
+            "yaxis": reversed_axis(tickfont={"size": 10}),
+            "xaxis": {"type": "category", "automargin": True, "tickangle": -20},
+        }
         variants.append(Variant(words(str(compartment)), [trace], layout, own))
     return Figure(
-        id="signature-donors", title="Signatures by compartment and condition", choose="Compartment", source="donor_scores.tsv",
-        caption="Pseudobulk scores of donors (log2 units against random genes of the same expression, after thinning to one depth), averaged over donors and "
+        id="signature-donors",
+        title="Signatures by compartment and condition",
+        choose="Compartment",
+        source="donor_scores.tsv",
+        caption="Pseudobulk scores of donors (log2 units against random genes of the same expression, after "
+        "thinning to one depth), averaged over donors and "
         "centred on each platform's mean; largest differences on top. What is tested is in the forest plots.",
-        empty="No donor has enough cells and counts in any compartment to score a signature.", variants=variants,
-    )  # fmt: skip
+        empty="No donor has enough cells and counts in any compartment to score a signature.",
+        variants=variants,
+    )
 
 
 def contrast_forest(table: pd.DataFrame, names: Names, *, top: int = 40) -> Figure:
@@ -126,11 +179,17 @@ def contrast_forest(table: pd.DataFrame, names: Names, *, top: int = 40) -> Figu
         label = contrast_words(str(contrast)) + ("" if site in ("breast", "", UNKNOWN) else f" ({site})")
         variants.append(Variant(label, *forest(own, labels), own))
     return Figure(
-        id="contrasts-forest", title="Signatures that differ between conditions", choose="Contrast", source="contrasts.tsv",
-        caption=f"Hedges' g, first condition minus second, donors as replicates, with 95 % intervals; the {top} rows of smallest p. Filled: FDR below 0.05. "
+        id="contrasts-forest",
+        title="Signatures that differ between conditions",
+        choose="Contrast",
+        source="contrasts.tsv",
+        caption="Hedges' g, first condition minus second, donors as replicates, with 95 % intervals; the "
+        f"{top} rows of smallest p. Filled: FDR below 0.05. "
         "Rows named pooled join studies by random effects.",
-        empty="No contrast could be tested: an arm lacks donors, or conditions lie in different studies (see the reasons in the table).", variants=variants,
-    )  # fmt: skip
+        empty="No contrast could be tested: an arm lacks donors, or conditions lie in different studies (see "
+        "the reasons in the table).",
+        variants=variants,
+    )
 
 
 def _short(name: str, most: int = 52) -> str:
@@ -141,47 +200,79 @@ def study_forest(table: pd.DataFrame, names: Names) -> Figure:
     """By signature: every study and the pooled effect, for all contrasts and compartments."""
     variants = []
     for key, own in table[table["effect"].notna()].groupby("signature", sort=True):
-        own = own.sort_values(["contrast", "cell_type", "study"], kind="stable", key=lambda c: c.map(lambda v: "~" + str(v) if v == POOLED else str(v)))
+        own = own.sort_values(
+            ["contrast", "cell_type", "study"],
+            kind="stable",
+            key=lambda c: c.map(lambda v: "~" + str(v) if v == POOLED else str(v)),
+        )
         labels = own["cell_type"].map(words) + " · " + own["contrast"].map(contrast_words) + " · " + own["study"]
         own, labels = own.iloc[::-1], labels.iloc[::-1]
         traces, layout = forest(own.assign(fdr=own["fdr"].fillna(1)), labels)
         pooled = (own["study"] == POOLED).to_numpy()
-        traces[0]["marker"] |= {"symbol": ["diamond" if p else "circle" for p in pooled], "size": [12 if p else 8 for p in pooled]}
-        variants.append(Variant(names.get(str(key), str(key)), traces, layout | {"height": rows_high(len(own), row=26)}, own))
+        traces[0]["marker"] |= {
+            "symbol": ["diamond" if p else "circle" for p in pooled],
+            "size": [12 if p else 8 for p in pooled],
+        }
+        variants.append(
+            Variant(names.get(str(key), str(key)), traces, layout | {"height": rows_high(len(own), row=26)}, own)
+        )
     return Figure(
-        id="contrasts-studies", title="One signature across studies", choose="Signature", source="contrasts.tsv",
-        caption="Effect of every study (circles) and the pooled one (diamonds), 95 % intervals. An effect that one study alone carries is a finding about that study.",
-        empty="No contrast could be tested in any study.", variants=variants,
-    )  # fmt: skip
+        id="contrasts-studies",
+        title="One signature across studies",
+        choose="Signature",
+        source="contrasts.tsv",
+        caption="Effect of every study (circles) and the pooled one (diamonds), 95 % intervals. An effect "
+        "that one study alone carries is a finding about that study.",
+        empty="No contrast could be tested in any study.",
+        variants=variants,
+    )
 
 
 def not_tested(table: pd.DataFrame) -> pd.DataFrame:
     """Why contrasts were not tested: `contrast, estimator, n_tests, reason`."""
     own = table[(table["study"] == POOLED) & table["effect"].isna()]
     counts = own.groupby(["contrast", "estimator", "reason"], sort=True).size().rename("n_tests").reset_index()
-    return counts.sort_values(["n_tests", "contrast"], ascending=[False, True], kind="stable")[["contrast", "estimator", "n_tests", "reason"]].head(20)
+    return counts.sort_values(["n_tests", "contrast"], ascending=[False, True], kind="stable")[
+        ["contrast", "estimator", "n_tests", "reason"]
+    ].head(20)
 
 
 def enrichment(table: pd.DataFrame, names: Names) -> Figure:
     """By contrast: normalised enrichment of signatures × compartments."""
     variants = []
     for contrast, own in table[table["nes"].notna()].groupby("contrast", sort=True):
-        own = own.assign(row=own["signature"].map(lambda k: _short(names.get(k, k))) + own["direction"].map(lambda d: "" if d in ("", "up") else f" ({d})"))
+        own = own.assign(
+            row=own["signature"].map(lambda k: _short(names.get(k, k)))
+            + own["direction"].map(lambda d: "" if d in ("", "up") else f" ({d})")
+        )
         matrix = own.pivot_table(index="row", columns="cell_type", values="nes")
         best = own.groupby("row")["fdr"].min().reindex(matrix.index)
         matrix = matrix.loc[best.sort_values(kind="stable").index[:50]].rename(columns=words)
         trace = heat_map(matrix, scale=DIVERGING, label="NES", middle=0)
-        fdr = own.pivot_table(index="row", columns="cell_type", values="fdr").reindex(index=matrix.index).rename(columns=words)
+        fdr = (
+            own.pivot_table(index="row", columns="cell_type", values="fdr")
+            .reindex(index=matrix.index)
+            .rename(columns=words)
+        )
         marks = [["•" if np.isfinite(v) and v < 0.05 else "" for v in row] for row in fdr.to_numpy(float)]
         trace |= {"text": marks, "texttemplate": "%{text}", "textfont": {"size": 15}}
-        layout = {"height": rows_high(len(matrix), row=17, frame=150), "yaxis": reversed_axis(tickfont={"size": 10}), "xaxis": {"type": "category", "automargin": True, "tickangle": -20}}
+        layout = {
+            "height": rows_high(len(matrix), row=17, frame=150),
+            "yaxis": reversed_axis(tickfont={"size": 10}),
+            "xaxis": {"type": "category", "automargin": True, "tickangle": -20},
+        }
         variants.append(Variant(contrast_words(str(contrast)), [trace], layout, own.drop(columns="row")))
     return Figure(
-        id="gsea", title="Enrichment in the ranking of genes (GSEA)", choose="Contrast", source="gsea.tsv",
-        caption="Normalised enrichment score of each signature in the genes ranked by differential expression; the 50 of smallest FDR, a dot marks FDR below 0.05. "
+        id="gsea",
+        title="Enrichment in the ranking of genes (GSEA)",
+        choose="Contrast",
+        source="gsea.tsv",
+        caption="Normalised enrichment score of each signature in the genes ranked by differential "
+        "expression; the 50 of smallest FDR, a dot marks FDR below 0.05. "
         "A competitive test that ignores correlation between genes: it describes, no verdict rests on it.",
-        empty="No ranking of genes was made, so enrichment could not be tested.", variants=variants,
-    )  # fmt: skip
+        empty="No ranking of genes was made, so enrichment could not be tested.",
+        variants=variants,
+    )
 
 
 def volcano(table: pd.DataFrame, *, most: int) -> Figure:
@@ -195,18 +286,39 @@ def volcano(table: pd.DataFrame, *, most: int) -> Figure:
         y = -np.log10(own["p"].clip(lower=1e-300))
         labels = own["symbol"].where(own.index.isin(own.index[:15]) & clear, "")
         data = [
-            {"type": "scatter", "mode": "markers+text", "x": clean(own["log2_fold_change"]), "y": clean(y), "text": list(labels), "textposition": "top center", "textfont": {"size": 10},
-             "customdata": list(own["symbol"]), "marker": {"size": 5, "color": [ACCENT if c else "#b8bcc4" for c in clear]}, "showlegend": False,
-             "hovertemplate": "%{customdata}<br>log2 fold change %{x:.2f}<br>−log10 p %{y:.2f}<extra></extra>"}
-        ]  # fmt: skip
-        layout = {"height": 420, "xaxis": axis("log2 fold change", zeroline=True, zerolinecolor=MUTED), "yaxis": axis("−log10 p", rangemode="tozero")}
-        variants.append(Variant(f"{words(str(compartment))}: {contrast_words(str(contrast))} ({n:,} genes)", data, layout, own))
+            {
+                "type": "scatter",
+                "mode": "markers+text",
+                "x": clean(own["log2_fold_change"]),
+                "y": clean(y),
+                "text": list(labels),
+                "textposition": "top center",
+                "textfont": {"size": 10},
+                "customdata": list(own["symbol"]),
+                "marker": {"size": 5, "color": [ACCENT if c else "#b8bcc4" for c in clear]},
+                "showlegend": False,
+                "hovertemplate": "%{customdata}<br>log2 fold change %{x:.2f}<br>−log10 p %{y:.2f}<extra></extra>",
+            }
+        ]
+        layout = {
+            "height": 420,
+            "xaxis": axis("log2 fold change", zeroline=True, zerolinecolor=MUTED),
+            "yaxis": axis("−log10 p", rangemode="tozero"),
+        }
+        variants.append(
+            Variant(f"{words(str(compartment))}: {contrast_words(str(contrast))} ({n:,} genes)", data, layout, own)
+        )
     return Figure(
-        id="de-volcano", title="Genes that differ between conditions", choose="Compartment and contrast", source="de.tsv",
-        caption=f"pydeseq2 on pseudobulk with study as covariate; the {most} genes of smallest p of each test are drawn, blue where FDR is below 0.05. "
+        id="de-volcano",
+        title="Genes that differ between conditions",
+        choose="Compartment and contrast",
+        source="de.tsv",
+        caption=f"pydeseq2 on pseudobulk with study as covariate; the {most} genes of smallest p of each test "
+        "are drawn, blue where FDR is below 0.05. "
         "ambient_max in the table warns of genes that may come from the surroundings.",
-        empty="No compartment has enough donors on both sides to test single genes.", variants=variants,
-    )  # fmt: skip
+        empty="No compartment has enough donors on both sides to test single genes.",
+        variants=variants,
+    )
 
 
 def verdict_interval(effect: float, low: float, high: float, *, reach: float) -> str:
@@ -215,16 +327,16 @@ def verdict_interval(effect: float, low: float, high: float, *, reach: float) ->
         return ""
     x = [60 + 56 * float(np.clip(v / reach, -1, 1)) for v in (low, effect, high)]
     return (
-        f'<svg class="interval" viewBox="0 0 120 18" width="120" height="18" role="img" aria-label="effect {effect:.2f}, interval {low:.2f} to {high:.2f}">'
-        f'<line x1="60" y1="1" x2="60" y2="17" class="zero"/><line x1="{x[0]:.1f}" y1="9" x2="{x[2]:.1f}" y2="9" class="bar"/>'
+        '<svg class="interval" viewBox="0 0 120 18" width="120" height="18" role="img" aria-label="effect '
+        f'{effect:.2f}, interval {low:.2f} to {high:.2f}">'
+        f'<line x1="60" y1="1" x2="60" y2="17" class="zero"/><line x1="{x[0]:.1f}" y1="9" x2="{x[2]:.1f}" '
+        'y2="9" class="bar"/>'
         f'<circle cx="{x[1]:.1f}" cy="9" r="4"/></svg>'
     )
 
 
 def score_heat(means: pd.DataFrame) -> pd.DataFrame:
-    """Signatures × (type · condition), means over donors, each signature scaled to its own spread: for the static figure."""
+    """Signatures × (type, condition): means over donors, each signature scaled to its largest; for the static figure."""
     flat = means.groupby(level=[Obs.CELL_TYPE, Obs.CONDITION]).mean()
     scale = flat.abs().max().replace(0, 1)
     return (flat / scale).T if len(flat) else pd.DataFrame()
-
-

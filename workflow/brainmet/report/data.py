@@ -1,4 +1,4 @@
-"""Cells packed for a page: coordinates as 16-bit numbers, categories as codes, scores as 8-bit numbers, gzipped as base64."""
+"""Cells packed for a page: coordinates in 16 bits, categories as codes, scores in 8 bits; gzipped, as base64."""
 
 import base64
 import gzip
@@ -72,7 +72,9 @@ def pack(
     order = np.random.default_rng(seed).permutation(rows)  # drawn in this order: no sample lies on top of the others
     cells, points = annotation.iloc[order], layout.iloc[order]
     writer = _Writer()
-    columns = [writer.category(key, label, cells[key]) for key, label in CATEGORIES if key in cells and _tells(cells[key])]
+    columns = [
+        writer.category(key, label, cells[key]) for key, label in CATEGORIES if key in cells and _tells(cells[key])
+    ]
     columns += [writer.number(key, label, cells[key], low, high) for key, label, low, high in NUMBERS]
     n_scored = min(len(order), max_scores // max(1, scores.shape[1]))
     scored = scores.iloc[order[:n_scored]]
@@ -82,10 +84,15 @@ def pack(
         if scored[key].notna().any()
     ]
     meta = {
-        "n": len(order), "total": len(annotation), "scored": n_scored,
-        "x": writer.position(points["umap_1"]), "y": writer.position(points["umap_2"]), "columns": columns,
-        "reason": writer.text(cells[Obs.REASON]), "id": writer.text(pd.Series(cells.index.astype(str))),
-    }  # fmt: skip
+        "n": len(order),
+        "total": len(annotation),
+        "scored": n_scored,
+        "x": writer.position(points["umap_1"]),
+        "y": writer.position(points["umap_2"]),
+        "columns": columns,
+        "reason": writer.text(cells[Obs.REASON]),
+        "id": writer.text(pd.Series(cells.index.astype(str))),
+    }
     return Packed(meta, bytes(writer.blob))
 
 
@@ -121,9 +128,14 @@ class _Writer:
         codes = pd.Categorical(text, categories=levels).codes.astype(np.uint8 if len(levels) < 256 else np.uint16)
         palette = colours(levels)
         return {
-            "key": key, "label": label, "kind": "category", "offset": self.put(codes), "bytes": codes.itemsize,
-            "levels": levels, "colours": [palette[level] for level in levels],
-        }  # fmt: skip
+            "key": key,
+            "label": label,
+            "kind": "category",
+            "offset": self.put(codes),
+            "bytes": codes.itemsize,
+            "levels": levels,
+            "colours": [palette[level] for level in levels],
+        }
 
     def number(self, key: str, label: str, values: pd.Series, low: float, high: float) -> dict[str, Any]:
         raw = values.to_numpy(np.float64)

@@ -11,7 +11,9 @@ def crosstalk(table: pd.DataFrame) -> Figure:
     """By group of axes: axes × conditions; size by donors' significance, colour by score."""
     tested = table[table["median_score"].notna()]
     variants = []
-    groups = [("all axes, strongest", tested)] + [(words(str(g)), own) for g, own in tested.groupby("axis_group", sort=True)]
+    groups = [("all axes, strongest", tested)] + [
+        (words(str(g)), own) for g, own in tested.groupby("axis_group", sort=True)
+    ]
     for label, own in groups:
         best = own.groupby("axis")["median_score"].max().sort_values(ascending=False, kind="stable").index[:40]
         own = own[own["axis"].isin(best)]
@@ -19,27 +21,66 @@ def crosstalk(table: pd.DataFrame) -> Figure:
             continue
         rank = {name: i for i, name in enumerate(best)}
         own = own.sort_values("axis", kind="stable", key=lambda c: c.map(rank))
-        rows = [f"{words(a)} · {words(s)} → {words(r)}" for a, s, r in zip(own["axis"], own["sender"], own["receiver"], strict=True)]
+        rows = [_axis(*parts) for parts in zip(own["axis"], own["sender"], own["receiver"], strict=True)]
         share = own["share_significant"].fillna(0)
         texts = [
-            f"{row}<br>{words(c)}: median score {m:.2f}<br>significant in {s:.0%} of {n} donors, FDR {'–' if np.isnan(q) else f'{q:.2g}'}"
-            for row, c, m, s, n, q in zip(rows, own["condition"], own["median_score"], share, own["n_donors"], own["fdr"], strict=True)
-        ]  # fmt: skip
+            f"{row}<br>{words(c)}: median score {m:.2f}<br>significant in {s:.0%} of {n} donors, FDR "
+            f"{'–' if np.isnan(q) else f'{q:.2g}'}"
+            for row, c, m, s, n, q in zip(
+                rows, own["condition"], own["median_score"], share, own["n_donors"], own["fdr"], strict=True
+            )
+        ]
         trace = {
-            "type": "scatter", "mode": "markers", "x": [words(c) for c in own["condition"]], "y": rows, "text": texts, "hovertemplate": "%{text}<extra></extra>",
-            "marker": {"size": clean(7 + 15 * share), "color": clean(own["median_score"]), "colorscale": SEQUENTIAL, "line": {"width": 0.8, "color": MUTED},
-                       "colorbar": {"title": {"text": "median score", "side": "right"}, "thickness": 10, "outlinewidth": 0, "len": 0.9}},
-        }  # fmt: skip
+            "type": "scatter",
+            "mode": "markers",
+            "x": [words(c) for c in own["condition"]],
+            "y": rows,
+            "text": texts,
+            "hovertemplate": "%{text}<extra></extra>",
+            "marker": {
+                "size": clean(7 + 15 * share),
+                "color": clean(own["median_score"]),
+                "colorscale": SEQUENTIAL,
+                "line": {"width": 0.8, "color": MUTED},
+                "colorbar": {
+                    "title": {"text": "median score", "side": "right"},
+                    "thickness": 10,
+                    "outlinewidth": 0,
+                    "len": 0.9,
+                },
+            },
+        }
         conditions = [words(c) for c in in_order(own["condition"])]
-        layout = {"height": rows_high(len(set(rows)), row=26, frame=140), "yaxis": reversed_axis(tickfont={"size": 10.5}), "showlegend": False,
-                  "xaxis": {"type": "category", "categoryorder": "array", "categoryarray": conditions, "range": [-0.6, len(conditions) - 0.4], "automargin": True, "tickangle": -20}}  # fmt: skip
+        layout = {
+            "height": rows_high(len(set(rows)), row=26, frame=140),
+            "yaxis": reversed_axis(tickfont={"size": 10.5}),
+            "showlegend": False,
+            "xaxis": {
+                "type": "category",
+                "categoryorder": "array",
+                "categoryarray": conditions,
+                "range": [-0.6, len(conditions) - 0.4],
+                "automargin": True,
+                "tickangle": -20,
+            },
+        }
         variants.append(Variant(label, [trace], layout, own))
     return Figure(
-        id="crosstalk", title="Crosstalk between cell types", choose="Axes", source="crosstalk_summary.tsv",
-        caption="Curated axes of sender and receiver by condition. Colour: median over donors of the axis' score; size: share of donors in which it exceeds random pairs of "
+        id="crosstalk",
+        title="Crosstalk between cell types",
+        choose="Axes",
+        source="crosstalk_summary.tsv",
+        caption="Curated axes of sender and receiver by condition. Colour: median over donors of the axis' "
+        "score; size: share of donors in which it exceeds random pairs of "
         "the same expression. Expression of a pair is a chance to talk, not proof that they do.",
-        empty="No axis could be read: no sample holds enough cells of a sender and its receiver.", variants=variants,
-    )  # fmt: skip
+        empty="No axis could be read: no sample holds enough cells of a sender and its receiver.",
+        variants=variants,
+    )
+
+
+def _axis(name: str, sender: str, receiver: str) -> str:
+    """`A__B__x_to_y` as `A–B · x → y`: ids name the cells again."""
+    return f"{'–'.join(name.split('__')[:2]).replace('_', ' ')} · {words(sender)} → {words(receiver)}"
 
 
 def drug_targets(table: pd.DataFrame) -> Figure:
@@ -59,14 +100,23 @@ def drug_targets(table: pd.DataFrame) -> Figure:
             columns = own.drop_duplicates("column").sort_values(["condition", "donor"], kind="stable")["column"]
             matrix = matrix[[c for c in columns if c in matrix]]
             trace = heat_map(matrix, scale=scale, label=bar, middle=middle)
-            layout = {"height": rows_high(len(matrix), row=17, frame=190), "yaxis": reversed_axis(tickfont={"size": 10}), "xaxis": {"type": "category", "tickangle": -60, "automargin": True, "tickfont": {"size": 9}}}
+            layout = {
+                "height": rows_high(len(matrix), row=17, frame=190),
+                "yaxis": reversed_axis(tickfont={"size": 10}),
+                "xaxis": {"type": "category", "tickangle": -60, "automargin": True, "tickfont": {"size": 9}},
+            }
             variants.append(Variant(f"{words(str(compartment))}, {label}", [trace], layout, own.drop(columns="column")))
     return Figure(
-        id="drug-targets", title="Genes of the drug list", choose="Compartment", source="druggability.tsv",
-        caption="Expression, not advice: log2 CPM of drug-related genes by donor, or its difference to the highest normal cell type of the same samples. "
+        id="drug-targets",
+        title="Genes of the drug list",
+        choose="Compartment",
+        source="druggability.tsv",
+        caption="Expression, not advice: log2 CPM of drug-related genes by donor, or its difference to the "
+        "highest normal cell type of the same samples. "
         "RNA cannot call HER2-low or an immunohistochemistry result.",
-        empty="No donor has enough cells in a compartment of the drug list.", variants=variants,
-    )  # fmt: skip
+        empty="No donor has enough cells in a compartment of the drug list.",
+        variants=variants,
+    )
 
 
 def antigens(table: pd.DataFrame) -> Figure:
@@ -74,17 +124,38 @@ def antigens(table: pd.DataFrame) -> Figure:
     own = table[table["share_0"].notna()]
     names = [f"{d} · {words(c)}" for d, c in zip(own["donor"], own["condition"], strict=True)]
     data = [
-        {"type": "bar", "orientation": "h", "y": names, "x": clean(own[column] * 100), "name": label, "marker": {"color": colour},
-         "customdata": list(own["smallest_set"]), "hovertemplate": "%{y}<br>" + label + ": %{x:.0f} %<br>smallest set: %{customdata}<extra></extra>"}
-        for column, label, colour in (("share_2_or_more", "two or more", "#08306b"), ("share_1", "one", "#4a98c9"), ("share_0", "none", "#d9dde3"))
-    ]  # fmt: skip
-    layout = {"barmode": "stack", "height": rows_high(len(own)), "xaxis": axis("% of malignant cells"), "yaxis": reversed_axis(), "legend": {"traceorder": "normal"}}
+        {
+            "type": "bar",
+            "orientation": "h",
+            "y": names,
+            "x": clean(own[column] * 100),
+            "name": label,
+            "marker": {"color": colour},
+            "customdata": list(own["smallest_set"]),
+            "hovertemplate": "%{y}<br>" + label + ": %{x:.0f} %<br>smallest set: %{customdata}<extra></extra>",
+        }
+        for column, label, colour in (
+            ("share_2_or_more", "two or more", "#08306b"),
+            ("share_1", "one", "#4a98c9"),
+            ("share_0", "none", "#d9dde3"),
+        )
+    ]
+    layout = {
+        "barmode": "stack",
+        "height": rows_high(len(own)),
+        "xaxis": axis("% of malignant cells"),
+        "yaxis": reversed_axis(),
+        "legend": {"traceorder": "normal"},
+    }
     return Figure(
-        id="drug-antigens", title="Antigens of antibody-drug conjugates", source="adc_coverage.tsv",
-        caption="Expression, not advice: expected share of a donor's malignant cells that show no, one, or several antigens at a common depth. Hover for the smallest set that covers most.",
+        id="drug-antigens",
+        title="Antigens of antibody-drug conjugates",
+        source="adc_coverage.tsv",
+        caption="Expression, not advice: expected share of a donor's malignant cells that show no, one, or "
+        "several antigens at a common depth. Hover for the smallest set that covers most.",
         empty="No donor has enough malignant cells at the common depth.",
         variants=[Variant("", data, layout, own)] if len(own) else [],
-    )  # fmt: skip
+    )
 
 
 def programme_pairs(table: pd.DataFrame) -> Figure:
@@ -97,27 +168,59 @@ def programme_pairs(table: pd.DataFrame) -> Figure:
         for a, b, rho in zip(own["programme_a"], own["programme_b"], own["median_rho"], strict=True):
             matrix.loc[a, b] = matrix.loc[b, a] = rho
         trace = heat_map(matrix, scale=DIVERGING, label="median rho", limit=(-1, 1))
-        layout = {"height": rows_high(len(names), row=30, least=300), "yaxis": reversed_axis(), "xaxis": {"type": "category"}}
+        layout = {
+            "height": rows_high(len(names), row=30, least=300),
+            "yaxis": reversed_axis(),
+            "xaxis": {"type": "category"},
+        }
         variants = [Variant("", [trace], layout, own)]
     return Figure(
-        id="programme-pairs", title="Programmes that coexist or exclude each other", source="programme_pairs.tsv",
-        caption="Median over donors of the partial rank correlation of two programmes' scores across malignant cells, depth taken out.",
-        empty="Fewer than two recurrent programmes of malignant cells were found.", variants=variants,
-    )  # fmt: skip
+        id="programme-pairs",
+        title="Programmes that coexist or exclude each other",
+        source="programme_pairs.tsv",
+        caption="Median over donors of the partial rank correlation of two programmes' scores across "
+        "malignant cells, depth taken out.",
+        empty="Fewer than two recurrent programmes of malignant cells were found.",
+        variants=variants,
+    )
 
 
 def fidelity(table: pd.DataFrame) -> Figure:
     """Models beside patients, with the ceiling that patients set among themselves."""
     own = table[table["rho"].notna()]
-    names = [f"{d} · {words(c)} · beside {words(r)}" for d, c, r in zip(own["donor"], own["compartment"], own["reference"], strict=True)]
+    names = [
+        f"{d} · {words(c)} · beside {words(r)}"
+        for d, c, r in zip(own["donor"], own["compartment"], own["reference"], strict=True)
+    ]
     data = [
-        {"type": "scatter", "mode": "markers", "y": names, "x": clean(own["rho"]), "name": "model", "marker": {"size": 10, "color": ACCENT}},
-        {"type": "scatter", "mode": "markers", "y": names, "x": clean(own["ceiling"]), "name": "patients among themselves", "marker": {"symbol": "line-ns", "size": 14, "line": {"width": 2.4, "color": MUTED}}},
-    ]  # fmt: skip
-    layout = {"height": rows_high(len(own), row=24), "xaxis": axis("rank correlation with patients"), "yaxis": reversed_axis()}
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "y": names,
+            "x": clean(own["rho"]),
+            "name": "model",
+            "marker": {"size": 10, "color": ACCENT},
+        },
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "y": names,
+            "x": clean(own["ceiling"]),
+            "name": "patients among themselves",
+            "marker": {"symbol": "line-ns", "size": 14, "line": {"width": 2.4, "color": MUTED}},
+        },
+    ]
+    layout = {
+        "height": rows_high(len(own), row=24),
+        "xaxis": axis("rank correlation with patients"),
+        "yaxis": reversed_axis(),
+    }
     return Figure(
-        id="fidelity", title="Preclinical models beside patients", source="fidelity.tsv",
-        caption="Rank correlation of a model's expression with patients', beside the correlation that patients have among themselves (the ceiling).",
+        id="fidelity",
+        title="Preclinical models beside patients",
+        source="fidelity.tsv",
+        caption="Rank correlation of a model's expression with patients', beside the correlation that "
+        "patients have among themselves (the ceiling).",
         empty="This run holds no preclinical model (cell line, xenograft or organoid).",
         variants=[Variant("", data, layout, own)] if len(own) else [],
-    )  # fmt: skip
+    )

@@ -36,14 +36,12 @@ class Figure:
 
     def spec(self) -> dict[str, Any]:
         """The figure as JSON."""
-        shown = [
-            {"label": v.label, "data": v.data, "layout": v.layout, "table": table(v.frame)} for v in self.variants
-        ]
+        shown = [{"label": v.label, "data": v.data, "layout": v.layout, "table": table(v.frame)} for v in self.variants]
         return {"title": self.title, "alt": self.described(), "choose": self.choose, "variants": shown}
 
 
 def table(frame: pd.DataFrame, rows: int | None = None) -> dict[str, Any]:
-    """A table by columns, floats with five digits, missing values as null; at most `rows` rows, `total` says of how many."""
+    """A table by columns, floats with five digits, missing values null; at most `rows` rows of `total`."""
     shown = frame if rows is None else frame.head(rows)
     return {"columns": list(shown.columns), "values": [clean(shown[c]) for c in shown.columns], "total": len(frame)}
 
@@ -79,11 +77,17 @@ def heat_map(
 ) -> dict[str, Any]:
     """Trace of a matrix: rows downwards, a colour bar named `label`."""
     trace: dict[str, Any] = {
-        "type": "heatmap", "x": list(map(str, matrix.columns)), "y": list(map(str, matrix.index)), "z": grid(matrix),
-        "colorscale": scale, "xgap": 1, "ygap": 1, "hoverongaps": False,
+        "type": "heatmap",
+        "x": list(map(str, matrix.columns)),
+        "y": list(map(str, matrix.index)),
+        "z": grid(matrix),
+        "colorscale": scale,
+        "xgap": 1,
+        "ygap": 1,
+        "hoverongaps": False,
         "colorbar": {"title": {"text": label, "side": "right"}, "thickness": 10, "outlinewidth": 0, "len": 0.9},
         "hovertemplate": "%{y}<br>%{x}<br>%{z}<extra></extra>",
-    }  # fmt: skip
+    }
     if middle is not None:
         reach = spread(matrix.to_numpy() - middle)
         trace |= {"zmin": middle - reach, "zmax": middle + reach}
@@ -129,6 +133,10 @@ def interval_bars(effect: Sequence[float], low: Sequence[float], high: Sequence[
     """Error bars of an interval around effects, as plotly takes them."""
     middle, lower, upper = (np.asarray(v, float) for v in (effect, low, high))
     return {
-        "type": "data", "symmetric": False, "array": clean(upper - middle), "arrayminus": clean(middle - lower),
-        "thickness": 1.4, "width": 0,
-    }  # fmt: skip
+        "type": "data",
+        "symmetric": False,
+        "array": clean(upper - middle),
+        "arrayminus": clean(middle - lower),
+        "thickness": 1.4,
+        "width": 0,
+    }

@@ -24,7 +24,7 @@ def run(files: Any, *, datasets: Mapping[str, Any], benchmarks: str | Path) -> R
         annotation=annotation,
         layout=layout.loc[annotation.index],
         scores=scores(files.scores).loc[annotation.index],
-        cells=pd.concat([read_table(path, "cells", _METRICS) for path in files.cells]),
+        cells=metrics(files.cells),
         provenance=json.loads(Path(files.run).read_text()),
         benchmarks=measured(benchmarks),
         names=signature_names(files.signatures),
@@ -36,6 +36,11 @@ def parts(files: Any) -> Parts:
     """Template, style and script, from the rule's inputs."""
     names = ("template", "css", "js", "methods", "bib")
     return Parts(**{name: Path(getattr(files, name)).read_text() for name in names})
+
+
+def metrics(paths: Sequence[str]) -> pd.DataFrame:
+    """Quality metrics and verdict of every barcode of all samples."""
+    return pd.concat([read_table(path, "cells", _METRICS) for path in paths])
 
 
 def scores(paths: Sequence[str]) -> pd.DataFrame:
@@ -50,7 +55,7 @@ def signature_names(path: str | Path) -> dict[str, str]:
 
 
 def measured(folder: str | Path) -> dict[str, pd.DataFrame]:
-    """Snakemake's benchmarks by rule: `{rule}.tsv` or the files of a folder `{rule}/`; none where there is no folder."""
+    """Snakemake's benchmarks by rule: `{rule}.tsv` or the files in `{rule}/`; none where there is no folder."""
     found: dict[str, list[pd.DataFrame]] = {}
     root = Path(folder)
     for path in sorted(root.rglob("*.tsv")):

@@ -1,4 +1,4 @@
-"""A methods section written from what was run: configuration, versions, data, with numbered citations and their BibTeX."""
+"""A methods section from what was run: configuration, versions, data, with numbered citations and their BibTeX."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class Reference:
     def text(self) -> str:
         """Author, title, journal and year in a line."""
         author = self.fields.get("author", "").split(" and ")[0].split(",")[0]
-        more = " et al." if " and " in self.fields.get("author", "") else ""
+        more = " et al" if " and " in self.fields.get("author", "") else ""
         parts = [self.fields.get("title", ""), self.fields.get("journal", ""), self.fields.get("year", "")]
         return f"{author}{more}. " + ". ".join(part for part in parts if part)
 
@@ -35,11 +35,19 @@ class Reference:
 def bibliography(text: str) -> dict[str, Reference]:
     """Entries of a BibTeX file by key, in its order."""
     return {
-        m["key"].strip(): Reference(m["key"].strip(), dict(_FIELD.findall(m["body"] + "\n")), m[0]) for m in _ENTRY.finditer(text)
-    }  # fmt: skip
+        m["key"].strip(): Reference(m["key"].strip(), dict(_FIELD.findall(m["body"] + "\n")), m[0])
+        for m in _ENTRY.finditer(text)
+    }
 
 
-def write(template: str, bib: str, *, run: Mapping[str, Any], facts: Mapping[str, Any], datasets: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def write(
+    template: str,
+    bib: str,
+    *,
+    run: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    datasets: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
     """The methods section.
 
     Args:
@@ -50,14 +58,16 @@ def write(template: str, bib: str, *, run: Mapping[str, Any], facts: Mapping[str
         datasets: by id, `title, citation` of the dataset files.
 
     Returns:
-        `paragraphs` (HTML with numbers as links), `plain` (text), `references` (cited ones, in order), `bibtex` (theirs).
+        `paragraphs` (HTML with linked numbers), `plain` (text), `references` (cited ones, in order), `bibtex`.
     """
     import jinja2
 
     entries = bibliography(bib) | {r.key: r for r in map(_of_dataset, datasets.items()) if r}
     own = [f"[@{id_}]" if id_ in entries else "" for id_ in datasets]
     named = ", ".join(f"{id_}{cite}" for id_, cite in zip(datasets, own, strict=True))
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
+    )
     text = environment.from_string(template).render(**facts, config=run["config"], v=run["software"], named=named)
     order: list[str] = []
     for group in _CITED.findall(text):
@@ -68,9 +78,12 @@ def write(template: str, bib: str, *, run: Mapping[str, Any], facts: Mapping[str
     return {
         "paragraphs": [_numbered(_escape(p), order, link=True) for p in paragraphs],
         "plain": "\n\n".join(_numbered(p, order, link=False) for p in paragraphs),
-        "references": [{"n": n, "key": key, "text": entries[key].text, "url": entries[key].url} for n, key in enumerate(order, start=1)],
+        "references": [
+            {"n": n, "key": key, "text": entries[key].text, "url": entries[key].url}
+            for n, key in enumerate(order, start=1)
+        ],
         "bibtex": "\n\n".join(entries[key].source for key in order) + "\n",
-    }  # fmt: skip
+    }
 
 
 def _of_dataset(item: tuple[str, Mapping[str, Any]]) -> Reference | None:
@@ -78,8 +91,16 @@ def _of_dataset(item: tuple[str, Mapping[str, Any]]) -> Reference | None:
     citation = document.get("citation") or {}
     if not (citation.get("doi") or citation.get("pmid")):
         return None
-    fields = {"author": f"Data of {id_}", "title": str(document.get("title", id_)), "note": str(citation.get("note", ""))}
-    fields |= {"doi": str(citation["doi"])} if citation.get("doi") else {"url": f"https://pubmed.ncbi.nlm.nih.gov/{citation['pmid']}"}
+    fields = {
+        "author": f"Data of {id_}",
+        "title": str(document.get("title", id_)),
+        "note": str(citation.get("note", "")),
+    }
+    fields |= (
+        {"doi": str(citation["doi"])}
+        if citation.get("doi")
+        else {"url": f"https://pubmed.ncbi.nlm.nih.gov/{citation['pmid']}"}
+    )
     body = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items() if value)
     return Reference(id_, fields, f"@misc{{{id_},\n{body}\n}}")
 
@@ -92,7 +113,7 @@ def _numbered(text: str, order: list[str], *, link: bool) -> str:
     def numbers(match: re.Match[str]) -> str:
         found = sorted(order.index(key) + 1 for key in _keys(match[1]))
         shown = [f'<a href="#ref-{n}">{n}</a>' if link else str(n) for n in found]
-        return (" <sup>" if link else " [") + ",".join(shown) + ("</sup>" if link else "]")
+        return ("<sup>" if link else " [") + ",".join(shown) + ("</sup>" if link else "]")
 
     return re.sub(r"\s*" + _CITED.pattern, numbers, text)
 

@@ -1,7 +1,7 @@
 """One colour for everything that is drawn more than once: cell types, conditions, malignancy, verdicts.
 
-Lineages have a hue each (of Okabe and Ito's colour-blind-safe set where it goes round), types inside a lineage differ in
-lightness; what still looks alike is told apart by legends that filter and by names on hover.
+Lineages have a hue each (of Okabe and Ito's colour-blind-safe set where it goes round), types inside a lineage differ
+in lightness; what still looks alike is told apart by legends that filter and by names on hover.
 """
 
 from collections.abc import Iterable, Mapping
@@ -111,16 +111,41 @@ DROPPED: Mapping[str, str] = {
 
 DIVERGING = [[0.0, "#2166ac"], [0.25, "#92c5de"], [0.5, "#f7f7f7"], [0.75, "#f4a582"], [1.0, "#b2182b"]]
 """Blue, white, red: below, at and above zero."""
-SEQUENTIAL = [[0.0, "#f6f8fb"], [0.2, "#cfe1ef"], [0.4, "#93c4de"], [0.6, "#4a98c9"], [0.8, "#1664ab"], [1.0, "#08306b"]]
+SEQUENTIAL = [
+    [0.0, "#f6f8fb"],
+    [0.2, "#cfe1ef"],
+    [0.4, "#93c4de"],
+    [0.6, "#4a98c9"],
+    [0.8, "#1664ab"],
+    [1.0, "#08306b"],
+]
 """White to dark blue: from nothing to much."""
 VIRIDIS = ["#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#fde725"]
 """Numbers on the map."""
 
 INK, MUTED, ACCENT, WARN = "#1f2530", "#5b6472", "#0b5c8a", "#a6400a"
 _CYCLE = (
-    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7b3fb5", "#8b5a2b", "#7bbf3a", "#b2182b",
-    "#1f8fa8", "#5f7f1c", "#6b2d5c", "#f0a38c", "#3a2f8f", "#a98b43", "#38b592", "#e3a9c9", "#2f5d7c", "#c2526a",
-)  # fmt: skip
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#e69f00",
+    "#56b4e9",
+    "#7b3fb5",
+    "#8b5a2b",
+    "#7bbf3a",
+    "#b2182b",
+    "#1f8fa8",
+    "#5f7f1c",
+    "#6b2d5c",
+    "#f0a38c",
+    "#3a2f8f",
+    "#a98b43",
+    "#38b592",
+    "#e3a9c9",
+    "#2f5d7c",
+    "#c2526a",
+)
 _NAMED = {**CELL_TYPES, **CONDITIONS, **MALIGNANCY}
 
 
@@ -137,7 +162,9 @@ def colours(names: Iterable[str]) -> dict[str, str]:
 def in_order(names: Iterable[str]) -> list[str]:
     """Names in the palette's order (lineage by lineage, conditions as in the contract), others after them by name."""
     rank = {name: position for position, name in enumerate(_NAMED)}
-    return sorted(set(names), key=lambda name: (name == UNKNOWN or name == "", rank.get(name, len(rank)), _natural(name)))
+    return sorted(
+        set(names), key=lambda name: (name == UNKNOWN or name == "", rank.get(name, len(rank)), _natural(name))
+    )
 
 
 def _natural(name: str) -> tuple[int, int, str]:

@@ -14,7 +14,12 @@ METRICS = (
     (Obs.N_GENES, "Genes", "min_genes", "lower limit"),
     (Obs.PCT_MT, "Mitochondrial counts, %", "max_pct_mt", "upper limit"),
 )
-_REASONS = {"empty": "empty", "low_counts": "low counts", "low_genes": "low genes", "high_mt": "high mitochondrial share"}
+_REASONS = {
+    "empty": "empty",
+    "low_counts": "low counts",
+    "low_genes": "low genes",
+    "high_mt": "high mitochondrial share",
+}
 
 
 def fate(cells: pd.DataFrame, samples: list[str]) -> Figure:
@@ -24,20 +29,41 @@ def fate(cells: pd.DataFrame, samples: list[str]) -> Figure:
         cells: every barcode; `sample, keep, reason`.
         samples: order of the rows.
     """
-    counts = pd.crosstab(cells[Obs.SAMPLE], cells["reason"].map(_fate).where(~cells["keep"], "kept"))
-    counts = counts.reindex(index=samples, columns=[k for k in DROPPED if k in counts], fill_value=0)
+    counts = fates(cells, samples)
     data = [
-        {"type": "bar", "orientation": "h", "y": samples, "x": clean(counts[name]), "name": name,
-         "marker": {"color": DROPPED[name]}, "hovertemplate": "%{y}<br>%{x} " + name + "<extra></extra>"}
+        {
+            "type": "bar",
+            "orientation": "h",
+            "y": samples,
+            "x": clean(counts[name]),
+            "name": name,
+            "marker": {"color": DROPPED[name]},
+            "hovertemplate": "%{y}<br>%{x} " + name + "<extra></extra>",
+        }
         for name in counts
-    ]  # fmt: skip
-    layout = {"barmode": "stack", "height": rows_high(len(samples)), "xaxis": axis("Barcodes"), "yaxis": reversed_axis()}
+    ]
+    layout = {
+        "barmode": "stack",
+        "height": rows_high(len(samples)),
+        "xaxis": axis("Barcodes"),
+        "yaxis": reversed_axis(),
+        "legend": {"traceorder": "normal"},
+    }
     return Figure(
-        id="qc-fate", title="What became of each sample's barcodes", source="qc.tsv",
-        caption="Barcodes kept, and those dropped by the one limit they broke; several: more than one. Limits are set per sample.",
+        id="qc-fate",
+        title="What became of each sample's barcodes",
+        source="qc.tsv",
+        caption="Barcodes kept, and those dropped by the one limit they broke; several: more than one. "
+        "Limits are set per sample.",
         empty="No sample went through quality control.",
         variants=[Variant("", data, layout, counts.reset_index())] if len(cells) else [],
-    )  # fmt: skip
+    )
+
+
+def fates(cells: pd.DataFrame, samples: list[str]) -> pd.DataFrame:
+    """Barcodes by sample and what became of them: samples × fates."""
+    counts = pd.crosstab(cells[Obs.SAMPLE], cells["reason"].map(_fate).where(~cells["keep"], "kept"))
+    return counts.reindex(index=samples, columns=[k for k in DROPPED if k in counts], fill_value=0)
 
 
 def _fate(reason: str) -> str:
@@ -56,11 +82,15 @@ def distributions(cells: pd.DataFrame, qc: pd.DataFrame, samples: list[str]) -> 
             log = key != Obs.PCT_MT
             variants.append(Variant(label, _boxes(frame, label, side), _upright(label, log=log), frame.reset_index()))
     return Figure(
-        id="qc-distributions", title="Quality metrics and limits", choose="Metric", source="qc.tsv",
+        id="qc-distributions",
+        title="Quality metrics and limits",
+        choose="Metric",
+        source="qc.tsv",
         caption="Boxes: quartiles of all barcodes of a sample, whiskers: 5th and 95th percentile. "
         "Orange lines: the limit set for that sample by median absolute deviations; what lies beyond was dropped.",
-        empty="No sample went through quality control.", variants=variants,
-    )  # fmt: skip
+        empty="No sample went through quality control.",
+        variants=variants,
+    )
 
 
 def _quantiles(cells: pd.DataFrame, key: str) -> pd.DataFrame:
@@ -72,14 +102,29 @@ def _quantiles(cells: pd.DataFrame, key: str) -> pd.DataFrame:
 
 def _boxes(frame: pd.DataFrame, label: str, side: str) -> list[dict]:
     names = list(frame.index)
-    stats = {k: clean(frame[v]) for k, v in {"q1": "q1", "median": "median", "q3": "q3", "lowerfence": "low", "upperfence": "high"}.items()}
-    box = {"type": "box", "x": names, "name": label, "showlegend": False, "fillcolor": "#d7e6f1", "line": {"color": ACCENT, "width": 1.2}, **stats}
+    stats = {
+        k: clean(frame[v])
+        for k, v in {"q1": "q1", "median": "median", "q3": "q3", "lowerfence": "low", "upperfence": "high"}.items()
+    }
+    box = {
+        "type": "box",
+        "x": names,
+        "name": label,
+        "showlegend": False,
+        "fillcolor": "#d7e6f1",
+        "line": {"color": ACCENT, "width": 1.2},
+        **stats,
+    }
     line = {
-        "type": "scatter", "mode": "markers", "x": names, "y": clean(frame["limit"]), "name": side,
+        "type": "scatter",
+        "mode": "markers",
+        "x": names,
+        "y": clean(frame["limit"]),
+        "name": side,
         "marker": {"symbol": "line-ew", "size": 16, "line": {"width": 2.4, "color": WARN}},
         "hovertemplate": "%{x}<br>" + side + " %{y}<extra></extra>",
-    }  # fmt: skip
-    return [box, line]
+    }
+    return [box, line] if frame["limit"].notna().any() else [box]
 
 
 def _upright(label: str, *, log: bool) -> dict:
@@ -89,45 +134,81 @@ def _upright(label: str, *, log: bool) -> dict:
 
 def doublets(qc: pd.DataFrame) -> Figure:
     """Share of doublets called against the share expected from the loading."""
-    frame = qc.loc[qc["expected_doublet_rate"].notna() & qc["n_barcodes"].gt(0), ["sample", "n_doublet", "n_barcodes", "expected_doublet_rate"]].copy()
+    frame = qc.loc[
+        qc["expected_doublet_rate"].notna() & qc["n_barcodes"].gt(0),
+        ["sample", "n_doublet", "n_barcodes", "expected_doublet_rate"],
+    ].copy()
     frame["called"] = frame["n_doublet"] / frame["n_barcodes"]
     names = list(frame["sample"])
     data = [
-        {"type": "bar", "orientation": "h", "y": names, "x": clean(frame["called"] * 100), "name": "called",
-         "marker": {"color": DROPPED["doublet"]}, "hovertemplate": "%{y}<br>%{x:.1f} % called<extra></extra>"},
-        {"type": "scatter", "mode": "markers", "y": names, "x": clean(frame["expected_doublet_rate"] * 100),
-         "name": "expected", "marker": {"symbol": "line-ns", "size": 14, "line": {"width": 2.4, "color": WARN}},
-         "hovertemplate": "%{y}<br>%{x:.1f} % expected<extra></extra>"},
-    ]  # fmt: skip
-    layout = {"height": rows_high(len(names)), "xaxis": axis("% of barcodes", rangemode="tozero"), "yaxis": reversed_axis()}
+        {
+            "type": "bar",
+            "orientation": "h",
+            "y": names,
+            "x": clean(frame["called"] * 100),
+            "name": "called",
+            "marker": {"color": DROPPED["doublet"]},
+            "hovertemplate": "%{y}<br>%{x:.1f} % called<extra></extra>",
+        },
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "y": names,
+            "x": clean(frame["expected_doublet_rate"] * 100),
+            "name": "expected",
+            "marker": {"symbol": "line-ns", "size": 14, "line": {"width": 2.4, "color": WARN}},
+            "hovertemplate": "%{y}<br>%{x:.1f} % expected<extra></extra>",
+        },
+    ]
+    layout = {
+        "height": rows_high(len(names)),
+        "xaxis": axis("% of barcodes", rangemode="tozero"),
+        "yaxis": reversed_axis(),
+    }
     return Figure(
-        id="qc-doublets", title="Doublets", source="qc.tsv",
-        caption="Share of barcodes called doublets by scDblFinder, beside the share expected from the number of cells loaded. "
+        id="qc-doublets",
+        title="Doublets",
+        source="qc.tsv",
+        caption="Share of barcodes called doublets by scDblFinder, beside the share expected from the number "
+        "of cells loaded. "
         "Doublets of two cells of one type are hard to see and do little harm.",
         empty="Doublets were not looked for in any sample: too few cells, plates, or values other than counts.",
         variants=[Variant("", data, layout, frame)] if len(frame) else [],
-    )  # fmt: skip
+    )
 
 
 def genes_lost(lost: pd.DataFrame, *, warn: float) -> Figure:
     """Share of each sample's counts on features that the gene table does not know."""
     share = lost["share_counts_lost"] * 100
-    data = [{
-        "type": "bar", "orientation": "h", "y": list(lost["sample"]), "x": clean(share),
-        "marker": {"color": [WARN if s > warn * 100 else ACCENT for s in share]},
-        "customdata": [list(row) for row in zip(clean(lost["n_lost"]), lost["lost_top"].fillna("none"), strict=True)],
-        "hovertemplate": "%{y}<br>%{x:.2f} % of counts, %{customdata[0]} features<br>largest: %{customdata[1]}<extra></extra>",
-    }]  # fmt: skip
+    data = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "y": list(lost["sample"]),
+            "x": clean(share),
+            "marker": {"color": [WARN if s > warn * 100 else ACCENT for s in share]},
+            "customdata": [
+                list(row) for row in zip(clean(lost["n_lost"]), lost["lost_top"].fillna("none"), strict=True)
+            ],
+            "hovertemplate": "%{y}<br>%{x:.2f} % of counts, %{customdata[0]} features<br>largest: "
+            "%{customdata[1]}<extra></extra>",
+        }
+    ]
     layout = {
-        "height": rows_high(len(lost)), "xaxis": axis("% of counts", rangemode="tozero"), "yaxis": reversed_axis(),
+        "height": rows_high(len(lost)),
+        "xaxis": axis("% of counts", rangemode="tozero"),
+        "yaxis": reversed_axis(),
         "showlegend": False,
-    }  # fmt: skip
+    }
     return Figure(
-        id="qc-genes", title="Counts lost with unknown genes", source="genes_lost.tsv",
-        caption=f"Share of a sample's counts on features that could not be mapped to an Ensembl gene. Above {warn:.0%} (orange) the log warns.",
+        id="qc-genes",
+        title="Counts lost with unknown genes",
+        source="genes_lost.tsv",
+        caption="Share of a sample's counts on features that could not be mapped to an Ensembl gene. Above "
+        f"{warn:.0%} (orange) the log warns.",
         empty="No sample was mapped to the gene table.",
         variants=[Variant("", data, layout, lost)] if len(lost) else [],
-    )  # fmt: skip
+    )
 
 
 def coverage(table: pd.DataFrame, samples: list[str]) -> Figure:
@@ -143,52 +224,90 @@ def coverage(table: pd.DataFrame, samples: list[str]) -> Figure:
             matrix = matrix.reindex(columns=[s for s in samples if s in matrix])
             matrix = matrix.loc[matrix.mean(axis=1).sort_values(kind="stable").index]
             trace = heat_map(matrix, scale=SEQUENTIAL, label="share of genes", limit=(0, 1))
-            layout = {"height": rows_high(len(matrix), row=13), "yaxis": reversed_axis(tickfont={"size": 9}), "xaxis": {"type": "category", "tickangle": -45, "automargin": True}}
+            layout = {
+                "height": rows_high(len(matrix), row=13),
+                "yaxis": reversed_axis(tickfont={"size": 9}),
+                "xaxis": {"type": "category", "tickangle": -45, "automargin": True},
+            }
             variants.append(Variant(label, [trace], layout, matrix.reset_index()))
     return Figure(
-        id="signature-coverage", title="How much of each signature could be read", choose="Share of listed genes", source="coverage.tsv",
-        caption="Share of a signature's genes that a sample's platform measures, least covered on top. A signature is scored "
+        id="signature-coverage",
+        title="How much of each signature could be read",
+        choose="Share of listed genes",
+        source="coverage.tsv",
+        caption="Share of a signature's genes that a sample's platform measures, least covered on top. A "
+        "signature is scored "
         "where enough of it is measured, else it is missing (never zero).",
-        empty="No signature was looked for.", variants=variants,
-    )  # fmt: skip
+        empty="No signature was looked for.",
+        variants=variants,
+    )
 
 
 def recovery(table: pd.DataFrame) -> Figure:
     """Each step against the planted truth, between 0 and 1."""
     inside = table[table["value"].between(0, 1)]
     names = [f"{step} · {metric}" for step, metric in zip(inside["step"], inside["metric"], strict=True)]
-    data = [{
-        "type": "bar", "orientation": "h", "y": names, "x": clean(inside["value"]), "marker": {"color": ACCENT},
-        "customdata": [[n, note] for n, note in zip(clean(inside["n"]), inside["note"], strict=True)],
-        "hovertemplate": "%{y}<br>%{x:.3f} (n = %{customdata[0]})<br>%{customdata[1]}<extra></extra>",
-    }]  # fmt: skip
-    layout = {"height": rows_high(len(inside), row=18), "xaxis": axis("value", range=[0, 1.02]), "yaxis": reversed_axis(), "showlegend": False}
+    data = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "y": names,
+            "x": clean(inside["value"]),
+            "marker": {"color": ACCENT},
+            "customdata": [[n, note] for n, note in zip(clean(inside["n"]), inside["note"], strict=True)],
+            "hovertemplate": "%{y}<br>%{x:.3f} (n = %{customdata[0]})<br>%{customdata[1]}<extra></extra>",
+        }
+    ]
+    layout = {
+        "height": rows_high(len(inside), row=18),
+        "xaxis": axis("value", range=[0, 1.02]),
+        "yaxis": reversed_axis(),
+        "showlegend": False,
+    }
     return Figure(
-        id="recovery-steps", title="How well each step recovered the planted truth", source="recovery.tsv",
+        id="recovery-steps",
+        title="How well each step recovered the planted truth",
+        source="recovery.tsv",
         caption="Shares and scores between 0 and 1 against what was simulated; hover for what exactly was compared.",
         empty="There is no planted truth in this run: it holds real data.",
         variants=[Variant("", data, layout, table)] if len(inside) else [],
-    )  # fmt: skip
+    )
 
 
 def stability(table: pd.DataFrame) -> Figure:
     """Agreement of clusterings of subsamples, by resolution, beside the null."""
     names = [f"{r:g}" for r in table["resolution"]]
     data = [
-        {"type": "scatter", "mode": "markers+lines", "x": names, "y": clean(table[value]), "name": label,
-         "marker": {"color": colour, "size": 8}, "line": {"color": colour, "width": 1.5},
-         "error_y": {"type": "data", "array": clean(table[sd].fillna(0)), "thickness": 1.2, "width": 3}}
+        {
+            "type": "scatter",
+            "mode": "markers+lines",
+            "x": names,
+            "y": clean(table[value]),
+            "name": label,
+            "marker": {"color": colour, "size": 8},
+            "line": {"color": colour, "width": 1.5},
+            "error_y": {"type": "data", "array": clean(table[sd].fillna(0)), "thickness": 1.2, "width": 3},
+        }
         for value, sd, label, colour in (
-            ("stability", "stability_sd", "cells", ACCENT), ("null_stability", "null_sd", "null without clusters", MUTED))
-    ]  # fmt: skip
-    layout = {"height": 300, "xaxis": axis("resolution", type="category"), "yaxis": axis("adjusted Rand index", range=[0, 1.02])}
+            ("stability", "stability_sd", "cells", ACCENT),
+            ("null_stability", "null_sd", "null without clusters", MUTED),
+        )
+    ]
+    layout = {
+        "height": 300,
+        "xaxis": axis("resolution", type="category"),
+        "yaxis": axis("adjusted Rand index", range=[0, 1.02]),
+    }
     return Figure(
-        id="cluster-stability", title="Do the clusters hold?", source="stability.tsv",
-        caption="Agreement of clusterings of subsamples with that of all cells, beside points of one normal distribution with the same "
+        id="cluster-stability",
+        title="Do the clusters hold?",
+        source="stability.tsv",
+        caption="Agreement of clusterings of subsamples with that of all cells, beside points of one normal "
+        "distribution with the same "
         "covariance. Bars: standard deviation over subsamples.",
         empty="Too few cells to examine the clusters' stability.",
         variants=[Variant("", data, layout, table)] if len(table) else [],
-    )  # fmt: skip
+    )
 
 
 def agreement(table: pd.DataFrame) -> Figure:
@@ -196,17 +315,34 @@ def agreement(table: pd.DataFrame) -> Figure:
     own = table[(table["scope"] == "cohort") & ~table["class"].isin(["accuracy", "macro", "malignant"])]
     names = list(own["class"])
     data = []
-    for key, colour, symbol in (("precision", MUTED, "triangle-left"), ("recall", WARN, "triangle-right"), ("f1", ACCENT, "circle")):
-        trace = {"type": "scatter", "mode": "markers", "y": names, "x": clean(own[key]), "name": key, "marker": {"color": colour, "symbol": symbol, "size": 9},
-                 "customdata": clean(own["n"]), "hovertemplate": "%{y}<br>" + key + " %{x:.3f} (n = %{customdata})<extra></extra>"}  # fmt: skip
-        data.append(trace | ({"error_x": interval_bars(own["f1"], own["ci_low"], own["ci_high"])} if key == "f1" else {}))
+    for key, colour, symbol in (
+        ("precision", MUTED, "triangle-left"),
+        ("recall", WARN, "triangle-right"),
+        ("f1", ACCENT, "circle"),
+    ):
+        trace = {
+            "type": "scatter",
+            "mode": "markers",
+            "y": names,
+            "x": clean(own[key]),
+            "name": key,
+            "marker": {"color": colour, "symbol": symbol, "size": 9},
+            "customdata": clean(own["n"]),
+            "hovertemplate": "%{y}<br>" + key + " %{x:.3f} (n = %{customdata})<extra></extra>",
+        }
+        data.append(
+            trace | ({"error_x": interval_bars(own["f1"], own["ci_low"], own["ci_high"])} if key == "f1" else {})
+        )
     layout = {"height": rows_high(len(own), row=26), "xaxis": axis("share", range=[0, 1.02]), "yaxis": reversed_axis()}
     return Figure(
-        id="agreement-classes", title="Agreement with the authors, class by class", source="concordance.tsv",
-        caption="Precision, recall and F1 of our calls in coarse classes, taking the authors' labels for true; bars: 95 % interval of F1 by bootstrap over cells.",
+        id="agreement-classes",
+        title="Agreement with the authors, class by class",
+        source="concordance.tsv",
+        caption="Precision, recall and F1 of our calls in coarse classes, taking the authors' labels for "
+        "true; bars: 95 % interval of F1 by bootstrap over cells.",
         empty="No sample comes with labels of its authors, so agreement cannot be measured.",
         variants=[Variant("", data, layout, own)] if len(own) else [],
-    )  # fmt: skip
+    )
 
 
 def by_step(benchmarks: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -218,7 +354,16 @@ def by_step(benchmarks: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     rows = []
     for name, frame in sorted(benchmarks.items()):
         numbers = frame.reindex(columns=["s", "max_rss", "cpu_time"]).apply(pd.to_numeric, errors="coerce")
-        rows.append((name, len(frame), numbers["s"].sum(), numbers["s"].max(), numbers["max_rss"].max(), numbers["cpu_time"].sum()))
+        rows.append(
+            (
+                name,
+                len(frame),
+                numbers["s"].sum(),
+                numbers["s"].max(),
+                numbers["max_rss"].max(),
+                numbers["cpu_time"].sum(),
+            )
+        )
     result = pd.DataFrame(rows, columns=["step", "jobs", "seconds", "longest_seconds", "peak_mb", "cpu_seconds"])
     return result.sort_values("seconds", ascending=False, kind="stable", ignore_index=True).astype({"jobs": np.int64})
 
@@ -226,15 +371,37 @@ def by_step(benchmarks: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def runtime(steps: pd.DataFrame) -> Figure:
     """Where time and memory went."""
     variants = []
-    for label, column, unit in (("Time, all jobs", "seconds", "s"), ("Longest job", "longest_seconds", "s"), ("Peak memory of a job", "peak_mb", "MB")):
+    for label, column, unit in (
+        ("Time, all jobs", "seconds", "s"),
+        ("Longest job", "longest_seconds", "s"),
+        ("Peak memory of a job", "peak_mb", "MB"),
+    ):
         frame = steps[steps[column].notna()].sort_values(column, ascending=False, kind="stable")
-        data = [{"type": "bar", "orientation": "h", "y": list(frame["step"]), "x": clean(frame[column]), "marker": {"color": ACCENT},
-                 "customdata": clean(frame["jobs"]), "hovertemplate": "%{y}<br>%{x:.4g} " + unit + ", %{customdata} jobs<extra></extra>"}]  # fmt: skip
-        layout = {"height": rows_high(len(frame), row=18), "xaxis": axis(unit, rangemode="tozero"), "yaxis": reversed_axis(), "showlegend": False}
+        data = [
+            {
+                "type": "bar",
+                "orientation": "h",
+                "y": list(frame["step"]),
+                "x": clean(frame[column]),
+                "marker": {"color": ACCENT},
+                "customdata": clean(frame["jobs"]),
+                "hovertemplate": "%{y}<br>%{x:.4g} " + unit + ", %{customdata} jobs<extra></extra>",
+            }
+        ]
+        layout = {
+            "height": rows_high(len(frame), row=18),
+            "xaxis": axis(unit, rangemode="tozero"),
+            "yaxis": reversed_axis(),
+            "showlegend": False,
+        }
         if len(frame):
             variants.append(Variant(label, data, layout, frame))
     return Figure(
-        id="runtime", title="Runtime and memory by step", choose="Show", source="benchmarks",
+        id="runtime",
+        title="Runtime and memory by step",
+        choose="Show",
+        source="benchmarks",
         caption="As Snakemake measured the jobs that made these results; not part of the promise of equal bytes.",
-        empty="No benchmarks were found beside the results.", variants=variants,
-    )  # fmt: skip
+        empty="No benchmarks were found beside the results.",
+        variants=variants,
+    )

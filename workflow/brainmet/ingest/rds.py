@@ -1,0 +1,211 @@
+"""R objects without R: Seurat (versions 3 to 5), SingleCellExperiment, or a bare sparse matrix in an `.rds` file.
+
+rds2py turns the file into nested dictionaries of type, attributes and data; here they are walked to the counts.
+"""
+
+import shutil
+import tempfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from brainmet.errors import BrainmetError
+from brainmet.genes import GeneTable
+from brainmet.ingest.members import Member, one, select
+from brainmet.ingest.raw import Raw, Wanted
+
+CONVERT = (
+    "write it in R as three files with Matrix::writeMM(counts, 'matrix.mtx'), writeLines(rownames(counts), "
+    "'features.tsv') and writeLines(colnames(counts), 'barcodes.tsv'), and set layout: tenx_triplet"
+)
+COUNTS = ("counts",)
+GZIP = b"\x1f\x8b"
+ASSAYS = ("RNA", "Spatial", "SCT")
+
+
+def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcodes: Wanted | None) -> Raw:
+    """Read the counts, names and per-cell columns of an R object.
+
+    Args:
+        files: all files of the series.
+        match: prefix of the sample's file; None when the series is one sample.
+        genes: not needed here.
+        barcodes: not needed here: the file is read as a whole.
+    """
+    own = select(files, match)
+    member = one(own, r"\.rds(\.gz)?$", what="R object (.rds)", among=match or "the dataset")
+    tree = parsed(member)
+    kind = tree.get("class_name") or tree.get("type")
+    try:
+        if kind == "Seurat":
+            matrix, rows, columns = _seurat(tree)
+            obs = _frame(_slot(tree, "meta.data"))
+        elif kind in ("SingleCellExperiment", "SummarizedExperiment", "RangedSummarizedExperiment"):
+            matrix, rows, columns = _experiment(tree)
+            obs = _frame(_slot(tree, "colData"))
+        elif str(kind).endswith("Matrix"):
+            matrix, rows, columns = _sparse(tree)
+            obs = None
+        else:
+            raise KeyError(f"an object of class {kind}")
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise BrainmetError(f"{member}: no counts can be found in it ({error}); {CONVERT}") from error
+    if obs is not None and len(obs) != matrix.shape[1]:
+        obs = None
+    if len(rows) != matrix.shape[0] or len(columns) != matrix.shape[1]:
+        raise BrainmetError(f"{member}: its counts have no names of genes or cells; {CONVERT}")
+    note = f"counts of an R object of class {kind}"
+    return Raw(
+        matrix=sp.csr_matrix(matrix.T), barcodes=columns, names=rows, ids=None, name=str(member), obs=obs, notes=[note]
+    )
+
+
+def parsed(member: Member) -> dict[str, Any]:
+    """The object as nested dictionaries."""
+    import contextlib
+    import io
+
+    with contextlib.redirect_stdout(io.StringIO()):  # The library tells what else could be installed.
+        from rds2py import parse_rds
+
+    with member.open() as stream:
+        head = stream.read(2)
+        if head not in (b"X\n", GZIP):
+            raise BrainmetError(f"{member}: is not an R object that can be read here (bzip2 or xz?); {CONVERT}")
+        if not member.inside and head == b"X\n":
+            return _parse(parse_rds, member.path, member)
+        # The library reads a path and gzip once; archives gzip the file again or hold it in a tar.
+        with tempfile.NamedTemporaryFile(suffix=".rds") as plain:
+            plain.write(head)
+            shutil.copyfileobj(stream, plain, 1 << 22)
+            plain.flush()
+            return _parse(parse_rds, Path(plain.name), member)
+
+
+def _parse(parse_rds: Any, path: Path, member: Member) -> dict[str, Any]:
+    import warnings
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # Closures and environments carry no counts.
+            return dict(parse_rds(str(path)))
+    except (Exception, zlib.error) as error:
+        raise BrainmetError(f"{member}: cannot be read without R ({' '.join(str(error).split())}); {CONVERT}") from error
+
+
+# --- walking the tree -------------------------------------------------------------------------------------------------
+
+
+def _slot(node: dict[str, Any], name: str) -> dict[str, Any]:
+    return node["attributes"][name]
+
+
+def _texts(node: dict[str, Any] | None) -> np.ndarray:
+    data = (node or {}).get("data")
+    return np.array([] if data is None else [str(x) for x in data], dtype=object)
+
+
+def _named(node: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """A named list."""
+    names = _texts(node["attributes"]["names"])
+    return dict(zip(names, node["data"], strict=True))
+
+
+def _sparse(node: dict[str, Any]) -> tuple[sp.csc_matrix, np.ndarray, np.ndarray]:
+    """Features × cells with their names; dgCMatrix, dgTMatrix, dgRMatrix or a dense matrix."""
+    kind, at = str(node.get("class_name")), node["attributes"]
+    size = tuple(int(x) for x in (at["Dim"] if "Dim" in at else at["dim"])["data"])
+    names = [_texts(part) for part in (at.get("Dimnames") or at.get("dimnames") or {"data": [{}, {}]})["data"]]
+    if kind in ("dgCMatrix", "dgRMatrix"):
+        index = "i" if kind == "dgCMatrix" else "j"
+        parts = (np.asarray(at["x"]["data"]), np.asarray(at[index]["data"]), np.asarray(at["p"]["data"]))
+        matrix = sp.csc_matrix(parts, size) if kind == "dgCMatrix" else sp.csr_matrix(parts, size).tocsc()
+    elif kind == "dgTMatrix":
+        matrix = sp.csc_matrix((np.asarray(at["x"]["data"]), (at["i"]["data"], at["j"]["data"])), size)
+    elif "data" in node:
+        matrix = sp.csc_matrix(np.asarray(node["data"]).reshape(size, order="F"))
+    else:
+        raise KeyError(f"a matrix of class {kind}")
+    return matrix, names[0], names[1]
+
+
+def _seurat(tree: dict[str, Any]) -> tuple[sp.csc_matrix, np.ndarray, np.ndarray]:
+    assays = _named(_slot(tree, "assays"))
+    active = _texts(tree["attributes"].get("active.assay"))
+    wanted = [*ASSAYS[:1], *active, *ASSAYS[1:], *assays]
+    assay = assays[next(name for name in wanted if name in assays)]
+    if "counts" in assay["attributes"]:  # Versions 3 and 4.
+        matrix, rows, columns = _sparse(_slot(assay, "counts"))
+        if not matrix.shape[1]:
+            raise KeyError("the slot counts is empty")
+        return matrix, rows, columns
+    layers = _named(_slot(assay, "layers"))
+    found = {name: node for name, node in layers.items() if name == "counts" or name.startswith("counts.")}
+    if not found:
+        raise KeyError(f"layers {', '.join(layers)}")
+    features, cells = _logmap(_slot(assay, "features")), _logmap(_slot(assay, "cells"))
+    parts, rows_of, columns_of = [], [], []
+    for name, node in found.items():
+        parts.append(_sparse(node)[0])
+        rows_of.append(_of_layer(features, name))
+        columns_of.append(_of_layer(cells, name))
+    if len(parts) == 1:
+        return parts[0], rows_of[0], columns_of[0]
+    # A layer a sample: over all features, none where a layer does not list one.
+    genes = np.array(list(dict.fromkeys(gene for rows in rows_of for gene in rows)), dtype=object)
+    place = {gene: i for i, gene in enumerate(genes)}
+    wide = []
+    for part, rows in zip(parts, rows_of, strict=True):
+        part = part.tocoo()
+        moved = np.array([place[gene] for gene in rows])[part.row]
+        wide.append(sp.csc_matrix((part.data, (moved, part.col)), (len(genes), part.shape[1])))
+    return sp.hstack(wide, format="csc"), genes, np.concatenate(columns_of)
+
+
+def _logmap(node: dict[str, Any]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Names and, per layer, which of them it holds: the LogMap of Seurat 5, a logical matrix."""
+    data = node["attributes"][".Data"] if ".Data" in node["attributes"] else node
+    at = data["attributes"] if "dim" in (data.get("attributes") or {}) else node["attributes"]
+    rows, columns = (_texts(part) for part in at["dimnames"]["data"])
+    held = np.asarray(data["data"]).astype(bool).reshape(len(rows), -1, order="F")
+    return rows, {str(name): held[:, i] for i, name in enumerate(columns)}
+
+
+def _of_layer(names: tuple[np.ndarray, dict[str, np.ndarray]], layer: str) -> np.ndarray:
+    return names[0][names[1][layer]] if layer in names[1] else names[0]
+
+
+def _experiment(tree: dict[str, Any]) -> tuple[sp.csc_matrix, np.ndarray, np.ndarray]:
+    assays = _slot(tree, "assays")
+    while "listData" not in (assays.get("attributes") or {}):
+        assays = assays["attributes"]["data"]  # Wrapped in ShallowSimpleListAssays or SimpleAssays.
+    found = _named(_slot(assays, "listData"))
+    if not (name := next((name for name in COUNTS if name in found), None)):
+        raise KeyError(f"assays {', '.join(found)}")
+    matrix, rows, columns = _sparse(found[name])
+    if not len(columns):
+        columns = _texts(_slot(tree, "colData")["attributes"].get("rownames"))
+    if not len(rows):
+        rows = _texts(tree["attributes"].get("NAMES"))
+    return matrix, rows, columns
+
+
+def _frame(node: dict[str, Any]) -> pd.DataFrame:
+    """A data.frame or DFrame as text."""
+    at = node["attributes"]
+    columns = _named(at["listData"] if "listData" in at else node)
+    return pd.DataFrame({name: _column(column) for name, column in columns.items()})
+
+
+def _column(node: dict[str, Any]) -> np.ndarray:
+    at = node.get("attributes") or {}
+    if "levels" in at:
+        levels = np.append(_texts(at["levels"]), "")
+        codes = np.nan_to_num(np.asarray(node["data"], float), nan=0).astype(int)
+        return levels[codes - 1]
+    return _texts(node)

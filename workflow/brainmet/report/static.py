@@ -1,0 +1,136 @@
+"""Figures for a paper: a few SVG files, drawn without the page, in its colours."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from brainmet.contract import Obs
+from brainmet.report.comparison import score_heat
+from brainmet.report.figure import words
+from brainmet.report.palette import DROPPED, INK, MUTED, colours, in_order
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_STYLE = {
+    "font.size": 8, "font.family": "DejaVu Sans", "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none",
+    "axes.edgecolor": MUTED, "text.color": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK,
+    "svg.hashsalt": "brainmet", "legend.frameon": False,
+}  # fmt: skip
+
+
+def save(path: str | Path, draw: Callable[["Figure"], None], *, size: tuple[float, float], simulated: bool) -> None:
+    """Draw a figure of `size` inches and write it as SVG: same bytes for the same content, text as text.
+
+    Args:
+        path: where to.
+        draw: puts axes and content on the empty figure.
+        size: width and height in inches.
+        simulated: marks the figure as simulated.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    from brainmet.files import replacing
+
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure)
+        if simulated:
+            figure.text(
+                0.5, 0.5, "SIMULATED", fontsize=34, color=INK, alpha=0.09, rotation=24, ha="center", va="center"
+            )
+        with replacing(path) as partial:
+            figure.savefig(partial, format="svg", metadata={"Date": None, "Creator": None})
+
+
+def umap(layout: pd.DataFrame, values: pd.Series) -> Callable[["Figure"], None]:
+    """Cells in the plane, coloured by a category."""
+
+    def draw(figure: "Figure") -> None:
+        axes = figure.subplots()
+        levels = in_order(values.astype(str))
+        palette = colours(levels)
+        order = np.random.default_rng(0).permutation(len(values))
+        shades = values.astype(str).map(palette).to_numpy()[order]
+        size = float(np.clip(20000 / max(1, len(values)), 0.4, 9))
+        points = layout[["umap_1", "umap_2"]].to_numpy()[order]
+        axes.scatter(points[:, 0], points[:, 1], c=list(shades), s=size, linewidths=0, rasterized=len(values) > 5000)
+        axes.set(xticks=[], yticks=[], xlabel="UMAP 1", ylabel="UMAP 2")
+        axes.set_aspect("equal", "datalim")
+        _keys(axes, [(words(level) or "none", palette[level]) for level in levels])
+
+    return draw
+
+
+def composition(annotation: pd.DataFrame, samples: Sequence[str]) -> Callable[["Figure"], None]:
+    """Shares of cell types by sample."""
+
+    def draw(figure: "Figure") -> None:
+        axes = figure.subplots()
+        counts = pd.crosstab(annotation[Obs.SAMPLE], annotation[Obs.CELL_TYPE]).reindex(samples, fill_value=0)
+        _stack(axes, counts.div(counts.sum(axis=1).clip(lower=1), axis=0)[in_order(counts.columns)] * 100)
+        axes.set_xlabel("% of kept cells")
+
+    return draw
+
+
+def fate(cells: pd.DataFrame, samples: Sequence[str]) -> Callable[["Figure"], None]:
+    """What became of each sample's barcodes."""
+    from brainmet.report.quality import fates
+
+    def draw(figure: "Figure") -> None:
+        axes = figure.subplots()
+        _stack(axes, fates(cells, list(samples)), DROPPED)
+        axes.set_xlabel("barcodes")
+
+    return draw
+
+
+def signatures(means: pd.DataFrame) -> Callable[["Figure"], None]:
+    """Heat map of signatures by type and condition; each signature over its largest absolute mean."""
+
+    def draw(figure: "Figure") -> None:
+        axes = figure.subplots()
+        matrix = score_heat(means)
+        if matrix.empty:
+            axes.text(0.5, 0.5, "no signature could be scored", ha="center")
+            axes.set_axis_off()
+            return
+        columns = [(t, c) for t in in_order(matrix.columns.get_level_values(0)) for c in in_order(matrix[t].columns)]
+        matrix = matrix[columns]
+        image = axes.pcolormesh(matrix.to_numpy(float), cmap="RdBu_r", vmin=-1, vmax=1, rasterized=True)
+        axes.set_yticks(np.arange(len(matrix)) + 0.5, [words(str(n)) for n in matrix.index], fontsize=5)
+        axes.set_xticks(
+            np.arange(len(columns)) + 0.5, [f"{words(t)}, {words(c)}" for t, c in columns], rotation=90, fontsize=6
+        )
+        axes.invert_yaxis()
+        figure.colorbar(image, ax=axes, shrink=0.3, label="mean score, scaled per signature")
+
+    return draw
+
+
+def _stack(axes: "Axes", table: pd.DataFrame, palette: Any = None) -> None:
+    palette = palette or colours(table.columns)
+    left = np.zeros(len(table))
+    for name in table:
+        axes.barh(np.arange(len(table)), table[name], left=left, color=palette[name], height=0.8)
+        left += table[name].to_numpy(float)
+    axes.set_yticks(np.arange(len(table)), list(table.index))
+    axes.invert_yaxis()
+    _keys(axes, [(words(str(name)), palette[name]) for name in table])
+
+
+def _keys(axes: "Axes", entries: list[tuple[str, str]]) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], marker="o", linestyle="", color=colour, label=label, markersize=5) for label, colour in entries
+    ]
+    axes.legend(
+        handles=handles, loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=7, ncols=1 + len(entries) // 28
+    )

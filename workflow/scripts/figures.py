@@ -1,0 +1,20 @@
+"""Figures for a paper."""
+
+from brainmet.job import job
+from brainmet.report import load, static
+from brainmet.report.comparison import donor_means
+from brainmet.tables import read_table
+
+with job(snakemake):
+    files, out = snakemake.input, snakemake.output
+    annotation = read_table(files.annotation, "annotation")
+    layout = read_table(files.embedding, "embedding", ["umap_1", "umap_2"]).loc[annotation.index]
+    table = read_table(files.samples, "samples").sort_values(["condition", "study", "sample"], kind="stable")
+    samples, simulated = list(table["sample"]), bool(table["simulated"].any())
+    means = donor_means(load.scores(files.scores), annotation)
+    for key in ("cell_type", "sample", "condition", "malignancy"):
+        static.save(out[key], static.umap(layout, annotation[key]), size=(7, 5), simulated=simulated)
+    tall = (7, 1.2 + 0.22 * len(samples))
+    static.save(out.composition, static.composition(annotation, samples), size=tall, simulated=simulated)
+    static.save(out.qc, static.fate(load.metrics(files.cells), samples), size=tall, simulated=simulated)
+    static.save(out.signatures, static.signatures(means), size=(9, 9), simulated=simulated)
