@@ -34,6 +34,7 @@ include: "workflow/rules/fetch.smk"  # address          -> downloads/
 include: "workflow/rules/simulate.smk"  # nothing          -> downloads/demo/
 include: "workflow/rules/ingest.smk"  # any layout       -> counts.h5ad
 include: "workflow/rules/qc.smk"  # counts           -> cells.parquet, moments.parquet
+include: "workflow/rules/duplicates.smk"  # cells            -> duplicates
 include: "workflow/rules/score.smk"  # counts           -> scores.parquet
 include: "workflow/rules/features.smk"  # moments          -> features.tsv
 include: "workflow/rules/slice.smk"  # counts           -> slice.npz
@@ -42,6 +43,7 @@ include: "workflow/rules/cluster.smk"  # neighbours       -> clusters.parquet
 include: "workflow/rules/annotate.smk"  # evidence         -> annotation.parquet
 include: "workflow/rules/pseudobulk.smk"  # counts           -> pseudobulk.h5ad
 include: "workflow/rules/compare.smk"  # pseudobulk       -> contrasts, de, gsea, composition
+include: "workflow/rules/bulk.smk"  # bulk counts      -> bulk
 include: "workflow/rules/crosstalk.smk"  # pseudobulk       -> crosstalk
 include: "workflow/rules/druggability.smk"  # counts           -> druggability
 include: "workflow/rules/models.smk"  # pseudobulk       -> fidelity
@@ -60,5 +62,6 @@ rule all:
     input:
         "<results>/atlas.h5ad",
         "<results>/report.html",
+        rules.figures.output,
         "<results>/provenance/run.json",
         collect("<results>/tables/{table}.tsv", table=TABLES),

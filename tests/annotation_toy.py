@@ -20,13 +20,13 @@ def options(section: str) -> dict:
 
 
 def toy(
-    *, gain: tuple[str, ...], seed: int, n: int = 40
+    *, gain: tuple[str, ...], seed: int, n: int = 40, background: int = 2_200
 ) -> tuple[sp.csr_matrix, pd.DataFrame, pd.DataFrame, np.ndarray]:
     """Counts, cells, genes and kind of each cell; epithelial cells have one copy more of the arms in `gain`."""
     rng, types = np.random.default_rng(seed), load_cell_types([TYPES])
     markers = {kind: types[kind].positive for kind in KINDS}
     named = sorted({gene for genes in markers.values() for gene in genes})
-    names = named + [f"BG{i}" for i in range(2_200)]
+    names = named + [f"BG{i}" for i in range(background)]
     chromosome = np.array([str(i % 22 + 1) for i in range(len(names))], dtype=object)
     start = rng.integers(1, 140_000_000, len(names))
     genes = pd.DataFrame({"symbol": names, "chromosome": chromosome, "start": start, "end": start + 1_000})

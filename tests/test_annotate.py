@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from brainmet import annotate
-from brainmet.annotate import ambient, markers, self_training
+from brainmet.annotate import ambient, context, markers, self_training
 from brainmet.cell_types import load_cell_types
 from brainmet.counts import open_counts, write_counts
 from brainmet.errors import BrainmetError
-from brainmet.slice import slice_counts
+from brainmet.slice import Slice, slice_counts
 
 from tests.annotation_toy import TYPES, options, toy
 
@@ -122,19 +122,70 @@ def test_self_training_rescues_cells_without_markers(tmp_path, types):
     counts = open_counts(tmp_path / "s.h5ad")
     part = slice_counts(counts, keep=np.ones(len(cells), bool), genes=genes.index.to_numpy())
     features = pd.DataFrame({"ensembl_id": genes.index, "symbol": genes.symbol})
-    table = self_training.annotate(
-        [part], features, scores, np.zeros((len(cells), 0), int), types=types, **options("self_training")
-    )
+    alone = pd.DataFrame({"near_1": -1.0}, index=cells.index)
+    table = self_training.annotate([part], features, scores, alone, types=types, **options("self_training"))
     votes = table[[c for c in table if c.startswith("vote_")]]
     assert np.allclose(votes.sum(axis=1), 1, atol=1e-5)
     assert (votes.idxmax(axis=1).str.removeprefix("vote_") == kind)[blind].mean() > 0.7  # chance is 0.25
 
 
 def test_rare_types_share_their_lineages_profile():
-    profiles = self_training.Profiles(np.array([[1.0], [2.0], [9.0]]), np.array([2, 3, 1]))
+    profiles = self_training.Profiles(np.array([[[1.0], [2.0], [9.0]]]), np.array([2, 3, 1]))
     shared = self_training.pooled(profiles, np.array(["a", "a", "b"], dtype=object), minimum=4)
     assert shared.n_seeds.tolist() == [5, 5, 0]
-    assert shared.mean[0, 0] == shared.mean[1, 0] == pytest.approx(1.6)
+    assert shared.mean[0, 0, 0] == shared.mean[0, 1, 0] == pytest.approx(1.6)
+
+
+def test_a_samples_factor_does_not_follow_its_composition():
+    """Two samples of two types; the second reads gene 0 twice as deep and holds other shares of the types."""
+    types_mean = np.array([[2.0, 1.0, 0.5], [0.5, 1.0, 2.0]])
+    parts, seeds = [], []
+    for i, numbers in enumerate(([300, 100], [50, 400])):
+        kind = np.repeat([0, 1], numbers)
+        X = types_mean[kind] * (np.array([2.0, 1, 1]) if i else 1)
+        genes = np.array(["G0", "G1", "G2"], dtype=object)
+        parts.append(Slice(sp.csr_matrix(X.astype(np.float32)), np.ones(3, bool), np.arange(len(kind)), genes))
+        seeds.append(kind)
+    profiles, usable = self_training.learn(parts, np.concatenate(seeds), 2, {}, prior_cells=1e-3)
+    assert usable.all()
+    for kind in (0, 1):
+        ratio = profiles.mean[1, kind] / profiles.mean[0, kind]
+        assert ratio[1:] == pytest.approx([1, 1], abs=0.02)
+        assert ratio[0] > 1.5
+
+
+def test_neighbours_are_in_the_same_sample_and_few_in_small_ones():
+    rng = np.random.default_rng(0)
+    parts = []
+    for name, n in (("A", 160), ("B", 40), ("C", 1)):
+        X = rng.poisson(1.0, (n, 60)).astype(np.float32)
+        X[: n // 2, :20] += 4
+        cells = np.array([f"{name}:{i}" for i in range(n)], dtype=object)
+        parts.append(Slice(sp.csr_matrix(X), np.ones(60, bool), cells, np.arange(60).astype(object)))
+    table = context.annotate(parts, types=None, n_components=5, n_neighbors=8, cells_per_neighbor=20)
+    near = context.positions(table)
+    assert table.index[0] == "A:0" and near.shape == (201, 8)
+    assert ((near[:160] >= 0) & (near[:160] < 160)).all()
+    assert (near[160:200, :3] >= 160).all() and (near[160:200, :3] < 200).all() and (near[160:200, 3:] == -1).all()
+    assert (near[200] == -1).all()
+    half = np.r_[np.arange(160) < 80]
+    assert (half[near[:160]] == half[:, None]).mean() > 0.99
+
+
+def test_components_are_those_of_the_covariance():
+    X = np.random.default_rng(1).normal(size=(30, 12))
+    centred = X - X.mean(axis=0)
+    left, size, _ = np.linalg.svd(centred, full_matrices=False)
+    for values in (X, np.hstack([X, np.zeros((30, 40))])):  # fewer genes than cells, and more
+        ours = context.components(sp.csr_matrix(values), n_components=4)
+        assert np.allclose(np.sort((ours**2).sum(axis=0))[::-1], size[:4] ** 2)
+        assert np.allclose(ours @ ours.T, (left[:, :4] * size[:4] ** 2) @ left[:, :4].T)
+
+
+def test_blended_ignores_missing_neighbours():
+    scores = np.array([[0.0], [2.0], [4.0]])
+    near = np.array([[1, 2], [2, -1], [-1, -1]])
+    assert self_training.blended(scores, near, share=0.5).ravel().tolist() == [1.5, 3.0, 4.0]
 
 
 def _markers(folder, X, cells, genes, types):

@@ -6,7 +6,7 @@ import pytest
 import scipy.sparse as sp
 from brainmet.annotate import copy_number as method
 from brainmet.cell_types import load_cell_types
-from brainmet.copy_number import arm_shift, gene_order, log_ratio, window_weights, windowed
+from brainmet.copy_number import arm_shift, benjamini_hochberg, gene_order, log_ratio, window_weights, windowed
 from brainmet.counts import open_counts, write_counts
 
 from tests.annotation_toy import TYPES, options, toy
@@ -69,19 +69,46 @@ def test_arm_shift_sees_an_arm_not_single_genes():
 
 
 def test_planted_gains_are_found_and_normal_cells_are_not(tmp_path):
-    X, cells, genes, kind = toy(gain=("3q", "8q"), seed=2)
+    X, cells, genes, kind = toy(gain=("3q", "8q"), seed=2, background=6_000)
     write_counts(tmp_path / "s.h5ad", X, cells, genes, {})
     table = _run(tmp_path / "s.h5ad", cells)
     tumour = kind == "epithelial"
     assert (table.cnv_slope[tumour] > 0.5).mean() > 0.95
     assert (table.cnv_slope[~tumour] > 0.5).mean() < 0.02
-    assert table.note[tumour].str.contains("8q").all()
+    assert table.note[tumour].eq("gain of 3q, 8q").all()
+    rates = table.filter(regex="^fdr_").iloc[0].drop(["fdr_3q", "fdr_8q"])
+    assert table.shift_8q.iloc[0] == pytest.approx(np.log(1.5), abs=0.1)
+    assert table.fdr_8q.iloc[0] < 0.01 and (rates.dropna() > 0.05).all()
 
 
 def test_normal_epithelium_is_not_aneuploid(tmp_path):
     X, cells, genes, _ = toy(gain=(), seed=3)
     write_counts(tmp_path / "s.h5ad", X, cells, genes, {})
     assert (_run(tmp_path / "s.h5ad", cells).cnv_slope == 0).all()
+
+
+def test_false_discovery_rates_by_hand():
+    assert benjamini_hochberg(np.array([0.03, 0.01, 0.5, 0.02])).tolist() == pytest.approx([0.04, 0.04, 0.5, 0.04])
+    assert benjamini_hochberg(np.zeros(0)).size == 0
+
+
+def test_a_glioma_is_what_resembles_precursors(tmp_path):
+    """Cells with a gain that look like fibroblasts are a glioma's in a glioma, and a reference elsewhere."""
+    X, cells, genes, kind = toy(gain=("3q", "8q"), seed=2, background=6_000)
+    names = genes.symbol.tolist()
+    types = load_cell_types([TYPES])
+    pairs = [list(types[name].positive) for name in ("epithelial", "fibroblast")]
+    swap = {a: b for a, b in zip(*pairs, strict=False)} | {b: a for a, b in zip(*pairs, strict=False)}
+    genes = genes.assign(symbol=[swap.get(name, name) for name in names])
+    assert set(genes.symbol) == set(names)
+    stroma = kind != "fibroblast"  # those look epithelial now, and a glioma has none
+    for condition, found in (("glioma", True), ("primary", False)):
+        own = cells[stroma].assign(condition=condition)
+        write_counts(tmp_path / "s.h5ad", X[stroma], own, genes, {})
+        table = _run(tmp_path / "s.h5ad", own)
+        tumour = kind[stroma] == "epithelial"
+        assert (table.cnv_slope[tumour] > 0.5).mean() == pytest.approx(float(found), abs=0.05)
+        assert (table.cnv_slope[~tumour] > 0.5).mean() < 0.02
 
 
 def test_no_reference_is_said_so(tmp_path):
@@ -93,7 +120,7 @@ def test_no_reference_is_said_so(tmp_path):
 
 
 def test_permuting_cells_changes_nothing(tmp_path):
-    X, cells, genes, _ = toy(gain=("3q", "8q"), seed=5)
+    X, cells, genes, _ = toy(gain=("3q", "8q"), seed=5, background=6_000)
     order = np.random.default_rng(0).permutation(len(cells))
     write_counts(tmp_path / "a.h5ad", X, cells, genes, {})
     write_counts(tmp_path / "b.h5ad", X[order], cells.iloc[order], genes, {})

@@ -89,10 +89,10 @@ def test_no_match_is_the_beginning_of_another(id_: str) -> None:
 
 
 @pytest.mark.parametrize("id_", IDS)
-def test_patterns_have_one_group_and_fit_the_samples(id_: str) -> None:
+def test_patterns_have_groups_and_fit_the_samples(id_: str) -> None:
     entry = datasets.read(FOLDER / f"{id_}.yaml")
     for profile in entry.get("profiles", []):
-        assert re.compile(profile["pattern"]).groups == 1
+        assert re.compile(profile["pattern"]).groups in (1, 2)
     if pattern := (entry.get("split_by") or {}).get("barcode"):
         assert re.compile(pattern).groups == 1
         before, after = ("AAACCTGA-", "") if pattern.startswith("-") else ("", "_01")
@@ -105,10 +105,10 @@ def test_bulk_patterns_on_the_names_seen() -> None:
     profiles = datasets.read(FOLDER / "GSE184869.yaml")["profiles"]
 
     def site(column: str) -> list[tuple[str, str]]:
-        return [(p["condition"], m[1]) for p in profiles if (m := re.search(p["pattern"], column))]
+        return [(p["condition"], "_".join(m.groups())) for p in profiles if (m := re.search(p["pattern"], column))]
 
-    assert site("7M_RCS") == [("brain_metastasis", "7")]
-    assert site("MAYO_BP_12") == [("primary", "12")]  # a published reanalysis counts these as brain
+    assert site("7M_RCS") == [("brain_metastasis", "7_RCS")]
+    assert site("MAYO_BP_12") == [("primary", "MAYO_12")]  # a published reanalysis counts these as brain
     assert site("BM51") == [("brain_metastasis", "51")]
     assert site("BP51") == [("primary", "51")]
 

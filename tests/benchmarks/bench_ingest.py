@@ -88,7 +88,7 @@ def run(method: str, folder: Path) -> None:
 
         genes = read_genes(HOME / "resources/genes/human.tsv.gz")
         counted = open_counts(folder / "counts.h5ad") if method == "brainmet_write" else None
-        X = counted.matrix() if counted else None
+        X = counted.matrix().astype(np.int32) if counted else None  # As the readers give it.
     before, wall, cpu = peak(), time.perf_counter(), time.process_time()
     if method == "brainmet_triplet":
         members_ = members.list_members([(path.name, path) for path in triplet])
@@ -137,7 +137,7 @@ def main(megabytes: int) -> None:
                 found.append([float(x) for x in done[-1].split()])
                 wall, cpu, memory = found[-1]
                 sys.stdout.write(f"{method:20s} {wall:7.2f} s  {cpu:7.2f} s CPU  {memory:7.0f} MB\n")
-            ratios = np.array(found[1]) / np.array(found[0])
+            ratios = np.array(found[1]) / np.maximum(found[0], 1e-3)
             sys.stdout.write("{:20s} {:6.1f} ×  {:6.1f} ×      {:7.1f} ×\n".format("ratio", *ratios))
 
 

@@ -52,6 +52,8 @@ def expected(bulk: "AnnData", *, how: Ambience) -> np.ndarray:
     for rows in bulk.obs.reset_index(drop=True).groupby(Obs.SAMPLE, sort=True).groups.values():
         rows = np.asarray(rows)
         names = sorted({types[row] for row in rows if types[row] != UNKNOWN})
+        if len(names) < 2:
+            continue
         of_type = [rows[types[rows] == name] for name in names]
         sums = np.array([counts[members].sum(axis=0) for members in of_type])
         enough = np.array([cells[members].sum() >= how.min_cells for members in of_type])

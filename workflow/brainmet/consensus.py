@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from brainmet.annotate import NOTE, SCORE, VOTE
+from brainmet.annotate.context import positions
 from brainmet.annotate.self_training import blended, softmax
 from brainmet.cell_types import CellTypes
 from brainmet.contract import MALIGNANT_TIERS, UNKNOWN, Obs
@@ -47,7 +48,7 @@ def consensus(
     Args:
         cells: kept cells with `dataset, study, sample, donor, condition, author_label, author_cell_type`.
         clusters: cluster of each cell.
-        neighbors: indices of each cell's nearest cells.
+        neighbors: indices of each cell's nearest cells in the cohort; those of the method `context` go before them.
         evidence: tables of the methods by name, all in the order of `cells`; `markers` is needed.
         types: the resource.
         min_confidence: probability of the broad type below which its lineage, or `unknown`, stands.
@@ -64,6 +65,8 @@ def consensus(
         The columns of `annotation.parquet`.
     """
     markers = evidence["markers"]
+    if "context" in evidence:
+        neighbors = positions(evidence["context"])
     names, votes = _votes(evidence, types, weight=vote_weight)
     votes = (
         np.exp(blended(np.log(np.maximum(votes, 1e-6)), neighbors, share=neighbour_share)) if neighbour_share else votes
@@ -186,14 +189,11 @@ def _tumour_type(cell_type: np.ndarray, frame: pd.DataFrame, malignant: np.ndarr
     """Types of malignant cells by what they come from; normal epithelium keeps its own."""
     result = cell_type.copy()
     lineage = frame[Obs.LINEAGE].to_numpy()
-    glial_tumour = (frame[Obs.CONDITION] == "glioma").to_numpy()
-    carcinoma = (
-        frame[Obs.SAMPLE].map((frame["broad"] == "epithelial").groupby(frame[Obs.SAMPLE]).sum() >= 10).to_numpy(bool)
-    )
-    result[malignant & np.isin(lineage, ["epithelial", "vascular_stromal"])] = BREAST
+    glioma = (frame[Obs.CONDITION] == "glioma").to_numpy()
+    result[malignant & (lineage == "epithelial")] = BREAST
+    result[malignant & (lineage == "vascular_stromal")] = BREAST
     result[malignant & (lineage == "malignant_melanocytic")] = "malignant_melanocytic"
-    neural = malignant & (lineage == "neuroglia")
-    result[neural] = np.where(carcinoma[neural] & ~glial_tumour[neural], BREAST, "malignant_glial")
+    result[malignant & glioma & np.isin(lineage, ["neuroglia", "vascular_stromal"])] = "malignant_glial"
     # A melanocytic identity without any other line of evidence may be a normal melanocyte.
     result[(cell_type == "malignant_melanocytic") & ~malignant] = UNKNOWN
     return result
@@ -238,8 +238,8 @@ def _states(cell_type: np.ndarray, smooth: pd.DataFrame, types: CellTypes, *, ma
 def _agreement(called: np.ndarray, neighbors: np.ndarray) -> np.ndarray:
     """How many of each cell's neighbours have its type."""
     agree = np.zeros(len(called), int)
-    for column in range(neighbors.shape[1]):
-        agree += called[neighbors[:, column]] == called
+    for column in neighbors.T:
+        agree += (column >= 0) & (called[column] == called)
     return agree
 
 
@@ -265,15 +265,15 @@ def _reasons(
         for name in dict.fromkeys(called)
         if name in types
     }
-    lines, k = [], neighbors.shape[1]
+    lines, near = [], (neighbors >= 0).sum(axis=1)
     for i, name in enumerate(called):
         high = shown[i].split()
         own = [gene for gene in high if gene in positive.get(name, ())]
         parts = [f"{', '.join(own)} high" if own else "none of its markers among the highest"]
         if name not in types:
             parts = [f"weak evidence, highest: {', '.join(high) or 'no marker'}"]
-        if k:
-            parts.append(f"neighbours agree {agree[i]}/{k}")
+        if near[i]:
+            parts.append(f"neighbours agree {agree[i]}/{near[i]}")
         if tumour["line"].iat[i]:
             parts.append(tumour["line"].iat[i])
         if share[i] > 0.25:

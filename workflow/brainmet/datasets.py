@@ -41,6 +41,8 @@ DESCRIPTIVE = (
     "ethnicity",
 )
 """Fields that a sample takes from its own entry, else from its dataset, else `unknown`."""
+SOURCE = ("layout", "split_by", "cells", "labels", "reference_annotation", "profiles")
+"""Fields that every sample takes from its dataset."""
 
 
 def load(ids: Sequence[str], *, folders: Sequence[Path]) -> dict[str, dict[str, Any]]:
@@ -117,7 +119,7 @@ def records(datasets: dict[str, dict[str, Any]], *, exclude: Sequence[str]) -> d
 
 def _record(dataset: dict[str, Any], sample: dict[str, Any]) -> dict[str, Any]:
     described = {field: sample.get(field, dataset.get(field, UNKNOWN)) for field in DESCRIPTIVE}
-    source = {key: dataset.get(key) for key in ("layout", "split_by", "cells", "labels", "reference_annotation")}
+    source = {key: dataset.get(key) for key in SOURCE}
     return {
         "id": sample["id"],
         "dataset": dataset["id"],

@@ -12,6 +12,7 @@ from zlib import crc32
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 
 from brainmet.contract import Obs
 from brainmet.donors import ANY, PLATFORM, Profiles
@@ -73,7 +74,8 @@ def scores(profiles: Profiles, sets: Sequence[GeneSet], *, how: Scoring) -> tupl
     if not len(kept.donors):
         return pd.DataFrame(np.empty((0, len(sets))), kept.donors.index, [s.id for s in sets]), coverage
     weights = weights_of(sets, position, values.mean(axis=0), how=how)
-    table = pd.DataFrame(values @ weights, kept.donors.index, [s.id for s in sets])
+    # Few genes count in each signature; a dense product would wake the threads of BLAS for nothing.
+    table = pd.DataFrame(values @ sp.csc_matrix(weights), kept.donors.index, [s.id for s in sets])
     table.loc[:, (coverage["reason"] != "").to_numpy()] = np.nan
     return table, coverage
 
@@ -161,11 +163,14 @@ def _controls(
 ) -> np.ndarray:
     """Random genes for one side of a signature: `n_controls` a gene, of its bin, none of them a member."""
     rng = np.random.default_rng([how.seed, crc32(gene_set.id.encode())])
+    is_member = np.zeros(len(bins), bool)
+    is_member[members] = True
+    numbers = np.bincount(bins[rows], minlength=how.n_bins)
     drawn = []
-    for b, number in zip(*np.unique(bins[rows], return_counts=True), strict=True):
-        pool = genes_of_bin[b][~np.isin(genes_of_bin[b], members)]
+    for b in np.flatnonzero(numbers).tolist():
+        pool = genes_of_bin[b][~is_member[genes_of_bin[b]]]
         if len(pool):
-            drawn.append(rng.choice(pool, size=int(number) * how.n_controls))
+            drawn.append(rng.choice(pool, size=int(numbers[b]) * how.n_controls))
     return np.concatenate(drawn) if drawn else np.empty(0, np.int64)
 
 

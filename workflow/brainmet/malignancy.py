@@ -5,8 +5,10 @@
 | epithelial or melanocytic | like the sample's aneuploid profile | malignant |
 | | sample has such a profile, the cell does not follow it | normal; uncertain in between |
 | | nothing to compare with, or no aneuploid profile | likely_malignant where the tissue has no such cells of its own, else uncertain |
-| neuron or macroglia | like an aneuploid profile | malignant |
-| | nothing to compare with | likely_malignant in glioma, else normal |
+| neuron or macroglia, in glioma | like an aneuploid profile | malignant |
+| astrocyte or precursor, in glioma | nothing to compare with, or no aneuploid profile | likely_malignant, a mature cell normal |
+| neuron or macroglia elsewhere | like the aneuploid profile of a carcinoma | uncertain (doublet, or tumour with a neural programme) |
+| | any other | normal |
 | stromal | like the aneuploid profile | likely_malignant (mesenchymal tumour cell) |
 | immune, endothelial | any | normal; a strong profile is named as a doublet |
 
@@ -32,6 +34,8 @@ NO_OWN_EPITHELIUM = (
 )
 """Conditions whose tissue has no epithelium of the breast's kind of its own."""
 CULTURE = ("cell_line", "xenograft", "organoid")
+PROGENITORS = ("astrocyte", "opc")
+"""Types whose states the cells of a glioma take on (Neftel 2019, doi 10.1016/j.cell.2019.06.024)."""
 NEVER = ("choroid_plexus", "ependymal", "erythrocyte", "platelet")
 """Never malignant by identity."""
 
@@ -57,6 +61,8 @@ def malignancy(cells: pd.DataFrame, *, positive_slope: float, positive_z: float,
     epithelial = np.isin(lineage, ["epithelial", "malignant_melanocytic"]) & ~cells["broad"].isin(NEVER).to_numpy()
     share = pd.Series(epithelial, index=cells.index).groupby(cells[Obs.SAMPLE], sort=False).transform("mean").to_numpy()
     glial = lineage == "neuroglia"
+    glioma = condition == "glioma"
+    progenitor = glioma & cells["broad"].isin(PROGENITORS).to_numpy()
     stromal = (lineage == "vascular_stromal") & (cells["broad"] != "endothelial").to_numpy()
     follows = profile & (slope > positive_slope) & (z > positive_z)
     between = profile & ~follows & (slope > 0.5 * positive_slope)
@@ -70,16 +76,19 @@ def malignancy(cells: pd.DataFrame, *, positive_slope: float, positive_z: float,
     tier[epithelial & between] = "uncertain"
     tier[epithelial & profile & ~follows & np.isin(condition, CULTURE)] = "likely_malignant"
     tier[epithelial & follows] = "malignant"
-    tier[glial & follows] = "malignant"
-    tier[glial & ~profile & (condition == "glioma") & ~tested] = "likely_malignant"
+    tier[glial & follows] = "uncertain"
+    tier[progenitor & ~profile] = "likely_malignant"
+    tier[progenitor & between] = "uncertain"
+    tier[glial & glioma & follows] = "malignant"
     tier[stromal & follows] = "likely_malignant"
 
     like_tumour = np.where(profile, 1 / (1 + np.exp(-6 * (slope - positive_slope))), np.nan)
     prior = np.select([normal_tissue, foreign], [0.02, 0.9], 0.5)
-    prior = np.where(glial, np.where(condition == "glioma", 0.7, 0.01), prior)
-    capable = np.select([epithelial, glial, stromal], [1.0, 1.0, 0.6], 0.02)
+    prior = np.where(glial, np.where(progenitor, 0.7, 0.01), prior)
+    capable = np.select([epithelial, glial & glioma, glial | stromal], [1.0, 1.0, 0.6], 0.02)
     score = capable * np.where(profile, like_tumour, np.where(epithelial | glial, prior, 0.02))
-    words = _words(tier, follows, profile, tested, cells["cnv_note"].to_numpy(), epithelial | glial | stromal, foreign)
+    capable_of = epithelial | glial | stromal
+    words = _words(tier, follows, profile, tested, cells["cnv_note"].to_numpy(), capable_of, foreign, glial & ~glioma)
     return pd.DataFrame(
         {Obs.MALIGNANCY: tier, Obs.MALIGNANCY_SCORE: score.astype(np.float32), "line": words, "follows": follows},
         index=cells.index,
@@ -94,12 +103,14 @@ def _words(
     note: np.ndarray,
     capable: np.ndarray,
     foreign: np.ndarray,
+    neural: np.ndarray,
 ) -> np.ndarray:
     words = np.full(len(tier), "", dtype=object)
     words[capable & tested & ~profile] = "no aneuploid profile in the sample"
     words[capable & ~tested] = "copy number not inferred: " + pd.Series(note[capable & ~tested], dtype=object)
     words[capable & profile & ~follows] = "no copy-number change"
     words[follows & capable] = "copy number: " + pd.Series(note[follows & capable], dtype=object)
+    words[neural & follows] = "carries the tumour's copy number: doublet-like, or tumour with a neural programme"
     words[follows & ~capable] = "carries the tumour's copy number: doublet-like"
     likely = (tier == "likely_malignant") & ~follows
     words[likely & foreign] = pd.Series(words[likely & foreign], dtype=object) + "; no such normal cells in this tissue"

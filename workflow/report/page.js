@@ -201,7 +201,7 @@ class Cells {
   value(column, i) {
     if (column.kind === "category") return column.levels[column.codes[i]];
     const code = column.codes[i];
-    return code === undefined || code === 255 ? null : column.low + ((column.high - column.low) * code) / 254;
+    return code === undefined || code === 255 ? null : column.low + ((column.high - column.low) * code) / column.steps;
   }
   filter() {
     this.visible.fill(1);
@@ -283,7 +283,7 @@ class View {
     const r = this.radius(), reach = Math.ceil(r), disc = [];
     for (let a = -reach; a <= reach; a++) for (let b = -reach; b <= reach; b++) if (a * a + b * b <= r * r) disc.push([a, b]);
     const { table, missing } = this.colours();
-    const solid = table.map((c) => pack32(c)), faint = pack32(rgb(style("--grid")));
+    const solid = (column.kind === "number" ? Array.from({ length: column.steps + 1 }, (_, k) => SCALE[Math.round((254 * k) / column.steps)]) : table).map((c) => pack32(c)), faint = pack32(rgb(style("--grid")));
     const grey = pack32(missing), number = column.kind === "number", { selected } = cells;
     const paint = (i, color) => {
       const x = Math.round(cells.x[i] * scale + dx), y = Math.round(cells.y[i] * scale + dy);
@@ -292,14 +292,9 @@ class View {
     };
     const shade = (i) => { const code = column.codes[i]; return number && (code === 255 || code === undefined) ? grey : solid[code]; };
     if (selected) for (let i = 0; i < cells.n; i++) if (cells.visible[i] && !selected[i]) paint(i, faint);
-    const rest = [];
-    for (let i = 0; i < cells.n; i++) {
-      if (!cells.visible[i] || (selected && !selected[i])) continue;
-      const color = shade(i);
-      if (color === grey && number) paint(i, grey); else rest.push(i);
-    }
-    if (number) rest.sort((a, b) => column.codes[a] - column.codes[b]);
-    for (const i of rest) paint(i, shade(i));
+    const shown = (i) => cells.visible[i] && (!selected || selected[i]);
+    if (number) for (let i = 0; i < cells.n; i++) if (shown(i) && shade(i) === grey) paint(i, grey);
+    for (let i = 0; i < cells.n; i++) if (shown(i) && !(number && shade(i) === grey)) paint(i, shade(i));
     context.putImageData(image, 0, 0);
     if (cells.simulated) this.watermark(context, w, h);
     if (this.loop) this.outline(context);
@@ -474,7 +469,7 @@ function mapSvg(cells, views) {
     for (let i = 0; i < cells.n; i++) {
       if (!cells.visible[i]) continue;
       const code = column.codes[i];
-      const color = cells.selected && !cells.selected[i] ? "#e6e9ee" : column.kind === "category" ? column.colours[code] : code === 255 || code === undefined ? "#c9ced6" : hex(SCALE[code - (code % 8)]);
+      const color = cells.selected && !cells.selected[i] ? "#e6e9ee" : column.kind === "category" ? column.colours[code] : code === 255 || code === undefined ? "#c9ced6" : hex(SCALE[Math.round((254 * code) / column.steps / 8) * 8] ?? SCALE[254]);
       if (!paths.has(color)) paths.set(color, []);
       paths.get(color).push(`M${(x0 + side / 2 + cells.x[i] * side * 0.94).toFixed(1)},${(30 + side / 2 + cells.y[i] * side * 0.94).toFixed(1)}h0`);
     }

@@ -156,7 +156,7 @@ rule collect_cnv_arms:
         mem_mb=1000,
     params:
         min_cells=lookup(dpath="annotate/cnv_arms/min_cells", within=config),
-        min_z=lookup(dpath="annotate/cnv_arms/min_z", within=config),
+        max_fdr=lookup(dpath="annotate/cnv_arms/max_fdr", within=config),
         min_shift=lookup(dpath="annotate/cnv_arms/min_shift", within=config),
     script:
         "../scripts/collect_cnv_arms.py"

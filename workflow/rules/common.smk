@@ -25,7 +25,7 @@ def load_run():
 
 def raw_paths(sample):
     """Files that a sample is read from: local ones in place, all others under downloads/."""
-    record = SAMPLES[sample]
+    record = RECORDS[sample]
     return [file.get("path", f"downloads/{record['dataset']}/{file['name']}") for file in record["files"]]
 
 
@@ -38,15 +38,17 @@ def wanted_tables():
     """Tables that a full run ends with: those of results/tables, less what is made on request or for simulated data only."""
     simulated = any(record["simulated"] for record in SAMPLES.values())
     names = sorted(path.stem for path in tables.SCHEMAS.glob("*.yaml"))
-    wanted = {"all", "simulated"} if simulated else {"all"}
+    wanted = {"all", *(["simulated"] if simulated else []), *(["bulk"] if BULK_SAMPLES else [])}
     return [name for name in names if tables.schema(name)["path"] == f"tables/{name}.tsv" and tables.schema(name).get("target", "all") in wanted]
 
 
-DATASETS, SAMPLES = load_run()
+DATASETS, RECORDS = load_run()
+BULK_SAMPLES = {sample: record for sample, record in RECORDS.items() if record["suspension"] == "bulk"}  # enter at bulk.smk
+SAMPLES = {sample: record for sample, record in RECORDS.items() if sample not in BULK_SAMPLES}
 TABLES = wanted_tables()
 
 
 wildcard_constraints:
-    sample="|".join(map(re.escape, SAMPLES)) or "none",
+    sample="|".join(map(re.escape, RECORDS)) or "none",
     dataset="|".join(map(re.escape, DATASETS)),
     method="[a-z][a-z0-9_]*",

@@ -25,7 +25,7 @@ rule design_tables:
     resources:
         mem_mb=1000,
     params:
-        records=SAMPLES,
+        records=RECORDS,
         published={dataset: entry.get("published", {}) for dataset, entry in DATASETS.items()},
         contrasts=lookup(dpath="compare/contrasts", within=config),
         design=lookup(dpath="compare/design", within=config),
@@ -48,7 +48,7 @@ rule design:
     resources:
         mem_mb=1000,
     params:
-        records=SAMPLES,
+        records=RECORDS,
         published={dataset: entry.get("published", {}) for dataset, entry in DATASETS.items()},
         assumed=lookup(dpath="design", within=config),
     script:

@@ -24,7 +24,7 @@ rule ingest:
     resources:
         mem_mb=2000,
     params:
-        record=lookup(dpath="{sample}", within=SAMPLES),
+        record=lookup(dpath="{sample}", within=RECORDS),
         warn_lost=lookup(dpath="ingest/warn_lost", within=config),
         max_lost=lookup(dpath="ingest/max_lost", within=config),
         species_share=lookup(dpath="ingest/species_share", within=config),
@@ -33,10 +33,15 @@ rule ingest:
 
 
 rule collect_genes_lost:
-    """What became of the genes of every sample, one row a sample."""
+    """What became of the genes of every sample, one row a sample, and which signatures and cell types suffer."""
     input:
-        samples=collect("<results>/samples/{sample}/genes_lost.tsv", sample=SAMPLES),
-        code=code("tables"),
+        samples=collect("<results>/samples/{sample}/genes_lost.tsv", sample=RECORDS),
+        counts=collect("<results>/samples/{sample}/counts.h5ad", sample=RECORDS),
+        types="<shipped>/markers/markers.yaml",
+        signatures="<shipped>/signatures/signatures.yaml",
+        confounders="<shipped>/signatures/confounders.yaml",
+        files=lookup(dpath="score/files", within=config),
+        code=code("tables", "gene_loss", "cell_types", "counts", "stage_inputs"),
     output:
         "<results>/tables/genes_lost.tsv",
     log:
@@ -47,5 +52,7 @@ rule collect_genes_lost:
         "../envs/brainmet.yaml"
     resources:
         mem_mb=500,
+    params:
+        tier=lookup(dpath="score/tier", within=config),
     script:
         "../scripts/collect_genes_lost.py"

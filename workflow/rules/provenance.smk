@@ -7,7 +7,7 @@ In: the raw files. Out: results/provenance/, exempt from the promise of equal by
 rule provenance:
     """Versions, settings, samples and checksums of every raw file."""
     input:
-        raw=sorted({path for sample in SAMPLES for path in raw_paths(sample)}),
+        raw=sorted({path for sample in RECORDS for path in raw_paths(sample)}),
         code=code("provenance"),
     output:
         contract="<results>/provenance/contract.json",
@@ -15,7 +15,7 @@ rule provenance:
         inputs="<results>/provenance/inputs.tsv",
     params:
         config=config,
-        samples=SAMPLES,
+        samples=RECORDS,
     log:
         "<logs>/provenance.log",
     benchmark:

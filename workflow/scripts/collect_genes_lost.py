@@ -1,9 +1,18 @@
 """The genes lost by all samples in one table."""
 
 import pandas as pd
+from brainmet.cell_types import load_cell_types
+from brainmet.counts import open_counts
+from brainmet.gene_loss import affected
 from brainmet.job import job
+from brainmet.stage_inputs import sets
 from brainmet.tables import read_table, write_table
 
-with job(snakemake):
-    rows = [read_table(path, "genes_lost") for path in snakemake.input.samples]
-    write_table(pd.concat(rows, ignore_index=True), snakemake.output[0], "genes_lost")
+with job(snakemake) as params:
+    rows = pd.concat([read_table(path, "genes_lost") for path in snakemake.input.samples], ignore_index=True)
+    measured = [set(open_counts(path).genes["symbol"]) for path in snakemake.input.counts]
+    signatures = {s.id: (*s.up, *s.down) for s in sets(snakemake.input, tier=params["tier"])}
+    types = {id_: entry.positive for id_, entry in load_cell_types([snakemake.input.types]).entries.items()}
+    rows["signatures_affected"] = [affected(genes, signatures) for genes in measured]
+    rows["types_affected"] = [affected(genes, types) for genes in measured]
+    write_table(rows, snakemake.output[0], "genes_lost")

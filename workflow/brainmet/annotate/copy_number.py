@@ -1,9 +1,11 @@
 """Copy number of each cell from the expression of neighbouring genes, against the sample's own normal cells.
 
-Candidates are cells whose identity can be a tumour's: epithelial, melanocytic, and macroglia or neurons. The reference are the
-sample's immune, endothelial and stromal cells, a category each; a group's gene means count only where they leave the range
-of the categories, so that one lineage's programme is no gain. A group is aneuploid when arms shift as a whole, tested over
-genes. Its profile along the genome is then what every cell of the sample is compared with: the slope of a cell's windows on that
+Candidates are cells whose identity can be a tumour's: epithelial and melanocytic ones; in a glioma those that resemble
+astrocytes and precursors, and stroma, which glioma cells imitate. All other clear cells of the sample are the reference, a
+category each; mature oligodendrocytes and neurons are no candidates in a glioma either, for its cells take on the states of
+precursors (Neftel 2019, doi 10.1016/j.cell.2019.06.024). A group is aneuploid when arms shift as a whole, tested over genes
+and measured by how far the arms of one normal category lie from the others': lineages have programmes, and these move arms
+too. Its profile along the genome is then what every cell of the sample is compared with: the slope of a cell's windows on that
 profile is about 1 for tumour cells and 0 for normal ones at any depth. Cells of the reference with a tumour's slope leave it,
 and all is done again (second pass); such cells are how tumour cells with a mesenchymal programme are found.
 """
@@ -14,11 +16,21 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
+from scipy.special import ndtr
 
 from brainmet.annotate import NOTE, SCORE
 from brainmet.cell_types import CellTypes
 from brainmet.contract import Obs
-from brainmet.copy_number import ARMS, GeneOrder, arm_shift, gene_order, log_ratio, window_weights, windowed
+from brainmet.copy_number import (
+    ARMS,
+    GeneOrder,
+    arm_shift,
+    benjamini_hochberg,
+    gene_order,
+    log_ratio,
+    window_weights,
+    windowed,
+)
 from brainmet.counts import Counts
 
 SCOPE = "sample"
@@ -28,6 +40,14 @@ log = logging.getLogger(__name__)
 PASSES = 2
 HIDDEN_Z = 4.0
 """Robust standard deviations above the reference from which on one of its cells is taken out."""
+
+
+CARCINOMA = ("epithelial", "malignant_melanocytic")
+"""Lineages that a tumour's cells have in any tissue."""
+GLIOMA = ("astrocyte", "opc", "mural", "fibroblast")
+"""Coarse classes that a glioma's cells are taken for."""
+LINEAGE_T = 2.0
+"""Root mean square t of arms between normal lineages, at least: few cells of a category hide what lineages differ by."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +79,7 @@ def annotate(
     min_arm_t: float,
     min_arms: int,
     min_arm_shift: float,
+    max_fdr: float,
 ) -> pd.DataFrame:
     """Copy-number evidence of every kept cell.
 
@@ -74,12 +95,14 @@ def annotate(
         min_group: candidate cells below which a group is not tested.
         n_neighbors: cells over which a profile is averaged, at most a twentieth of the sample.
         min_arm_genes, min_arm_t, min_arm_shift: an arm is called from this many genes, t statistic and log shift on.
+        max_fdr: false discovery rate over the arms of a group at which an arm is called.
         min_arms: arms called, from which on a group is aneuploid.
 
     Returns:
         Index cell id; `note`; `cnv_slope` (1 like the tumour's profile, 0 like the reference), `cnv_z` (the slope in robust
         standard deviations of the reference), `cnv_burden` (root mean square of the windows), `cnv_aneuploid` (arms called in the
-        cell's tumour profile), `n_reference`, and `arm_{arm}` (mean log difference). NaN where nothing can be inferred.
+        cell's tumour profile), `n_reference`, `arm_{arm}` (mean log difference of the cell), and, of the sample's most aneuploid
+        group, `shift_{arm}` and `fdr_{arm}`. NaN where nothing can be inferred.
     """
     sample = _prepare(counts, cells, markers, types, min_gene_share=min_gene_share, n_neighbors=n_neighbors)
     index = markers.index
@@ -92,10 +115,10 @@ def annotate(
         log.warning(text)
         return _nothing(index, text, int(reference.sum()))
     weights = window_weights(sample.order.chromosome, window=window, step=step)
-    limits = {"min_genes": min_arm_genes, "min_t": min_arm_t, "min_shift": min_arm_shift, "min_arms": min_arms}
+    limits = {"min_genes": min_arm_genes, "min_t": min_arm_t, "min_shift": min_arm_shift, "min_arms": min_arms, "max_fdr": max_fdr}
     for turn in range(PASSES):
         values = _windows(sample, reference, weights, clip=clip)
-        best = _profiles(sample, values, reference, weights, min_group=min_group, limits=limits)
+        best, tumour = _profiles(sample, values, reference, weights, min_group=min_group, limits=limits)
         hidden = reference & (best["cnv_z"].to_numpy() > HIDDEN_Z) & (best["cnv_slope"].to_numpy() > 0.5)
         log.info("pass %d: %d reference cells, %d of them like the tumour", turn + 1, reference.sum(), hidden.sum())
         if not hidden.any() or (reference & ~hidden).sum() < min_reference:
@@ -104,8 +127,8 @@ def annotate(
     table = best.set_index(index)
     table["cnv_burden"] = np.sqrt((values**2).mean(axis=1))
     table["n_reference"] = np.float32(reference.sum())
-    arms = _arms(sample, reference)
-    return pd.concat([table, arms.set_index(index)], axis=1)
+    arms = [_arms(sample, reference).set_index(index), _called(tumour, index)]
+    return pd.concat([table, *arms], axis=1)
 
 
 def _prepare(
@@ -133,7 +156,10 @@ def _prepare(
     smooth = scores[neighbours].mean(axis=1) if len(scores) else scores
     group = np.array([types.coarse(name) for name in broad], dtype=object)[smooth.argmax(axis=1)]
     lineage = np.array([types.lineage(name) for name in broad], dtype=object)[smooth.argmax(axis=1)]
-    candidate = np.isin(lineage, ["epithelial", "neuroglia", "malignant_melanocytic"])
+    glioma = (cells[Obs.CONDITION].reindex(counts.cells.index).to_numpy()[keep] == "glioma") if len(cells) else False
+    candidate = np.isin(lineage, CARCINOMA) | (glioma & np.isin(group, GLIOMA))
+    # What a glioma's cells imitate is one tumour, whichever state each cell is in.
+    group[glioma & candidate & ~np.isin(lineage, CARCINOMA)] = "glioma"
     return Sample(X, order, depth, neighbours, group, candidate)
 
 
@@ -186,22 +212,27 @@ def _profiles(
     *,
     min_group: int,
     limits: dict[str, float],
-) -> pd.DataFrame:
-    """Slope of every cell on the tumour profile that fits it best, over the candidate groups that are aneuploid."""
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Slope of every cell on the tumour profile that fits it best, and the arms of the most aneuploid group."""
     n = len(sample.group)
     best = pd.DataFrame({NOTE: np.full(n, "", object), "cnv_slope": 0.0, "cnv_z": 0.0, "cnv_aneuploid": 0.0})
+    tumour, most = None, 0
     linear = sample.X.copy()
     linear.data = np.expm1(linear.data)
     categories = _categories(sample, linear, reference)
+    scale = _lineage_scale(categories, sample.order.arm, min_genes=int(limits["min_genes"]))
     for name in sorted(set(sample.group[sample.candidate])):
         members = (sample.group == name) & sample.candidate & ~reference
         if members.sum() < min_group:
             continue
         for _ in range(2):
             own = np.asarray(linear[members].sum(axis=0)).ravel()
-            difference, weight = log_ratio(own, categories, size=20.0, clip=1.5)
-            arms = arm_shift(difference, weight, sample.order.arm, min_genes=int(limits["min_genes"]))
-            called = arms[(arms.t.abs() >= limits["min_t"]) & (arms["shift"].abs() >= limits["min_shift"])]
+            arms = _tested(own, categories, sample.order.arm, scale=scale, min_genes=int(limits["min_genes"]))
+            called = arms[
+                (arms["fdr"] <= limits["max_fdr"])
+                & (arms["t"].abs() >= limits["min_t"])
+                & (arms["shift"].abs() >= limits["min_shift"])
+            ]
             profile = values[members].mean(axis=0)
             slope = values @ profile / max(float(profile @ profile), 1e-12)
             upper = members & (slope > _split(slope[members]))
@@ -211,6 +242,8 @@ def _profiles(
         log.info("%s: %d cells, arms called: %s", name, members.sum(), _text(called) or "none")
         if len(called) < limits["min_arms"]:
             continue
+        if len(called) > most:
+            most, tumour = len(called), arms
         middle, spread = _robust(slope[reference])
         z = (slope - middle) / max(spread, 0.05)
         better = z > best["cnv_z"].to_numpy()
@@ -219,7 +252,7 @@ def _profiles(
         best.loc[better, "cnv_z"] = z[better]
         best.loc[better, "cnv_aneuploid"] = float(len(called))
     best[NOTE] = np.where(best["cnv_slope"] > 0.5, best[NOTE], "")
-    return best.astype({"cnv_slope": np.float32, "cnv_z": np.float32, "cnv_aneuploid": np.float32})
+    return best.astype({"cnv_slope": np.float32, "cnv_z": np.float32, "cnv_aneuploid": np.float32}), tumour
 
 
 def _categories(sample: Sample, linear: sp.csr_matrix, reference: np.ndarray) -> np.ndarray:
@@ -227,6 +260,36 @@ def _categories(sample: Sample, linear: sp.csr_matrix, reference: np.ndarray) ->
     names = [name for name in sorted(set(sample.group[reference])) if (reference & (sample.group == name)).sum() >= 10]
     chosen = [reference & (sample.group == name) for name in names] or [reference]
     return np.array([np.asarray(linear[rows].sum(axis=0)).ravel() for rows in chosen])
+
+
+def _tested(
+    own: np.ndarray, categories: np.ndarray, arm: np.ndarray, *, scale: float, min_genes: int
+) -> pd.DataFrame:
+    """Arms of a group against all reference cells: `n_genes, shift, t` in units of normal lineages' t, and `fdr`."""
+    difference, weight = log_ratio(own, categories.sum(axis=0, keepdims=True), size=20.0, clip=1.5)
+    arms = arm_shift(difference, weight, arm, min_genes=min_genes)
+    # Where many arms are altered the others must not seem so: the middle arm is the neutral one.
+    arms["shift"] -= arms["shift"].median() if len(arms) else 0.0
+    arms["fdr"] = benjamini_hochberg(2 * ndtr(-arms["t"].abs().to_numpy() / scale))
+    return arms
+
+
+def _lineage_scale(categories: np.ndarray, arm: np.ndarray, *, min_genes: int) -> float:
+    """Root mean square t of the arms of each normal category against the others."""
+    found = [
+        _tested(categories[i], np.delete(categories, i, axis=0), arm, scale=1.0, min_genes=min_genes)["t"].to_numpy()
+        for i in range(len(categories))
+        if len(categories) > 1
+    ]
+    t = np.concatenate(found) if found else np.zeros(0)
+    return max(LINEAGE_T, float(np.sqrt((np.clip(t, -6, 6) ** 2).mean()))) if len(t) else LINEAGE_T
+
+
+def _called(tumour: pd.DataFrame | None, index: pd.Index) -> pd.DataFrame:
+    """Shift and false discovery rate of the sample's tumour arms, beside every cell; NaN without a tumour profile."""
+    table = (pd.DataFrame() if tumour is None else tumour).reindex(index=list(ARMS), columns=["shift", "fdr"])
+    row = {f"{name}_{arm}": table.at[arm, name] for name in ("shift", "fdr") for arm in ARMS}
+    return pd.DataFrame(row, index=index, dtype=np.float32)
 
 
 def _split(slope: np.ndarray) -> float:
@@ -268,7 +331,8 @@ def _robust(values: np.ndarray) -> tuple[float, float]:
 
 
 def _nothing(index: pd.Index, text: str, n_reference: int) -> pd.DataFrame:
-    columns = ["cnv_slope", "cnv_z", "cnv_aneuploid", "cnv_burden", *(f"arm_{arm}" for arm in ARMS)]
+    columns = ["cnv_slope", "cnv_z", "cnv_aneuploid", "cnv_burden"]
+    columns += [f"{name}_{arm}" for name in ("arm", "shift", "fdr") for arm in ARMS]
     table = pd.DataFrame(np.nan, index=index, columns=columns, dtype=np.float32)
     table.insert(0, NOTE, text)
     table["n_reference"] = np.float32(n_reference)

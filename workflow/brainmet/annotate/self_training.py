@@ -6,7 +6,6 @@ are averaged again. No outside data enter, hence no platform of others. Slices a
 """
 
 import logging
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,30 +13,26 @@ import numpy as np
 import pandas as pd
 
 from brainmet.annotate import NOTE, SCORE, VOTE
+from brainmet.annotate.context import LEFT_OUT, positions
 from brainmet.cell_types import CellTypes
 from brainmet.contract import Var
 from brainmet.slice import Slice
 
 SCOPE = "cohort"
-REQUIRES = ("slices", "features", "markers", "neighbors")
+REQUIRES = ("slices", "features", "markers", "context")
 log = logging.getLogger(__name__)
 
 ALONE = 10.0
 """Steepness with which a type without a profile takes over, per unit of marker score."""
 
-_LEFT_OUT = re.compile(
-    r"^(IG[HKL][VDJCGAMEL]|JCHAIN$|TR[ABGD][VDJC]|MT-|RP[LS]\d|HB[ABDGMQZ]\d?$|MALAT1$|NEAT1$|XIST$)"
-)
-"""Genes that float in every sample or follow sex and quality."""
-
 
 @dataclass(frozen=True)
 class Profiles:
-    """Mean of each variable gene by type, drawn to the cohort's mean.
+    """Mean of each variable gene by type, of the cohort and of each sample.
 
     Attributes:
-        mean: types × genes, log units.
-        n_seeds: cells behind each type; types without cells are not compared.
+        mean: samples × types × genes, log units; the cohort's times the sample's factor.
+        n_seeds: cells of the cohort behind each type; types without cells are not compared.
     """
 
     mean: np.ndarray
@@ -48,7 +43,7 @@ def annotate(
     slices: Iterable[Slice],
     features: pd.DataFrame,
     markers: pd.DataFrame,
-    neighbors: np.ndarray,
+    context: pd.DataFrame,
     *,
     types: CellTypes,
     rounds: int,
@@ -68,7 +63,7 @@ def annotate(
         slices: one a sample, iterated twice a round.
         features: `features.tsv`: `ensembl_id, symbol`.
         markers: evidence of the method `markers`, all samples, in the order of the slices.
-        neighbors: indices of each cell's nearest cells, nearest first.
+        context: evidence of the method `context`: nearest cells in the sample.
         types: the resource.
         rounds: times that profiles are learned anew.
         seed_share: share of each type's cells, clearest first, that the profile is learned from.
@@ -85,6 +80,7 @@ def annotate(
         Index cell id; `vote_{type}` float32 summing to one, and `marker_{type}`, the smoothed marker scores.
     """
     names = [name for name in types.decided("broad", "clear") if SCORE + name in markers]
+    neighbors = positions(context)
     scores = blended(markers[[SCORE + name for name in names]].to_numpy(np.float64), neighbors, share=smoothing)
     rare = np.array([types[name].decide == "clear" for name in names])
     marker = np.where(rare[None, :] & (scores < clear_score), -np.inf, np.where(np.isnan(scores), -np.inf, scores))
@@ -120,14 +116,15 @@ def annotate(
 
 
 def blended(scores: np.ndarray, neighbors: np.ndarray, *, share: float) -> np.ndarray:
-    """Scores of each cell mixed with the mean of its nearest cells; fewer cells are averaged in small cohorts."""
-    k = int(min(neighbors.shape[1], max(3, len(scores) // 50))) if len(scores) else 0
-    if k == 0 or share == 0:
+    """Scores of each cell mixed with the mean of its nearest cells; -1 stands for no cell."""
+    if not neighbors.size or share == 0:
         return scores
-    smooth = np.zeros_like(scores)
-    for column in range(k):
-        smooth += scores[neighbors[:, column]]
-    return (1 - share) * scores + share * smooth / k
+    smooth, number = np.zeros_like(scores), np.zeros((len(scores), 1))
+    for column in neighbors.T:
+        some = column >= 0
+        smooth[some] += scores[column[some]]
+        number += some[:, None]
+    return np.where(number > 0, (1 - share) * scores + share * smooth / np.maximum(number, 1), scores)
 
 
 def clearest(total: np.ndarray, *, share: float, eligible: np.ndarray) -> np.ndarray:
@@ -157,25 +154,34 @@ def _lead(total: np.ndarray) -> np.ndarray:
 
 
 def learn(
-    slices: Iterable[Slice], seeds: np.ndarray, n_types: int, symbols: dict[str, str], *, prior_cells: float
+    slices: Iterable[Slice],
+    seeds: np.ndarray,
+    n_types: int,
+    symbols: dict[str, str],
+    *,
+    prior_cells: float,
 ) -> tuple[Profiles, np.ndarray]:
-    """Mean profile of the seeds of each type over the samples that measured a gene; also which genes are used."""
-    sums, cells = None, None
-    start, n_seeds = 0, np.bincount(seeds[seeds >= 0], minlength=n_types)
+    """Mean profile of the seeds of each type, in each sample; also which genes are used.
+
+    Platforms, ambient RNA and tumours differ between samples. What a sample's cells of all types show over the cohort's
+    profiles of the same types is the sample's own factor by gene: it does not depend on the sample's composition.
+    """
+    sums, cells, everything, present = [], [], [], []
+    usable, start = np.zeros(0, bool), 0
     for part in slices:
         own = seeds[start : start + len(part.cells)]
         start += len(part.cells)
-        if sums is None or cells is None:
-            sums, cells = np.zeros((n_types + 1, len(part.genes))), np.zeros((n_types + 1, len(part.genes)))
-            usable = np.array([not _LEFT_OUT.match(symbols.get(gene, "")) for gene in part.genes])
-        for kind in range(n_types + 1):
-            rows = own == kind if kind < n_types else np.ones(len(own), bool)
-            sums[kind] += np.asarray(part.X[rows].sum(axis=0)).ravel()
-            cells[kind] += rows.sum() * part.measured
-    assert sums is not None and cells is not None
-    overall = sums[-1] / np.maximum(cells[-1], 1) + 1e-6
-    mean = (sums[:-1] + prior_cells * overall) / (cells[:-1] + prior_cells)
-    return Profiles(mean, n_seeds), usable
+        usable = np.array([not LEFT_OUT.match(symbols.get(gene, "")) for gene in part.genes])
+        sums.append(np.array([np.asarray(part.X[own == kind].sum(axis=0)).ravel() for kind in range(n_types)]))
+        cells.append(np.bincount(own[own >= 0], minlength=n_types)[:, None] * part.measured[None, :])
+        everything.append(np.asarray(part.X.sum(axis=0)).ravel())
+        present.append(len(part.cells) * part.measured)
+    total, number = np.array(sums), np.array(cells)
+    overall = np.sum(everything, axis=0) / np.maximum(np.sum(present, axis=0), 1) + 1e-6
+    cohort = (total.sum(axis=0) + prior_cells * overall) / (number.sum(axis=0) + prior_cells)
+    few = prior_cells * overall
+    factor = (total.sum(axis=1) + few) / ((number * cohort).sum(axis=1) + few)
+    return Profiles(factor[:, None, :] * cohort, np.bincount(seeds[seeds >= 0], minlength=n_types)), usable
 
 
 def pooled(profiles: Profiles, lineages: np.ndarray, *, minimum: int) -> Profiles:
@@ -186,16 +192,18 @@ def pooled(profiles: Profiles, lineages: np.ndarray, *, minimum: int) -> Profile
         group = np.flatnonzero(rare & (lineages == name))
         total = int(profiles.n_seeds[group].sum())
         n_seeds[group] = total if total >= minimum else 0
-        mean[group] = np.average(profiles.mean[group], axis=0, weights=profiles.n_seeds[group])
+        shared = np.average(profiles.mean[:, group], axis=1, weights=profiles.n_seeds[group])
+        mean[:, group] = shared[:, None, :]
     return Profiles(mean, n_seeds)
 
 
 def compare(slices: Iterable[Slice], profiles: Profiles, usable: np.ndarray) -> np.ndarray:
     """Log likelihood of every cell under every profile, per square root of what the cell shows; highest is 0."""
     rows = []
-    for part in slices:
+    for sample, part in enumerate(slices):
         genes = usable & part.measured
-        share = profiles.mean[:, genes] / profiles.mean[:, genes].sum(axis=1, keepdims=True)
+        share = profiles.mean[sample][:, genes]
+        share /= np.maximum(share.sum(axis=1, keepdims=True), 1e-9)
         X = part.X[:, np.flatnonzero(genes)]
         shown = np.sqrt(np.maximum(np.asarray(X.sum(axis=1)).ravel(), 1.0))
         rows.append((X @ np.log(share).T) / shown[:, None])

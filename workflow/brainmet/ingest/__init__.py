@@ -25,6 +25,7 @@ from brainmet.contract import CELL_ID, UNKNOWN, Obs, Uns
 from brainmet.counts import write_counts
 from brainmet.errors import BrainmetError
 from brainmet.genes import NOT_GENES, GeneTable
+from brainmet.ingest import profiles
 from brainmet.ingest.members import Member, list_members, matches
 from brainmet.ingest.raw import Raw, Wanted
 from brainmet.ingest.species import Measured, measure
@@ -88,7 +89,7 @@ def ingest(
     raw.barcodes = np.array([str(barcode).strip() for barcode in raw.barcodes], dtype=object)
     raw = _only_genes(raw)
     _check(raw)
-    verdict = forensics.check(raw.matrix, declared=record["values"], name=raw.name)
+    verdict = _verdict(raw, record)
     log.info("%s: %d cells × %d features; %s: %s", raw.name, *raw.matrix.shape, verdict.kind, verdict.why)
     if verdict.kind in ("tpm", "log") and (found_counts := forensics.recover(raw.matrix)):
         raw.matrix, how = found_counts
@@ -104,6 +105,7 @@ def ingest(
         warn_lost=warn_lost,
         max_lost=max_lost,
         share=species_share,
+        logged=verdict.kind == "log",
     )
     raw = raw if measured.kept.all() else raw.cells(measured.kept)
     cells = _cells(raw, record, tables, measured)
@@ -143,6 +145,16 @@ def _read(
     for kind, number in raw.set_aside.items():
         log.info("%s: %d features of the kind %s set aside", raw.name, number, kind)
     return raw
+
+
+def _verdict(raw: Raw, record: Mapping[str, Any]) -> forensics.Verdict:
+    """What the values are; logs of bulk tissue may lie below zero, which says nothing against them."""
+    low = float(raw.matrix.data.min()) if raw.matrix.nnz else 0.0
+    if record["values"] == "log" and record["suspension"] == "bulk" and low < 0:
+        high = float(raw.matrix.data.max())
+        if np.isfinite(raw.matrix.data).all() and high < forensics.LOG_MAX:
+            return forensics.Verdict("log", f"values from {low:.3g} to {high:.3g} in bulk tissue")
+    return forensics.check(raw.matrix, declared=record["values"], name=raw.name)
 
 
 def _only_genes(raw: Raw) -> Raw:
@@ -353,6 +365,12 @@ def _cells(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member], me
     author = _author_labels(raw, record, tables, extra)
     columns[Obs.AUTHOR_LABEL] = author
     columns[Obs.AUTHOR_CELL_TYPE] = labels.mapped(author, (record.get("labels") or {}).get("map") or {}, name=raw.name)
+    if record["suspension"] == "bulk":
+        titles = None if raw.obs is None or "title" not in raw.obs else raw.obs["title"].to_numpy(object)
+        patterns = record.get("profiles") or []
+        if patterns or "cells" not in tables:
+            donors, conditions = profiles.described(raw.barcodes, titles, patterns, record=record)
+            columns |= {Obs.DONOR: donors, Obs.CONDITION: conditions}
     order = [Obs.DATASET, Obs.STUDY, Obs.SAMPLE, Obs.DONOR, Obs.CONDITION, Obs.AUTHOR_LABEL, Obs.AUTHOR_CELL_TYPE]
     if extra is not None:
         extra = extra.rename(columns={theirs: ours for ours, theirs in (record["cells"].get("columns") or {}).items()})

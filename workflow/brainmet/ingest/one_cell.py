@@ -21,7 +21,8 @@ def gather(files: Sequence[Member]) -> Raw | None:
     if len(files) < FEWEST:
         return None
     genes: list[str] | None = None
-    columns, cells = [], []
+    columns: list[sp.csr_matrix] = []
+    cells: list[str] = []
     for member, data in contents(files):
         found = _column(data)
         if found is None:

@@ -95,7 +95,9 @@ def _parse(parse_rds: Any, path: Path, member: Member) -> dict[str, Any]:
             warnings.simplefilter("ignore", RuntimeWarning)  # Closures and environments carry no counts.
             return dict(parse_rds(str(path)))
     except (Exception, zlib.error) as error:
-        raise BrainmetError(f"{member}: cannot be read without R ({' '.join(str(error).split())}); {CONVERT}") from error
+        raise BrainmetError(
+            f"{member}: cannot be read without R ({' '.join(str(error).split())}); {CONVERT}"
+        ) from error
 
 
 # --- walking the tree -------------------------------------------------------------------------------------------------
@@ -169,7 +171,7 @@ def _seurat(tree: dict[str, Any]) -> tuple[sp.csc_matrix, np.ndarray, np.ndarray
 
 def _logmap(node: dict[str, Any]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Names and, per layer, which of them it holds: the LogMap of Seurat 5, a logical matrix."""
-    data = node["attributes"][".Data"] if ".Data" in node["attributes"] else node
+    data = node["attributes"].get(".Data", node)
     at = data["attributes"] if "dim" in (data.get("attributes") or {}) else node["attributes"]
     rows, columns = (_texts(part) for part in at["dimnames"]["data"])
     held = np.asarray(data["data"]).astype(bool).reshape(len(rows), -1, order="F")
@@ -198,7 +200,7 @@ def _experiment(tree: dict[str, Any]) -> tuple[sp.csc_matrix, np.ndarray, np.nda
 def _frame(node: dict[str, Any]) -> pd.DataFrame:
     """A data.frame or DFrame as text."""
     at = node["attributes"]
-    columns = _named(at["listData"] if "listData" in at else node)
+    columns = _named(at.get("listData", node))
     return pd.DataFrame({name: _column(column) for name, column in columns.items()})
 
 

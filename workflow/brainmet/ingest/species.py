@@ -53,8 +53,10 @@ def measure(
     warn_lost: float,
     max_lost: float,
     share: float,
+    logged: bool = False,
 ) -> Measured:
-    """Map the features of a sample and sum the counts of each gene.
+    """Map the features of a sample and sum the counts of each gene; of logs, which cannot be summed, the feature with
+    the highest mean stands for its gene.
 
     Raises:
         BrainmetError: too many of the counts are on unknown genes.
@@ -62,6 +64,8 @@ def measure(
     if organism != "human" and mouse is None:
         raise ValueError("mouse genes are needed")
     sums = np.asarray(raw.matrix.sum(axis=0)).ravel().astype(np.float64)
+    if logged:
+        sums = np.maximum(sums, 0)
     if organism == "human_mouse" and mouse is not None:
         return _mixture(
             raw, sums, human=human, mouse=mouse, sample=sample, warn_lost=warn_lost, max_lost=max_lost, share=share
@@ -77,6 +81,8 @@ def measure(
             f"{sums[without].sum() / max(sums.sum(), 1):.3f} of the counts on mouse genes without a one-to-one "
             f"orthologue"
         )
+    if logged:
+        target = _highest(target, np.asarray(raw.matrix.sum(axis=0)).ravel())
     matrix, rows = _summed(raw.matrix, target)
     genes = frame.iloc[rows][[Var.SYMBOL, Var.CHROMOSOME, Var.START, Var.END]].copy()
     if organism == "mouse":
@@ -90,6 +96,16 @@ def _through_orthologues(gene: np.ndarray, mouse: GeneTable, human: GeneTable) -
     partner = np.array([human.row.get(h, LOST) for h in mouse.frame["human_id"]] + [LOST])
     target = partner[gene]
     return target, (gene != LOST) & (target == LOST)
+
+
+def _highest(target: np.ndarray, sums: np.ndarray) -> np.ndarray:
+    """Of the features of one gene the highest alone; array probes of a gene are collapsed so (WGCNA's MaxMean)."""
+    order = np.argsort(-sums, kind="stable")
+    order = order[target[order] != LOST]
+    _, first = np.unique(target[order], return_index=True)
+    chosen = np.full(len(target), LOST, target.dtype)
+    chosen[order[first]] = target[order[first]]
+    return chosen
 
 
 def _summed(matrix: sp.csr_matrix, target: np.ndarray) -> tuple[sp.csr_matrix, np.ndarray]:
@@ -188,6 +204,9 @@ def _lost_row(raw: Raw, mapping: Mapping, sums: np.ndarray, *, sample: str) -> p
         "lost_top": ";".join(str(name) for name in raw.names[lost][by_counts]),
         "n_set_aside": int(sum(raw.set_aside.values())),
         "notes": "; ".join([*notes, *raw.notes]),
+        # Known where the signatures are; see collect_genes_lost.
+        "signatures_affected": None,
+        "types_affected": None,
     }
     return pd.DataFrame([row])
 

@@ -11,7 +11,7 @@ from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable
 from brainmet.ingest.matrix_market import read_matrix
 from brainmet.ingest.members import Member, one, select
-from brainmet.ingest.raw import Raw, Wanted, rna_only
+from brainmet.ingest.raw import RAW_BARCODES, Raw, Wanted, rna_only
 from brainmet.ingest.text import lines
 
 MATRIX = r"\.mtx(\.gz)?$"
@@ -47,10 +47,11 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
             f"features and {cells.name} {len(names)} barcodes; the three files do not belong together: fetch them again"
         )
     raw = Raw(matrix=table.T.tocsr(), barcodes=names, names=symbols, ids=ids, name=str(matrix))
-    mask, note = (barcodes or Wanted()).droplets(names, np.asarray(raw.matrix.sum(axis=1)).ravel())
-    if note:
-        raw = raw.cells(mask)
-        raw.notes = [note]
+    if len(names) >= RAW_BARCODES:
+        mask, note = (barcodes or Wanted()).droplets(names, np.asarray(raw.matrix.sum(axis=1)).ravel())
+        if note:
+            raw = raw.cells(mask)
+            raw.notes = [note]
     return rna_only(raw, kinds)
 
 
@@ -83,9 +84,8 @@ def feature_columns(member: Member) -> tuple[np.ndarray, np.ndarray, np.ndarray]
         rows = rows[1:]
     width = max((len(row) for row in rows), default=1)
     columns = np.array([row + [""] * (width - len(row)) for row in rows], dtype=object).reshape(len(rows), width)
-    are_ids = [
-        width > i and len(rows) > 0 and np.mean([bool(ID.match(x)) for x in columns[:, i]]) > 0.3 for i in range(2)
-    ]
+    some = columns[:: max(1, len(rows) // 1000)]
+    are_ids = [width > i and len(some) > 0 and np.mean([bool(ID.match(x)) for x in some[:, i]]) > 0.3 for i in range(2)]
     if width == 1:
         return np.array([""] * len(rows), dtype=object), columns[:, 0], np.array([""] * len(rows), dtype=object)
     ids, symbols = (columns[:, 1], columns[:, 0]) if are_ids[1] and not are_ids[0] else (columns[:, 0], columns[:, 1])

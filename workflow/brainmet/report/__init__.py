@@ -5,7 +5,7 @@ is drawn on a canvas from packed bytes. Nothing is drawn here.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -15,7 +15,7 @@ import pandas as pd
 from brainmet.contract import Obs
 from brainmet.report import comparison, ecosystem, identity, methods, quality
 from brainmet.report.data import as_json, pack, squeeze
-from brainmet.report.figure import Figure, table, words
+from brainmet.report.figure import Figure, contrast_words, table, words
 from brainmet.report.findings import Limits, distrust, overview, verdicts
 from brainmet.tables import empty, schema
 
@@ -115,7 +115,7 @@ def page(
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["words"] = words
+    environment.filters |= {"words": words, "against": contrast_words}
     log.info(
         "%d figures, %d tables, %d of %d cells on the map",
         len(drawn),
@@ -143,12 +143,12 @@ def page(
         payload=squeeze(as_json(payload)),
         blob=squeeze(packed.blob),
         plotly=squeeze(_plotly()),
-        placed=TABLES_OF,
+        placed=_placed(shown),
     )
 
 
 TABLES_OF = {
-    "quality": ("samples", "qc", "genes_lost"),
+    "quality": ("samples", "qc", "genes_lost", "duplicates"),
     "identity": ("concordance", "confusion", "calibration", "cnv_arms", "markers", "stability"),
     "composition": ("composition",),
     "signatures": ("donor_scores", "coverage"),
@@ -161,7 +161,13 @@ TABLES_OF = {
 """Tables that a view offers below its figures."""
 
 
-class _Tables(dict):  # type: ignore[type-arg]
+def _placed(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Tables by view; those that no view claims go to the last one."""
+    claimed = {name for own in TABLES_OF.values() for name in own}
+    return TABLES_OF | {"run": tuple(name for name in names if name not in claimed)}
+
+
+class _Tables(dict[str, pd.DataFrame]):
     """Tables by name; one that a run does not make is empty."""
 
     def __missing__(self, name: str) -> pd.DataFrame:
@@ -198,7 +204,7 @@ def _views(
         "signatures": [
             comparison.signature_cells(means, run.names),
             comparison.signature_donors(tables["donor_scores"], run.names),
-            quality.coverage(tables["coverage"], samples),
+            quality.coverage(tables["coverage"], samples, run.names),
         ],
         "contrasts": [
             comparison.contrast_forest(tables["contrasts"], run.names),
@@ -218,6 +224,7 @@ def _views(
         "not_tested": comparison.not_tested(tables["contrasts"]).to_dict("records"),
         "nulls": tables["nulls"].to_dict("records"),
         "programmes": tables["programmes"].to_dict("records"),
+        "recovery": quality.outcomes(tables["recovery"]).to_dict("records"),
         "agreement": _agreement(tables["concordance"]),
         "n_unknown": int((run.annotation[Obs.CELL_TYPE] == "unknown").sum()),
     }

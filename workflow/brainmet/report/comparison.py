@@ -22,6 +22,8 @@ from brainmet.report.identity import POOLED, forest
 from brainmet.report.palette import ACCENT, DIVERGING, MUTED, colours, in_order
 
 Names = Mapping[str, str]
+JUDGED = ("within", "nested", "transfer")
+"""Estimators that a verdict may rest on."""
 MIN_CELLS = 5
 """Cells below which a donor's mean of a type is not drawn."""
 
@@ -173,10 +175,11 @@ def contrast_forest(table: pd.DataFrame, names: Names, *, top: int = 40) -> Figu
     """By contrast: the signatures with the strongest evidence."""
     variants = []
     pooled = table[(table["study"] == POOLED) & table["effect"].notna()]
-    for (contrast, site), own in pooled.groupby(["contrast", "primary_site"], sort=True):
+    for (contrast, site), own in sorted(pooled.groupby(["contrast", "primary_site"], sort=True), key=_judged_first):
         own = own.sort_values("p", kind="stable").head(top).sort_values("effect", kind="stable")
         labels = own["signature"].map(lambda k: _short(names.get(k, k))) + " · " + own["cell_type"].map(words)
         label = contrast_words(str(contrast)) + ("" if site in ("breast", "", UNKNOWN) else f" ({site})")
+        label += "" if own["estimator"].isin(JUDGED).any() else " (confounded, never judged)"
         variants.append(Variant(label, *forest(own, labels), own))
     return Figure(
         id="contrasts-forest",
@@ -190,6 +193,12 @@ def contrast_forest(table: pd.DataFrame, names: Names, *, top: int = 40) -> Figu
         "the reasons in the table).",
         variants=variants,
     )
+
+
+def _judged_first(group: tuple[tuple[str, str], pd.DataFrame]) -> tuple[bool, bool, tuple[str, str]]:
+    """Contrasts that were judged before those that are only shown, breast before other primary tumours."""
+    (contrast, site), own = group
+    return not own["estimator"].isin(JUDGED).any(), site not in ("breast", "", UNKNOWN), (contrast, site)
 
 
 def _short(name: str, most: int = 52) -> str:
@@ -336,7 +345,7 @@ def verdict_interval(effect: float, low: float, high: float, *, reach: float) ->
 
 
 def score_heat(means: pd.DataFrame) -> pd.DataFrame:
-    """Signatures × (type, condition): means over donors, each signature scaled to its largest; for the static figure."""
+    """Signatures × (type, condition): means over donors, each signature scaled to its largest; for print."""
     flat = means.groupby(level=[Obs.CELL_TYPE, Obs.CONDITION]).mean()
     scale = flat.abs().max().replace(0, 1)
     return (flat / scale).T if len(flat) else pd.DataFrame()

@@ -1,4 +1,4 @@
-"""Cells packed for a page: coordinates in 16 bits, categories as codes, scores in 8 bits; gzipped, as base64."""
+"""Cells packed for a page: coordinates in 16 bits, categories as codes, numbers in steps; gzipped, as base64."""
 
 import base64
 import gzip
@@ -29,7 +29,9 @@ CATEGORIES = (
 )
 NUMBERS = ((Obs.CONFIDENCE, "Confidence", 0.0, 1.0), (Obs.MALIGNANCY_SCORE, "Malignancy score", 0.0, 1.0))
 MISSING = 255
-"""Code of a missing 8-bit number."""
+"""Code of a missing number."""
+STEPS, STEPS_SCORE = 254, 62
+"""Steps between a number's low and high end; fewer for scores, which are many: six bits, as fine as colours show."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +77,12 @@ def pack(
     columns = [
         writer.category(key, label, cells[key]) for key, label in CATEGORIES if key in cells and _tells(cells[key])
     ]
-    columns += [writer.number(key, label, cells[key], low, high) for key, label, low, high in NUMBERS]
+    columns += [writer.number(key, label, cells[key], low, high, steps=STEPS) for key, label, low, high in NUMBERS]
     n_scored = min(len(order), max_scores // max(1, scores.shape[1]))
     scored = scores.iloc[order[:n_scored]]
     columns += [
-        writer.number(f"score:{key}", names.get(key, key), scored[key], *_range(scored[key])) | {"group": "Signatures"}
+        writer.number(f"score:{key}", names.get(key, key), scored[key], *_range(scored[key]), steps=STEPS_SCORE)
+        | {"group": "Signatures"}
         for key in scores.columns
         if scored[key].notna().any()
     ]
@@ -137,11 +140,19 @@ class _Writer:
             "colours": [palette[level] for level in levels],
         }
 
-    def number(self, key: str, label: str, values: pd.Series, low: float, high: float) -> dict[str, Any]:
+    def number(self, key: str, label: str, values: pd.Series, low: float, high: float, *, steps: int) -> dict[str, Any]:
         raw = values.to_numpy(np.float64)
-        scaled = np.clip(np.round((raw - low) / (high - low) * (MISSING - 1)), 0, MISSING - 1)
+        scaled = np.clip(np.round((raw - low) / (high - low) * steps), 0, steps)
         codes = np.where(np.isfinite(raw), scaled, MISSING).astype(np.uint8)
-        return {"key": key, "label": label, "kind": "number", "offset": self.put(codes), "low": low, "high": high}
+        return {
+            "key": key,
+            "label": label,
+            "kind": "number",
+            "offset": self.put(codes),
+            "steps": steps,
+            "low": low,
+            "high": high,
+        }
 
     def position(self, values: pd.Series) -> dict[str, Any]:
         raw = values.to_numpy(np.float64)
@@ -158,7 +169,7 @@ class _Writer:
 
 def squeeze(content: bytes) -> str:
     """Bytes gzipped (same bytes for the same content) as base64."""
-    return base64.b64encode(gzip.compress(content, compresslevel=9, mtime=0)).decode()
+    return base64.b64encode(gzip.compress(content, compresslevel=6, mtime=0)).decode()
 
 
 def as_json(content: Any) -> bytes:

@@ -66,7 +66,7 @@ def crosstalk(table: pd.DataFrame) -> Figure:
         }
         variants.append(Variant(label, [trace], layout, own))
     return Figure(
-        id="crosstalk",
+        id="crosstalk-axes",
         title="Crosstalk between cell types",
         choose="Axes",
         source="crosstalk_summary.tsv",

@@ -126,7 +126,7 @@ def verdicts(claims: pd.DataFrame) -> dict[str, Any]:
         {"verdict": v, "words": words(v), "n": int(counts[v]), "meaning": MEANING.get(v, "")}
         for v in sorted(counts.index, key=lambda v: order.get(v, 99))
     ]
-    judged = [row for row in rows if row["verdict"] in TESTED or row["known"]]
+    judged = [row for row in rows if row["verdict"] in TESTED]
     return {"judged": judged, "others": [row for row in rows if row not in judged], "counts": listed, "n": len(rows)}
 
 

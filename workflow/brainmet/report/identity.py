@@ -9,6 +9,7 @@ from brainmet.report.figure import (
     Variant,
     axis,
     clean,
+    contrast_words,
     heat_map,
     interval_bars,
     reversed_axis,
@@ -67,7 +68,7 @@ def composition_contrasts(table: pd.DataFrame) -> Figure:
     variants = []
     for contrast, own in table[(table["study"] == POOLED) & table["effect"].notna()].groupby("contrast", sort=True):
         own = own.sort_values("effect", kind="stable")
-        variants.append(Variant(words(str(contrast)), *forest(own, own["cell_type"].map(words)), own))
+        variants.append(Variant(contrast_words(str(contrast)), *forest(own, own["cell_type"].map(words)), own))
     return Figure(
         id="composition-contrasts",
         title="Cell types that differ between conditions",

@@ -6,8 +6,18 @@ import numpy as np
 import pandas as pd
 
 from brainmet.contract import Obs
-from brainmet.report.figure import Figure, Variant, axis, clean, heat_map, interval_bars, reversed_axis, rows_high
-from brainmet.report.palette import ACCENT, DROPPED, MUTED, SEQUENTIAL, WARN
+from brainmet.report.figure import (
+    Figure,
+    Variant,
+    axis,
+    clean,
+    heat_map,
+    interval_bars,
+    reversed_axis,
+    rows_high,
+    words,
+)
+from brainmet.report.palette import ACCENT, DROPPED, MUTED, SEQUENTIAL, WARN, colours
 
 METRICS = (
     (Obs.TOTAL_COUNTS, "Counts", "min_counts", "lower limit"),
@@ -211,18 +221,18 @@ def genes_lost(lost: pd.DataFrame, *, warn: float) -> Figure:
     )
 
 
-def coverage(table: pd.DataFrame, samples: list[str]) -> Figure:
+def coverage(table: pd.DataFrame, samples: list[str], names: Mapping[str, str]) -> Figure:
     """Share of each signature's genes measured, by sample."""
-    if table.empty:
-        variants = []
-    else:
+    variants: list[Variant] = []
+    if len(table):
         table = table.assign(share=table["n_measured"] / table["n_listed"].clip(lower=1))
         table["seen"] = table["n_detected"] / table["n_listed"].clip(lower=1)
-        variants = []
         for label, column in (("measured by the platform", "share"), ("detected in the sample", "seen")):
             matrix = table.pivot_table(index="signature", columns="sample", values=column, sort=False)
             matrix = matrix.reindex(columns=[s for s in samples if s in matrix])
-            matrix = matrix.loc[matrix.mean(axis=1).sort_values(kind="stable").index]
+            matrix = matrix.loc[matrix.mean(axis=1).sort_values(kind="stable").index].rename(
+                index=lambda k: names.get(k, k)
+            )
             trace = heat_map(matrix, scale=SEQUENTIAL, label="share of genes", limit=(0, 1))
             layout = {
                 "height": rows_high(len(matrix), row=13),
@@ -243,17 +253,26 @@ def coverage(table: pd.DataFrame, samples: list[str]) -> Figure:
     )
 
 
+_OUTCOMES = ("shifts", "claims")
+
+
+def outcomes(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of recovery that are told in a table: planted shifts, traps and claims."""
+    return table[table["step"].isin(_OUTCOMES)]
+
+
 def recovery(table: pd.DataFrame) -> Figure:
     """Each step against the planted truth, between 0 and 1."""
-    inside = table[table["value"].between(0, 1)]
-    names = [f"{step} · {metric}" for step, metric in zip(inside["step"], inside["metric"], strict=True)]
+    inside = table[table["value"].between(0, 1) & ~table["step"].isin(_OUTCOMES)]
+    names = [f"{words(step)} · {words(metric)}" for step, metric in zip(inside["step"], inside["metric"], strict=True)]
+    shades = colours(dict.fromkeys(inside["step"]))
     data = [
         {
             "type": "bar",
             "orientation": "h",
             "y": names,
             "x": clean(inside["value"]),
-            "marker": {"color": ACCENT},
+            "marker": {"color": [shades[step] for step in inside["step"]]},
             "customdata": [[n, note] for n, note in zip(clean(inside["n"]), inside["note"], strict=True)],
             "hovertemplate": "%{y}<br>%{x:.3f} (n = %{customdata[0]})<br>%{customdata[1]}<extra></extra>",
         }

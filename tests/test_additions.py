@@ -1,0 +1,129 @@
+"""Each kind of addition touches one place: a copy of the workflow gets one new file or entry of each, and uses it."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from tests.running import HOME
+
+READER = '''
+"""A layout of our own: an npz with a dense matrix."""
+
+import numpy as np
+import scipy.sparse as sp
+
+from brainmet.ingest.members import select
+from brainmet.ingest.raw import Raw
+
+
+def read(files, *, match, genes, barcodes):
+    """Counts of the sample's one file."""
+    member = select(files, match)[0]
+    with np.load(member.path, allow_pickle=False) as arrays:
+        counts = sp.csr_matrix(arrays["counts"])
+        return Raw(counts, arrays["barcodes"].astype(object), arrays["genes"].astype(object), None, member.name)
+'''
+METHOD = '''
+"""Calls every cell of high counts an astrocyte."""
+
+SCOPE = "sample"
+REQUIRES = ("counts", "cells")
+
+
+def annotate(counts, cells, *, types, threshold):
+    """One vote a cell."""
+    import pandas as pd
+
+    kept = cells[cells["keep"].to_numpy(bool)]
+    return pd.DataFrame({"vote_astrocyte": (kept["total_counts"] > threshold).astype("float32")})
+'''
+SERIES = {
+    "schema": 1,
+    "id": "ours",
+    "title": "a series of our own",
+    "organism": "human",
+    "technology": "10x_3prime",
+    "suspension": "cell",
+    "values": "counts",
+    "files": [{"name": "ours.npz", "path": "ours.npz"}],
+    "layout": "dense_npz",
+    "samples": [{"id": "OURS", "match": "ours", "condition": "brain_metastasis"}],
+}
+SIGNATURE = {
+    "id": "ours_signature",
+    "name": "Ours",
+    "category": "metabolism",
+    "compartment": "tumor",
+    "tier": 1,
+    "readout": "mixed",
+    "list_origin": "curated",
+    "genes": {"up": ["GFAP", "AQP4", "EPCAM", "KRT8", "KRT18", "PTPRC"]},
+    "references": [],
+}
+
+
+def snakemake(home, folder, *targets, options=()):
+    """Run the copied workflow with the copied package."""
+    environment = {**os.environ, "PYTHONPATH": str(home / "workflow"), "NUMBA_CACHE_DIR": str(HOME / ".cache" / "numba")}
+    command = [sys.executable, "-m", "snakemake", "-s", str(home / "Snakefile"), "-d", str(folder), "--cores", "2"]
+    return subprocess.run(
+        [*command, "--configfile", str(folder / "config.yaml"), *options, "--", *targets],
+        capture_output=True, text=True, env=environment, timeout=600,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory):
+    """A copy of the workflow, and a project folder with a series of 60 cells."""
+    root = tmp_path_factory.mktemp("additions")
+    home, folder = root / "brainmet", root / "project"
+    for name in ("workflow", "config", "resources", "profiles"):
+        shutil.copytree(HOME / name, home / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(HOME / "Snakefile", home)
+    folder.mkdir()
+    table = pd.read_csv(HOME / "resources/genes/human.tsv.gz", sep="\t", usecols=["symbol", "biotype"])
+    symbols = table.loc[table["biotype"] == "protein_coding", "symbol"].drop_duplicates().head(3000).tolist()
+    symbols = list(dict.fromkeys([*SIGNATURE["genes"]["up"], *symbols]))
+    counts = np.random.default_rng(1).poisson(0.5, (60, len(symbols)))
+    barcodes = np.array([f"CELL{i}" for i in range(60)])
+    np.savez(folder / "ours.npz", counts=counts, genes=np.array(symbols), barcodes=barcodes)
+    return home, folder
+
+
+def test_one_new_file_or_entry_of_each_kind_is_used(places):
+    home, folder = places
+    (folder / "ours.yaml").write_text(yaml.safe_dump(SERIES))  # a series
+    (home / "workflow/brainmet/ingest/dense_npz.py").write_text(READER)  # a layout
+    (home / "workflow/brainmet/annotate/ours.py").write_text(METHOD)  # an annotation method
+    (folder / "signatures.yaml").write_text(yaml.safe_dump({"signatures": [SIGNATURE]}))  # a signature
+    config = {
+        "datasets": ["ours"],
+        "dataset_paths": ["."],
+        "annotate": {"methods": ["markers", "ours"], "ours": {"threshold": 10}},
+        "score": {"files": ["signatures.yaml"]},
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    sample = "results/samples/OURS"
+    done = snakemake(home, folder, f"{sample}/evidence/ours.parquet", f"{sample}/scores.parquet")
+    assert done.returncode == 0, done.stdout + done.stderr
+    votes = pd.read_parquet(folder / sample / "evidence/ours.parquet")
+    assert (votes["vote_astrocyte"] == 1).all()
+    scores = pd.read_parquet(folder / sample / "scores.parquet")
+    assert scores["ours_signature"].notna().all()
+
+
+def test_editing_a_module_reruns_what_depends_on_it(places):
+    home, folder = places
+    module = home / "workflow/brainmet/annotate/ours.py"
+    module.write_text(module.read_text() + "\n# edited\n")
+    sample = "results/samples/OURS"
+    done = snakemake(home, folder, f"{sample}/evidence/ours.parquet", f"{sample}/scores.parquet", options=["-n"])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "rule evidence:" in done.stdout + done.stderr
+    assert "rule score:" not in done.stdout + done.stderr

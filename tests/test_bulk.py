@@ -1,0 +1,178 @@
+"""Bulk tissue: tables, workbooks and series matrices to profiles of donors, and paired differences of signatures."""
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from brainmet.errors import BrainmetError
+from brainmet.genes import GeneTable, read_genes
+
+from tests.test_ingest import HERE, run
+
+GENES = 300
+NAMES = ["BM1", "BP1", "BM2", "BP2", "7M_RCS", "7P_RCS", "MAYO_BM_1", "MAYO_BP_1"]
+PATTERNS = [
+    {"pattern": "^BM([0-9A-Za-z]+)$", "condition": "brain_metastasis"},
+    {"pattern": "^BP([0-9A-Za-z]+)$", "condition": "primary"},
+    {"pattern": "^([0-9]+)M_(RCS)$", "condition": "brain_metastasis"},
+    {"pattern": "^([0-9]+)P_(RCS)$", "condition": "primary"},
+    {"pattern": "^(MAYO)_BM_([0-9]+)$", "condition": "brain_metastasis"},
+    {"pattern": "^(MAYO)_BP_([0-9]+)$", "condition": "primary"},
+]
+
+
+@pytest.fixture(scope="module")
+def human() -> GeneTable:
+    return read_genes(HERE / "resources/genes/human.tsv.gz")
+
+
+def genes_of(human: GeneTable) -> list[str]:
+    return human.frame.index[human.frame["biotype"] == "protein_coding"][:GENES].tolist()
+
+
+def logs(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(4, 3, (GENES, len(NAMES))).round(4)
+
+
+def bulk(path: list[Path], human: GeneTable, **changes: Any):
+    return run("bulk", path, human, **({"suspension": "bulk", "values": "log"} | changes))
+
+
+def test_workbook_of_logs(tmp_path: Path, human: GeneTable) -> None:
+    frame = pd.DataFrame(logs(), columns=NAMES)
+    frame.insert(0, "ensembl_gene_id", genes_of(human))
+    frame.to_excel(tmp_path / "a.xlsx", sheet_name="log2TMMCPM", index=False)
+    result = bulk([tmp_path / "a.xlsx"], human, profiles=PATTERNS)
+    assert result.uns["values"] == "log" and np.allclose(result.matrix.toarray(), logs().T)
+    assert result.cells["donor"].tolist() == ["D_1", "D_1", "D_2", "D_2", "D_7_RCS", "D_7_RCS", "D_MAYO_1", "D_MAYO_1"]
+    assert result.cells["condition"].tolist() == ["brain_metastasis", "primary"] * 4
+
+
+def test_expected_counts_as_text(tmp_path: Path, human: GeneTable) -> None:
+    rng = np.random.default_rng(0)
+    counts = rng.gamma(2, 50, (GENES, 4)).round(2) * rng.uniform(0.5, 2, 4).round(2)
+    frame = pd.DataFrame(counts, index=genes_of(human), columns=["AUR-1-TTP1", "AUR-1-TTM1", "AUR-2-TTP1", "x"])
+    frame.to_csv(tmp_path / "a.txt.gz", sep="\t")
+    (tmp_path / "GSE1_series_matrix.txt.gz").write_bytes(gzip.compress(b"!Sample_title\n"))
+    patterns = [
+        {"pattern": "^(AUR-[0-9A-Za-z]+)-TTP", "condition": "primary"},
+        {"pattern": "^(AUR-[0-9A-Za-z]+)-TTM", "condition": "brain_metastasis"},
+    ]
+    files = [tmp_path / "a.txt.gz", tmp_path / "GSE1_series_matrix.txt.gz"]
+    result = bulk(files, human, profiles=patterns, values="expected_counts", condition="other")
+    assert result.cells["donor"].tolist() == ["D_AUR-1", "D_AUR-1", "D_AUR-2", "D_x"]
+    assert result.cells["condition"].tolist() == ["primary", "brain_metastasis", "primary", "other"]
+
+
+def series_matrix(human: GeneTable, path: Path) -> list[Path]:
+    probes = [f"{200000 + i}_at" for i in range(GENES)]
+    symbols = human.frame.loc[genes_of(human), "symbol"].tolist()
+    symbols[1] = symbols[0]  # Two probes of one gene: the higher one counts.
+    text = '!Series_title\t"x"\n!Sample_title\t"brain metastasis, pair 1"\t"primary, pair 1"\n!series_matrix_table_begin\n"ID_REF"\t"GSM1"\t"GSM2"\n'  # noqa: E501
+    text += "".join(f'"{p}"\t{6 + i % 7}.5\t{5 + i % 7}.25\n' for i, p in enumerate(probes))
+    (path / "GSE1_series_matrix.txt.gz").write_bytes(gzip.compress((text + "!series_matrix_table_end\n").encode()))
+    rows = "".join(f"{p}\tx\t{s}\n" for p, s in zip(probes, symbols, strict=True))
+    (path / "GPL571-1.txt").write_text(f"#note\nID\tTitle\tGene Symbol\n{rows}")
+    return [path / "GSE1_series_matrix.txt.gz", path / "GPL571-1.txt"]
+
+
+def test_series_matrix_with_its_platform(tmp_path: Path, human: GeneTable) -> None:
+    patterns = [
+        {"pattern": "^brain metastasis, (pair [0-9]+)", "condition": "brain_metastasis"},
+        {"pattern": "^primary, (pair [0-9]+)", "condition": "primary"},
+    ]
+    result = bulk(series_matrix(human, tmp_path), human, profiles=patterns)
+    assert result.cells["donor"].tolist() == ["D_pair 1"] * 2 and result.matrix.shape == (2, GENES - 1)
+    first = human.frame["symbol"].loc[genes_of(human)[0]]
+    column = result.genes["symbol"].tolist().index(first)
+    assert result.matrix.toarray()[:, column].tolist() == [7.5, 6.25]
+
+
+def test_probes_without_a_platform_say_so(tmp_path: Path, human: GeneTable) -> None:
+    with pytest.raises(BrainmetError, match="the features are array probes"):
+        bulk(series_matrix(human, tmp_path)[:1], human)
+
+
+def test_patterns_that_do_not_tell_donors_apart(tmp_path: Path, human: GeneTable) -> None:
+    pd.DataFrame(logs(), index=genes_of(human), columns=NAMES).to_csv(tmp_path / "a.csv")
+    loose = [{"pattern": "BM_?([0-9]+)$", "condition": "brain_metastasis"}]
+    with pytest.raises(BrainmetError, match="BM1 and MAYO_BM_1 are both brain_metastasis of D_1"):
+        bulk([tmp_path / "a.csv"], human, profiles=loose)
+    with pytest.raises(BrainmetError, match=r"no pattern fits a profile \(the first are BM1"):
+        bulk([tmp_path / "a.csv"], human, profiles=[{"pattern": "^x", "condition": "primary"}])
+
+
+# --- effects ----------------------------------------------------------------------------------------------------------
+
+
+def cohort(make_counts, values: np.ndarray, conditions: list[str], donors: list[str], *, kind: str = "log"):
+    return make_counts(
+        values.astype(np.float32), cells={"condition": conditions, "donor": donors}, uns={"values": kind}
+    )
+
+
+HOW = {"seed": 1, "min_counts": 0, "n_bins": 5, "n_controls": 10, "min_genes": 1, "min_coverage": 0.4}
+ARMS = [{"id": "brain_vs_primary", "a": "brain_metastasis", "b": "primary"}]
+
+
+def profiles_of(n: int, seed: int = 0) -> tuple[np.ndarray, list[str], list[str]]:
+    """Pairs of profiles of 60 genes; gene 0 is 2 units higher in the brain."""
+    rng = np.random.default_rng(seed)
+    values = np.repeat(rng.normal(5, 2, (n, 60)), 2, axis=0) + rng.normal(0, 0.3, (2 * n, 60))
+    values[::2, 0] += 2
+    return values, ["brain_metastasis", "primary"] * n, [f"P{i // 2}" for i in range(2 * n)]
+
+
+def test_pairs_by_hand(make_counts) -> None:
+    from brainmet.bulk import bulk as effects_of
+    from brainmet.donor_scores import GeneSet, Scoring
+    from scipy import stats
+
+    values, conditions, donors = profiles_of(6)
+    gene = GeneSet("g0", ("G0",), single=True)
+    lost = GeneSet("lost", ("X1", "X2", "G3"))
+    table = effects_of([cohort(make_counts, values, conditions, donors)], [gene, lost], ARMS, how=Scoring(**HOW))
+    row = table.set_index("signature").loc["g0"]
+    stored = values.astype(np.float32).astype(float)
+    assert row["difference"] == pytest.approx((stored[::2, 0] - stored[1::2, 0]).mean(), rel=1e-6)
+    assert row["p"] == pytest.approx(stats.ttest_rel(stored[::2, 0], stored[1::2, 0]).pvalue, rel=1e-6)
+    assert (row["estimator"], row["n_a"], row["n_b"]) == ("bulk_paired", 6, 6) and row["fdr"] == row["p"]
+    other = table.set_index("signature").loc["lost"]
+    assert np.isnan(other["effect"]) and other["reason"] == "1 of 3 genes measured"
+
+
+def test_order_and_repeated_profiles_change_nothing(make_counts) -> None:
+    from brainmet.bulk import bulk as effects_of
+    from brainmet.donor_scores import GeneSet, Scoring
+
+    values, conditions, donors = profiles_of(5)
+    gene = [GeneSet("g0", ("G0",), single=True)]
+    first = effects_of([cohort(make_counts, values, conditions, donors)], gene, ARMS, how=Scoring(**HOW))
+    order = np.random.default_rng(1).permutation(10)
+    order = np.append(order, order[0])  # One profile twice: still one replicate.
+    again = cohort(make_counts, values[order], [conditions[i] for i in order], [donors[i] for i in order])
+    second = effects_of([again], gene, ARMS, how=Scoring(**HOW))
+    assert second["effect"].to_numpy() == pytest.approx(first["effect"].to_numpy()) and second["n_a"].item() == 5
+
+
+def test_unpaired_and_too_few(make_counts) -> None:
+    from brainmet.bulk import bulk as effects_of
+    from brainmet.donor_scores import GeneSet, Scoring
+
+    values, conditions, _ = profiles_of(5)
+    gene = [GeneSet("g0", ("G0",), single=True)]
+    apart = cohort(make_counts, values, conditions, [f"P{i}" for i in range(10)])
+    assert effects_of([apart], gene, ARMS, how=Scoring(**HOW))["estimator"].tolist() == ["bulk_unpaired"]
+    few = cohort(make_counts, values[:4], conditions[:4], ["P0", "P0", "P1", "P1"])
+    assert effects_of([few], gene, ARMS, how=Scoring(**HOW)).empty
+
+
+def test_counts_become_log_cpm(make_counts) -> None:
+    from brainmet.bulk import levels
+
+    counts = np.random.default_rng(0).poisson(50, (3, 60))
+    found = levels(make_counts(counts, uns={"values": "expected_counts"}))
+    assert np.allclose(found, np.log2((counts + 0.5) / (counts.sum(axis=1, keepdims=True) + 1) * 1e6))

@@ -1,0 +1,373 @@
+"""The page: numbers in its figures, words on its first screen, bytes of its cells, and a browser that opens it."""
+
+import base64
+import gzip
+import itertools
+import json
+import re
+import time
+import xml.dom.minidom
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from brainmet import report
+from brainmet.report import comparison, data, figure, findings, identity, methods, palette, quality, static
+
+from tests import report_toy as toy
+from tests.browser import CHROMIUM, Browser
+
+browser = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+
+
+def embedded(html: str, name: str) -> bytes:
+    text = re.search(rf'id="{name}">([A-Za-z0-9+/=]+)<', html)
+    assert text
+    return gzip.decompress(base64.b64decode(text[1]))
+
+
+@pytest.fixture(scope="module")
+def html() -> str:
+    return report.page(toy.run(simulated=True), toy.parts(), **toy.SETTINGS)
+
+
+# --- cells ------------------------------------------------------------------------------------------------------------
+
+
+def unpacked(packed: data.Packed, key: str) -> np.ndarray:
+    column = next(c for c in packed.meta["columns"] if c["key"] == key)
+    kind = np.uint16 if column.get("bytes") == 2 else np.uint8
+    n = packed.meta["scored"] if column.get("group") else packed.meta["n"]
+    return np.frombuffer(packed.blob, dtype=kind, count=n, offset=column["offset"])
+
+
+def packed(run, **changes):
+    settings = {"max_cells": 1000, "max_scores": 10_000, "seed": 1} | changes
+    return data.pack(run.annotation, run.layout, run.scores, names=run.names, **settings)
+
+
+def test_cells_come_back_as_they_were_packed():
+    run = toy.run()
+    got = packed(run)
+    ids = np.frombuffer(got.blob, np.uint32, got.meta["n"], got.meta["id"]["offset"])
+    text = got.blob[got.meta["id"]["text"] :][: got.meta["id"]["bytes"]].decode().split("\n")
+    cells = [text[i] for i in ids]
+    assert sorted(cells) == sorted(run.annotation.index)
+    column = next(c for c in got.meta["columns"] if c["key"] == "cell_type")
+    assert [column["levels"][k] for k in unpacked(got, "cell_type")] == list(run.annotation.loc[cells, "cell_type"])
+    x = np.frombuffer(got.blob, np.uint16, got.meta["n"], got.meta["x"]["offset"]) / 65535
+    place = got.meta["x"]["low"] + x * (got.meta["x"]["high"] - got.meta["x"]["low"])
+    np.testing.assert_allclose(place, run.layout.loc[cells, "umap_1"], atol=1e-3)
+    score = next(c for c in got.meta["columns"] if c["key"] == "score:proliferation")
+    value = score["low"] + unpacked(got, "score:proliferation") / data.STEPS_SCORE * (score["high"] - score["low"])
+    inside = np.clip(run.scores.loc[cells, "proliferation"], score["low"], score["high"])
+    np.testing.assert_allclose(value, inside, atol=(score["high"] - score["low"]) / data.STEPS_SCORE)
+
+
+def test_a_signature_that_no_cell_has_is_not_carried():
+    assert "score:notch" not in [c["key"] for c in packed(toy.run()).meta["columns"]]
+
+
+def test_a_large_cohort_is_sampled_and_its_scores_more_so():
+    run = toy.run(cells=100)
+    got = packed(run, max_cells=50, max_scores=40)
+    assert (got.meta["n"], got.meta["total"], got.meta["scored"]) == (50, 200, 20)
+    assert got.blob == packed(run, max_cells=50, max_scores=40).blob
+    assert got.blob != packed(run, max_cells=50, max_scores=40, seed=2).blob
+
+
+# --- figures ----------------------------------------------------------------------------------------------------------
+
+
+def test_missing_and_infinite_numbers_become_null():
+    assert figure.clean([1.23456789, np.nan, np.inf, np.int64(3), None, "a", True]) == [
+        1.2346,
+        None,
+        None,
+        3,
+        None,
+        "a",
+        True,
+    ]
+
+
+def test_donor_means_are_means_of_a_donors_cells_and_leave_out_few():
+    run = toy.run(cells=40)
+    means = comparison.donor_means(run.scores, run.annotation)
+    own = (run.annotation["cell_type"] == "t_cell") & (run.annotation["donor"] == "donor_S1")
+    expected = run.scores.loc[own, "proliferation"].mean()
+    assert means.loc["t_cell", "primary"]["proliferation"].iloc[0] == pytest.approx(expected)
+    assert "unknown" not in means.index.get_level_values("cell_type")
+    assert comparison.donor_means(run.scores.head(12), run.annotation.head(12)).empty
+
+
+def test_fates_name_the_one_limit_that_was_broken():
+    cells = pd.DataFrame(
+        {"sample": "S", "keep": [True, False, False], "reason": ["", "high_mt", "low_counts;low_genes"]}
+    )
+    got = quality.fates(cells, ["S"])
+    assert got.loc["S"].to_dict() == {"kept": 1, "high mitochondrial share": 1, "several": 1}
+
+
+def test_confusion_shares_are_of_the_authors_class():
+    trace = identity.confusion(toy.run().tables["confusion"]).variants[0].data[0]
+    row = dict(zip(trace["x"], trace["z"][trace["y"].index("t_nk")], strict=True))
+    assert (row["t_nk"], row["unknown"], row["myeloid"]) == (0.9, 0.1, 0)
+
+
+def test_runtime_sums_the_jobs_of_a_step():
+    steps = quality.by_step(toy.run().benchmarks)
+    assert steps.loc[0, ["step", "jobs", "seconds", "peak_mb"]].tolist() == ["qc", 2, 4.0, 100.0]
+
+
+def test_every_type_of_the_resource_has_a_colour_and_no_two_the_same():
+    import yaml
+
+    entries = yaml.safe_load((toy.HOME / "resources/markers/markers.yaml").read_text())["cell_types"]
+    assert {e["id"] for e in entries} <= set(palette.CELL_TYPES)
+    assert len(set(palette.CELL_TYPES.values())) == len(palette.CELL_TYPES)
+
+
+def test_every_table_of_a_run_is_on_the_page():
+    placed = report._placed(["qc", "one_that_comes_later"])
+    assert placed["run"] == ("one_that_comes_later",)
+    everything = report._placed(toy.names())
+    assert {name for own in everything.values() for name in own} == set(toy.names()) | set().union(
+        *report.TABLES_OF.values()
+    )
+
+
+def test_every_figure_says_why_it_is_empty(html):
+    views, _ = report._views(toy.run(cells=0, tables=False), report._Tables({}), max_lost=0.1, max_genes=10)
+    for view in views.values():
+        for drawn in view:
+            assert drawn.variants == [], drawn.id
+            assert drawn.empty.endswith(".") and drawn.caption.endswith("."), drawn.id
+
+
+# --- first screen -----------------------------------------------------------------------------------------------------
+
+
+def warned(run, **changes):
+    limits = findings.Limits(max_lost=0.1, min_agreement=0.8, max_unknown=0.2)
+    made = report._Tables(dict(run.tables) | changes)
+    return {w.title: w for w in findings.distrust(made, run.annotation, limits=limits, simulated=False)}
+
+
+def test_what_to_distrust_is_named_worst_first():
+    found = warned(toy.run())
+    assert list(found)[:2] == [
+        "Brain metastasis against normal brain is confounded with study",
+        "The tests find something where nothing is (labels)",
+    ]
+    assert "S1 (60%)" in found["Low agreement with the authors' labels"].detail
+    assert "S1 (25%)" in found["Many cells left unknown"].detail
+    assert "30%" in found["Many counts were lost with unknown genes"].detail
+    assert "notch" in found["1 signature could be scored in no sample"].detail
+
+
+def test_a_clean_run_has_no_serious_warning():
+    assert not any(w.level == "serious" for w in warned(toy.run(tables=False)).values())
+
+
+def test_claims_with_a_verdict_come_first_and_others_say_why():
+    got = findings.verdicts(toy.run().tables["claims"])
+    assert [c["claim"] for c in got["judged"]] == ["B2"]
+    assert got["judged"][0]["numbers"] == "1.20 [0.30, 2.10]"
+    assert [(c["claim"], c["reason"]) for c in got["others"]] == [("B5", "one study an arm"), ("B4", "too few donors")]
+
+
+def test_simulated_runs_say_so_in_title_and_figures(html):
+    assert "<title>SIMULATED" in html and "Nothing here is a finding about patients" in html
+    assert json.loads(embedded(html, "payload"))["simulated"] is True
+    real = report.page(toy.run(), toy.parts(), **toy.SETTINGS)
+    assert "SIMULATED DATA" not in real and '<h2 id="h-recovery">' not in real
+
+
+def test_names_of_others_are_escaped(html):
+    assert "A &lt;small&gt; series" in html and "Cells are &lt;more&gt; proliferative." in html
+
+
+def test_the_page_needs_no_network_and_is_the_same_twice(html):
+    outside = re.findall(r'(?:src|href)="(https?:[^"]+)"', html)
+    assert all(re.search(rf'<a href="{re.escape(url)}"', html) for url in outside)
+    assert "@import" not in html and "url(" not in html
+    assert html == report.page(toy.run(simulated=True), toy.parts(), **toy.SETTINGS)
+
+
+# --- methods ----------------------------------------------------------------------------------------------------------
+
+
+def test_citations_are_numbered_in_order_and_every_entry_is_used():
+    bib = "@article{B2,\n  author = {Bee, B. and Cee, C.},\n  title = {On b},\n  doi = {10.1/b},\n}\n\n@misc{A1,\n  title = {On a},\n  url = {u},\n}\n"  # noqa: E501
+    run = {"config": {"x": 3}, "software": {"tool": "2.0"}}
+    got = methods.write(
+        "Used {{ v.tool }} [@B2] and {{ config.x }} [@A1;@B2] of {{ named }}.",
+        bib,
+        run=run,
+        facts={},
+        datasets={"D": {"citation": {"doi": "10.1/d"}}},
+    )
+    assert got["plain"] == "Used 2.0 [1] and 3 [1,2] of D [3]."
+    assert [r["key"] for r in got["references"]] == ["B2", "A1", "D"]
+    assert got["references"][0]["url"] == "https://doi.org/10.1/b"
+    assert got["bibtex"].startswith("@article{B2,") and "@misc{D," in got["bibtex"]
+    with pytest.raises(KeyError, match="Z9"):
+        methods.write("[@Z9]", bib, run=run, facts={}, datasets={})
+    shipped = toy.parts()
+    cited = set(re.findall(r"@(\w+)", " ".join(methods._CITED.findall(shipped.methods))))
+    cited |= {k.split("@")[-1] for group in methods._CITED.findall(shipped.methods) for k in group.split(";")}
+    assert set(methods.bibliography(shipped.bib)) <= cited
+
+
+# --- figures for a paper ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cells", [20, 0])
+def test_static_figures_are_svg_with_text_and_the_same_twice(tmp_path, cells):
+    run = toy.run(cells=cells)
+    means = comparison.donor_means(run.scores, run.annotation)
+    drawings = {
+        "umap": static.umap(run.layout, run.annotation["cell_type"]),
+        "composition": static.composition(run.annotation, ["S1", "S2"]),
+        "qc": static.fate(run.cells, ["S1", "S2"]),
+        "signatures": static.signatures(means),
+    }
+    for name, draw in drawings.items():
+        first, second = tmp_path / f"{name}.svg", tmp_path / f"{name}_2.svg"
+        for path in (first, second):
+            static.save(path, draw, size=(4, 3), simulated=True)
+        assert first.read_bytes() == second.read_bytes()
+        assert "SIMULATED" in first.read_text() and xml.dom.minidom.parse(str(first))
+
+
+# --- in a browser -----------------------------------------------------------------------------------------------------
+
+
+@browser
+def test_the_page_works_in_a_browser(html, tmp_path):
+    page = tmp_path / "report.html"
+    page.write_text(html)
+    with Browser(tmp_path) as b:
+        b.open(page)
+        assert b.run("document.documentElement.dataset.ready") == "yes"
+        b.run("brainmet.drawAll()")
+        undrawn = "[...document.querySelectorAll('[data-figure]')].filter(f => !f.querySelector('svg.main-svg')).map(f => f.id)"  # noqa: E501
+        assert b.run(undrawn) == []
+        assert b.run("document.querySelector('#quality .plot').textContent").find("SIMULATED") >= 0
+        _colour_filter_select(b)
+        _downloads(b)
+        _tables_and_access(b)
+        for width in (1280, 800):
+            b.size(width, 900)
+            b.wait(f"document.documentElement.scrollWidth <= {width}", 10)
+        assert b.complaints == []
+        assert [r for r in b.requests if not r.startswith(("file:", "blob:", "data:"))] == []
+
+
+def _colour_filter_select(b: Browser) -> None:
+    left = "#cells [data-map=left]"
+    b.choose(f"{left} [data-colour]", "score:proliferation")
+    b.wait(f"document.querySelector('{left}').dataset.drawn === 'score:proliferation'")
+    b.choose(f"{left} [data-colour]", "cell_type")
+    b.click(f"{left} .legend [data-level=t_cell]")
+    b.wait("document.querySelector('#cells .status').textContent === '60 of 80 cells shown'")
+    assert b.run(f"document.querySelector('{left} .legend [data-level=t_cell]').ariaPressed") == "false"
+    b.click("[data-reset]")
+    b.click("[data-mode=lasso]")
+    x, y, w, h = b.box(f"{left} canvas")
+    corners = [(0.01, 0.01), (0.99, 0.01), (0.99, 0.5), (0.01, 0.5)]
+    for k, (u, v) in enumerate(corners):
+        b.mouse("mousePressed" if k == 0 else "mouseMoved", x + u * w, y + v * h, held=True)
+    b.mouse("mouseReleased", x + 0.01 * w, y + 0.5 * h)
+    b.wait("document.querySelector('#cells .status').textContent.endsWith('cells selected')")
+    picked = b.run("brainmet.map.cells.selected.reduce((a, v) => a + v, 0)")
+    assert 30 <= picked <= 50
+    right = "brainmet.map.views[1].canvas.getContext('2d').getImageData(0, 0, 300, 300).data.some(v => v)"
+    assert b.run(right)
+    b.click("[data-clear]")
+    b.click("[data-mode=pan]")
+    place = "(c => [c.cells.x[0] * c.views[0].place().scale + c.views[0].place().dx, c.cells.y[0] * c.views[0].place().scale + c.views[0].place().dy, c.views[0].canvas.width])(brainmet.map)"  # noqa: E501
+    px, py, wide = b.run(place)
+    b.mouse("mouseMoved", x + px * w / wide, y + py * w / wide)
+    b.wait("!document.querySelector('#tip').hidden")
+    assert "& <neighbours>" in b.run("document.querySelector('#tip').textContent")
+
+
+def _downloads(b: Browser) -> None:
+    b.click("#contrasts-forest [data-get=tsv]")
+    table = pd.read_csv(b.downloaded("contrasts-forest_brain_metastasis_against_primary.tsv"), sep="\t")
+    assert table["effect"].tolist() == [1.2]
+    b.click("#contrasts-forest [data-get=svg]")
+    assert "SIMULATED" in b.downloaded("primary.svg").read_text()
+    b.click("#contrasts-forest [data-get=png]")
+    assert b.downloaded("primary.png").read_bytes()[:4] == b"\x89PNG"
+    b.click("#cells [data-get=tsv]")
+    assert len(pd.read_csv(b.downloaded("cells.tsv"), sep="\t")) == 80
+    b.click("#cells [data-get=svg]")
+    assert b.downloaded("map.svg").read_text().count("h0") == 160
+    b.click("[data-save=bibtex]")
+    assert "@article" in b.downloaded(".bib").read_text()
+
+
+_CONTRAST = """() => {
+  const number = (c) => (c.match(/[\\d.]+/g) ?? []).map(Number);
+  const curve = (v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+  const light = ([r, g, b]) => 0.2126 * curve(r / 255) + 0.7152 * curve(g / 255) + 0.0722 * curve(b / 255);
+  const back = (e) => {
+    for (; e; e = e.parentElement) {
+      const c = number(getComputedStyle(e).backgroundColor);
+      if (c.length < 4 || c[3] === 1) return c;
+    }
+    return [255, 255, 255];
+  };
+  const bad = [];
+  for (const e of document.querySelectorAll('body *')) {
+    const text = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+    if (!text || e.closest('svg, script, style, [hidden], .skip, :disabled') || !e.offsetParent) continue;
+    const [a, b] = [light(number(getComputedStyle(e).color)), light(back(e))].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < 4.5) bad.push(`${ratio.toFixed(2)} ${e.tagName}.${e.className} ${e.textContent.slice(0, 30)}`);
+  }
+  return [...new Set(bad)];
+}"""
+
+
+def _tables_and_access(b: Browser) -> None:
+    assert b.run(f"({_CONTRAST})()") == []
+    b.click("#theme")
+    time.sleep(0.3)
+    assert b.run(f"({_CONTRAST})()") == []
+    b.click("#theme")
+    b.run("document.querySelector('[data-table=contrasts]').open = true")
+    b.wait("document.querySelectorAll('[data-table=contrasts] tbody tr').length === 3")
+    script = "(i => { i.value = 'confounded'; i.dispatchEvent(new Event('input')); })(document.querySelector('[data-table=contrasts] input'))"  # noqa: E501
+    b.run(script)
+    assert b.run("document.querySelectorAll('[data-table=contrasts] tbody tr').length") == 1
+    nameless = "[...document.querySelectorAll('button, select, input, canvas, a[href]')].filter(e => !(e.textContent.trim() || e.ariaLabel || e.getAttribute('aria-label') || e.labels?.length)).map(e => e.outerHTML)"  # noqa: E501
+    assert b.run(nameless) == []
+    twice = "(ids => ids.filter((id, k) => ids.indexOf(id) !== k))([...document.querySelectorAll('[id]')].map(e => e.id).filter(id => !/^(clip|legend|g[0-9a-f]|topdefs|defs|cb)/.test(id)))"  # noqa: E501
+    assert b.run(twice) == []
+    heads = b.run("[...document.querySelectorAll('h1, h2, h3')].map(e => Number(e.tagName[1]))")
+    assert (
+        heads[0] == 1
+        and heads.count(1) == 1
+        and all(after - before <= 1 for before, after in itertools.pairwise(heads))
+    )
+
+
+@browser
+def test_a_run_with_nothing_in_its_tables_opens_too(tmp_path):
+    with Browser(tmp_path) as b:
+        for cells in (0, 40):
+            run = toy.run(cells=cells, tables=False)
+            page = tmp_path / f"{cells}.html"
+            page.write_text(
+                report.page(run if cells else replace(run, scores=run.scores[[]]), toy.parts(), **toy.SETTINGS)
+            )
+            b.open(page)
+            assert b.run("document.documentElement.dataset.ready") == "yes"
+            b.run("brainmet.drawAll()")
+            assert b.complaints == []
+            assert "No published statement was configured" in b.run("document.body.innerText")

@@ -1,0 +1,85 @@
+"""The nearest cells of every cell inside its own sample: context for all other evidence.
+
+Neighbours of the cohort's embedding come from other platforms and tissues, and integration that helps a map mixes types
+that only one of them holds. Here components are computed in the sample alone. Few cells are averaged where a sample is
+small, so that classes of some ten cells are not swamped.
+"""
+
+import logging
+import re
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+from scipy.linalg import eigh
+
+from brainmet.contract import CELL_ID
+from brainmet.neighbors import nearest
+from brainmet.slice import Slice
+
+SCOPE = "cohort"
+REQUIRES = ("slices",)
+log = logging.getLogger(__name__)
+
+NEAR = "near_"
+MIN_NEIGHBORS = 3
+LEFT_OUT = re.compile(
+    r"^(IG[HKL][VDJCGAMEL]|JCHAIN$|TR[ABGD][VDJC]|MT-|RP[LS]\d|HB[ABDGMQZ]\d?$|MALAT1$|NEAT1$|XIST$)"
+)
+"""Genes that float in every sample or follow sex and quality."""
+
+
+def annotate(
+    slices: Iterable[Slice],
+    *,
+    types: object,
+    n_components: int,
+    n_neighbors: int,
+    cells_per_neighbor: int,
+) -> pd.DataFrame:
+    """Positions of each cell's nearest cells among the kept cells of its sample, nearest first.
+
+    Args:
+        slices: one a sample.
+        types: not used.
+        n_components: components of a sample's own space.
+        n_neighbors: neighbours a cell, at most.
+        cells_per_neighbor: cells of the sample from which on one neighbour more is taken.
+
+    Returns:
+        Index cell id; `near_1` ..: rows in the joint table; -1 where there is none.
+    """
+    cells, rows, start = [], [], 0
+    for part in slices:
+        n = len(part.cells)
+        k = int(min(n_neighbors, max(MIN_NEIGHBORS, n // cells_per_neighbor), max(n - 1, 0)))
+        near = np.full((n, n_neighbors), -1, np.int64)
+        if k > 0:
+            points = components(part.X[:, np.flatnonzero(part.measured)], n_components=n_components)
+            near[:, :k] = nearest(points, k=k, exact_below=20_000, threads=1)[0] + start
+        log.info("%d cells, %d neighbours a cell", n, k)
+        cells.append(part.cells)
+        rows.append(near)
+        start += n
+    index = pd.Index(np.concatenate(cells), name=CELL_ID, dtype=object)
+    return pd.DataFrame(np.concatenate(rows), index=index, columns=[f"{NEAR}{i + 1}" for i in range(n_neighbors)])
+
+
+def components(X: sp.csr_matrix, *, n_components: int) -> np.ndarray:
+    """Principal components of the cells; the smaller of both cross products is decomposed."""
+    mean = np.asarray(X.mean(axis=0)).ravel().astype(np.float64)
+    n, m = X.shape
+    top = max(1, min(n_components, n - 1, m))
+    if m <= n:
+        scatter = (X.T @ X).toarray().astype(np.float64) - n * np.outer(mean, mean)
+        _, axes = eigh(scatter, subset_by_index=[m - top, m - 1])
+        return np.asarray(X @ axes - mean @ axes)
+    centred = X.toarray().astype(np.float64) - mean
+    values, axes = eigh(centred @ centred.T, subset_by_index=[n - top, n - 1])
+    return np.asarray(axes * np.sqrt(np.maximum(values, 0)))
+
+
+def positions(table: pd.DataFrame) -> np.ndarray:
+    """Neighbours of all cells by their row in the table; -1 where there is none."""
+    return table.filter(regex=f"^{NEAR}").fillna(-1).to_numpy(np.int64)

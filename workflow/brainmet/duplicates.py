@@ -1,0 +1,86 @@
+"""The same cells under two names: samples of a run that share barcodes with near-equal profiles, or equal profiles.
+
+Series re-publish each other's samples, and a patient's library is deposited twice now and then. Counted twice, its
+donor would be two replicates.
+"""
+
+import logging
+from collections import Counter
+from itertools import combinations, groupby
+from operator import itemgetter
+
+import numpy as np
+import pandas as pd
+
+from brainmet.contract import Obs
+from brainmet.labels import bases, marks
+from brainmet.tables import columns
+
+log = logging.getLogger(__name__)
+
+SHARE = 0.3
+"""Share of the smaller sample's cells that must be found in the other. Two lanes share a barcode in 150 by chance."""
+CLOSE = 0.1
+"""Relative distance of the totals and of the detected genes of one cell counted with two annotations."""
+FEWEST = 20
+MIN_COUNTS = 200
+"""Profiles are compared from here on: poorer cells agree by chance."""
+PROFILE = ["total_counts", "n_genes_by_counts", "pct_counts_mt", "pct_counts_in_top_50_genes"]
+
+
+def duplicates(cells: pd.DataFrame) -> pd.DataFrame:
+    """Pairs of samples that hold the same cells: the table `duplicates`.
+
+    Args:
+        cells: index cell id; `sample, study, total_counts` and the other columns of `PROFILE`, barcodes of all samples.
+
+    Returns:
+        One row a pair, sorted; `exclude` is the sample with fewer of the cells, the later by name when equal.
+    """
+    cells = cells[cells["total_counts"] > 0]
+    sizes = cells[Obs.SAMPLE].value_counts()
+    studies = cells.groupby(Obs.SAMPLE, observed=True)[Obs.STUDY].first()
+    found = {"barcodes": _by_barcode(cells), "profiles": _by_profile(cells)}
+    rows = []
+    for pair in sorted(set(found["barcodes"]) | set(found["profiles"])):
+        a, b = pair
+        how, shared = max(((name, counts[pair]) for name, counts in found.items()), key=lambda item: item[1])
+        smaller = min(sizes[a], sizes[b])
+        if shared < FEWEST or shared < SHARE * smaller:
+            continue
+        drop = b if sizes[b] <= sizes[a] else a
+        log.warning(
+            "%s and %s hold the same cells (%d of %d, by %s): each counts as a donor of its own; add exclude: [%s]",
+            a, b, shared, smaller, how, drop,
+        )  # fmt: skip
+        rows.append((a, b, studies[a], studies[b], sizes[a], sizes[b], shared, shared / smaller, how, drop))
+    return pd.DataFrame(rows, columns=columns("duplicates"))
+
+
+def _by_barcode(cells: pd.DataFrame) -> Counter[tuple[str, str]]:
+    """Cells of every pair of samples with one barcode and near-equal totals and detected genes."""
+    names = [bases(name) or marks(name) for name in (id_.split(":", 1)[1] for id_ in cells.index)]
+    frame = pd.DataFrame({"name": names, "sample": cells[Obs.SAMPLE].to_numpy()})
+    frame["total"] = np.log(cells["total_counts"].to_numpy(float))
+    frame["genes"] = np.log(np.maximum(cells["n_genes_by_counts"].to_numpy(float), 1))
+    # Bare numbers and the like repeat within a sample, and say nothing.
+    frame = frame[~frame.duplicated(["name", "sample"], keep=False)]
+    frame = frame[frame.duplicated("name", keep=False)]
+    pairs: Counter[tuple[str, str]] = Counter()
+    for _, own in groupby(sorted(frame.itertuples(index=False, name=None)), key=itemgetter(0)):
+        for (_, a, total, genes), (_, b, other_total, other_genes) in combinations(own, 2):
+            if abs(total - other_total) < CLOSE and abs(genes - other_genes) < CLOSE:
+                pairs[a, b] += 1
+    return pairs
+
+
+def _by_profile(cells: pd.DataFrame) -> Counter[tuple[str, str]]:
+    """Cells of every pair of samples with equal totals, detected genes and shares, whatever their names."""
+    frame = cells.loc[cells["total_counts"] >= MIN_COUNTS, [Obs.SAMPLE, *PROFILE]].round(3)
+    frame = frame[~frame.duplicated(keep=False)]
+    frame = frame[frame.duplicated(PROFILE, keep=False)]
+    pairs: Counter[tuple[str, str]] = Counter()
+    rows = sorted(zip(frame[PROFILE].fillna(-1).itertuples(index=False, name=None), frame[Obs.SAMPLE], strict=True))
+    for _, own in groupby(rows, key=itemgetter(0)):
+        pairs.update(combinations(sorted({sample for _, sample in own}), 2))
+    return pairs

@@ -1,0 +1,119 @@
+"""Bulk tissue: a table of genes × profiles (text or xlsx), or a series matrix of arrays; a profile becomes a "cell".
+
+A series matrix of arrays lists probes; they become genes through the platform's table (a file GPL… among the files).
+"""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from brainmet.errors import BrainmetError
+from brainmet.genes import GeneTable
+from brainmet.ingest import dense_text
+from brainmet.ingest.members import Member, select
+from brainmet.ingest.raw import Raw, Wanted
+from brainmet.ingest.text import decoded
+
+SERIES = re.compile(r"series_matrix.*\.txt(\.gz)?$", re.IGNORECASE)
+PLATFORM = re.compile(r"^GPL\d+", re.IGNORECASE)
+EXCEL = re.compile(r"\.xlsx$", re.IGNORECASE)
+SYMBOL = re.compile(r"^(gene[ _]?symbols?|symbols?|ilmn_gene)$", re.IGNORECASE)
+BEGIN, END = "!series_matrix_table_begin", "!series_matrix_table_end"
+
+
+def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcodes: Wanted | None) -> Raw:
+    """Read the profiles of a bulk cohort; a series matrix counts only where there is no other table.
+
+    Args:
+        files: all files of the series.
+        match: prefix of the sample's file; None when the series is one sample.
+        genes: tells rows of genes from rows of profiles.
+        barcodes: not needed here.
+    """
+    own = select(files, match)
+    plain = [m for m in own if not SERIES.search(m.name) and not PLATFORM.match(m.name)]
+    tables = plain or [m for m in own if SERIES.search(m.name)]
+    if len(tables) != 1:
+        names = ", ".join(member.name for member in (tables or own)[:6])
+        raise BrainmetError(
+            f"{match or 'the dataset'}: {len(tables)} files can be its table ({names}); mend match in the dataset file"
+        )
+    (member,) = tables
+    if SERIES.search(member.name):
+        return _series_matrix(member, [m for m in files if PLATFORM.match(m.name)])
+    if EXCEL.search(member.name):
+        return _workbook(member, genes)
+    return dense_text.read([member], match=None, genes=genes, barcodes=None)
+
+
+def _workbook(member: Member, genes: GeneTable) -> Raw:
+    """The first sheet that holds a table."""
+    import io
+    import zipfile
+
+    try:
+        sheets = pd.read_excel(io.BytesIO(member.read()), sheet_name=None)
+    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
+        raise BrainmetError(f"{member}: cannot be read as xlsx ({error}); delete it and fetch it again") from error
+    for frame in sheets.values():
+        numbers = [column for column in frame if pd.api.types.is_numeric_dtype(frame[column])]
+        texts = [column for column in frame if column not in numbers]
+        if len(numbers) >= 2 and texts:
+            known = [np.mean([genes.knows(str(x)) for x in frame[column][:1000]]) for column in texts]
+            names = frame[texts[int(np.argmax(known))]].astype(str).to_numpy(object)
+            return _raw(frame[numbers], names, member)
+    raise BrainmetError(f"{member}: no sheet has a column of names and columns of numbers; give the table as text")
+
+
+def _series_matrix(member: Member, platforms: Sequence[Member]) -> Raw:
+    import io
+
+    text = decoded(member)
+    if BEGIN not in text:
+        raise BrainmetError(f"{member}: has no table of values; mend layout or files in the dataset file")
+    head, _, body = text.partition(BEGIN)
+    frame = pd.read_csv(io.StringIO(body.partition(END)[0].strip()), sep="\t", index_col=0)
+    if frame.empty:
+        raise BrainmetError(
+            f"{member}: its table of values is empty, as in sequencing series; give the supplementary table"
+        )
+    names = frame.index.astype(str).to_numpy(object)
+    if platforms:
+        names = _symbols(names, platforms[0])
+    raw = _raw(frame, names, member)
+    titles = [line for line in head.splitlines() if line.startswith("!Sample_title")]
+    if titles:
+        found = [part.strip().strip('"') for part in titles[0].split("\t")[1:]]
+        if len(found) == len(raw.barcodes) and len(set(found)) == len(found):
+            raw.obs = pd.DataFrame({"title": found}, dtype=object)
+    return raw
+
+
+def _symbols(probes: np.ndarray, platform: Member) -> np.ndarray:
+    """Gene symbols of probes; a probe of several genes names none."""
+    import io
+
+    rows = [line for line in decoded(platform).splitlines() if line and line[0] not in "#!^"]
+    frame = pd.read_csv(io.StringIO("\n".join(rows)), sep="\t", dtype=str, keep_default_na=False)
+    column = next((name for name in frame.columns if SYMBOL.match(str(name))), None)
+    if column is None:
+        raise BrainmetError(f"{platform}: has no column of gene symbols ({', '.join(map(str, frame.columns[:12]))})")
+    known = dict(zip(frame.iloc[:, 0], frame[column], strict=True))
+    return np.array([("" if "///" in (s := known.get(p, "")) else s) or p for p in probes], dtype=object)
+
+
+def _raw(frame: pd.DataFrame, names: np.ndarray, member: Member) -> Raw:
+    values = frame.to_numpy(np.float64).T
+    if not np.isfinite(values).all():
+        keep = np.isfinite(values).all(axis=0)
+        values, names = values[:, keep], names[keep]
+    return Raw(
+        matrix=sp.csr_matrix(values),
+        barcodes=np.array([str(column).strip() for column in frame.columns], dtype=object),
+        names=names,
+        ids=None,
+        name=str(member),
+    )

@@ -1,0 +1,30 @@
+"""Bulk: profiles of bulk cohorts -> signatures between paired conditions, beside those of the cells.
+
+In: counts.h5ad of the bulk samples (a profile is a "cell"). Out: tables/bulk.tsv, made when a run holds bulk samples.
+"""
+
+
+rule bulk:
+    """Every signature between the conditions of every bulk cohort."""
+    input:
+        counts=collect("<results>/samples/{sample}/counts.h5ad", sample=BULK_SAMPLES),
+        signatures="<shipped>/signatures/signatures.yaml",
+        confounders="<shipped>/signatures/confounders.yaml",
+        files=lookup(dpath="score/files", within=config),
+        code=code("bulk", "stage_inputs"),
+    output:
+        table="<results>/tables/bulk.tsv",
+    log:
+        "<logs>/bulk.log",
+    benchmark:
+        "<benchmarks>/bulk.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=1500,
+    params:
+        tier=lookup(dpath="score/tier", within=config),
+        contrasts=lookup(dpath="compare/contrasts", within=config),
+        how=lookup(dpath="compare/scoring", within=config),
+    script:
+        "../scripts/bulk.py"

@@ -1,0 +1,20 @@
+"""Duplicates: cells.parquet of all samples -> pairs of samples that hold the same cells."""
+
+
+rule duplicates:
+    """Samples that hold the same cells, and which of them to leave out."""
+    input:
+        cells=collect("<results>/samples/{sample}/cells.parquet", sample=SAMPLES),
+        code=code("duplicates", "tables"),
+    output:
+        table="<results>/tables/duplicates.tsv",
+    log:
+        "<logs>/duplicates.log",
+    benchmark:
+        "<benchmarks>/duplicates.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=1000,
+    script:
+        "../scripts/duplicates.py"

@@ -1,0 +1,12 @@
+"""Samples that hold the same cells."""
+
+import pandas as pd
+from brainmet.contract import Obs
+from brainmet.duplicates import PROFILE, duplicates
+from brainmet.job import job
+from brainmet.tables import read_table, write_table
+
+with job(snakemake):
+    columns = [Obs.SAMPLE, Obs.STUDY, *PROFILE]
+    cells = pd.concat([read_table(path, "cells", columns=columns) for path in snakemake.input.cells])
+    write_table(duplicates(cells), snakemake.output.table, "duplicates")
