@@ -129,5 +129,5 @@ def test_a_wrong_file_is_refused_in_one_line(series, changes, message):
 
 def test_broken_yaml_is_refused(tmp_path):
     (tmp_path / "mine.yaml").write_text("a: [1\nb")
-    with pytest.raises(BrainmetError, match=r"mine.yaml: not a readable YAML file: .*line 2"):
+    with pytest.raises(BrainmetError, match=r"mine.yaml: not a readable YAML file: .*line 3"):
         datasets.load(["mine"], folders=[tmp_path])

@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 @pytest.fixture
 def config(home: Any) -> dict[str, Any]:
     section = yaml.safe_load((home / "config" / "config.yaml").read_text())["qc"]
-    return section["doublets"] | {"profile": "cells", "seed": section["seed"]}
+    return section["doublets"] | {"profile": "cells", "known_rate": None, "seed": section["seed"]}
 
 
 def planted(n: int = 270, doublets: int = 25, genes: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -82,3 +82,11 @@ def test_components_equal_those_of_a_dense_decomposition() -> None:
     logs = np.log1p(X / X.sum(axis=1, keepdims=True) * 1e4)
     u, s, _ = np.linalg.svd(logs - logs.mean(axis=0), full_matrices=False)
     np.testing.assert_allclose(np.abs(found), np.abs(u[:, :5] * s[:5]), rtol=1e-6, atol=1e-8)
+
+
+def test_a_stated_rate_replaces_the_one_from_the_number_of_cells(
+    make_counts: Callable[..., Counts], config: dict[str, Any]
+) -> None:
+    X, _ = planted()
+    found = find(make_counts(X), np.ones(len(X), bool), **config | {"known_rate": 0.09})
+    assert found.expected_rate == 0.09

@@ -18,7 +18,7 @@ SYMBOLS = ["MT-CO1", "MT-ND1", "HBA1", "HBEGF", "RPL3", "RPS6KA1", "RPSA"]
 def config(home: Any) -> dict[str, Any]:
     """The defaults, without doublets: small samples are skipped."""
     section = yaml.safe_load((home / "config" / "config.yaml").read_text())["qc"]
-    return section | {"doublets": section["doublets"] | {"min_cells": 10_000}}
+    return section | {"doublet_rate": None, "doublets": section["doublets"] | {"min_cells": 10_000}}
 
 
 def sample(n: int = 200, genes: int = 600, *, depth: float = 3.0, seed: int = 0) -> tuple[np.ndarray, list[str]]:

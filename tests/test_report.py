@@ -167,6 +167,11 @@ def test_what_to_distrust_is_named_worst_first():
     assert "notch" in found["1 signature could be scored in no sample"].detail
 
 
+def test_samples_that_hold_the_same_cells_are_named():
+    pair = toy.rows("duplicates", [{"sample_a": "S1", "sample_b": "S2", "share": 0.9, "exclude": "S2"}])
+    assert "exclude: [S2]" in warned(toy.run(), duplicates=pair)["S1 and S2 hold the same cells"].detail
+
+
 def test_a_clean_run_has_no_serious_warning():
     assert not any(w.level == "serious" for w in warned(toy.run(tables=False)).values())
 

@@ -1,11 +1,13 @@
 """The user's configuration, checked before any rule is made."""
 
+import difflib
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from brainmet.documents import read_yaml
+from brainmet.errors import BrainmetError
 from brainmet.validate import validate
 
 SCHEMA = Path(__file__).parent.parent / "schemas" / "config.schema.yaml"
@@ -17,7 +19,17 @@ def check(config: dict[str, Any]) -> None:
     Raises:
         BrainmetError: one line with the key, the value, what is allowed and the nearest guess.
     """
-    validate(config, schema(), name="config.yaml")
+    rules = schema()
+    validate(config, rules, name="config.yaml")
+    # A section of its own belongs to a method that runs; any other name is a slip of the pen.
+    known, section = list(rules["properties"]["annotate"]["properties"]), config.get("annotate", {})
+    allowed = [*known, *(name for name in section.get("methods", []) if name not in known)]
+    if unknown := [name for name in section if name not in allowed]:
+        close = difflib.get_close_matches(unknown[0], allowed, n=1)
+        guess = f"; did you mean {close[0]}?" if close else ""
+        raise BrainmetError(
+            f"config.yaml: annotate.{unknown[0]}: unknown key{guess}; allowed: {', '.join(allowed)} and the names of methods"
+        )
 
 
 def schema() -> dict[str, Any]:

@@ -126,6 +126,7 @@ def _record(dataset: dict[str, Any], sample: dict[str, Any]) -> dict[str, Any]:
         "study": sample.get("study", dataset.get("study", dataset["id"])),
         "donor": sample.get("donor", sample["id"]),
         "match": sample.get("match"),
+        "doublet_rate": sample.get("doublet_rate", dataset.get("doublet_rate")),
         **described,
         **source,
         "simulated": any("rule" in file for file in dataset["files"]),

@@ -43,6 +43,7 @@ def find(
     passing: np.ndarray,
     *,
     profile: str,
+    known_rate: float | None,
     rate_per_thousand: float,
     min_cells: int,
     max_cells: int,
@@ -58,6 +59,7 @@ def find(
         counts: the sample.
         passing: barcodes to look at.
         profile: `cells`, `nuclei` or `plates`.
+        known_rate: expected share of doublets where the series says it; None: from the number of cells.
         rate_per_thousand: expected share of doublets per thousand cells loaded together.
         min_cells: smaller samples are skipped: too few pairs to learn from.
         max_cells: larger samples are split at random into equal parts of at most this size, for memory.
@@ -68,7 +70,7 @@ def find(
         seed: of the artificial doublets.
     """
     n = int(passing.sum())
-    rate = rate_per_thousand * n / 1000
+    rate = rate_per_thousand * n / 1000 if known_rate is None else known_rate
     skipped = _skipped(counts, profile=profile, n=n, min_cells=min_cells)
     score = np.full(len(passing), np.nan, np.float32)
     called = np.zeros(len(passing), bool)

@@ -48,6 +48,7 @@ def qc(
     n_mads: float,
     profiles: Mapping[str, Mapping[str, float]],
     doublets: Mapping[str, Any],
+    doublet_rate: float | None,
     flag_dropped: float,
     seed: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -58,6 +59,7 @@ def qc(
         n_mads: median absolute deviations from the median at which a limit lies.
         profiles: for `cells`, `nuclei` and `plates`: `min_genes` and `mt_floor`.
         doublets: arguments of `doublets.find`.
+        doublet_rate: expected share of doublets where the dataset file states it.
         flag_dropped: share of dropped barcodes from which a sample is flagged.
         seed: of the doublet search.
 
@@ -78,7 +80,7 @@ def qc(
     passing = ~np.any(list(failed.values()), axis=0)
     if not passing.any():
         raise BrainmetError(_nothing_passes(counts, cells, limits))
-    found = find_doublets(counts, passing, profile=profile, seed=seed, **doublets)
+    found = find_doublets(counts, passing, profile=profile, known_rate=doublet_rate, seed=seed, **doublets)
     failed["doublet"] = found.called
     cells[Obs.DOUBLET_SCORE], cells["doublet"] = found.score, found.called
     cells[Obs.REASON] = _join(failed, len(cells))

@@ -22,6 +22,7 @@ rule qc:
         n_mads=lookup(dpath="qc/n_mads", within=config),
         profiles=lookup(dpath="qc/profiles", within=config),
         doublets=lookup(dpath="qc/doublets", within=config),
+        doublet_rate=lookup(dpath="{sample}/doublet_rate", within=SAMPLES),
         flag_dropped=lookup(dpath="qc/flag_dropped", within=config),
         seed=lookup(dpath="qc/seed", within=config),
     script:

@@ -140,6 +140,7 @@ def distrust(
         *_nulls(tables["nulls"]),
         *_quality(tables["qc"], tables["genes_lost"], limits),
         *_identity(tables["concordance"], annotation, limits),
+        *_duplicates(tables["duplicates"]),
         *_samples(tables["samples"]),
         *_signatures(tables["coverage"]),
     ]
@@ -273,6 +274,18 @@ def _identity(concordance: pd.DataFrame, annotation: pd.DataFrame, limits: Limit
             )
         )
     return found
+
+
+def _duplicates(table: pd.DataFrame) -> list[Warning]:
+    return [
+        Warning(
+            "serious",
+            f"{row['sample_a']} and {row['sample_b']} hold the same cells",
+            f"{row['share']:.0%} of the smaller one; leave one out with exclude: [{row['exclude']}].",
+            "quality",
+        )
+        for row in table.to_dict("records")
+    ]
 
 
 def _samples(samples: pd.DataFrame) -> list[Warning]:
