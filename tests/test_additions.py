@@ -70,7 +70,11 @@ SIGNATURE = {
 
 def snakemake(home, folder, *targets, options=()):
     """Run the copied workflow with the copied package."""
-    environment = {**os.environ, "PYTHONPATH": str(home / "workflow"), "NUMBA_CACHE_DIR": str(HOME / ".cache" / "numba")}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(home / "workflow"),
+        "NUMBA_CACHE_DIR": str(HOME / ".cache" / "numba"),
+    }
     command = [sys.executable, "-m", "snakemake", "-s", str(home / "Snakefile"), "-d", str(folder), "--cores", "2"]
     return subprocess.run(
         [*command, "--configfile", str(folder / "config.yaml"), *options, "--", *targets],

@@ -39,7 +39,10 @@ def test_tiers():
         ),
         **LIMITS,
     )
-    expected = "malignant normal likely_malignant normal normal normal likely_malignant normal likely_malignant likely_malignant uncertain"
+    expected = (
+        "malignant normal likely_malignant normal normal normal likely_malignant normal likely_malignant "
+        "likely_malignant uncertain"
+    )
     assert table.malignancy.tolist() == expected.split()
     assert table.line.iloc[3] == "carries the tumour's copy number: doublet-like"
     assert table.malignancy_score.between(0, 1).all() and table.malignancy_score.iloc[0] > 0.9

@@ -98,7 +98,7 @@ def test_a_glioma_is_what_resembles_precursors(tmp_path):
     names = genes.symbol.tolist()
     types = load_cell_types([TYPES])
     pairs = [list(types[name].positive) for name in ("epithelial", "fibroblast")]
-    swap = {a: b for a, b in zip(*pairs, strict=False)} | {b: a for a, b in zip(*pairs, strict=False)}
+    swap = dict(zip(*pairs, strict=False)) | {b: a for a, b in zip(*pairs, strict=False)}
     genes = genes.assign(symbol=[swap.get(name, name) for name in names])
     assert set(genes.symbol) == set(names)
     stroma = kind != "fibroblast"  # those look epithelial now, and a glioma has none

@@ -12,7 +12,6 @@ from brainmet import config, contract, tables
 
 from tests.conftest import HOME
 
-
 ASIDE = {
     "all", "provenance", "figures", "adc_coverage", "crosstalk_summary", "duplicates", "fidelity", "composition",
     "collect_cnv_arms", "collect_coverage", "collect_genes_lost", "collect_qc", "stability", "recovery", "nulls",

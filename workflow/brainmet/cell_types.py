@@ -122,10 +122,10 @@ def gene_columns(symbols: np.ndarray, genes: Iterable[str]) -> np.ndarray:
 
 def _entry(raw: dict) -> CellType:
     ontology = (raw.get("cell_ontology") or {}).get("id", "")
-    genes = {sign: tuple(raw.get(sign) or ()) for sign in ("positive", "negative")}
     return CellType(
         **{key: raw[key] for key in ("id", "name", "level", "parent", "coarse", "decide")},
         origin=raw.get("origin", ""),
         ontology=ontology,
-        **genes,
+        positive=tuple(raw.get("positive") or ()),
+        negative=tuple(raw.get("negative") or ()),
     )

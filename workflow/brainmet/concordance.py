@@ -19,8 +19,10 @@ _COLUMNS = ["scope", "class", "n", "precision", "recall", "f1", "ci_low", "ci_hi
 def concordance(annotation: pd.DataFrame, *, types: CellTypes, n_bootstrap: int, seed: int) -> pd.DataFrame:
     """Precision, recall and F1 by class, for the cohort and each sample with labels.
 
-    Besides the classes there are rows `accuracy` (recall = share of all labelled cells called right, precision = of those
-    called at all), `macro` (means over classes of at least ten true cells), and `malignant` (balanced accuracy in f1) where
+    Besides the classes there are rows `accuracy` (recall = share of all labelled cells called right, precision = of
+    those
+    called at all), `macro` (means over classes of at least ten true cells), and `malignant` (balanced accuracy in f1)
+    where
     authors name malignant cells.
 
     Args:
@@ -115,7 +117,8 @@ def _rows(scope: str, truth: np.ndarray, called: np.ndarray, *, n_bootstrap: int
 
 
 def _malignant(scope: str, annotation: pd.DataFrame) -> list[tuple]:
-    """Balanced accuracy of the malignant tiers against authors' malignant types; none where authors name only one kind."""
+    """Balanced accuracy of the malignant tiers against authors' malignant types; none where authors name only one
+    kind."""
     labelled = annotation[annotation[Obs.AUTHOR_CELL_TYPE] != ""]
     truth = labelled[Obs.AUTHOR_CELL_TYPE].str.startswith(MALIGNANT_PREFIX).to_numpy(bool)
     called = labelled[Obs.MALIGNANCY].isin(MALIGNANT_TIERS).to_numpy()

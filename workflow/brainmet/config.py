@@ -28,7 +28,8 @@ def check(config: dict[str, Any]) -> None:
         close = difflib.get_close_matches(unknown[0], allowed, n=1)
         guess = f"; did you mean {close[0]}?" if close else ""
         raise BrainmetError(
-            f"config.yaml: annotate.{unknown[0]}: unknown key{guess}; allowed: {', '.join(allowed)} and the names of methods"
+            f"config.yaml: annotate.{unknown[0]}: unknown key{guess}; "
+            f"allowed: {', '.join(allowed)} and the names of methods"
         )
 
 

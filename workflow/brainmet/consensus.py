@@ -1,6 +1,7 @@
 """One identity a cell from the evidence of all methods.
 
-First the broad type, among few well separated candidates, by the votes of the methods; then the type inside it, by marker
+First the broad type, among few well separated candidates, by the votes of the methods; then the type inside it, by
+marker
 scores averaged over neighbours; then state and malignancy. Where evidence is weak the parent or `unknown` stands.
 """
 
@@ -22,6 +23,9 @@ log = logging.getLogger(__name__)
 
 CELL_COLUMNS = (Obs.DATASET, Obs.STUDY, Obs.SAMPLE, Obs.DONOR, Obs.CONDITION, Obs.AUTHOR_LABEL, Obs.AUTHOR_CELL_TYPE)
 BREAST = "malignant_epithelial"
+MICROGLIA = "microglia"
+OUTSIDE_BRAIN = ("primary", "normal_breast", "extracranial_metastasis", "lymph_node_metastasis")
+"""Tissues without microglia; macrophages share its C1QA, TREM2 and GPR34 there."""
 
 
 def consensus(
@@ -98,6 +102,8 @@ def consensus(
     tumour = malignancy(frame, positive_slope=positive_slope, positive_z=positive_z, line_share=line_share)
     malignant = tumour[Obs.MALIGNANCY].isin(MALIGNANT_TIERS).to_numpy()
 
+    if MICROGLIA in smooth:
+        smooth.loc[cells[Obs.CONDITION].isin(OUTSIDE_BRAIN).to_numpy(), MICROGLIA] = -np.inf
     cell_type = _within(called, smooth, types, margin=within_margin)
     cell_type = _tumour_type(cell_type, frame, malignant, tumour[Obs.MALIGNANCY].to_numpy())
     result = frame[[Obs.DATASET, Obs.SAMPLE, Obs.DONOR, Obs.CONDITION]].copy()
@@ -137,7 +143,8 @@ def override(annotation: pd.DataFrame, overrides: pd.DataFrame, types: CellTypes
 
 
 def _votes(evidence: Mapping[str, pd.DataFrame], types: CellTypes, *, weight: float) -> tuple[list[str], np.ndarray]:
-    """Candidates and their joint probabilities: a weighted geometric mean over the methods that vote, markers if none does."""
+    """Candidates and their joint probabilities: a weighted geometric mean over the methods that vote, markers if none
+    does."""
     names = [name for name in types.decided("broad", "clear") if SCORE + name in evidence["markers"]]
     joint, total = np.zeros((len(evidence["markers"]), len(names))), 0.0
     for method, table in evidence.items():
@@ -178,7 +185,7 @@ def _within(called: np.ndarray, smooth: pd.DataFrame, types: CellTypes, *, margi
         if len(children) < 2:
             continue
         rows = np.flatnonzero(called == name)
-        scores = np.nan_to_num(smooth[children].to_numpy()[rows], nan=-9.0)
+        scores = np.nan_to_num(smooth[children].to_numpy()[rows], nan=-9.0, neginf=-9.0)
         ordered = np.sort(scores, axis=1)
         clear = ordered[:, -1] - ordered[:, -2] >= margin
         result[rows[clear]] = np.array(children, dtype=object)[scores.argmax(axis=1)][clear]

@@ -10,8 +10,10 @@ import scipy.sparse as sp
 from brainmet.contract import Var
 
 CENTROMERE = {
-    "1": 123.4, "2": 93.9, "3": 90.9, "4": 50.0, "5": 48.8, "6": 59.8, "7": 60.1, "8": 45.2, "9": 43.0, "10": 39.8, "11": 53.4,
-    "12": 35.5, "13": 17.7, "14": 17.2, "15": 19.0, "16": 36.8, "17": 25.1, "18": 18.5, "19": 26.2, "20": 28.1, "21": 12.0, "22": 15.0,
+    "1": 123.4, "2": 93.9, "3": 90.9, "4": 50.0, "5": 48.8, "6": 59.8, "7": 60.1, "8": 45.2, "9": 43.0, "10": 39.8,
+    "11": 53.4,
+    "12": 35.5, "13": 17.7, "14": 17.2, "15": 19.0, "16": 36.8, "17": 25.1, "18": 18.5, "19": 26.2, "20": 28.1, "21":
+    12.0, "22": 15.0,
 }  # fmt: skip
 """Border of the p and q arm in Mb, GRCh38 (UCSC table cytoBand, bands p11 and q11)."""
 CHROMOSOMES = tuple(CENTROMERE)
@@ -23,7 +25,8 @@ _LEFT_OUT = re.compile(
     r"^(HLA-|IG[HKL][VDJCGAMEL]|JCHAIN$|TR[ABGD][VDJC]|H[1234][-ABC]|H2[AB]|HIST|MT-|RP[LS]\d|MKI67$|TOP2A$|CCN[ABE]\d|CDK1$|"
     r"CDC20$|CENP|MCM\d|PCNA$|TYMS$|UBE2C$|BIRC5$|TUBB4B$|TUBA1B$|STMN1$|HMGB2$|AURK|PLK1$|NUSAP1$|TPX2$|KIF\d|RRM2$|BUB1)"
 )
-"""Genes whose level follows immune receptors, antigen presentation, histones or the cell cycle, not the number of copies."""
+"""Genes whose level follows immune receptors, antigen presentation, histones or the cell cycle, not the number of
+copies."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ def gene_order(genes: pd.DataFrame, usable: np.ndarray) -> GeneOrder:
 def window_weights(chromosome: np.ndarray, *, window: int, step: int) -> np.ndarray:
     """Weights of genes in windows along each chromosome, genes × windows; columns sum to one.
 
-    Weights rise to the middle of the window (1, 2, .., 2, 1), as inferCNV's running mean does; a chromosome with fewer genes
+    Weights rise to the middle of the window (1, 2, .., 2, 1), as inferCNV's running mean does; a chromosome with
+    fewer genes
     than the window makes one flat window.
     """
     columns: list[np.ndarray] = []
@@ -114,7 +118,8 @@ def log_ratio(group: np.ndarray, categories: np.ndarray, *, size: float, clip: f
         clip: largest ratio that a single gene may show.
 
     Returns:
-        By gene the log ratio, 0 inside the range of the categories; and the inverse of its variance, counting noise plus the
+        By gene the log ratio, 0 inside the range of the categories; and the inverse of its variance, counting noise
+        plus the
         variance that lineages have anyway.
     """
     share = (group / max(group.sum(), 1) + size * 1e-6)[None, :]
@@ -129,7 +134,8 @@ def log_ratio(group: np.ndarray, categories: np.ndarray, *, size: float, clip: f
 def arm_shift(difference: np.ndarray, weight: np.ndarray, arm: np.ndarray, *, min_genes: int) -> pd.DataFrame:
     """Mean shift of each arm against all other genes, with its t statistic over genes.
 
-    Genes are the replicates: a lineage's programme moves single genes up or down, a gain or loss moves an arm's genes together.
+    Genes are the replicates: a lineage's programme moves single genes up or down, a gain or loss moves an arm's genes
+    together.
 
     Args:
         difference: by gene, group minus reference in log units.

@@ -4,10 +4,10 @@
 |---|---|---|
 | epithelial or melanocytic | like the sample's aneuploid profile | malignant |
 | | sample has such a profile, the cell does not follow it | normal; uncertain in between |
-| | nothing to compare with, or no aneuploid profile | likely_malignant where the tissue has no such cells of its own, else uncertain |
+| | nothing to compare with, or no aneuploid profile | likely_malignant in tissue without such cells, else uncertain |
 | neuron or macroglia, in glioma | like an aneuploid profile | malignant |
-| astrocyte or precursor, in glioma | nothing to compare with, or no aneuploid profile | likely_malignant, a mature cell normal |
-| neuron or macroglia elsewhere | like the aneuploid profile of a carcinoma | uncertain (doublet, or tumour with a neural programme) |
+| astrocyte or precursor, in glioma | nothing to compare with, or no aneuploid profile | likely_malignant |
+| neuron or macroglia elsewhere | like the aneuploid profile of a carcinoma | uncertain |
 | | any other | normal |
 | stromal | like the aneuploid profile | likely_malignant (mesenchymal tumour cell) |
 | immune, endothelial | any | normal; a strong profile is named as a doublet |
@@ -51,7 +51,8 @@ def malignancy(cells: pd.DataFrame, *, positive_slope: float, positive_z: float,
         line_share: share of epithelial cells from which on a sample without reference is taken for a tumour line.
 
     Returns:
-        Same index: `malignancy, malignancy_score, line` (words for the reason), `follows` (bool, like the tumour's profile).
+        Same index: `malignancy, malignancy_score, line` (words for the reason), `follows` (bool, like the tumour's
+        profile).
     """
     lineage, condition = cells[Obs.LINEAGE].to_numpy(), cells[Obs.CONDITION].to_numpy()
     slope, z = (np.nan_to_num(cells[name].to_numpy(np.float64)) for name in ("cnv_slope", "cnv_z"))

@@ -31,9 +31,9 @@ COHORT_INPUTS = {
     name: {
         required: COHORT_FILES[required] for required in METHODS[name].requires if required in COHORT_FILES
     }
-    | {"code": code(f"annotate.{name}", "evidence")}
     for name in COHORT_METHODS
 }
+COHORT_CODE = {name: code(f"annotate.{name}", "evidence") for name in COHORT_METHODS}
 
 
 rule evidence:
@@ -67,6 +67,7 @@ rule annotate_method:
         unpack(lookup(dpath="{method}", within=COHORT_INPUTS)),
         types="<shipped>/markers/markers.yaml",
         type_files=lookup(dpath="annotate/marker_files", within=config),
+        code=lookup(dpath="{method}", within=COHORT_CODE),
     output:
         "<results>/cohort/annotation/{method}.parquet",
     log:

@@ -39,11 +39,28 @@ def wanted_tables():
     simulated = any(record["simulated"] for record in SAMPLES.values())
     names = sorted(path.stem for path in tables.SCHEMAS.glob("*.yaml"))
     wanted = {"all", *(["simulated"] if simulated else []), *(["bulk"] if BULK_SAMPLES else [])}
-    return [name for name in names if tables.schema(name)["path"] == f"tables/{name}.tsv" and tables.schema(name).get("target", "all") in wanted]
+    return [
+        name
+        for name in names
+        if tables.schema(name)["path"] == f"tables/{name}.tsv"
+        and tables.schema(name).get("target", "all") in wanted
+    ]
+
+
+def shown(name, category, label):
+    """A figure with its place and caption in `snakemake --report`."""
+    return report(
+        f"<results>/figures/{name}.svg",
+        caption=str(HOME / f"workflow/report/captions/{name.split('_')[0]}.rst"),
+        category=category,
+        labels={"figure": label},
+    )
 
 
 DATASETS, RECORDS = load_run()
-BULK_SAMPLES = {sample: record for sample, record in RECORDS.items() if record["suspension"] == "bulk"}  # enter at bulk.smk
+BULK_SAMPLES = {
+    sample: record for sample, record in RECORDS.items() if record["suspension"] == "bulk"
+}  # enter at bulk.smk
 SAMPLES = {sample: record for sample, record in RECORDS.items() if sample not in BULK_SAMPLES}
 TABLES = wanted_tables()
 

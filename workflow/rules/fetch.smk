@@ -69,6 +69,7 @@ rule pin_dataset:
     """Print the files entry of each dataset with the checksums of what was downloaded, to commit to its dataset file."""
     input:
         files=list(FETCHED_PATHS),
+        code=ancient(code("fetch")),
     log:
         "<logs>/pin_dataset.log",
     benchmark:

@@ -13,16 +13,16 @@ rule provenance:
         contract="<results>/provenance/contract.json",
         run="<results>/provenance/run.json",
         inputs="<results>/provenance/inputs.tsv",
-    params:
-        config=config,
-        samples=RECORDS,
     log:
         "<logs>/provenance.log",
     benchmark:
         "<benchmarks>/provenance.tsv"
-    resources:
-        mem_mb=500,
     conda:
         "../envs/brainmet.yaml"
+    resources:
+        mem_mb=500,
+    params:
+        config=config,
+        samples=RECORDS,
     script:
         "../scripts/provenance.py"

@@ -11,16 +11,6 @@ CITATIONS = {
 }
 
 
-def shown(name, category, label):
-    """A figure with its place and caption in `snakemake --report`."""
-    return report(
-        f"<results>/figures/{name}.svg",
-        caption=str(PAGE / f"captions/{name.split('_')[0]}.rst"),
-        category=category,
-        labels={"figure": label},
-    )
-
-
 rule report:
     """The page that people open: what was analysed, what was found, what to distrust."""
     input:

@@ -8,8 +8,8 @@ from brainmet.tables import read_table
 
 with job(snakemake) as params:
     files, records = snakemake.input, params.pop("samples")
-    cells = pd.concat(
-        [read_table(path, "cells").query("keep").drop(columns=["keep", "reason"]) for path in files.cells]
+    cells = pd.concat([read_table(path, "cells").query("keep") for path in files.cells]).drop(
+        columns=["keep", "reason"]
     )
     annotation, clusters = read_table(files.annotation, "annotation"), read_table(files.clusters, "clusters")
     obs = observations({"annotation": annotation, "clusters": clusters, "cells": cells}, records)
@@ -17,13 +17,5 @@ with job(snakemake) as params:
     obsm, names = coordinates(read_table(files.embedding, "embedding"), scores, annotation.index)
     features, uns = read_table(files.features, "features"), description(records) | {"scores": names}
     counts = [open_counts(path) for path in files.counts]
-    export(
-        snakemake.output.atlas,
-        counts,
-        obs=obs,
-        obsm=obsm,
-        features=features,
-        uns=uns,
-        threads=snakemake.threads,
-        **params,
-    )
+    tables = {"obs": obs, "obsm": obsm, "features": features, "uns": uns}
+    export(snakemake.output.atlas, counts, **tables, threads=snakemake.threads, **params)

@@ -5,7 +5,8 @@ A method is a module here that states
 * `SCOPE`: `"sample"` (runs beside the counts of one sample) or `"cohort"` (sees narrow tables of all samples);
 * `REQUIRES`: names of what it reads. In a sample: `counts`, `cells`, or another method of that scope. In the cohort:
   `cells`, `slices`, `features`, `neighbors`, `clusters`, or any other method;
-* `annotate(**inputs, types, **options) -> DataFrame`: inputs by the names in `REQUIRES`, options from the config section of
+* `annotate(**inputs, types, **options) -> DataFrame`: inputs by the names in `REQUIRES`, options from the config
+section of
   its name; index = ids of the kept cells. Column `note` (words a biologist can read, empty for none), then numbers.
 
 Columns `vote_{type id}` (0 to 1) enter the consensus as that method's vote. Both facts are read without importing the

@@ -1,6 +1,7 @@
 """How much of each cell's RNA is the sample's ambient RNA.
 
-Cells of one lineage should not make the markers of another. What they carry of these, over what the sample's mean profile
+Cells of one lineage should not make the markers of another. What they carry of these, over what the sample's mean
+profile
 would give them, is the share of their counts that floated in (the idea of SoupX, Young and Behjati 2020,
 doi 10.1093/gigascience/giaa151, without empty droplets). The sample's share is the median over its cells.
 """
@@ -50,7 +51,8 @@ def annotate(
         blocks.append(block[:, columns])
     X, total = sp.vstack(blocks, format="csr"), np.concatenate(totals)
     profile = sums[columns] / max(sums.sum(), 1.0)
-    # Genes made by a cell's own lineage are no measure of what floated in; a lineage that is hardly there floats little.
+    # Genes made by a cell's own lineage are no measure of what floated in; a lineage that is hardly there floats
+    # little.
     observed = np.asarray((X @ foreign.T)[np.arange(len(own)), own]).ravel()
     expected = total * (foreign @ profile)[own]
     share = np.divide(observed, expected, out=np.full(len(own), np.nan), where=expected >= min_expected)

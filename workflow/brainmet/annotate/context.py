@@ -24,9 +24,7 @@ log = logging.getLogger(__name__)
 
 NEAR = "near_"
 MIN_NEIGHBORS = 3
-LEFT_OUT = re.compile(
-    r"^(IG[HKL][VDJCGAMEL]|JCHAIN$|TR[ABGD][VDJC]|MT-|RP[LS]\d|HB[ABDGMQZ]\d?$|MALAT1$|NEAT1$|XIST$)"
-)
+LEFT_OUT = re.compile(r"^(IG[HKL][VDJCGAMEL]|JCHAIN$|TR[ABGD][VDJC]|MT-|RP[LS]\d|HB[ABDGMQZ]\d?$|MALAT1$|NEAT1$|XIST$)")
 """Genes that float in every sample or follow sex and quality."""
 
 

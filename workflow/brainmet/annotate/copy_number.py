@@ -1,12 +1,18 @@
 """Copy number of each cell from the expression of neighbouring genes, against the sample's own normal cells.
 
 Candidates are cells whose identity can be a tumour's: epithelial and melanocytic ones; in a glioma those that resemble
-astrocytes and precursors, and stroma, which glioma cells imitate. All other clear cells of the sample are the reference, a
-category each; mature oligodendrocytes and neurons are no candidates in a glioma either, for its cells take on the states of
-precursors (Neftel 2019, doi 10.1016/j.cell.2019.06.024). A group is aneuploid when arms shift as a whole, tested over genes
-and measured by how far the arms of one normal category lie from the others': lineages have programmes, and these move arms
-too. Its profile along the genome is then what every cell of the sample is compared with: the slope of a cell's windows on that
-profile is about 1 for tumour cells and 0 for normal ones at any depth. Cells of the reference with a tumour's slope leave it,
+astrocytes and precursors, and stroma, which glioma cells imitate. All other clear cells of the sample are the
+reference, a
+category each; mature oligodendrocytes and neurons are no candidates in a glioma either, for its cells take on the
+states of
+precursors (Neftel 2019, doi 10.1016/j.cell.2019.06.024). A group is aneuploid when arms shift as a whole, tested over
+genes
+and measured by how far the arms of one normal category lie from the others': lineages have programmes, and these move
+arms
+too. Its profile along the genome is then what every cell of the sample is compared with: the slope of a cell's
+windows on that
+profile is about 1 for tumour cells and 0 for normal ones at any depth. Cells of the reference with a tumour's slope
+leave it,
 and all is done again (second pass); such cells are how tumour cells with a mesenchymal programme are found.
 """
 
@@ -47,7 +53,8 @@ CARCINOMA = ("epithelial", "malignant_melanocytic")
 GLIOMA = ("astrocyte", "opc", "mural", "fibroblast")
 """Coarse classes that a glioma's cells are taken for."""
 LINEAGE_T = 2.0
-"""Root mean square t of arms between normal lineages, at least: few cells of a category hide what lineages differ by."""
+"""Root mean square t of arms between normal lineages, at least: few cells of a category hide what lineages differ
+by."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +106,12 @@ def annotate(
         min_arms: arms called, from which on a group is aneuploid.
 
     Returns:
-        Index cell id; `note`; `cnv_slope` (1 like the tumour's profile, 0 like the reference), `cnv_z` (the slope in robust
-        standard deviations of the reference), `cnv_burden` (root mean square of the windows), `cnv_aneuploid` (arms called in the
-        cell's tumour profile), `n_reference`, `arm_{arm}` (mean log difference of the cell), and, of the sample's most aneuploid
+        Index cell id; `note`; `cnv_slope` (1 like the tumour's profile, 0 like the reference), `cnv_z` (the slope in
+        robust
+        standard deviations of the reference), `cnv_burden` (root mean square of the windows), `cnv_aneuploid` (arms
+        called in the
+        cell's tumour profile), `n_reference`, `arm_{arm}` (mean log difference of the cell), and, of the sample's
+        most aneuploid
         group, `shift_{arm}` and `fdr_{arm}`. NaN where nothing can be inferred.
     """
     sample = _prepare(counts, cells, markers, types, min_gene_share=min_gene_share, n_neighbors=n_neighbors)
@@ -115,7 +125,13 @@ def annotate(
         log.warning(text)
         return _nothing(index, text, int(reference.sum()))
     weights = window_weights(sample.order.chromosome, window=window, step=step)
-    limits = {"min_genes": min_arm_genes, "min_t": min_arm_t, "min_shift": min_arm_shift, "min_arms": min_arms, "max_fdr": max_fdr}
+    limits = {
+        "min_genes": min_arm_genes,
+        "min_t": min_arm_t,
+        "min_shift": min_arm_shift,
+        "min_arms": min_arms,
+        "max_fdr": max_fdr,
+    }
     for turn in range(PASSES):
         values = _windows(sample, reference, weights, clip=clip)
         best, tumour = _profiles(sample, values, reference, weights, min_group=min_group, limits=limits)
@@ -262,9 +278,7 @@ def _categories(sample: Sample, linear: sp.csr_matrix, reference: np.ndarray) ->
     return np.array([np.asarray(linear[rows].sum(axis=0)).ravel() for rows in chosen])
 
 
-def _tested(
-    own: np.ndarray, categories: np.ndarray, arm: np.ndarray, *, scale: float, min_genes: int
-) -> pd.DataFrame:
+def _tested(own: np.ndarray, categories: np.ndarray, arm: np.ndarray, *, scale: float, min_genes: int) -> pd.DataFrame:
     """Arms of a group against all reference cells: `n_genes, shift, t` in units of normal lineages' t, and `fdr`."""
     difference, weight = log_ratio(own, categories.sum(axis=0, keepdims=True), size=20.0, clip=1.5)
     arms = arm_shift(difference, weight, arm, min_genes=min_genes)

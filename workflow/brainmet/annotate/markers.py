@@ -1,7 +1,9 @@
 """What each cell's marker genes show above the RNA that floats in its sample.
 
-A gene counts as evidence by how far it lies above a share of the sample's mean profile, which stands for the ambient RNA:
-`log((count + 1/2) / (expected + 1/2))`. Genes that most cells of the sample carry say little of one cell and weigh less.
+A gene counts as evidence by how far it lies above a share of the sample's mean profile, which stands for the ambient
+RNA:
+`log((count + 1/2) / (expected + 1/2))`. Genes that most cells of the sample carry say little of one cell and weigh
+less.
 The mean over a set is its score. Scores do not assume a balanced sample as z-scores do, nor are they taken in by
 immunoglobulin that is in every cell of a tumour.
 """
@@ -51,7 +53,8 @@ def annotate(
         prior_genes: genes at the floor that every set is given in addition.
 
     Returns:
-        Index cell id; `note` (symbols above the floor, highest first), `score_{id}` float32 for every set with a measured
+        Index cell id; `note` (symbols above the floor, highest first), `score_{id}` float32 for every set with a
+        measured
         gene, NaN for sets without one.
     """
     keep = cells[Obs.KEEP].reindex(counts.cells.index).to_numpy(bool)

@@ -1,6 +1,7 @@
 """Class profiles learned from the cohort's own clearest cells, and every cell compared with them.
 
-Markers are few and shallow cells show none of them; the variable genes are two thousand. Cells that their markers place most
+Markers are few and shallow cells show none of them; the variable genes are two thousand. Cells that their markers
+place most
 clearly are averaged to one profile a type, every cell is compared with all profiles, and the clearest of the result
 are averaged again. No outside data enter, hence no platform of others. Slices are read one at a time.
 """
@@ -185,7 +186,8 @@ def learn(
 
 
 def pooled(profiles: Profiles, lineages: np.ndarray, *, minimum: int) -> Profiles:
-    """Types with fewer seeds than `minimum` share the profile of their lineage's rare types, if these are enough together."""
+    """Types with fewer seeds than `minimum` share the profile of their lineage's rare types, if these are enough
+    together."""
     mean, n_seeds = profiles.mean.copy(), profiles.n_seeds.copy()
     rare = (n_seeds > 0) & (n_seeds < minimum)
     for name in dict.fromkeys(lineages[rare]):
