@@ -191,3 +191,9 @@ def test_blended_ignores_missing_neighbours():
 def _markers(folder, X, cells, genes, types):
     write_counts(folder / "s.h5ad", X, cells, genes, {})
     return markers.annotate(open_counts(folder / "s.h5ad"), cells.assign(keep=True), types=types, **options("markers"))
+
+
+def test_a_parent_is_shown_by_any_of_its_types(types):
+    evidence = pd.DataFrame({"score_myeloid": [0.1, 0.1], "score_microglia": [0.9, 0.0], "score_opc": [0.2, 0.2]})
+    scores = self_training.shown(evidence, ["myeloid", "opc"], types)
+    assert scores.tolist() == [[0.9, 0.2], [0.1, 0.2]]

@@ -41,7 +41,7 @@ def test_tiers():
     )
     expected = (
         "malignant normal likely_malignant normal normal normal likely_malignant normal likely_malignant "
-        "likely_malignant uncertain"
+        "likely_malignant likely_malignant"
     )
     assert table.malignancy.tolist() == expected.split()
     assert table.line.iloc[3] == "carries the tumour's copy number: doublet-like"

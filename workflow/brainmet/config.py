@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from brainmet.documents import read_yaml
+from brainmet.documents import read_schema, read_yaml
 from brainmet.errors import BrainmetError
 from brainmet.validate import validate
 
@@ -35,7 +35,7 @@ def check(config: dict[str, Any]) -> None:
 
 def schema() -> dict[str, Any]:
     """The JSON schema of the configuration."""
-    return read_yaml(SCHEMA)
+    return read_schema(SCHEMA)
 
 
 def markdown() -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from brainmet.contract import UNKNOWN
-from brainmet.documents import read_yaml
+from brainmet.documents import read_schema, read_yaml
 from brainmet.errors import BrainmetError
 from brainmet.validate import validate
 
@@ -81,7 +81,7 @@ def read(path: Path) -> dict[str, Any]:
         dataset = read_yaml(path)
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise BrainmetError(f"{path}: not a readable YAML file: {' '.join(str(error).split())}") from error
-    validate(dataset, read_yaml(SCHEMA), name=str(path))
+    validate(dataset, read_schema(SCHEMA), name=str(path))
     if dataset["id"] != path.stem:
         raise BrainmetError(f"{path}: id: {dataset['id']!r} must be the file's name without .yaml, {path.stem!r}")
     _check_files(dataset, path)

@@ -4,7 +4,7 @@
 |---|---|---|
 | epithelial or melanocytic | like the sample's aneuploid profile | malignant |
 | | sample has such a profile, the cell does not follow it | normal; uncertain in between |
-| | nothing to compare with, or no aneuploid profile | likely_malignant in tissue without such cells, else uncertain |
+| | nothing to compare with, or no aneuploid profile | likely_malignant in tumours and foreign tissue, else uncertain |
 | neuron or macroglia, in glioma | like an aneuploid profile | malignant |
 | astrocyte or precursor, in glioma | nothing to compare with, or no aneuploid profile | likely_malignant |
 | neuron or macroglia elsewhere | like the aneuploid profile of a carcinoma | uncertain |
@@ -68,11 +68,13 @@ def malignancy(cells: pd.DataFrame, *, positive_slope: float, positive_z: float,
     follows = profile & (slope > positive_slope) & (z > positive_z)
     between = profile & ~follows & (slope > 0.5 * positive_slope)
     normal_tissue = np.isin(condition, NORMAL_TISSUE)
+    # Most epithelium of a tumour's biopsy is tumour; shallow cells and near-diploid tumours show no copy number.
+    biopsy = condition == "primary"
     foreign = np.isin(condition, NO_OWN_EPITHELIUM) | (~normal_tissue & ~tested & (share > line_share))
 
     tier = np.full(len(cells), "normal", dtype=object)
     tier[epithelial & ~profile] = "uncertain"
-    tier[epithelial & ~profile & foreign] = "likely_malignant"
+    tier[epithelial & ~profile & (foreign | biopsy)] = "likely_malignant"
     tier[epithelial & ~profile & normal_tissue] = "normal"
     tier[epithelial & between] = "uncertain"
     tier[epithelial & profile & ~follows & np.isin(condition, CULTURE)] = "likely_malignant"
@@ -84,12 +86,14 @@ def malignancy(cells: pd.DataFrame, *, positive_slope: float, positive_z: float,
     tier[stromal & follows] = "likely_malignant"
 
     like_tumour = np.where(profile, 1 / (1 + np.exp(-6 * (slope - positive_slope))), np.nan)
-    prior = np.select([normal_tissue, foreign], [0.02, 0.9], 0.5)
+    prior = np.select([normal_tissue, foreign, biopsy], [0.02, 0.9, 0.7], 0.5)
     prior = np.where(glial, np.where(progenitor, 0.7, 0.01), prior)
     capable = np.select([epithelial, glial & glioma, glial | stromal], [1.0, 1.0, 0.6], 0.02)
     score = capable * np.where(profile, like_tumour, np.where(epithelial | glial, prior, 0.02))
     capable_of = epithelial | glial | stromal
-    words = _words(tier, follows, profile, tested, cells["cnv_note"].to_numpy(), capable_of, foreign, glial & ~glioma)
+    words = _words(
+        tier, follows, profile, tested, cells["cnv_note"].to_numpy(), capable_of, foreign, biopsy, glial & ~glioma
+    )
     return pd.DataFrame(
         {Obs.MALIGNANCY: tier, Obs.MALIGNANCY_SCORE: score.astype(np.float32), "line": words, "follows": follows},
         index=cells.index,
@@ -104,6 +108,7 @@ def _words(
     note: np.ndarray,
     capable: np.ndarray,
     foreign: np.ndarray,
+    biopsy: np.ndarray,
     neural: np.ndarray,
 ) -> np.ndarray:
     words = np.full(len(tier), "", dtype=object)
@@ -115,4 +120,7 @@ def _words(
     words[follows & ~capable] = "carries the tumour's copy number: doublet-like"
     likely = (tier == "likely_malignant") & ~follows
     words[likely & foreign] = pd.Series(words[likely & foreign], dtype=object) + "; no such normal cells in this tissue"
+    words[likely & biopsy & ~foreign] = (
+        pd.Series(words[likely & biopsy & ~foreign], dtype=object) + "; a tumour's biopsy"
+    )
     return words

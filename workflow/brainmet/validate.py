@@ -23,7 +23,7 @@ def validate(document: Any, schema: dict[str, Any], *, name: str) -> None:
     errors = list(Draft202012Validator(schema).iter_errors(document))
     unknown = next((error for error in errors if error.validator == "additionalProperties"), None)
     if error := unknown or best_match(errors):
-        raise BrainmetError(f"{name}: {message(error)}")
+        raise BrainmetError(f"{name}: {' '.join(message(error).split())}")
 
 
 def message(error: ValidationError) -> str:

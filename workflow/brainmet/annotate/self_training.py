@@ -7,7 +7,7 @@ are averaged again. No outside data enter, hence no platform of others. Slices a
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,7 +82,7 @@ def annotate(
     """
     names = [name for name in types.decided("broad", "clear") if SCORE + name in markers]
     neighbors = positions(context)
-    scores = blended(markers[[SCORE + name for name in names]].to_numpy(np.float64), neighbors, share=smoothing)
+    scores = blended(shown(markers, names, types), neighbors, share=smoothing)
     rare = np.array([types[name].decide == "clear" for name in names])
     marker = np.where(rare[None, :] & (scores < clear_score), -np.inf, np.where(np.isnan(scores), -np.inf, scores))
     symbols = dict(zip(features[Var.ENSEMBL], features[Var.SYMBOL], strict=True))
@@ -114,6 +114,18 @@ def annotate(
         table[f"marker_{name}"] = column.astype(np.float32)
     table.insert(0, NOTE, "")
     return table
+
+
+def shown(markers: pd.DataFrame, names: Sequence[str], types: CellTypes) -> np.ndarray:
+    """Marker score of each type: of its own set, or the best of the types inside it.
+
+    A microglia shows the markers of microglia, not all of those that myeloid cells share.
+    """
+    columns = []
+    for name in names:
+        inside = [t for t in types.children(name, level="type") if t not in names and SCORE + t in markers]
+        columns.append(markers[[SCORE + t for t in (name, *inside)]].max(axis=1))
+    return np.column_stack(columns).astype(np.float64)
 
 
 def blended(scores: np.ndarray, neighbors: np.ndarray, *, share: float) -> np.ndarray:
