@@ -9,17 +9,6 @@ from snakemake.utils import min_version
 
 min_version("9.20")
 
-# Jobs inherit these: compiled kernels are kept in the working directory, one BLAS thread and kernel give the same bytes.
-os.environ.update(
-    {
-        "NUMBA_CACHE_DIR": os.environ.get("NUMBA_CACHE_DIR", os.path.abspath(".cache/numba")),
-        "MPLCONFIGDIR": os.environ.get("MPLCONFIGDIR", os.path.abspath(".cache/matplotlib")),
-        "OPENBLAS_CORETYPE": os.environ.get("OPENBLAS_CORETYPE", "Haswell"),
-        "PYTHONHASHSEED": "0",
-    }
-)
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-
 
 configfile: f"{workflow.basedir}/config/config.yaml"
 

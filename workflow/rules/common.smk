@@ -1,5 +1,6 @@
 """Configuration, dataset files and wildcards: what every stage needs at parse time. Functions only, rules are elsewhere."""
 
+import os
 import re
 from pathlib import Path
 
@@ -10,6 +11,17 @@ from brainmet.code import modules as code
 from brainmet.errors import BrainmetError
 
 HOME = Path(workflow.basedir).resolve()
+
+# Jobs inherit these: compiled kernels are kept in the working directory, one BLAS thread and kernel give the same bytes.
+os.environ.update(
+    {
+        "NUMBA_CACHE_DIR": os.environ.get("NUMBA_CACHE_DIR", os.path.abspath(".cache/numba")),
+        "MPLCONFIGDIR": os.environ.get("MPLCONFIGDIR", os.path.abspath(".cache/matplotlib")),
+        "OPENBLAS_CORETYPE": os.environ.get("OPENBLAS_CORETYPE", "Haswell"),
+        "PYTHONHASHSEED": "0",
+    }
+)
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def load_run():
@@ -69,3 +81,14 @@ wildcard_constraints:
     sample="|".join(map(re.escape, RECORDS)) or "none",
     dataset="|".join(map(re.escape, DATASETS)),
     method="[a-z][a-z0-9_]*",
+
+
+onsuccess:
+    if os.path.exists("results/report.html"):
+        print("brainmet: done. results/report.html begins with what was found and what to distrust.")
+
+
+onerror:
+    print(
+        "brainmet: some jobs failed; each says why after 'brainmet:' above and in logs/. The other results stay."
+    )
