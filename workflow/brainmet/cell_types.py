@@ -6,7 +6,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from brainmet.contract import UNKNOWN
 from brainmet.documents import read_yaml
@@ -96,7 +95,7 @@ def load_cell_types(paths: Iterable[str | Path]) -> CellTypes:
     schema = read_yaml(_SCHEMA)
     entries: dict[str, CellType] = {}
     for path in paths:
-        document = yaml.load(Path(path).read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        document = read_yaml(path)
         validate(document, schema, name=Path(path).name)
         for raw in document["cell_types"]:
             if raw["id"] in entries:

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from scipy.stats import false_discovery_control
 
 from brainmet import tables
@@ -57,7 +56,7 @@ def load(path: str | Path) -> Axes:
             the file does not hold.
     """
     path = Path(path)
-    document = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    document = read_yaml(path)
     validate(document, read_yaml(SCHEMA), name=path.name)
     entries, responses = document["axes"], document["responses"]
     ids = [entry["id"] for entry in entries]

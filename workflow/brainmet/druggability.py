@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from scipy.special import bdtrc
 
 from brainmet import tables
@@ -87,7 +86,7 @@ def load(path: str | Path) -> Drugs:
         BrainmetError: the file breaks the schema or an id is used twice.
     """
     path = Path(path)
-    document = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    document = read_yaml(path)
     validate(document, read_yaml(SCHEMA), name=path.name)
     ids = [entry["id"] for entry in (*document["entries"], *document["transport"])]
     if doubled := sorted({name for name in ids if ids.count(name) > 1}):

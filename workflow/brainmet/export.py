@@ -21,6 +21,7 @@ import scipy.sparse as sp
 from brainmet import cellxgene
 from brainmet.contract import CELL_ID, UNKNOWN, VERSION, Obs, Uns, Var
 from brainmet.counts import Counts
+from brainmet.datasets import DESCRIPTIVE
 from brainmet.errors import BrainmetError
 from brainmet.files import replacing
 from brainmet.normalise import log_normalised
@@ -31,22 +32,9 @@ CHUNK = 2**18
 """Values a compressed block."""
 BYTES_PER_VALUE = 7.0
 """Disk needed for a nonzero of the counts, in `X` and `raw.X` together."""
-SAMPLE_COLUMNS = (
-    "primary_site",
-    "technology",
-    "suspension",
-    "values",
-    "enrichment",
-    "dissociation",
-    "er",
-    "pr",
-    "her2",
-    "age",
-    "timepoint",
-    "treatments",
-    "prior_brain_rt",
-    "region",
-)
+ELSEWHERE = ("condition", "organism", "assay", "tissue", "disease", "sex", "development_stage", "ethnicity")
+"""Fields that come with the annotation, stand in `uns`, or are given as ontology terms."""
+SAMPLE_COLUMNS = tuple(field for field in DESCRIPTIVE if field not in ELSEWHERE)
 """Fields of a sample's record that its cells carry. `organism` is in `uns`; CELLxGENE forbids it here."""
 
 

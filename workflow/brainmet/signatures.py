@@ -101,7 +101,7 @@ def read(file: str | Path) -> list[Signature]:
 
 def _read_yaml(path: Path) -> list[Signature]:
     try:
-        document = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        document = read_yaml(path)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BrainmetError(f"{path}: is not YAML ({' '.join(str(error).split())}); correct it") from error
     validate(document, _schema(), name=path.name)

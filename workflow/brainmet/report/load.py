@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from brainmet.contract import Obs
+from brainmet.documents import read_yaml
 from brainmet.report import Parts, Run
 from brainmet.tables import read_table
 
@@ -50,7 +50,7 @@ def scores(paths: Sequence[str]) -> pd.DataFrame:
 
 def signature_names(path: str | Path) -> dict[str, str]:
     """Readable names of the shipped signatures by id."""
-    document = yaml.load(Path(path).read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    document = read_yaml(path)
     return {entry["id"]: entry["name"] for entry in document["signatures"]}
 
 
