@@ -14,11 +14,9 @@ def cnv_arms(
 ) -> pd.DataFrame:
     """Mean log difference of each arm by sample and group, and whether it is a gain or loss.
 
-    Groups are the malignant cells and the lineages of the others. Only arms of malignant cells are called, by the
-    test over
-    genes that the method `copy_number` makes against the sample's own normal lineages; the mean is there to look at,
-    for
-    it holds what tumour cells express beside their copy number.
+    Groups are the malignant cells and the lineages of the others. Only arms of malignant cells are called, by the test
+    over genes that the method `copy_number` makes against the sample's own normal lineages; the mean is there to look
+    at, for it holds what tumour cells express beside their copy number.
 
     Args:
         annotation: the columns of `annotation.parquet`.

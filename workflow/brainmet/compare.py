@@ -3,8 +3,8 @@
 Three estimators, named in every row. `within`: both arms in one study and on one platform, studies pooled. `nested`:
 arms in different studies of one platform, the study is the unit, at least three an arm. `transfer`: as `within`, for
 another primary tumour; never pooled with breast. Where none applies the row says why: `confounded` (the arms are
-studies as much as
-conditions: shown, never judged), `refused` (other technology or suspension), `not_testable` (an arm is missing).
+studies as much as conditions: shown, never judged), `refused` (other technology or suspension), `not_testable` (an arm
+is missing).
 
 The values may be signature scores, genes, or log-ratios of cell types; donors are the replicates of all of them.
 """

@@ -1,8 +1,7 @@
 """Composition: shares of cell types per donor, as centred log-ratios, contrasted like any donor value.
 
 Shares sum to one, so one type's rise is every other's fall; log-ratios to the mean of all types take that out. Only
-unenriched
-samples say anything about shares: sorting decides them otherwise.
+unenriched samples say anything about shares: sorting decides them otherwise.
 
 Source: Aitchison 1982 J R Stat Soc B 44:139 (centred log-ratio).
 """

@@ -20,10 +20,8 @@ def concordance(annotation: pd.DataFrame, *, types: CellTypes, n_bootstrap: int,
     """Precision, recall and F1 by class, for the cohort and each sample with labels.
 
     Besides the classes there are rows `accuracy` (recall = share of all labelled cells called right, precision = of
-    those
-    called at all), `macro` (means over classes of at least ten true cells), and `malignant` (balanced accuracy in f1)
-    where
-    authors name malignant cells.
+    those called at all), `macro` (means over classes of at least ten true cells), and `malignant` (balanced accuracy in
+    f1) where authors name malignant cells.
 
     Args:
         annotation: the columns of `annotation.parquet`.

@@ -68,9 +68,8 @@ def gene_order(genes: pd.DataFrame, usable: np.ndarray) -> GeneOrder:
 def window_weights(chromosome: np.ndarray, *, window: int, step: int) -> np.ndarray:
     """Weights of genes in windows along each chromosome, genes × windows; columns sum to one.
 
-    Weights rise to the middle of the window (1, 2, .., 2, 1), as inferCNV's running mean does; a chromosome with
-    fewer genes
-    than the window makes one flat window.
+    Weights rise to the middle of the window (1, 2, .., 2, 1), as inferCNV's running mean does; a chromosome with fewer
+    genes than the window makes one flat window.
     """
     columns: list[np.ndarray] = []
     pyramid = np.minimum(np.arange(1, window + 1), np.arange(window, 0, -1)).astype(float)
@@ -119,8 +118,7 @@ def log_ratio(group: np.ndarray, categories: np.ndarray, *, size: float, clip: f
 
     Returns:
         By gene the log ratio, 0 inside the range of the categories; and the inverse of its variance, counting noise
-        plus the
-        variance that lineages have anyway.
+        plus the variance that lineages have anyway.
     """
     share = (group / max(group.sum(), 1) + size * 1e-6)[None, :]
     ratios = np.log(share / (categories / np.maximum(categories.sum(axis=1, keepdims=True), 1) + size * 1e-6))

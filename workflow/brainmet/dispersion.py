@@ -2,8 +2,7 @@
 
 The objective is pydeseq2's: negative binomial likelihood, Cox–Reid adjustment, and the prior where asked for (Love,
 Huber & Anders 2014 Genome Biol 15:550). A grid over the allowed range finds the valley, a golden-section search its
-floor.
-Imported where it is needed: pydeseq2 takes seconds to import.
+floor. Imported where it is needed: pydeseq2 takes seconds to import.
 """
 
 from typing import Any, Literal

@@ -1,8 +1,7 @@
 """Donor profiles: the pseudobulk of a cell compartment with one row a donor and condition.
 
-Samples of one donor are summed, so a patient sampled twice is one replicate. Donors measured by another technology,
-or as
-nuclei, form another platform: their profiles are never contrasted with each other.
+Samples of one donor are summed, so a patient sampled twice is one replicate. Donors measured by another technology, or
+as nuclei, form another platform: their profiles are never contrasted with each other.
 """
 
 import logging

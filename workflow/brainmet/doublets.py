@@ -1,8 +1,7 @@
 """Doublets of one sample by scDblFinder (Germain et al. 2022, doi:10.12688/f1000research.73600.2) in its Python port.
 
-The port is called with one thread and with its PCA replaced by an exact one, so that a sample gets the same scores
-on any
-machine; cells and genes are first put in the order of their ids, so that the order of the file does not matter.
+The port is called with one thread and with its PCA replaced by an exact one, so that a sample gets the same scores on
+any machine; cells and genes are first put in the order of their ids, so that the order of the file does not matter.
 """
 
 import logging

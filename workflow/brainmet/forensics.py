@@ -132,9 +132,8 @@ def recover(X: sp.csr_matrix) -> tuple[sp.csr_matrix, str] | None:
     """The counts behind normalised or logged values, where that is exact: every value of every cell a multiple of
     its smallest.
 
-    The smallest value of a cell is taken as one count; the cell must have several of them, and every other value
-    must be a whole
-    number of them, or nothing is recovered at all.
+    The smallest value of a cell is taken as one count; the cell must have several of them, and every other value must
+    be a whole number of them, or nothing is recovered at all.
 
     Returns:
         The counts and the formula that gave them, or None.

@@ -1,12 +1,9 @@
 """Gene identity: features of any age and spelling to the frozen gene table, offline.
 
 A feature is known by its Ensembl id (any version, current or retired) or by a name (current symbol, previous symbol,
-alias).
-The rule, in this order: id · retired id · current symbol · previous symbol · alias (unless its gene is in the file
-under its own
-name) · the same after undoing what tools do to names (`HLA.A`, `TBCE-1`, `c1orf112`). Several features of one gene
-are summed;
-a name that belongs to two genes belongs to none. What is left over is lost and listed.
+alias). The rule, in this order: id · retired id · current symbol · previous symbol · alias (unless its gene is in the
+file under its own name) · the same after undoing what tools do to names (`HLA.A`, `TBCE-1`, `c1orf112`). Several
+features of one gene are summed; a name that belongs to two genes belongs to none. What is left over is lost and listed.
 """
 
 import gzip

@@ -1,9 +1,8 @@
 """Author labels and cell tables, joined to cells by their barcode.
 
 The same cell is `AAAC-1` in the matrix and `Breast_1_AAAC`, `aaac.1` or `AAAC` in the authors' table. Spellings are
-tried from the
-strictest to the loosest; the first that joins is used, and never one under which two rows claim one cell with
-different labels.
+tried from the strictest to the loosest; the first that joins is used, and never one under which two rows claim one cell
+with different labels.
 """
 
 import logging

@@ -2,8 +2,7 @@
 
 Limits adapt to the sample (median absolute deviations on log counts and log genes, as in the OSCA book) and are lower
 limits only: neurons and aneuploid cells are large, doublets are found on their own. The mitochondrial share has an
-upper
-limit that never falls below a floor for the kind of assay. A measure that the sample does not have drops nothing.
+upper limit that never falls below a floor for the kind of assay. A measure that the sample does not have drops nothing.
 """
 
 import logging

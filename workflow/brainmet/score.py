@@ -3,13 +3,11 @@
 Both methods are closed forms over the stored values, so memory is that of one block of cells:
 
 * ULM (decoupler's `ulm` with `empty=False`): the t value of the slope when a cell's log1p CP10k over all measured
-genes,
-  undetected ones included, is regressed on the signature's weights, +1 for up and -1 for down genes. It needs a cell's
-  sum, sum of squares and weighted sum only.
+  genes, undetected ones included, is regressed on the signature's weights, +1 for up and -1 for down genes. It needs a
+  cell's sum, sum of squares and weighted sum only.
 * AUCell (decoupler's `aucell`): the area under the recovery curve is linear in the ranks of the members. Where values
   tie, decoupler ranks by the order of the genes; here a member counts with its mean over all orders of the tie,
-  exactly,
-  so that the order of genes does not matter. Up minus down.
+  exactly, so that the order of genes does not matter. Up minus down.
 """
 
 import logging

@@ -6,8 +6,8 @@ A method is a module here that states
 * `REQUIRES`: names of what it reads. In a sample: `counts`, `cells`, or another method of that scope. In the cohort:
   `cells`, `slices`, `features`, `neighbors`, `clusters`, or any other method;
 * `annotate(**inputs, types, **options) -> DataFrame`: inputs by the names in `REQUIRES`, options from the config
-section of
-  its name; index = ids of the kept cells. Column `note` (words a biologist can read, empty for none), then numbers.
+  section of its name; index = ids of the kept cells. Column `note` (words a biologist can read, empty for
+  none), then numbers.
 
 Columns `vote_{type id}` (0 to 1) enter the consensus as that method's vote. Both facts are read without importing the
 module, so that adding a method is one file here and its name in the config.

@@ -1,9 +1,8 @@
 """How much of each cell's RNA is the sample's ambient RNA.
 
 Cells of one lineage should not make the markers of another. What they carry of these, over what the sample's mean
-profile
-would give them, is the share of their counts that floated in (the idea of SoupX, Young and Behjati 2020,
-doi 10.1093/gigascience/giaa151, without empty droplets). The sample's share is the median over its cells.
+profile would give them, is the share of their counts that floated in (the idea of SoupX, Young and Behjati 2020, doi
+10.1093/gigascience/giaa151, without empty droplets). The sample's share is the median over its cells.
 """
 
 import logging

@@ -2,18 +2,13 @@
 
 Candidates are cells whose identity can be a tumour's: epithelial and melanocytic ones; in a glioma those that resemble
 astrocytes and precursors, and stroma, which glioma cells imitate. All other clear cells of the sample are the
-reference, a
-category each; mature oligodendrocytes and neurons are no candidates in a glioma either, for its cells take on the
-states of
-precursors (Neftel 2019, doi 10.1016/j.cell.2019.06.024). A group is aneuploid when arms shift as a whole, tested over
-genes
-and measured by how far the arms of one normal category lie from the others': lineages have programmes, and these move
-arms
-too. Its profile along the genome is then what every cell of the sample is compared with: the slope of a cell's
-windows on that
-profile is about 1 for tumour cells and 0 for normal ones at any depth. Cells of the reference with a tumour's slope
-leave it,
-and all is done again (second pass); such cells are how tumour cells with a mesenchymal programme are found.
+reference, a category each; mature oligodendrocytes and neurons are no candidates in a glioma either, for its cells take
+on the states of precursors (Neftel 2019, doi 10.1016/j.cell.2019.06.024). A group is aneuploid when arms shift as a
+whole, tested over genes and measured by how far the arms of one normal category lie from the others': lineages have
+programmes, and these move arms too. Its profile along the genome is then what every cell of the sample is compared
+with: the slope of a cell's windows on that profile is about 1 for tumour cells and 0 for normal ones at any depth.
+Cells of the reference with a tumour's slope leave it, and all is done again (second pass); such cells are how tumour
+cells with a mesenchymal programme are found.
 """
 
 import logging
@@ -107,12 +102,9 @@ def annotate(
 
     Returns:
         Index cell id; `note`; `cnv_slope` (1 like the tumour's profile, 0 like the reference), `cnv_z` (the slope in
-        robust
-        standard deviations of the reference), `cnv_burden` (root mean square of the windows), `cnv_aneuploid` (arms
-        called in the
-        cell's tumour profile), `n_reference`, `arm_{arm}` (mean log difference of the cell), and, of the sample's
-        most aneuploid
-        group, `shift_{arm}` and `fdr_{arm}`. NaN where nothing can be inferred.
+        robust standard deviations of the reference), `cnv_burden` (root mean square of the windows), `cnv_aneuploid`
+        (arms called in the cell's tumour profile), `n_reference`, `arm_{arm}` (mean log difference of the cell), and,
+        of the sample's most aneuploid group, `shift_{arm}` and `fdr_{arm}`. NaN where nothing can be inferred.
     """
     sample = _prepare(counts, cells, markers, types, min_gene_share=min_gene_share, n_neighbors=n_neighbors)
     index = markers.index

@@ -1,10 +1,8 @@
 """What each cell's marker genes show above the RNA that floats in its sample.
 
 A gene counts as evidence by how far it lies above a share of the sample's mean profile, which stands for the ambient
-RNA:
-`log((count + 1/2) / (expected + 1/2))`. Genes that most cells of the sample carry say little of one cell and weigh
-less.
-The mean over a set is its score. Scores do not assume a balanced sample as z-scores do, nor are they taken in by
+RNA: `log((count + 1/2) / (expected + 1/2))`. Genes that most cells of the sample carry say little of one cell and weigh
+less. The mean over a set is its score. Scores do not assume a balanced sample as z-scores do, nor are they taken in by
 immunoglobulin that is in every cell of a tumour.
 """
 
@@ -54,8 +52,7 @@ def annotate(
 
     Returns:
         Index cell id; `note` (symbols above the floor, highest first), `score_{id}` float32 for every set with a
-        measured
-        gene, NaN for sets without one.
+        measured gene, NaN for sets without one.
     """
     keep = cells[Obs.KEEP].reindex(counts.cells.index).to_numpy(bool)
     symbols = counts.genes[Var.SYMBOL].to_numpy()

@@ -1,9 +1,8 @@
 """Class profiles learned from the cohort's own clearest cells, and every cell compared with them.
 
-Markers are few and shallow cells show none of them; the variable genes are two thousand. Cells that their markers
-place most
-clearly are averaged to one profile a type, every cell is compared with all profiles, and the clearest of the result
-are averaged again. No outside data enter, hence no platform of others. Slices are read one at a time.
+Markers are few and shallow cells show none of them; the variable genes are two thousand. Cells that their markers place
+most clearly are averaged to one profile a type, every cell is compared with all profiles, and the clearest of the
+result are averaged again. No outside data enter, hence no platform of others. Slices are read one at a time.
 """
 
 import logging

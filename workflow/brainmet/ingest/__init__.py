@@ -1,9 +1,8 @@
 """Ingest: any layout to one shape. Raw counts of one sample, genes by Ensembl id, cells by sample and barcode.
 
 A layout is one module here with `read(files, *, match, genes, barcodes) -> Raw`; nothing else is touched to add one.
-The door is
-`ingest`: read, take this sample's cells, hold the values against what was declared, map the genes, join the authors'
-labels.
+The door is `ingest`: read, take this sample's cells, hold the values against what was declared, map the genes, join the
+authors' labels.
 """
 
 import importlib

@@ -180,9 +180,8 @@ def dense(
         names: per line and text column, filled with start and stop in `text`.
 
     Returns:
-        lines read, values kept, and where it stopped: the line and column (both 1-based) that cannot be read,
-        or zeros. A line with
-        too few columns stops at the first missing one, one with too many at `kinds.size + 1`.
+        lines read, values kept, and where it stopped: the line and column (both 1-based) that cannot be read, or zeros.
+        A line with too few columns stops at the first missing one, one with too many at `kinds.size + 1`.
     """
     i: Any = np.int64(0)
     n, line, kept = text.size, 0, 0

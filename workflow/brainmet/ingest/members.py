@@ -1,8 +1,7 @@
 """Files of a series, inside or outside archives, read in place.
 
-A member of a tar is read from the tar: nothing is unpacked to disk, so a name with `..`, an absolute name or a link
-can do no
-harm; such members are refused all the same, because their archive is not what its entry says.
+A member of a tar is read from the tar: nothing is unpacked to disk, so a name with `..`, an absolute name or a link can
+do no harm; such members are refused all the same, because their archive is not what its entry says.
 """
 
 import gzip
