@@ -52,6 +52,14 @@ def test_a_sample_takes_its_own_fields_then_the_datasets(series):
     assert records["A"]["study"] == "mine"
 
 
+def test_a_file_may_say_no_more_than_where_the_counts_are(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("{schema: 1, id: mine, layout: h5ad, files: [{name: a.h5ad, path: a.h5ad}]}")
+    record = load(path)["mine"]
+    assert (record["donor"], record["condition"], record["organism"]) == ("mine", "other", "human")
+    assert {record[name] for name in ("technology", "suspension", "values")} == {"unknown"}
+
+
 def test_a_sample_depends_on_its_own_files_and_the_shared_ones(series):
     path = series()
     files = [file["path"] for file in load(path)["A"]["files"]]

@@ -1,5 +1,6 @@
 """Sums by donor and type against pandas; genes that a sample does not measure stay unknown."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,12 @@ def test_sums_equal_a_group_by(tmp_path: Path) -> None:
     np.testing.assert_array_equal(bulk.layers["n_cells_detected"], (frame > 0).groupby(keys).sum())
     np.testing.assert_array_equal(bulk.obs["n_cells"], frame.groupby(keys).size())
     assert set(bulk.obs["subtype"]) == {"HR_pos"}
+
+
+def test_what_the_matrix_was_found_to_hold_counts_not_what_was_declared(tmp_path: Path) -> None:
+    counts, annotation, _ = sample(tmp_path, "S", ["g1", "g2"])
+    found = replace(counts, uns={"values": "counts"})
+    assert set(stage.pseudobulk(found, annotation, covariates={"values": "log"}).obs["values"]) == {"counts"}
 
 
 def test_an_unmeasured_gene_is_unknown_not_zero(tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ DESCRIPTIVE = (
 """Fields that a sample takes from its own entry, else from its dataset, else `unknown`."""
 SOURCE = ("layout", "split_by", "cells", "labels", "reference_annotation", "profiles")
 """Fields that every sample takes from its dataset."""
+DEFAULTS = {"condition": "other", "organism": "human"}
+"""What a file that does not say stands for, all else `unknown`; genes that are not human's stop the sample."""
 
 
 def load(ids: Sequence[str], *, folders: Sequence[Path]) -> dict[str, dict[str, Any]]:
@@ -88,6 +90,7 @@ def read(path: Path) -> dict[str, Any]:
     for file in dataset["files"]:
         if "path" in file:
             file["path"] = str((path.parent / file["path"]).resolve())
+    dataset.setdefault("title", dataset["id"])
     dataset.setdefault("samples", [{"id": dataset["id"], "donor": dataset["id"], "condition": "other"}])
     _check_samples(dataset, path)
     return dataset
@@ -118,7 +121,9 @@ def records(datasets: dict[str, dict[str, Any]], *, exclude: Sequence[str]) -> d
 
 
 def _record(dataset: dict[str, Any], sample: dict[str, Any]) -> dict[str, Any]:
-    described = {field: sample.get(field, dataset.get(field, UNKNOWN)) for field in DESCRIPTIVE}
+    described = {field: sample.get(field, dataset.get(field, DEFAULTS.get(field, UNKNOWN))) for field in DESCRIPTIVE}
+    if described["organism"] == UNKNOWN:
+        described["organism"] = DEFAULTS["organism"]
     source = {key: dataset.get(key) for key in SOURCE}
     return {
         "id": sample["id"],

@@ -84,7 +84,9 @@ def pseudobulk(counts: Counts, annotation: pd.DataFrame, *, covariates: Mapping[
         sums += (member @ block.astype(np.float64)).toarray()
         detected += (member @ (block > 0).astype(np.float64)).toarray()
         start += block.shape[0]
-    obs = _describe(obs, sums, covariates)
+    # What the matrix was found to hold: the dataset file may not say, and counts may have been recovered.
+    found = {Uns.VALUES: counts.uns[Uns.VALUES]} if Uns.VALUES in counts.uns else {}
+    obs = _describe(obs, sums, {**covariates, **found})
     log.info("%d cells in %d profiles of %d genes", len(cells), len(obs), counts.shape[1])
     return _anndata(obs, counts.genes, sums, detected)
 
