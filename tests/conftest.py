@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from brainmet.contract import CELL_ID, Var
 from brainmet.counts import Counts, open_counts, write_counts
 
-from tests.running import HOME, snakemake, tiny
+from tests.running import HOME, mini, snakemake, tiny
 
 
 @pytest.fixture(scope="session")
@@ -82,4 +82,12 @@ def tiny_run(tmp_path_factory) -> Path:
     """The folder of a finished tiny run."""
     folder = tmp_path_factory.mktemp("tiny")
     snakemake(folder, "--cores", "2", config=tiny())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mini_run(tmp_path_factory) -> Path:
+    """The folder of a finished mini run; copy it before changing anything."""
+    folder = tmp_path_factory.mktemp("mini")
+    snakemake(folder, "--cores", "2", config=mini())
     return folder

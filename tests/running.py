@@ -1,5 +1,6 @@
 """Running the workflow from a test as a user runs it."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -10,14 +11,25 @@ import yaml
 HOME = Path(__file__).parents[1]
 
 
-def snakemake(folder: Path, *arguments: str, config: dict | None = None, check: bool = True) -> str:
-    """Run the workflow in a folder of its own; returns what it printed."""
+def command(folder: Path, *arguments: str, config: dict | None = None, python: str = sys.executable) -> list[str]:
+    """The command line of a run in a folder of its own; writes the configuration there."""
     (folder / "mine.yaml").write_text(yaml.safe_dump(config or {}))
-    command = [sys.executable, "-m", "snakemake", "-s", str(HOME / "Snakefile"), "-d", str(folder)]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "NUMBA_CACHE_DIR": str(HOME / ".cache" / "numba")}
+    start = [python, "-m", "snakemake", "-s", str(HOME / "Snakefile"), "-d", str(folder)]
+    return [*start, "--configfile", str(folder / "mine.yaml"), *arguments]
+
+
+def environment() -> dict[str, str]:
+    """The environment of a run: compiled kernels are shared between the tests of one checkout."""
+    return {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "NUMBA_CACHE_DIR": str(HOME / ".cache" / "numba")}
+
+
+def snakemake(
+    folder: Path, *arguments: str, config: dict | None = None, check: bool = True, python: str = sys.executable
+) -> str:
+    """Run the workflow in a folder of its own; returns what it printed."""
     done = subprocess.run(
-        [*command, "--configfile", str(folder / "mine.yaml"), *arguments],
-        capture_output=True, text=True, cwd=folder, env=environment, timeout=1200,
+        command(folder, *arguments, config=config, python=python),
+        capture_output=True, text=True, cwd=folder, env=environment(), timeout=1200,
     )  # fmt: skip
     printed = done.stdout + done.stderr
     if check:
@@ -28,6 +40,17 @@ def snakemake(folder: Path, *arguments: str, config: dict | None = None, check: 
     return printed
 
 
+def digests(folder: Path) -> dict[str, str]:
+    """Checksums of what the promise of equal bytes covers: tables, annotation, scores."""
+    results = folder / "results"
+    paths = [
+        *results.glob("tables/*.tsv"),
+        *results.glob("cohort/annotation.parquet"),
+        *results.glob("samples/*/scores*.parquet"),
+    ]
+    return {str(p.relative_to(results)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(paths)}
+
+
 def demo_samples() -> list[str]:
     document = yaml.safe_load((HOME / "resources/datasets/demo.yaml").read_text())
     return [sample["id"] for sample in document["samples"]]
@@ -36,3 +59,8 @@ def demo_samples() -> list[str]:
 def tiny() -> dict:
     """The configuration of the tiny run."""
     return yaml.safe_load((HOME / "tests/tiny/config.yaml").read_text())
+
+
+def mini() -> dict:
+    """The configuration of the mini run: two samples through every stage, for the tests that run it many times."""
+    return yaml.safe_load((HOME / "tests/mini/config.yaml").read_text())

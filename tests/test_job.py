@@ -1,5 +1,8 @@
 """What every script does first."""
 
+import errno
+import logging
+import pickle
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,10 +13,20 @@ from brainmet.job import job
 from threadpoolctl import threadpool_info
 
 
+class Wildcards(SimpleNamespace):
+    """As Snakemake gives them: attributes with items()."""
+
+    def items(self):
+        return vars(self).items()
+
+
 @pytest.fixture
 def snakemake(tmp_path):
-    wildcards = SimpleNamespace(sample="S1")
-    return SimpleNamespace(log=[str(tmp_path / "logs/qc/S1.log")], params={"n_mads": 3}, wildcards=wildcards)
+    wildcards = Wildcards(sample="S1")
+    return SimpleNamespace(
+        log=[str(tmp_path / "logs/qc/S1.log")], params={"n_mads": 3}, wildcards=wildcards, rule="qc",
+        output=[str(tmp_path / "results/cells.parquet")], resources=SimpleNamespace(mem_mb=1500),
+    )  # fmt: skip
 
 
 def test_params_and_one_thread(snakemake):
@@ -36,7 +49,7 @@ def test_an_error_is_one_sentence_with_the_line_to_add(snakemake, capsys, tmp_pa
 
 
 def test_a_cohort_job_names_no_sample(snakemake, capsys):
-    snakemake.wildcards = SimpleNamespace()
+    snakemake.wildcards = Wildcards()
     with pytest.raises(SystemExit), job(snakemake):
         raise BrainmetError("no space")
     assert capsys.readouterr().err == "brainmet: no space\n"
@@ -59,3 +72,76 @@ def test_replacing_is_all_or_nothing(tmp_path):
         1 / 0  # noqa: B018
     assert path.read_text() == "new"
     assert [p.name for p in path.parent.iterdir()] == ["x"]
+
+
+def stopped(snakemake, capsys, error: BaseException) -> str:
+    with pytest.raises(SystemExit) as raised, job(snakemake):
+        raise error
+    assert raised.value.code == 1
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    return printed
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device", "x.tsv"),
+        OSError(errno.EDQUOT, "Disk quota exceeded", "x.tsv"),
+        OSError("Can't synchronously write data (file write failed: errno = 28, error message = 'No space left')"),
+        RuntimeError("Can't decrement id ref count (unable to extend file properly, errno = 28)"),
+    ],
+)
+def test_a_full_disk_is_told_with_what_is_free(snakemake, capsys, error):
+    printed = stopped(snakemake, capsys, error)
+    assert "no space left on the disk (" in printed and "MB free) in rule qc; make room and run the same" in printed
+
+
+@pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES])
+def test_a_folder_that_cannot_be_written_is_named(snakemake, capsys, code):
+    printed = stopped(snakemake, capsys, OSError(code, "", "results/x.tsv"))
+    assert printed.startswith("brainmet: results/x.tsv: cannot be written (") and "-d FOLDER" in printed
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), OSError(errno.ENOMEM, "Cannot allocate memory"), RuntimeError("std::bad_alloc")]
+)
+def test_too_little_memory_is_named_with_the_remedy(snakemake, capsys, error):
+    printed = stopped(snakemake, capsys, error)
+    assert printed.startswith("brainmet: out of memory in rule qc of sample S1, which asks for 1500 MB; ")
+    assert "--set-resources qc:mem_mb=3000" in printed
+
+
+def test_the_cause_behind_an_error_counts(snakemake, capsys):
+    error = RuntimeError("while writing")
+    error.__cause__ = OSError(errno.ENOSPC, "")
+    assert "no space left" in stopped(snakemake, capsys, error)
+
+
+def test_a_damaged_cache_of_kernels_is_deleted(snakemake, capsys, tmp_path, monkeypatch):
+    cache = tmp_path / "numba"
+    cache.mkdir()
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(cache))
+    code = compile("def load(): raise pickle.UnpicklingError('truncated')", "/x/numba/core/caching.py", "exec")
+    names: dict = {"pickle": pickle}
+    exec(code, names)
+    with pytest.raises(SystemExit), job(snakemake):
+        names["load"]()
+    assert "the cache of compiled kernels was damaged and is deleted now" in capsys.readouterr().err
+    assert not cache.exists()
+
+
+def test_a_log_that_cannot_be_written_is_told(snakemake, capsys, tmp_path):
+    (tmp_path / "logs").write_text("")
+    with pytest.raises(OSError), job(snakemake):
+        pass
+    assert not logging.raiseExceptions
+
+
+def test_what_a_killed_job_left_is_swept(tmp_path):
+    left, other = tmp_path / ".x.99999.part", tmp_path / ".xy.99999.part"
+    left.write_text("half")
+    other.write_text("half")
+    with replacing(tmp_path / "x") as partial:
+        partial.write_text("whole")
+    assert not left.exists() and other.exists()

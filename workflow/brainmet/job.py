@@ -1,6 +1,12 @@
 """What every script does first: a log, one BLAS thread, and errors a person can read."""
 
+import ctypes
+import errno
 import logging
+import os
+import re
+import shutil
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
@@ -12,6 +18,11 @@ from threadpoolctl import threadpool_limits
 
 from brainmet.errors import BrainmetError
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+NUMBERED = re.compile(r"errno[ =:]*(\d+)", re.IGNORECASE)
+"""Libraries that write by themselves (HDF5, Arrow) put the system's error number into their message."""
+
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[dict[str, Any]]:
@@ -19,9 +30,91 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
 
     Log lines go to the rule's log file. BLAS gets one thread, so that results do not depend on the number of
     cores; parallelism comes from jobs. A `BrainmetError` ends the job with its sentence on stderr and in the log,
-    exit status 1.
+    exit status 1; so do a full disk, a folder that cannot be written, too little memory and a damaged cache.
     """
-    log = Path(snakemake.log[0])
+    _end_with_parent()
+    try:
+        _start_log(Path(snakemake.log[0]))
+        with threadpool_limits(1):
+            yield dict(snakemake.params.items())
+    except BrainmetError as error:
+        _stop(_sentence(snakemake, error))
+    except Exception as error:
+        if told := circumstance(error, snakemake):
+            _stop(told)
+        logging.getLogger("brainmet").exception("job failed")
+        raise
+
+
+def _stop(sentence: str) -> None:
+    logging.getLogger("brainmet").error(sentence)
+    print(f"brainmet: {sentence}", file=sys.stderr)
+    sys.exit(1)
+
+
+def circumstance(error: BaseException | None, snakemake: Any) -> str:
+    """One sentence for what the machine denied the job: space, a folder to write to, memory, a whole cache; or empty."""
+    output = str(next(iter(snakemake.output), snakemake.log[0]))
+    while error is not None:
+        code, place = _errno(error), str(getattr(error, "filename", None) or output)
+        if code in FULL:
+            return (
+                f"{place}: no space left on the disk ({_free(output)} MB free) in rule {snakemake.rule}; "
+                "make room and run the same command again: finished results are kept"
+            )
+        if code in CLOSED:
+            return (
+                f"{place}: cannot be written ({os.strerror(code)}) in rule {snakemake.rule}; "
+                "make the folder writable, or work in another one with -d FOLDER"
+            )
+        if code == errno.ENOMEM or isinstance(error, MemoryError) or "bad_alloc" in str(error):
+            return _out_of_memory(snakemake)
+        if _in_kernel_cache(error):
+            folder = os.environ.get("NUMBA_CACHE_DIR", "")
+            shutil.rmtree(folder, ignore_errors=True)
+            return (
+                f"{folder}: the cache of compiled kernels was damaged and is deleted now; run the same command again, "
+                "it will be made anew"
+            )
+        error = error.__cause__ or error.__context__
+    return ""
+
+
+def _out_of_memory(snakemake: Any) -> str:
+    given = getattr(snakemake.resources, "mem_mb", None)
+    more = f"--set-resources {snakemake.rule}:mem_mb={2 * given}" if isinstance(given, int) else "more memory"
+    asked = f", which asks for {given} MB" if isinstance(given, int) else ""
+    who = "".join(f" of {name} {value}" for name, value in snakemake.wildcards.items())
+    return (
+        f"out of memory in rule {snakemake.rule}{who}{asked}; lift the limit (ulimit -v) or run fewer jobs at a time "
+        f"(--cores 1), on a cluster ask for more ({more}), and run the same command again: finished results are kept"
+    )
+
+
+def _errno(error: BaseException) -> int:
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    found = NUMBERED.search(str(error))
+    return int(found[1]) if found else 0
+
+
+def _free(path: str) -> int:
+    folder = Path(path).absolute()
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free // 1_000_000
+
+
+def _in_kernel_cache(error: BaseException) -> bool:
+    frame, files = error.__traceback__, []
+    while frame is not None:
+        files.append(frame.tb_frame.f_code.co_filename)
+        frame = frame.tb_next
+    return any(file.endswith("numba/core/caching.py") for file in files)
+
+
+def _start_log(log: Path) -> None:
+    logging.raiseExceptions = False  # on a full disk the log cannot be written either; the sentence is on stderr
     log.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(log, mode="w")
     logging.basicConfig(
@@ -29,17 +122,13 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
     )
     logging.captureWarnings(True)
     warnings.simplefilter("default")
-    try:
-        with threadpool_limits(1):
-            yield dict(snakemake.params.items())
-    except BrainmetError as error:
-        sentence = _sentence(snakemake, error)
-        logging.getLogger("brainmet").error(sentence)
-        print(f"brainmet: {sentence}", file=sys.stderr)
-        sys.exit(1)
-    except Exception:
-        logging.getLogger("brainmet").exception("job failed")
-        raise
+
+
+def _end_with_parent() -> None:
+    """End when Snakemake is killed: a job that outlives it would write beside the jobs of the next run."""
+    if sys.platform == "linux":
+        PR_SET_PDEATHSIG = 1
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _sentence(snakemake: Any, error: BrainmetError) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from brainmet import config as configuration, datasets, tables
+from brainmet import config as configuration, datasets, failures, tables
 from brainmet.code import modules as code
 from brainmet.errors import BrainmetError
 
@@ -89,6 +89,6 @@ onsuccess:
 
 
 onerror:
-    print(
-        "brainmet: some jobs failed; each says why after 'brainmet:' above and in logs/. The other results stay."
-    )
+    for sentence in failures.sentences(log):
+        print(f"brainmet: {sentence}")
+    print("brainmet: some jobs failed, for the reasons above; the other results stay.")

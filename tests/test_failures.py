@@ -1,0 +1,63 @@
+"""Why jobs failed: the sentences at the end of a run."""
+
+from pathlib import Path
+
+from brainmet import failures
+
+ERROR = """
+Error in rule {rule}:
+    message: {message}
+    jobid: 3
+    output: results/x
+    log: {log} (check log file(s) for error details)
+"""
+DEATH = "Command 'set -euo pipefail;  python /tmp/.snakemake/scripts/tmpx.{rule}.py' died with <Signals.{signal}: 9>.\n"
+
+
+def told(tmp_path: Path, text: str) -> list[str]:
+    (tmp_path / "run.log").write_text(f"rule all:\n{text}\nExiting because a job execution failed.\n")
+    return failures.sentences(tmp_path / "run.log")
+
+
+def error(rule: str, log: Path | str, message: str = "None") -> str:
+    return ERROR.format(rule=rule, log=log, message=message)
+
+
+def test_a_jobs_own_sentence_is_repeated_with_its_log(tmp_path):
+    log = tmp_path / "logs/qc/S1.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("INFO brainmet.qc: 3 cells\nERROR brainmet: S1.mtx: ends early; fetch it again\n")
+    assert told(tmp_path, error("qc", log)) == [f"rule qc, S1: S1.mtx: ends early; fetch it again ({log})"]
+
+
+def test_a_killed_job_is_said_to_have_run_out_of_memory(tmp_path):
+    text = DEATH.format(rule="qc", signal="SIGKILL") + error("qc", "logs/qc/S1.log") + error("embed", "logs/embed.log")
+    killed, other = told(tmp_path, text)
+    assert killed.startswith("rule qc, S1: killed by the system before it could say why (SIGKILL), most often because")
+    assert "--set-resources qc:mem_mb=" in killed
+    assert other.startswith("rule embed: failed without a sentence of its own")
+
+
+def test_another_signal_is_named(tmp_path):
+    (sentence,) = told(tmp_path, DEATH.format(rule="embed", signal="SIGSEGV") + error("embed", "logs/embed.log"))
+    assert sentence.startswith("rule embed: ended by SIGSEGV; run the same command again")
+
+
+def test_what_a_cluster_says_is_put_in_words(tmp_path):
+    said = "SLURM-job '12' failed, SLURM status is: '{}'. For further error details see the log"
+    memory, time = told(
+        tmp_path,
+        error("qc", "logs/qc/S1.log", said.format("OUT_OF_MEMORY"))
+        + error("qc", "logs/qc/S2.log", said.format("TIMEOUT")),
+    )
+    assert memory.startswith("rule qc, S1: stopped by the cluster for using more memory than it asked for")
+    assert "runtime=MINUTES" in time
+
+
+def test_a_job_that_failed_in_every_attempt_is_told_once(tmp_path):
+    assert len(told(tmp_path, error("qc", "logs/qc/S1.log") * 3)) == 1
+
+
+def test_a_run_without_failures_or_log_says_nothing(tmp_path):
+    assert told(tmp_path, "") == []
+    assert failures.sentences(tmp_path / "none.log") == []

@@ -1,0 +1,63 @@
+"""Why jobs failed, for the end of a run: one sentence a job, from Snakemake's log and the jobs' own logs.
+
+A job that can still speak says why itself (`brainmet.job`). One that was killed cannot, and its sentence is made here.
+"""
+
+import re
+from pathlib import Path
+
+ERROR = re.compile(r"^Error in (?:rule|group) (?P<rule>[\w-]+):\n(?P<body>(?:[ \t]+.*\n?)*)", re.MULTILINE)
+OWN = re.compile(r"^ERROR brainmet: (.+)$", re.MULTILINE)
+SIGNAL = re.compile(r"\.(?P<rule>\w+)\.py' died with <Signals\.(?P<signal>\w+)")
+STATUS = re.compile(r"status is: '?(\w+)")
+
+
+def sentences(log: str | Path) -> list[str]:
+    """One sentence for every job that failed in a run: rule, sample, cause, and the log or the remedy.
+
+    Args:
+        log: Snakemake's log file of the run; paths of job logs in it are relative to the working directory.
+    """
+    text, end, found = _read(log), 0, {}
+    for error in ERROR.finditer(text):
+        before, end = text[end : error.start()], error.end()
+        job_log = (re.search(r"^\s+log: (\S+)", error["body"], re.MULTILINE) or ["", ""])[1].rstrip(",")
+        found[error["rule"], job_log] = _sentence(error["rule"], job_log, before, error["body"])
+    return list(found.values())
+
+
+def _sentence(rule: str, job_log: str, before: str, body: str) -> str:
+    own, status, what = OWN.findall(_read(job_log)), STATUS.search(body), _named(rule, job_log)
+    killed = [match["signal"] for match in SIGNAL.finditer(before) if match["rule"] == rule]
+    if status and status[1] == "OUT_OF_MEMORY":
+        return f"{what}: stopped by the cluster for using more memory than it asked for; {_more(rule)}"
+    if status and status[1] in ("TIMEOUT", "CANCELLED", "PREEMPTED", "NODE_FAIL"):
+        longer = f"; ask for more time with --set-resources {rule}:runtime=MINUTES" if status[1] == "TIMEOUT" else ""
+        return f"{what}: ended by the cluster ({status[1]}){longer}; run the same command again"
+    if killed and killed[-1] == "SIGKILL":
+        return (
+            f"{what}: killed by the system before it could say why (SIGKILL), most often because memory ran out; "
+            f"run fewer jobs at a time (--cores 1); {_more(rule)}"
+        )
+    if killed:
+        return f"{what}: ended by {killed[-1]}; run the same command again, and report it if it comes back ({job_log})"
+    if own:
+        return f"{what}: {own[-1]} ({job_log})"
+    return f"{what}: failed without a sentence of its own, which is a fault of the workflow; please report {job_log}"
+
+
+def _more(rule: str) -> str:
+    return f"on a cluster ask for more with --set-resources {rule}:mem_mb=MEGABYTES; finished results are kept"
+
+
+def _named(rule: str, job_log: str) -> str:
+    """Rule and, from its log `logs/{rule}/{sample}.log`, the sample."""
+    path = Path(job_log)
+    return f"rule {rule}, {path.stem}" if path.parent.name == rule else f"rule {rule}"
+
+
+def _read(path: str | Path) -> str:
+    try:
+        return Path(path).read_text(errors="replace")
+    except OSError:
+        return ""
