@@ -196,9 +196,9 @@ def _null_runs(number: int) -> pd.DataFrame:
 
 
 def test_null_cohorts_are_calibrated() -> None:
-    rows = _null_runs(25)
+    rows = _null_runs(12)
     assert (rows["p"] < 0.05).sum() <= stats.binom.ppf(0.999, len(rows), 0.05)
-    assert rows.groupby("run")["fdr"].min().lt(0.05).sum() <= stats.binom.ppf(0.999, 25, 0.05)
+    assert rows.groupby("run")["fdr"].min().lt(0.05).sum() <= stats.binom.ppf(0.999, 12, 0.05)
 
 
 @pytest.mark.slow
@@ -209,10 +209,29 @@ def test_200_null_cohorts_are_calibrated() -> None:
 
 
 def test_nulls_of_a_run_are_counted() -> None:
-    cohort = Cohort(bulk({"s": (4, 4), "t": (4, 4)}, shift=1.0), {}, min_cells=10)
-    table = nulls(cohort, [SET, NULL], [ARMS], design=DESIGN, how=HOW, runs=30, random_sets=5)
+    cohort = Cohort(bulk({"s": (4, 4), "t": (4, 4)}, shift=0.0), {}, min_cells=10)
+    table = nulls(cohort, [SET, NULL], [ARMS], design=DESIGN, how=HOW, runs=30, clean=cohort)
     conform(table, "nulls")
-    assert table["kind"].tolist() == ["labels", "random_sets in malignant"]
-    assert table.loc[0, "n_tests"] == 60
-    assert table.loc[1, "n_tests"] == 10
-    assert not table.loc[0, "exceeded"]
+    kinds = ["labels", "random_sets in malignant", "random_sets in malignant, less ambient RNA"]
+    assert table["kind"].tolist() == kinds
+    assert (table["n_tests"] == 60).all()
+    assert not table["exceeded"].any()
+    assert (table["reading"] == "as chance allows").all()
+
+
+def test_random_sets_pass_where_many_genes_differ_and_the_reading_says_so() -> None:
+    """Half of all genes differ between the arms, half of them by ambient RNA alone: the null is of genes, not of
+    donors."""
+    data = bulk({"s": (4, 4), "t": (4, 4)}, shift=0.0)
+    high = (data.obs["condition"] == "brain_metastasis").to_numpy()
+    data.X[np.ix_(high, np.arange(100, 300))] *= np.random.default_rng(0).choice([1, 3], 200)
+    cohort, clean = (
+        Cohort(data, {}, min_cells=10),
+        Cohort(bulk({"s": (4, 4), "t": (4, 4)}, shift=0.0), {}, min_cells=10),
+    )
+    raw = nulls(cohort, [SET, NULL], [ARMS], design=DESIGN, how=HOW, runs=30, clean=clean).set_index("kind")
+    assert raw.loc["random_sets in malignant", "exceeded"]
+    assert "ambient RNA differs" in raw.loc["random_sets in malignant", "reading"]
+    broad = nulls(cohort, [SET, NULL], [ARMS], design=DESIGN, how=HOW, runs=30, clean=cohort).set_index("kind")
+    assert "many genes differ" in broad.loc["random_sets in malignant", "reading"]
+    assert not broad.loc["labels", "exceeded"]

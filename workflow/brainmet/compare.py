@@ -119,12 +119,14 @@ def parts_of(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], *, d
     return parts
 
 
-def pooled_p(parts: Sequence[Part]) -> np.ndarray:
-    """p of the pooled effect alone, one a feature."""
+def pooled_p(parts: Sequence[Part], *, min_studies: int) -> np.ndarray:
+    """p of the pooled effect alone, one a feature; equal to that of the pooled rows."""
     estimates = [part.estimate() for part in parts]
     fixed = effects.fixed_studies(estimates)[0]
+    if len(estimates) < min_studies:
+        return fixed.p
     random = effects.random_effects(np.array([e.g for e in estimates]), np.array([e.g_se for e in estimates]))
-    return np.where(random.k >= 3, random.p, fixed.p)
+    return np.where(random.k >= min_studies, random.p, fixed.p)
 
 
 def _by_study(

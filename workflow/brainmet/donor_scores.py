@@ -1,8 +1,10 @@
 """One score a signature and donor, from pseudobulk: the number that every test of a signature is made of.
 
-Donors of a study are thinned to a common depth (seeded), turned into log2 counts per million, and scored as the mean
-of the signature's genes minus the mean of random genes of the same expression, up minus down. Thinning rather than
-regression: depth and malignant biology go together, and regressing one out takes the other with it.
+Donors of a study are thinned to a common depth and turned into log2 counts per million; of all thinnings that could be
+drawn the mean is taken, which is exact, needs no seed and wastes no count. The score is the mean over the signature's
+genes, up genes counted once and down genes once negative, minus that of random genes of the same expression. Every
+gene weighs the same, so that a single down gene cannot outweigh twenty up genes. Thinning rather than regression:
+depth and malignant biology go together, and regressing one out takes the other with it.
 """
 
 import logging
@@ -66,8 +68,8 @@ def scores(profiles: Profiles, sets: Sequence[GeneSet], *, how: Scoring) -> tupl
     kept = profiles.take(deep_enough(profiles, min_counts=how.min_counts))
     use = kept.measured()
     symbols = kept.symbols.to_numpy()[use]
-    counts = thin(kept.counts[:, use], kept.donors.index, seed=how.seed)
-    values = log_cpm(counts)
+    counts = kept.counts[:, use]
+    values = thinned_log_cpm(counts)
     position = {symbol: i for i, symbol in reversed(list(enumerate(symbols)))}
     seen = counts.sum(axis=0) > 0 if len(kept.donors) else np.zeros(use.sum(), bool)
     coverage = coverage_of(sets, position, seen, min_genes=how.min_genes, min_coverage=how.min_coverage)
@@ -103,6 +105,39 @@ def thin(counts: np.ndarray, donors: Sequence[str], *, seed: int) -> np.ndarray:
     return np.array(thinned, float).reshape(counts.shape)
 
 
+def thinned_log_cpm(counts: np.ndarray) -> np.ndarray:
+    """log2 counts per million at the depth of the shallowest donor: the mean over all binomial thinnings to it.
+
+    A Poisson count thinned to a depth is one drawn at that depth, so the mean of the result does not depend on how
+    deep a donor was sequenced; its variance does, as deep donors are known better.
+    """
+    totals = counts.sum(axis=1)
+    depth = totals.min(initial=np.inf)
+    logs = np.array([_thinned_log2(row, depth / total) for row, total in zip(counts, totals, strict=True)])
+    return logs.reshape(counts.shape) + np.log2(1e6 / (depth + 1))
+
+
+EXACT_BELOW = 60.0
+"""Expected counts above which the mean of a logarithm is expanded to its fourth moment (error below 1e-6)."""
+
+
+def _thinned_log2(counts: np.ndarray, share: float) -> np.ndarray:
+    """Mean of log2(B + 1/2) over B ~ binomial(count, share), for every count (expected counts are rounded)."""
+    if share >= 1:
+        return np.log2(counts + 0.5)
+    from scipy.stats import binom
+
+    values, where = np.unique(np.rint(counts), return_inverse=True)
+    variance, centre = values * share * (1 - share), values * share + 0.5
+    kurtosis = 3 * variance**2 + variance * (1 - 6 * share * (1 - share))
+    series = variance / (2 * centre**2) - variance * (1 - 2 * share) / (3 * centre**3) + kurtosis / (4 * centre**4)
+    means = np.log2(centre) - series / np.log(2)
+    few = values * share < EXACT_BELOW
+    drawn = np.arange(min(values[few].max(initial=0), EXACT_BELOW + 12 * EXACT_BELOW**0.5) + 1)
+    means[few] = binom.pmf(drawn, values[few, None], share) @ np.log2(drawn + 0.5)
+    return means[where]
+
+
 def log_cpm(counts: np.ndarray) -> np.ndarray:
     """log2 counts per million with half a count added, as limma's voom has it (Law 2014 Genome Biol 15:R29)."""
     total = counts.sum(axis=1, keepdims=True)
@@ -133,8 +168,9 @@ def coverage_of(
 def weights_of(sets: Sequence[GeneSet], position: Mapping[str, int], level: np.ndarray, *, how: Scoring) -> np.ndarray:
     """Weights W (genes × signatures) such that log2 CPM @ W is the score.
 
-    Each member is set against `n_controls` random genes of its expression bin that are not members. A signature's
-    random genes depend on its name and the seed, not on which other signatures are scored.
+    Each member, up or down, weighs the same and is set against `n_controls` random genes of its expression bin that
+    are not members. A signature's random genes depend on its name and the seed, not on which other signatures are
+    scored.
     """
     bins = expression_bins(level, n_bins=how.n_bins)
     genes_of_bin = [np.flatnonzero(bins == b) for b in range(how.n_bins)]
@@ -144,11 +180,13 @@ def weights_of(sets: Sequence[GeneSet], position: Mapping[str, int], level: np.n
             np.array(sorted({position[g] for g in side if g in position}), np.int64)
             for side in (gene_set.up, gene_set.down)
         ]
+        members = np.concatenate(sides)
         for rows, sign in zip(sides, (1.0, -1.0), strict=True):
-            weights[rows, column] += sign / max(len(rows), 1)
+            share = len(rows) / max(len(members), 1)
+            weights[rows, column] += sign / max(len(members), 1)
             if not gene_set.single:
-                drawn = _controls(gene_set, rows, np.concatenate(sides), bins, genes_of_bin, how=how)
-                np.add.at(weights[:, column], drawn, -sign / max(len(drawn), 1))
+                drawn = _controls(gene_set, rows, members, bins, genes_of_bin, how=how)
+                np.add.at(weights[:, column], drawn, -sign * share / max(len(drawn), 1))
     return weights
 
 

@@ -101,8 +101,9 @@ def profiles(bulk: "AnnData", types: Collection[str], *, min_cells: int) -> Prof
     grouped = obs.groupby(keys, sort=True, observed=True)
     code = grouped.ngroup().to_numpy()
     donors = grouped[[Obs.N_CELLS, "total_counts"]].sum().reset_index()
+    first = np.unique(code, return_index=True)[1]
     for name in [*COVARIATES, "subtype", Obs.DATASET, Uns.SIMULATED]:
-        donors[name] = grouped[name].agg(_common).to_numpy()
+        donors[name] = _common(obs[name].to_numpy(object), code, first)
     donors.index = pd.Index(donors[keys].agg("|".join, axis=1), name="profile") if len(donors) else donors.index
     sums = np.zeros((len(donors), bulk.n_vars))
     np.add.at(sums, code, np.asarray(bulk.X[rows], float))
@@ -133,7 +134,8 @@ class Cohort(Mapping[str, Profiles]):
         return len(self.types)
 
 
-def _common(values: pd.Series) -> object:
-    """The value all samples of a donor share, else `mixed`."""
-    first = values.iloc[0]
-    return first if (values == first).all() else "mixed"
+def _common(values: np.ndarray, code: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """By donor, the value that all of its samples share, else `mixed`; `first` is a row of each donor."""
+    common = values[first]
+    common[np.unique(code[values != common[code]])] = "mixed"
+    return common

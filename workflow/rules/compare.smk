@@ -110,8 +110,8 @@ rule nulls:
         arms=lookup(dpath="compare/contrasts", within=config),
         design=lookup(dpath="compare/design", within=config),
         how=lookup(dpath="compare/scoring", within=config),
+        ambient=lookup(dpath="compare/ambient", within=config),
         runs=lookup(dpath="compare/nulls/runs", within=config),
-        random_sets=lookup(dpath="compare/nulls/random_sets", within=config),
     script:
         "../scripts/nulls.py"
 

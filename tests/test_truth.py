@@ -1,0 +1,129 @@
+"""The demo's truth through the statistics: shifts are found with their sign, flip with it, and traps stay traps.
+
+Cells are summed by their true type (`demo_cohort`), so what is tested is the inference, not the annotation.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+from brainmet import claims as stage
+from brainmet.ambience import cleaned, expected
+from brainmet.contrasts import contrasts
+from brainmet.donors import Cohort, declared
+from brainmet.nulls import nulls
+from brainmet.readouts import Reader
+from brainmet.recovery import claim_rows, shift_rows
+from brainmet.simulate import truth_shifts
+from scipy import stats
+
+from tests import demo_cohort as demo
+from tests.running import HOME
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+CLAIMS = stage.load([HOME / "resources/claims/claims.yaml"])
+NEEDED = {declared(s.compartment) for s in demo.signatures()}
+
+
+def both(bulk: "AnnData") -> tuple[Cohort, Cohort]:
+    """The cohort, and the same less ambient RNA."""
+    raw = Cohort(bulk, demo.WORDS, min_cells=10, needed=NEEDED)
+    clean = Cohort(cleaned(bulk, expected(bulk, how=demo.AMBIENCE)), {}, min_cells=10)
+    clean.types = raw.types
+    return raw, clean
+
+
+def judged(bulk: "AnnData") -> pd.DataFrame:
+    raw, clean = both(bulk)
+    reader = Reader(raw, clean, demo.WORDS, demo.signatures(), min_share_cells=20, how=demo.HOW)
+    return stage.claims(CLAIMS, reader, design=demo.DESIGN, bound=0.5)
+
+
+def metrics(rows: list[tuple[str, str, float, int, str]]) -> dict[str, float]:
+    return {metric: value for _, metric, value, _, _ in rows}
+
+
+@pytest.fixture(scope="module")
+def demo_bulk() -> "AnnData":
+    return demo.cohort()
+
+
+def test_every_planted_shift_is_found(demo_bulk: "AnnData") -> None:
+    raw, clean = both(demo_bulk)
+    malignant = {"malignant": raw["malignant"]}
+    table = contrasts(
+        malignant,
+        demo.signatures(),
+        demo.ARMS[:1],
+        design=demo.DESIGN,
+        how=demo.HOW,
+        clean={"malignant": clean["malignant"]},
+    )
+    found = metrics(shift_rows(table, truth_shifts(demo.known(), demo.settings())))
+    assert found["found"] == 1
+    assert found["wrong_sign"] == found["falsely_found"] == 0
+    assert found["trap_study_only"] == found["trap_subtype"] == 0
+
+
+def test_verdicts_match_the_truth(demo_bulk: "AnnData") -> None:
+    right = metrics(claim_rows(judged(demo_bulk), truth_shifts(demo.known(), demo.settings())))
+    assert right["right_verdict"] == right["true_claims_decided"] == 1
+    assert right["trap_claims_confirmed"] == 0
+
+
+def test_verdicts_flip_with_the_truth() -> None:
+    right = metrics(
+        claim_rows(judged(demo.cohort(direction=-1)), truth_shifts(demo.known(), demo.settings(direction=-1)))
+    )
+    assert right["right_verdict"] == 1
+    assert right["trap_claims_confirmed"] == 0
+
+
+def test_nulls_hold_where_ambient_rna_is_taken_off(demo_bulk: "AnnData") -> None:
+    raw, clean = both(demo_bulk)
+    table = nulls(raw, demo.signatures(), demo.ARMS[:1], design=demo.DESIGN, how=demo.HOW, runs=200, clean=clean)
+    rows = table.set_index("kind")
+    assert rows.loc["labels", "runs_with_discovery"] <= 16
+    assert 0.04 <= rows.loc["labels", "share_p05"] <= 0.06
+    quartiles = rows.loc["labels", ["quantile_25", "quantile_50", "quantile_75"]].to_numpy(float)
+    np.testing.assert_allclose(quartiles, [0.25, 0.5, 0.75], atol=0.03)
+    assert rows.loc["random_sets in malignant", "exceeded"]
+    assert not rows.loc["random_sets in malignant, less ambient RNA", "exceeded"]
+
+
+@pytest.mark.slow
+def test_twenty_seeds_both_ways() -> None:
+    """Over 20 cohorts and both directions: verdicts right, no trap confirmed, no planted shift with the wrong sign."""
+    right, traps, testable = 0.0, 0, 0
+    for seed in range(1, 21):
+        for direction in (1, -1):
+            truth = truth_shifts(demo.known(), demo.settings(direction=direction))
+            rows = {
+                m: (v, n) for _, m, v, n, _ in claim_rows(judged(demo.cohort(seed=seed, direction=direction)), truth)
+            }
+            value, n = rows["right_verdict"]
+            right, testable = right + value * n, testable + n
+            value, n = rows["trap_claims_confirmed"]
+            traps += int(round(value * n))
+    assert traps == 0
+    assert right / testable >= 0.9
+
+
+@pytest.mark.slow
+def test_cohorts_without_any_change_have_no_findings() -> None:
+    """Nothing planted, no trap, no ambient RNA: 20 cohorts, p of the confirmatory family uniform, discoveries rare."""
+    nothing = {"traps": [], "depth": {}, "ambient": {}}
+    ps, discoveries = [], 0
+    for seed in range(1, 21):
+        raw, _ = both(demo.cohort(seed=seed, direction=0, design=nothing, ambient=[0.0001, 0.0002]))
+        table = contrasts(
+            {"malignant": raw["malignant"]}, demo.signatures(), demo.ARMS[:1], design=demo.DESIGN, how=demo.HOW
+        )
+        rows = table[(table["study"] == "pooled") & (table["family"] == "confirmatory") & table["p"].notna()]
+        ps += rows["p"].tolist()
+        discoveries += bool((rows["fdr"] < 0.05).any())
+    assert discoveries <= stats.binom.ppf(0.975, 20, 0.05)
+    assert 0.03 <= np.mean(np.array(ps) < 0.05) <= 0.07
