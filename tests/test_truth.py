@@ -107,7 +107,7 @@ def test_twenty_seeds_both_ways() -> None:
             value, n = rows["right_verdict"]
             right, testable = right + value * n, testable + n
             value, n = rows["trap_claims_confirmed"]
-            traps += int(round(value * n))
+            traps += round(value * n)
     assert traps == 0
     assert right / testable >= 0.9
 

@@ -188,10 +188,10 @@ def _contrasts(table: pd.DataFrame) -> list[Warning]:
 def _nulls(table: pd.DataFrame) -> list[Warning]:
     return [
         Warning(
-            "serious",
+            "serious" if row["kind"] == "labels" else "caution",
             f"The tests find something where nothing is ({words(row['kind'])})",
             f"{row['runs_with_discovery']} of {row['n_runs']} null runs had a discovery; chance explains at "
-            f"most {row['most_expected']}.",
+            f"most {row['most_expected']}: {row['reading']}.",
             "contrasts",
         )
         for row in table[table["exceeded"]].to_dict("records")
