@@ -25,6 +25,7 @@ include: "workflow/rules/ingest.smk"  # any layout       -> counts.h5ad
 include: "workflow/rules/qc.smk"  # counts           -> cells.parquet, moments.parquet
 include: "workflow/rules/duplicates.smk"  # cells            -> duplicates
 include: "workflow/rules/score.smk"  # counts           -> scores.parquet
+include: "workflow/rules/genes_of_interest.smk"  # counts           -> genes cell by cell
 include: "workflow/rules/features.smk"  # moments          -> features.tsv
 include: "workflow/rules/slice.smk"  # counts           -> slice.npz
 include: "workflow/rules/embed.smk"  # slices           -> embedding.parquet

@@ -16,6 +16,7 @@ PAGE = HOME / "workflow" / "report"
 SETTINGS = {
     "max_cells": 1000,
     "max_scores": 100_000,
+    "max_gene_values": 100_000,
     "max_rows": 50,
     "max_genes": 100,
     "max_lost": 0.1,
@@ -89,6 +90,7 @@ def run(*, cells: int = 40, simulated: bool = False, tables: bool = True) -> Run
     )
     angle = np.linspace(0, 6, n)
     layout = pd.DataFrame({"umap_1": 5 * np.cos(angle), "umap_2": 3 * np.sin(angle)}, index=annotation.index)
+    genes = pd.DataFrame({"FASN": np.nan, "ERBB2": np.arange(n) % 3}, index=ids, dtype=np.float32)
     scores = pd.DataFrame(
         {"proliferation": np.linspace(-2, 2, n), "notch": np.nan}, index=annotation.index, dtype="float32"
     )
@@ -141,6 +143,8 @@ def run(*, cells: int = 40, simulated: bool = False, tables: bool = True) -> Run
         annotation=annotation,
         layout=layout,
         scores=scores,
+        genes=genes,
+        uses={"ERBB2": "antigen of trastuzumab deruxtecan", "FASN": "claim B7"},
         cells=metrics.head(n),
         provenance=provenance,
         benchmarks={"qc": pd.DataFrame({"s": [1.5, 2.5], "max_rss": [100.0, 90.0]})} if tables else {},

@@ -5,12 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import scipy.sparse as sp
 import yaml
 from anndata import AnnData
 from brainmet import tables
-from brainmet.counts import open_counts, write_counts
-from brainmet.druggability import Drugs, antigens, coverage, expression, load, n_positive, positive, smallest_set
+from brainmet.druggability import Drugs, coverage, expression, load, n_positive, positive, shown, smallest_set
 from brainmet.errors import BrainmetError
 
 SHIPPED = Path(__file__).parents[1] / "resources"
@@ -115,27 +113,10 @@ def test_without_malignant_cells_tables_are_headers() -> None:
     )
 
 
-@pytest.mark.parametrize("values", ["counts", "log"])
-def test_antigens_of_a_sample(values: str, tmp_path: Path) -> None:
-    X = sp.csr_matrix(np.array([[1, 0, 5], [0, 2, 3], [4, 0, 0]], np.float32))
-    obs = pd.DataFrame({"sample": "S"}, index=["S:1", "S:2", "S:3"])
-    genes = pd.DataFrame(
-        {"symbol": ["ERBB2", "X", "FOLR1"], "chromosome": "1", "start": 1, "end": 2}, index=["E1", "E2", "E3"]
-    )
-    write_counts(tmp_path / "c.h5ad", X, obs, genes, {"values": values})
-    table = antigens(open_counts(tmp_path / "c.h5ad"), np.array([True, False, True]), ["ERBB2", "FOLR1", "MSLN"])
-    assert list(table.index) == ["S:1", "S:3"]
-    if values == "log":
-        assert table.isna().all().all()
-    else:
-        assert (
-            table["total_counts"].tolist() == [6, 4]
-            and table["ERBB2"].tolist() == [1, 4]
-            and table["FOLR1"].tolist() == [5, 0]
-        )
-        assert table["MSLN"].isna().all()
-    tables.write_table(table, tmp_path / "antigens.parquet", "antigens")
-    assert tables.read_table(tmp_path / "antigens.parquet", "antigens").index.name == "cell_id"
+def test_cells_without_a_total_show_nothing() -> None:
+    """Values that are no counts come without a total: their genes say nothing of a copy."""
+    table = cells({"ERBB2": [1, 0]}, [np.nan, 5])
+    assert shown(table)["ERBB2"].tolist() == pytest.approx([np.nan, 0], nan_ok=True)
 
 
 def bulk(rows: list[tuple[str, str, int, list[float]]]) -> AnnData:

@@ -38,13 +38,13 @@ def html() -> str:
 def unpacked(packed: data.Packed, key: str) -> np.ndarray:
     column = next(c for c in packed.meta["columns"] if c["key"] == key)
     kind = np.uint16 if column.get("bytes") == 2 else np.uint8
-    n = packed.meta["scored"] if column.get("group") else packed.meta["n"]
+    n = column.get("n", packed.meta["n"])
     return np.frombuffer(packed.blob, dtype=kind, count=n, offset=column["offset"])
 
 
 def packed(run, **changes):
-    settings = {"max_cells": 1000, "max_scores": 10_000, "seed": 1} | changes
-    return data.pack(run.annotation, run.layout, run.scores, names=run.names, **settings)
+    settings = {"max_cells": 1000, "max_scores": 10_000, "max_gene_values": 10_000, "seed": 1} | changes
+    return data.pack(run.annotation, run.layout, run.scores, run.genes, names=run.names, uses=run.uses, **settings)
 
 
 def test_cells_come_back_as_they_were_packed():
@@ -69,12 +69,24 @@ def test_a_signature_that_no_cell_has_is_not_carried():
     assert "score:notch" not in [c["key"] for c in packed(toy.run()).meta["columns"]]
 
 
-def test_a_large_cohort_is_sampled_and_its_scores_more_so():
+def test_genes_are_carried_in_steps_with_what_they_are_there_for():
+    run = toy.run()
+    got = packed(run)
+    gene = next(c for c in got.meta["columns"] if c["key"] == "gene:ERBB2")
+    assert (gene["low"], gene["high"], gene["note"]) == (0, 2, "antigen of trastuzumab deruxtecan")
+    order = data.drawn(len(run.annotation), most=1000, seed=1)
+    assert unpacked(got, "gene:ERBB2").tolist() == [7 * (i % 3) for i in order]
+    assert "gene:FASN" not in [c["key"] for c in got.meta["columns"]]  # measured nowhere
+
+
+def test_a_large_cohort_is_sampled_and_its_scores_and_genes_more_so():
     run = toy.run(cells=100)
-    got = packed(run, max_cells=50, max_scores=40)
-    assert (got.meta["n"], got.meta["total"], got.meta["scored"]) == (50, 200, 20)
-    assert got.blob == packed(run, max_cells=50, max_scores=40).blob
-    assert got.blob != packed(run, max_cells=50, max_scores=40, seed=2).blob
+    got = packed(run, max_cells=50, max_scores=40, max_gene_values=60)
+    assert (got.meta["n"], got.meta["total"], got.meta["scored"], got.meta["expressed"]) == (50, 200, 20, 30)
+    only = replace(run, genes=run.genes.loc[run.annotation.index[data.drawn(200, most=50, seed=1)[:30]]])
+    assert packed(only, max_cells=50, max_scores=40, max_gene_values=60).blob == got.blob
+    assert got.blob == packed(run, max_cells=50, max_scores=40, max_gene_values=60).blob
+    assert got.blob != packed(run, max_cells=50, max_scores=40, max_gene_values=60, seed=2).blob
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------
@@ -275,6 +287,12 @@ def _colour_filter_select(b: Browser) -> None:
     left = "#cells [data-map=left]"
     b.choose(f"{left} [data-colour]", "score:proliferation")
     b.wait(f"document.querySelector('{left}').dataset.drawn === 'score:proliferation'")
+    find = f"document.querySelector('{left} [data-find]')"
+    b.run(f"(e => {{ e.value = 'erbb2'; e.dispatchEvent(new Event('change')); }})({find})")
+    b.wait(f"document.querySelector('{left}').dataset.drawn === 'gene:ERBB2'")
+    assert "antigen of trastuzumab" in b.run(f"document.querySelector('{left} .legend').textContent")
+    b.run(f"(e => {{ e.value = 'ERBB9'; e.dispatchEvent(new Event('change')); }})({find})")
+    assert "neither a gene of interest" in b.run("document.querySelector('#cells .status').textContent")
     b.choose(f"{left} [data-colour]", "cell_type")
     b.click(f"{left} .legend [data-level=t_cell]")
     b.wait("document.querySelector('#cells .status').textContent === '60 of 80 cells shown'")

@@ -1,6 +1,6 @@
 """Druggability as expression: where the targets of drugs are expressed, donor by donor. Never advice, and never IHC.
 
-Two views. Per cell (`antigens`, then `coverage`): how many antigens of the antibody-drug conjugates each malignant
+Two views. Per cell (`coverage`): how many antigens of the antibody-drug conjugates each malignant
 cell shows, and the smallest set of antigens that most cells show. Per donor (`expression`): each gene of the drug
 list in the compartment where it is expected to act, with the highest expression in any normal cell type of the same
 samples beside it.
@@ -22,11 +22,9 @@ import pandas as pd
 from scipy.special import bdtrc
 
 from brainmet import tables
-from brainmet.contract import CELL_ID, UNKNOWN, Obs, Uns
-from brainmet.counts import Counts
+from brainmet.contract import UNKNOWN, Obs
 from brainmet.documents import read_yaml
 from brainmet.errors import BrainmetError
-from brainmet.signatures import positions
 from brainmet.type_profiles import TypeProfiles, donors, is_malignant
 from brainmet.validate import validate
 
@@ -37,7 +35,6 @@ log = logging.getLogger(__name__)
 SCHEMA = Path(__file__).parent.parent / "schemas" / "drug.schema.yaml"
 TESTED, NOT_TESTED = "tested", "not_tested"
 ROLES = ("target", "payload", "uptake", "resistance_up", "resistance_down", "efflux", "context", "transport")
-COUNTED = ("counts", "expected_counts")
 SYSTEMIC = "systemic"
 TUMOUR, ANY = "tumor", "any"
 DONOR = [Obs.DATASET, Obs.STUDY, Obs.DONOR, Obs.CONDITION]
@@ -94,31 +91,9 @@ def load(path: str | Path) -> Drugs:
     return Drugs(document["entries"], document["transport"])
 
 
-def antigens(counts: Counts, keep: np.ndarray, genes: Sequence[str]) -> pd.DataFrame:
-    """Counts of the antigens in every kept cell of one sample; read in blocks.
-
-    Args:
-        counts: the sample.
-        keep: by cell, whether it passed QC.
-        genes: symbols.
-
-    Returns:
-        Index cell id; `total_counts`, then a float32 column a gene, NaN when not measured in the sample. All NaN when
-        the sample's values are no counts: whether a cell shows one cannot be said then.
-    """
-    ids = pd.Index(counts.cells.index[np.asarray(keep, bool)], name=CELL_ID)
-    if counts.uns.get(Uns.VALUES) not in COUNTED:
-        log.info("values are %s, not counts: positivity is not read", counts.uns.get(Uns.VALUES))
-        return pd.DataFrame(np.nan, ids, [Obs.TOTAL_COUNTS, *genes], np.float32)
-    where = positions(counts.genes)
-    found = [gene for gene in genes if gene in where]
-    columns = [where[gene] for gene in found]
-    blocks = [np.column_stack([block.sum(axis=1), block[:, columns].toarray()]) for block in counts.chunks(keep)]
-    values = np.concatenate(blocks) if blocks else np.empty((0, 1 + len(found)))
-    table = pd.DataFrame(np.asarray(values, np.float32), ids, [Obs.TOTAL_COUNTS, *found])
-    if missing := sorted(set(genes) - set(found)):
-        log.info("not measured: %s", ", ".join(missing))
-    return table.reindex(columns=[Obs.TOTAL_COUNTS, *genes]).astype(np.float32)
+def shown(cells: pd.DataFrame) -> pd.DataFrame:
+    """Antigens of cells, NaN where values are no counts (no total): whether a cell shows one cannot be said then."""
+    return cells.where(cells[Obs.TOTAL_COUNTS].notna(), axis=0)
 
 
 def coverage(
@@ -134,7 +109,7 @@ def coverage(
     """Antigens of the malignant cells by donor (`tables/adc_coverage.yaml`, `tables/adc_antigens.yaml`).
 
     Args:
-        cells: `antigens` of all samples, one below the other.
+        cells: index cell id; `total_counts` and the antigens, of all samples one below the other (`shown`).
         annotation: index cell id; dataset, study, donor, condition, cell_type.
         genes: antigens.
         depth: counts at which cells are compared; shallower cells are left out.

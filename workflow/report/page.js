@@ -182,7 +182,7 @@ class Cells {
     this.x = Float32Array.from(view(Uint16Array, meta.x.offset), (v) => ((v / 65535 - 0.5) * span.x) / side);
     this.y = Float32Array.from(view(Uint16Array, meta.y.offset), (v) => ((0.5 - v / 65535) * span.y) / side);
     this.columns = meta.columns.map((column) => {
-      const length = column.group ? meta.scored : n;
+      const length = column.n ?? n;
       return { ...column, codes: view(column.bytes === 2 ? Uint16Array : Uint8Array, column.offset, length) };
     });
     this.by = new Map(this.columns.map((column) => [column.key, column]));
@@ -225,6 +225,14 @@ class View {
     this.select.append(...groups.values());
     this.select.value = cells.by.has(start) ? start : cells.columns[0].key;
     this.select.addEventListener("change", () => { this.describe(); this.draw(); });
+    const find = $("[data-find]", root);
+    find.addEventListener("change", () => {
+      const wanted = find.value.trim().toLowerCase(), column = cells.columns.find((c) => c.label.toLowerCase() === wanted || c.key.toLowerCase() === wanted);
+      if (!column) return ($("#cells .status").textContent = wanted && `“${find.value}” is neither a gene of interest nor a signature of this run`);
+      this.select.value = column.key;
+      this.select.dispatchEvent(new Event("change"));
+      find.value = "";
+    });
     this.listen();
     new ResizeObserver(() => this.draw()).observe(this.canvas);
     this.describe();
@@ -245,7 +253,7 @@ class View {
       const bar = make("div");
       bar.style.background = `linear-gradient(90deg, ${VIRIDIS.join(",")})`;
       const ends = make("span", {}, make("span", { textContent: column.low.toPrecision(3) }), make("span", { textContent: column.high.toPrecision(3) }));
-      return this.legend.replaceChildren(make("div", { className: "scale" }, bar, ends));
+      return this.legend.replaceChildren(make("div", { className: "scale" }, bar, ends, ...(column.note ? [make("p", { textContent: `log1p per 10,000; ${column.note}` })] : [])));
     }
     const sizes = new Int32Array(column.levels.length);
     for (let i = 0; i < cells.n; i++) sizes[column.codes[i]]++;
@@ -293,8 +301,11 @@ class View {
     const shade = (i) => { const code = column.codes[i]; return number && (code === 255 || code === undefined) ? grey : solid[code]; };
     if (selected) for (let i = 0; i < cells.n; i++) if (cells.visible[i] && !selected[i]) paint(i, faint);
     const shown = (i) => cells.visible[i] && (!selected || selected[i]);
+    // Cells without a value lie at the bottom, then those that do not express a gene.
+    const gene = column.key.startsWith("gene:"), below = (i) => number && (shade(i) === grey || (gene && column.codes[i] === 0));
     if (number) for (let i = 0; i < cells.n; i++) if (shown(i) && shade(i) === grey) paint(i, grey);
-    for (let i = 0; i < cells.n; i++) if (shown(i) && !(number && shade(i) === grey)) paint(i, shade(i));
+    if (gene) for (let i = 0; i < cells.n; i++) if (shown(i) && column.codes[i] === 0) paint(i, solid[0]);
+    for (let i = 0; i < cells.n; i++) if (shown(i) && !below(i)) paint(i, shade(i));
     context.putImageData(image, 0, 0);
     if (cells.simulated) this.watermark(context, w, h);
     if (this.loop) this.outline(context);
@@ -400,7 +411,7 @@ class View {
     const lines = [`${words(get("malignancy"))} · confidence ${Number(get("confidence")).toFixed(2)}`, cells.text("reason", i),
       `${get("sample")} · ${get("donor")} · ${words(get("condition"))} · cluster ${get("cluster")}`];
     if (get("author_label")) lines.push(`authors: ${get("author_label")}`);
-    if (this.column.kind === "number") { const v = cells.value(this.column, i); lines.push(`${this.column.label}: ${v === null ? "not scored" : v.toPrecision(3)}`); }
+    if (this.column.kind === "number") { const v = cells.value(this.column, i); lines.push(`${this.column.label}: ${v === null ? "no value" : v.toPrecision(3)}`); }
     lines.push(cells.text("id", i));
     tip.replaceChildren(make("b", { textContent: words(get("cell_type")) }), ...lines.filter(Boolean).map((t) => make("span", { textContent: t })));
     const right = event.clientX + 360 > window.innerWidth;
@@ -415,6 +426,7 @@ function map(payload, bytes) {
   if (!figure) return null;
   const cells = new Cells(payload.cells, bytes, payload.simulated);
   cells.mode = "pan";
+  $("#features").append(...cells.columns.map((column) => make("option", { value: column.label })));
   const views = [];
   let frame = 0;
   const changed = (moved) => {

@@ -1,36 +1,15 @@
 """Druggability: where drug targets are expressed. Expression, never advice; RNA cannot call HER2-low or IHC.
 
-In: counts of each sample (antigens only), the annotation, the cohort's pseudobulk. Out: tables/druggability.tsv, one row a
+In: genes of interest of each sample (antigens are among them), the annotation, the cohort's pseudobulk. Out: tables/druggability.tsv, one row a
 donor, compartment and gene; tables/adc_coverage.tsv and adc_antigens.tsv, antigens of antibody-drug conjugates in
 malignant cells at a common depth.
 """
 
 
-rule antigens:
-    """Counts of the antigens in every kept cell of one sample."""
-    input:
-        counts="<results>/samples/{sample}/counts.h5ad",
-        cells="<results>/samples/{sample}/cells.parquet",
-        drugs="<shipped>/drugs/drugs.yaml",
-        code=code("druggability"),
-    output:
-        antigens="<results>/samples/{sample}/antigens.parquet",
-    log:
-        "<logs>/antigens/{sample}.log",
-    benchmark:
-        "<benchmarks>/antigens/{sample}.tsv"
-    conda:
-        "../envs/brainmet.yaml"
-    resources:
-        mem_mb=600,
-    script:
-        "../scripts/antigens.py"
-
-
 rule adc_coverage:
     """Antigens of the malignant cells by donor: shares with 0, 1, 2 or more, the smallest set, normal types beside."""
     input:
-        antigens=collect("<results>/samples/{sample}/antigens.parquet", sample=SAMPLES),
+        genes=collect("<results>/samples/{sample}/genes_of_interest.parquet", sample=SAMPLES),
         annotation="<results>/cohort/annotation.parquet",
         drugs="<shipped>/drugs/drugs.yaml",
         code=code("druggability"),

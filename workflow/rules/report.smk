@@ -18,6 +18,8 @@ rule report:
         annotation="<results>/cohort/annotation.parquet",
         embedding="<results>/cohort/embedding.parquet",
         scores=collect("<results>/samples/{sample}/scores.parquet", sample=SAMPLES),
+        genes="<results>/cohort/genes_of_interest.tsv",
+        gene_values=collect("<results>/samples/{sample}/genes_of_interest.parquet", sample=SAMPLES),
         cells=collect("<results>/samples/{sample}/cells.parquet", sample=SAMPLES),
         run="<results>/provenance/run.json",
         signatures="<shipped>/signatures/signatures.yaml",

@@ -64,6 +64,8 @@ class Run:
     annotation: pd.DataFrame
     layout: pd.DataFrame
     scores: pd.DataFrame
+    genes: pd.DataFrame
+    uses: Mapping[str, str]
     cells: pd.DataFrame
     provenance: Mapping[str, Any]
     benchmarks: Mapping[str, pd.DataFrame]
@@ -77,6 +79,7 @@ def page(
     *,
     max_cells: int,
     max_scores: int,
+    max_gene_values: int,
     max_rows: int,
     max_genes: int,
     max_lost: float,
@@ -91,6 +94,7 @@ def page(
         parts: template, style and script.
         max_cells: cells on the map at most.
         max_scores: score values on the map at most.
+        max_gene_values: values of genes on the map at most.
         max_rows: rows of a table on the page at most; files beside the page hold all.
         max_genes: genes of a volcano plot at most.
         max_lost: share of counts lost above which the page warns.
@@ -105,7 +109,16 @@ def page(
     limits = Limits(max_lost=max_lost, min_agreement=min_agreement, max_unknown=max_unknown)
     figures, notes = _views(run, tables, max_lost=max_lost, max_genes=max_genes)
     packed = pack(
-        run.annotation, run.layout, run.scores, names=run.names, max_cells=max_cells, max_scores=max_scores, seed=seed
+        run.annotation,
+        run.layout,
+        run.scores,
+        run.genes,
+        names=run.names,
+        uses=run.uses,
+        max_cells=max_cells,
+        max_scores=max_scores,
+        max_gene_values=max_gene_values,
+        seed=seed,
     )
     drawn = {figure.id: figure.spec() for view in figures.values() for figure in view}
     shown = {name: table(tables[name], max_rows) for name in sorted(run.tables)}

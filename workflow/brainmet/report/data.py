@@ -30,8 +30,8 @@ CATEGORIES = (
 NUMBERS = ((Obs.CONFIDENCE, "Confidence", 0.0, 1.0), (Obs.MALIGNANCY_SCORE, "Malignancy score", 0.0, 1.0))
 MISSING = 255
 """Code of a missing number."""
-STEPS, STEPS_SCORE = 254, 62
-"""Steps between a number's low and high end; fewer for scores, which are many: six bits, as fine as colours show."""
+STEPS, STEPS_SCORE, STEPS_GENE = 254, 62, 14
+"""Steps between a number's low and high end; fewer for scores and genes, which are many: as fine as colours show."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,22 @@ def sampled(n: int, *, most: int, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).permutation(n)[:most])
 
 
+def drawn(n: int, *, most: int, seed: int) -> np.ndarray:
+    """Positions of the cells of the page in the order of drawing, a random one: no sample lies on top of the others."""
+    return np.random.default_rng(seed).permutation(sampled(n, most=most, seed=seed))
+
+
 def pack(
     annotation: pd.DataFrame,
     layout: pd.DataFrame,
     scores: pd.DataFrame,
+    genes: pd.DataFrame,
     *,
     names: Mapping[str, str],
+    uses: Mapping[str, str],
     max_cells: int,
     max_scores: int,
+    max_gene_values: int,
     seed: int,
 ) -> Packed:
     """The cells of the page.
@@ -65,31 +73,42 @@ def pack(
         annotation: kept cells, columns of `annotation.parquet`.
         layout: the same cells, `umap_1, umap_2`.
         scores: the same cells, one column a signature.
+        genes: log1p per ten thousand of genes of interest, of those cells at least that carry them.
         names: readable names of signatures.
+        uses: what a gene of interest is there for.
         max_cells: cells on the page at most; of more, so many are drawn at random.
         max_scores: score values at most: with more, scores are carried for the first cells of a random order, the
             others stay grey.
+        max_gene_values: the same for values of genes.
     """
-    rows = sampled(len(annotation), most=max_cells, seed=seed)
-    order = np.random.default_rng(seed).permutation(rows)  # drawn in this order: no sample lies on top of the others
+    order = drawn(len(annotation), most=max_cells, seed=seed)
     cells, points = annotation.iloc[order], layout.iloc[order]
     writer = _Writer()
     columns = [
         writer.category(key, label, cells[key]) for key, label in CATEGORIES if key in cells and _tells(cells[key])
     ]
     columns += [writer.number(key, label, cells[key], low, high, steps=STEPS) for key, label, low, high in NUMBERS]
-    n_scored = min(len(order), max_scores // max(1, scores.shape[1]))
+    n_scored = carried(len(order), scores.shape[1], most=max_scores)
+    n_expressed = carried(len(order), genes.shape[1], most=max_gene_values)
     scored = scores.iloc[order[:n_scored]]
     columns += [
         writer.number(f"score:{key}", names.get(key, key), scored[key], *_range(scored[key]), steps=STEPS_SCORE)
-        | {"group": "Signatures"}
+        | {"group": "Signatures", "n": n_scored}
         for key in scores.columns
         if scored[key].notna().any()
+    ]
+    expressed = genes.reindex(cells.index[:n_expressed])
+    columns += [
+        writer.number(f"gene:{key}", key, expressed[key], 0.0, _top(expressed[key]), steps=STEPS_GENE)
+        | {"group": "Genes of interest", "n": n_expressed, "note": uses.get(key, "")}
+        for key in sorted(genes.columns)
+        if expressed[key].notna().any()
     ]
     meta = {
         "n": len(order),
         "total": len(annotation),
         "scored": n_scored,
+        "expressed": n_expressed if genes.shape[1] else len(order),
         "x": writer.position(points["umap_1"]),
         "y": writer.position(points["umap_2"]),
         "columns": columns,
@@ -97,6 +116,18 @@ def pack(
         "id": writer.text(pd.Series(cells.index.astype(str))),
     }
     return Packed(meta, bytes(writer.blob))
+
+
+def carried(n_cells: int, n_columns: int, *, most: int) -> int:
+    """How many of the cells carry values of so many columns."""
+    return min(n_cells, most // max(1, n_columns))
+
+
+def _top(values: pd.Series) -> float:
+    """The 99th percentile of what is above zero: the end of a gene's colour scale."""
+    above = values.to_numpy(np.float64)
+    above = above[np.isfinite(above) & (above > 0)]
+    return float(f"{np.quantile(above, 0.99):.4g}") if above.size else 1.0
 
 
 def _tells(values: pd.Series) -> bool:

@@ -9,21 +9,28 @@ import pandas as pd
 
 from brainmet.contract import Obs
 from brainmet.documents import read_yaml
+from brainmet.genes_of_interest import normalised
 from brainmet.report import Parts, Run
+from brainmet.report.data import carried, drawn
 from brainmet.tables import read_table
 
 _METRICS = [Obs.SAMPLE, Obs.TOTAL_COUNTS, Obs.N_GENES, Obs.PCT_MT, Obs.KEEP, Obs.REASON]
 
 
-def run(files: Any, *, datasets: Mapping[str, Any], benchmarks: str | Path) -> Run:
-    """Everything that a run left, from the rule's inputs."""
+def run(files: Any, *, datasets: Mapping[str, Any], benchmarks: str | Path, settings: Mapping[str, Any]) -> Run:
+    """Everything that a run left, from the rule's inputs; values of genes for the cells only that the page draws."""
     annotation = read_table(files.annotation, "annotation")
     layout = read_table(files.embedding, "embedding", ["umap_1", "umap_2"])
+    use = read_table(files.genes, "genes_of_interest").set_index("symbol")["use"]
+    order = drawn(len(annotation), most=settings["max_cells"], seed=settings["seed"])
+    n_expressed = carried(len(order), len(use), most=settings["max_gene_values"])
     return Run(
         tables={Path(path).stem: read_table(path, Path(path).stem) for path in files.tables},
         annotation=annotation,
         layout=layout.loc[annotation.index],
         scores=scores(files.scores).loc[annotation.index],
+        genes=genes(files.gene_values, annotation.index[order[:n_expressed]], list(use.index)),
+        uses=use.to_dict(),
         cells=metrics(files.cells),
         provenance=json.loads(Path(files.run).read_text()),
         benchmarks=measured(benchmarks),
@@ -46,6 +53,13 @@ def metrics(paths: Sequence[str]) -> pd.DataFrame:
 def scores(paths: Sequence[str]) -> pd.DataFrame:
     """Scores of all samples, one below the other."""
     return pd.concat([read_table(path, "scores") for path in paths])
+
+
+def genes(paths: Sequence[str], cells: pd.Index, symbols: Sequence[str]) -> pd.DataFrame:
+    """Genes of interest of some cells, log1p per ten thousand."""
+    parts = (read_table(path, "gene_values") for path in paths)
+    kept = [normalised(part.loc[part.index.isin(cells)]) for part in parts]
+    return pd.concat(kept)[list(symbols)]
 
 
 def signature_names(path: str | Path) -> dict[str, str]:
