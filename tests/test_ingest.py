@@ -606,7 +606,7 @@ def test_match_with_none_or_several(tmp_path: Path, human: GeneTable, match: str
 def test_missing_file_and_unknown_layout(tmp_path: Path, human: GeneTable) -> None:
     with pytest.raises(BrainmetError, match="no such file"):
         run("tenx_triplet", [tmp_path / "gone.mtx"], human)
-    with pytest.raises(BrainmetError, match=r"layout: 'tenx' has no reader; layouts: .*tenx_triplet"):
+    with pytest.raises(BrainmetError, match=r"layout: 'tenx' is no reader; did you mean .*; allowed: .*tenx_triplet"):
         run("tenx", triplet(tmp_path), human)
 
 

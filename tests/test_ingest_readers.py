@@ -11,7 +11,7 @@ import pytest
 import scipy.sparse as sp
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable, read_genes
-from brainmet.ingest import dense_text, kernels, matrix_market, raw
+from brainmet.ingest import dense_text, kernels, matrix_market, raw, table_format
 from brainmet.ingest.members import Member, ahead, whole_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -156,7 +156,7 @@ def test_columns_of_other_samples_are_skipped(
 # --- parsers against what wrote the text ------------------------------------------------------------------------------
 
 numbers = st.one_of(
-    st.integers(0, 2**31 - 1), st.just(0), st.floats(0, 1e6, allow_nan=False).map(lambda v: round(v, 4))
+    st.integers(0, 2**31 - 1), st.just(0), st.floats(0, 1e6, allow_nan=False).map(lambda v: round(v, 4)), st.none()
 )
 
 
@@ -168,9 +168,12 @@ numbers = st.one_of(
     quote=st.sampled_from(["", '"']),
     last=st.booleans(),
     block=st.integers(1, 64),
+    missing=st.sampled_from(["NA", "", '""']),
 )
-def test_dense_parser(tmp_path_factory, values, sep, end, quote, last, block) -> None:
-    rows = [sep.join([f"{quote}G{i}{quote}", *map(repr, row)]) for i, row in enumerate(values)]
+def test_dense_parser(tmp_path_factory, values, sep, end, quote, last, block, missing) -> None:
+    missing = "NA" if sep == " " else missing
+    cells = [[missing if value is None else repr(value) for value in row] for row in values]
+    rows = [sep.join([f"{quote}G{i}{quote}", *row]) for i, row in enumerate(cells)]
     text = end.join([sep.join(["x", "a", "b", "c"]), *rows]) + (end if last else "")
     path = tmp_path_factory.mktemp("d") / "t.txt"
     path.write_bytes(text.encode())
@@ -179,11 +182,16 @@ def test_dense_parser(tmp_path_factory, values, sep, end, quote, last, block) ->
         dense_text.BLOCK = block
         with member.open() as stream:
             head = dense_text._head(stream, member)
-            matrix, texts = dense_text._body(stream, dense_text.recognise(head, member), head, member)
+            form = table_format.recognise(head, member)
+            matrix, texts, gaps = dense_text._body(stream, form, head[1:], member)
     finally:
         dense_text.BLOCK = before
     assert texts[0].tolist() == [f"G{i}" for i in range(len(values))]
-    assert np.allclose(matrix.toarray(), np.array(values, float), rtol=1e-6)
+    written = np.array(values, float)
+    assert np.allclose(matrix.toarray(), np.nan_to_num(written), rtol=1e-6)
+    assert gaps.lines.tolist() == np.isnan(written).sum(axis=1).tolist()
+    assert gaps.columns.tolist() == np.isnan(written).sum(axis=0).tolist()
+    assert gaps.zeros == (written == 0).sum()
 
 
 @settings(max_examples=60, deadline=None)

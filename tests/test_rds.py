@@ -1,5 +1,6 @@
 """R objects: Seurat 3 to 5, SingleCellExperiment and bare matrices, written as R would by rds2py's writer."""
 
+import bz2
 import gzip
 import io
 import tarfile
@@ -153,6 +154,9 @@ def test_objects_without_counts_say_how_to_convert(tmp_path: Path, human: GeneTa
 def test_no_r_object(tmp_path: Path, human: GeneTable) -> None:
     path = tmp_path / "a.rds"
     path.write_bytes(b"BZh9nothing")
+    with pytest.raises(BrainmetError, match="is truncated or damaged"):
+        run("rds", [path], human)
+    path.write_bytes(bz2.compress(b"A\nnothing"))
     with pytest.raises(BrainmetError, match="is not an R object that can be read here"):
         run("rds", [path], human)
     path.write_bytes(gzip.compress(b"X\nnothing"))

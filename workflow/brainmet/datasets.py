@@ -3,12 +3,15 @@
 Read at parse time by the Snakefile, so nothing here imports more than yaml and jsonschema.
 """
 
+import csv
+import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from brainmet import dataset_checks
 from brainmet.contract import UNKNOWN
 from brainmet.documents import read_schema, read_yaml
 from brainmet.errors import BrainmetError
@@ -25,6 +28,7 @@ DESCRIPTIVE = (
     "values",
     "enrichment",
     "dissociation",
+    "reference_annotation",
     "er",
     "pr",
     "her2",
@@ -41,10 +45,12 @@ DESCRIPTIVE = (
     "ethnicity",
 )
 """Fields that a sample takes from its own entry, else from its dataset, else `unknown`."""
-SOURCE = ("layout", "split_by", "cells", "labels", "reference_annotation", "profiles")
+SOURCE = ("layout", "split_by", "cells", "labels", "profiles")
 """Fields that every sample takes from its dataset."""
 DEFAULTS = {"condition": "other", "organism": "human"}
 """What a file that does not say stands for, all else `unknown`; genes that are not human's stop the sample."""
+NAMING = ("id", "donor", "study", "match")
+"""Fields of a sample that are names: 7 and "7" are one."""
 
 
 def load(ids: Sequence[str], *, folders: Sequence[Path]) -> dict[str, dict[str, Any]]:
@@ -65,8 +71,6 @@ def find(id_: str, *, folders: Sequence[Path]) -> Path:
     for folder in folders:
         if (path := folder / f"{id_}.yaml").is_file():
             return path
-    import difflib
-
     known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
     close = difflib.get_close_matches(id_, known, n=1, cutoff=0.5)
     guess = f"; did you mean {close[0]}?" if close else ""
@@ -78,22 +82,82 @@ def find(id_: str, *, folders: Sequence[Path]) -> Path:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """One dataset file, validated, with `path:` entries made absolute and the sample list filled in."""
+    """One dataset file, validated, with `path:` entries made absolute and the sample list filled in.
+
+    A table that `cells`, `labels` or `covariates` name and that lies beside the dataset file needs no entry in `files`.
+    """
     try:
         dataset = read_yaml(path)
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise BrainmetError(f"{path}: not a readable YAML file: {' '.join(str(error).split())}") from error
+    _name(dataset)
     validate(dataset, read_schema(SCHEMA), name=str(path))
-    if dataset["id"] != path.stem:
-        raise BrainmetError(f"{path}: id: {dataset['id']!r} must be the file's name without .yaml, {path.stem!r}")
-    _check_files(dataset, path)
+    dataset.setdefault("title", dataset["id"])
+    dataset.setdefault("samples", [{"id": dataset["id"], "donor": dataset["id"], "condition": "other"}])
+    dataset_checks.check(dataset, path)
     for file in dataset["files"]:
         if "path" in file:
             file["path"] = str((path.parent / file["path"]).resolve())
-    dataset.setdefault("title", dataset["id"])
-    dataset.setdefault("samples", [{"id": dataset["id"], "donor": dataset["id"], "condition": "other"}])
-    _check_samples(dataset, path)
+    names = {file["name"] for file in dataset["files"]}
+    for role in ("cells", "labels"):
+        table = (dataset.get(role) or {}).get("file")
+        if table and table not in names and (beside := path.parent / table).is_file():
+            dataset[role]["file"] = beside.name
+            if beside.name not in names:
+                dataset["files"].append({"name": beside.name, "path": str(beside.resolve())})
+                names.add(beside.name)
+    if dataset.get("covariates"):
+        _add_covariates(dataset, path)
     return dataset
+
+
+def _name(dataset: Any) -> None:
+    """Ids, donors and labels as text: YAML reads 7 and 1e5 as numbers."""
+    if not isinstance(dataset, dict):
+        return
+    samples = dataset.get("samples")
+    for entry in (dataset, *(samples if isinstance(samples, list) else [])):
+        for field in NAMING:
+            if isinstance(entry, dict) and isinstance(entry.get(field), int | float):
+                entry[field] = str(entry[field])
+    labels = dataset.get("labels")
+    if isinstance(labels, dict) and isinstance(labels.get("map"), dict):
+        labels["map"] = {str(label): type_ for label, type_ in labels["map"].items()}
+
+
+def _add_covariates(dataset: dict[str, Any], path: Path) -> None:
+    """What the table of covariates says of each sample; the dataset file's own word stands before the table's."""
+    spec = dataset["covariates"]
+    spec = {"file": spec} if isinstance(spec, str) else spec
+    table = path.parent / spec["file"]
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as stream:
+            sample = stream.read(10_000)
+            stream.seek(0)
+            rows = list(csv.DictReader(stream, delimiter="\t" if "\t" in sample else ";" if ";" in sample else ","))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BrainmetError(f"{path}: covariates: {table} cannot be read ({error}); mend file") from error
+    columns = list(rows[0]) if rows else []
+    key = spec.get("sample", columns[0] if columns else "")
+    if key not in columns:
+        raise BrainmetError(f"{path}: covariates: {table} has no column {key} ({', '.join(columns)}); mend sample")
+    known = {sample["id"]: sample for sample in dataset["samples"]}
+    if foreign := [row[key] for row in rows if row[key] not in known]:
+        raise BrainmetError(
+            f"{path}: covariates: {table}: {foreign[0]!r} is no sample of the dataset; samples: {', '.join(known)}"
+        )
+    for row in rows:
+        said = {name: value.strip() for name, value in row.items() if name != key and value and value.strip()}
+        own = known[row[key]]
+        for name in (*NAMING[1:3], *DESCRIPTIVE):
+            if name in said:
+                own.setdefault(name, said.pop(name))
+        own["covariates"] = said
+    validate(
+        {**dataset, "samples": [{k: v for k, v in s.items() if k != "covariates"} for s in dataset["samples"]]},
+        read_schema(SCHEMA),
+        name=f"{path} with {table.name}",
+    )
 
 
 def records(datasets: dict[str, dict[str, Any]], *, exclude: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -121,7 +185,9 @@ def records(datasets: dict[str, dict[str, Any]], *, exclude: Sequence[str]) -> d
 
 
 def _record(dataset: dict[str, Any], sample: dict[str, Any]) -> dict[str, Any]:
-    described = {field: sample.get(field, dataset.get(field, DEFAULTS.get(field, UNKNOWN))) for field in DESCRIPTIVE}
+    described = {
+        field: _text(sample.get(field, dataset.get(field, DEFAULTS.get(field, UNKNOWN)))) for field in DESCRIPTIVE
+    }
     if described["organism"] == UNKNOWN:
         described["organism"] = DEFAULTS["organism"]
     source = {key: dataset.get(key) for key in SOURCE}
@@ -134,6 +200,7 @@ def _record(dataset: dict[str, Any], sample: dict[str, Any]) -> dict[str, Any]:
         "doublet_rate": sample.get("doublet_rate", dataset.get("doublet_rate")),
         **described,
         **source,
+        "covariates": sample.get("covariates", {}),
         "simulated": any("rule" in file for file in dataset["files"]),
         "files": _files_of(dataset, sample),
     }
@@ -161,25 +228,6 @@ def matches_name(name: str, match: str) -> bool:
     return base.startswith(match) and (len(base) == len(match) or not base[len(match)].isalnum())
 
 
-def _check_files(dataset: dict[str, Any], path: Path) -> None:
-    names = [file["name"] for file in dataset["files"]]
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise BrainmetError(f"{path}: files: the name {repeated[0]} occurs more than once; give each file its own name")
-    for file in dataset["files"]:
-        sources = [key for key in ("url", "path", "package", "rule") if key in file]
-        if len(sources) != 1:
-            raise BrainmetError(
-                f"{path}: files: {file['name']} has {len(sources)} of url, path, package, rule; "
-                "it must have exactly one"
-            )
-
-
-def _check_samples(dataset: dict[str, Any], path: Path) -> None:
-    ids = [sample["id"] for sample in dataset["samples"]]
-    if repeated := sorted({id_ for id_ in ids if ids.count(id_) > 1}):
-        raise BrainmetError(f"{path}: samples: the id {repeated[0]} occurs more than once; sample ids must be unique")
-    if len(ids) > 1 and (bare := [sample["id"] for sample in dataset["samples"] if not sample.get("match")]):
-        raise BrainmetError(
-            f"{path}: samples: {bare[0]} has no match; with several samples each needs one: the prefix of its files, "
-            "or its value of split_by"
-        )
+def _text(value: Any) -> str:
+    """A field as text: what YAML made a truth value is yes or no again."""
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)

@@ -34,7 +34,11 @@ NOT_GENES = re.compile(
 )
 """Summary rows of HTSeq and STAR and the spike-ins of ERCC: no genes."""
 MOUSE_NAME = re.compile(r"^[A-Z][a-z]+[0-9a-z]*(-[a-z0-9]+)?$")
-EXCEL_DATE = re.compile(r"^(?:(\d{1,2})-(Mar|Sep|Dec)|(Mar|Sep|Dec)-(\d{1,2}))$", re.IGNORECASE)
+EXCEL_DATE = re.compile(
+    r"^(?:(\d{1,2})-(Mar|Sep|Dec)(?:-\d{2}|-\d{4})?|(Mar|Sep|Dec)-(\d{1,2})|\d{4}-(03|09|12)-(\d{2})(?: 00:00:00)?)$",
+    re.IGNORECASE,
+)
+"""What a spreadsheet makes of MARCH1, SEPT7 and DEC1: `1-Mar`, `Sep-07`, `2021-03-01`."""
 EXCEL_NAMES = {"mar": ("MARCHF{}", "MTARC{}"), "sep": ("SEPTIN{}",), "dec": ("DELEC{}",)}
 EXCEL_SPECIAL = {("sep", 15): ("SELENOF",)}
 
@@ -238,7 +242,9 @@ class _Mapper:
             yield SUFFIX.sub("", name)
 
     def _excel(self, date: re.Match[str]) -> tuple[str, str]:
-        number, month = int(date.group(1) or date.group(4)), (date.group(2) or date.group(3)).lower()
+        day, month, month_first, day_last, month_number, day_iso = date.groups()
+        number = int(day or day_last or day_iso)
+        month = (month or month_first or {"03": "mar", "09": "sep", "12": "dec"}[month_number]).lower()
         candidates = EXCEL_SPECIAL.get((month, number)) or [name.format(number) for name in EXCEL_NAMES[month]]
         known = [self.table.symbols[name] for name in candidates if name in self.table.symbols]
         # 1-Mar is MARCH1 or MARC1: it is the one that the file does not name otherwise.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from brainmet import config as configuration, datasets, failures, tables
+from brainmet import config as configuration, dataset_checks, datasets, failures, tables
 from brainmet.code import modules as code
 from brainmet.errors import BrainmetError
 
@@ -30,7 +30,11 @@ def load_run():
         configuration.check(config)
         folders = [*(Path(folder) for folder in config["dataset_paths"]), HOME / "resources/datasets"]
         loaded = datasets.load(config["datasets"], folders=folders)
-        return loaded, datasets.records(loaded, exclude=config["exclude"])
+        records = datasets.records(loaded, exclude=config["exclude"])
+        paths = {id_: datasets.find(id_, folders=folders) for id_ in loaded}
+        types = [HOME / "resources/markers/markers.yaml", *map(Path, config["annotate"]["marker_files"])]
+        dataset_checks.check_run(records, paths, types=dataset_checks.type_ids(types))
+        return loaded, records
     except BrainmetError as error:
         raise WorkflowError(str(error)) from None
 

@@ -7,7 +7,6 @@ authors' labels.
 
 import importlib
 import logging
-import pkgutil
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,10 +21,11 @@ import scipy.sparse as sp
 from brainmet import forensics, labels
 from brainmet.contract import CELL_ID, UNKNOWN, Obs, Uns
 from brainmet.counts import write_counts
+from brainmet.dataset_checks import layouts, unknown
 from brainmet.errors import BrainmetError
 from brainmet.genes import NOT_GENES, GeneTable
 from brainmet.ingest import profiles
-from brainmet.ingest.members import Member, list_members, matches
+from brainmet.ingest.members import Member, list_members, select
 from brainmet.ingest.raw import Raw, Wanted
 from brainmet.ingest.species import Measured, measure
 from brainmet.ingest.text import table
@@ -113,12 +113,6 @@ def ingest(
     )
 
 
-def layouts() -> list[str]:
-    """Names of the readers in this package."""
-    names = [module.name for module in pkgutil.iter_modules(__path__)]
-    return sorted(name for name in names if "\ndef read(" in Path(__path__[0], f"{name}.py").read_text())
-
-
 def _read(
     record: Mapping[str, Any],
     found: Sequence[Member],
@@ -128,9 +122,7 @@ def _read(
 ) -> Raw:
     layout = record["layout"]
     if layout not in layouts():
-        raise BrainmetError(
-            f"{record['dataset']}.yaml: layout: {layout!r} has no reader; layouts: {', '.join(layouts())}"
-        )
+        raise BrainmetError(f"{record['dataset']}.yaml: layout: {unknown(layout, layouts(), 'reader')}")
     reader = importlib.import_module(f"brainmet.ingest.{layout}")
     genes = mouse if record["organism"] == "mouse" and mouse is not None else human
     raw: Raw = reader.read(
@@ -193,12 +185,13 @@ def _check(raw: Raw) -> None:
 
 
 def _tables(record: Mapping[str, Any], found: Sequence[Member]) -> dict[str, Member]:
-    """The members that hold the cells table and the labels, by role."""
-    return {
+    """The members that hold the cells table and the labels, by role; some samples of a series may lack labels."""
+    named = {
         role: _named(spec["file"], record, found, role=role)
         for role in ("cells", "labels")
         if (spec := record.get(role)) and spec.get("file")
     }
+    return {role: member for role, member in named.items() if member is not None}
 
 
 @lru_cache(maxsize=4)
@@ -207,11 +200,18 @@ def _table(member: Member, sep: str) -> pd.DataFrame:
     return table(member, sep=sep)
 
 
-def _named(name: str, record: Mapping[str, Any], found: Sequence[Member], *, role: str) -> Member:
-    """The member of a name; or, with a table a sample, the sample's member that ends with the name."""
+def _named(name: str, record: Mapping[str, Any], found: Sequence[Member], *, role: str) -> Member | None:
+    """The member of a name; or, with a table a sample, the sample's member that ends with the name. None where only
+    other samples have labels."""
     hits = [member for member in found if member.name == name]
     if not hits and record.get("match"):
-        hits = [member for member in found if member.name.endswith(name) and matches(member.name, record["match"])]
+        ending = [member for member in found if member.name.endswith(name)]
+        hits = select(ending, record["match"], optional=True)
+        if not hits and ending and role == "labels":
+            log.warning(
+                "%s: %s: no file of the sample ends with %s; its cells stay without labels", record["id"], role, name
+            )
+            return None
     if len(hits) != 1:
         word = f"{len(hits)} files are named" if hits else "no file is named"
         known = ", ".join(sorted(member.name for member in found)[:6])
@@ -326,6 +326,8 @@ def _author_labels(
         return np.array([""] * len(raw.barcodes), dtype=object)
     column = spec["column"]
     if "labels" not in tables:
+        if spec.get("file"):
+            return np.array([""] * len(raw.barcodes), dtype=object)
         for frame in (cells, raw.obs):
             if frame is not None and column in frame:
                 return frame[column].astype(str).to_numpy(object)
@@ -344,7 +346,11 @@ def _author_labels(
             raise BrainmetError(
                 f"{member}: has no column {by} ({', '.join(frame.columns)}); mend labels: sample in the dataset file"
             )
-        frame = frame[frame[by].isin(_names_of(record).split("|"))]
+        own = frame[by].isin(_names_of(record).split("|"))
+        if not own.any():
+            log.warning("%s: no row has %s %s; the cells stay without labels", member, by, record["id"])
+            return np.array([""] * len(raw.barcodes), dtype=object)
+        frame = frame[own]
     values = frame[column].to_numpy(object)
     rows = labels.join(
         raw.barcodes, frame[key].to_numpy(object), values=values, name=str(member), sample=_names_of(record)
@@ -367,7 +373,8 @@ def _cells(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member], me
     if record["suspension"] == "bulk":
         titles = None if raw.obs is None or "title" not in raw.obs else raw.obs["title"].to_numpy(object)
         patterns = record.get("profiles") or []
-        if patterns or "cells" not in tables:
+        # A sample of one profile is described by its entry.
+        if patterns or ("cells" not in tables and n > 1):
             donors, conditions = profiles.described(raw.barcodes, titles, patterns, record=record)
             columns |= {Obs.DONOR: donors, Obs.CONDITION: conditions}
     order = [Obs.DATASET, Obs.STUDY, Obs.SAMPLE, Obs.DONOR, Obs.CONDITION, Obs.AUTHOR_LABEL, Obs.AUTHOR_CELL_TYPE]
@@ -381,6 +388,8 @@ def _cells(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member], me
                 carried = name if name.startswith(("author_", "truth_")) else f"author_{name}"
                 # The table's own `cell_type` is no type of ours: it must not take the place of the mapped label.
                 columns[f"{carried}_given" if carried in order else carried] = values
+    for name, value in (record.get("covariates") or {}).items():
+        columns.setdefault(f"author_{name}", np.array([value] * n, dtype=object))
     if measured.organism is not None:
         columns["organism"] = measured.organism
     index = pd.Index([f"{record['id']}:{barcode}" for barcode in raw.barcodes], name=CELL_ID, dtype=object)

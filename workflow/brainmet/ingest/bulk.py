@@ -8,18 +8,18 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable
 from brainmet.ingest import dense_text
+from brainmet.ingest.dense_text import WORKBOOK
 from brainmet.ingest.members import Member, select
 from brainmet.ingest.raw import Raw, Wanted
 from brainmet.ingest.text import decoded
+from brainmet.ingest.workbook import from_frame, read_workbook
 
 SERIES = re.compile(r"series_matrix.*\.txt(\.gz)?$", re.IGNORECASE)
 PLATFORM = re.compile(r"^GPL\d+", re.IGNORECASE)
-EXCEL = re.compile(r"\.xlsx$", re.IGNORECASE)
 SYMBOL = re.compile(r"^(gene[ _]?symbols?|symbols?|ilmn_gene)$", re.IGNORECASE)
 BEGIN, END = "!series_matrix_table_begin", "!series_matrix_table_end"
 
@@ -44,28 +44,9 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
     (member,) = tables
     if SERIES.search(member.name):
         return _series_matrix(member, [m for m in files if PLATFORM.match(m.name)])
-    if EXCEL.search(member.name):
-        return _workbook(member, genes)
+    if WORKBOOK.search(member.name):
+        return read_workbook(member, genes)
     return dense_text.read([member], match=None, genes=genes, barcodes=None)
-
-
-def _workbook(member: Member, genes: GeneTable) -> Raw:
-    """The first sheet that holds a table."""
-    import io
-    import zipfile
-
-    try:
-        sheets = pd.read_excel(io.BytesIO(member.read()), sheet_name=None)
-    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
-        raise BrainmetError(f"{member}: cannot be read as xlsx ({error}); delete it and fetch it again") from error
-    for frame in sheets.values():
-        numbers = [column for column in frame if pd.api.types.is_numeric_dtype(frame[column])]
-        texts = [column for column in frame if column not in numbers]
-        if len(numbers) >= 2 and texts:
-            known = [np.mean([genes.knows(str(x)) for x in frame[column][:1000]]) for column in texts]
-            names = frame[texts[int(np.argmax(known))]].astype(str).to_numpy(object)
-            return _raw(frame[numbers], names, member)
-    raise BrainmetError(f"{member}: no sheet has a column of names and columns of numbers; give the table as text")
 
 
 def _series_matrix(member: Member, platforms: Sequence[Member]) -> Raw:
@@ -83,7 +64,7 @@ def _series_matrix(member: Member, platforms: Sequence[Member]) -> Raw:
     names = frame.index.astype(str).to_numpy(object)
     if platforms:
         names = _symbols(names, platforms[0])
-    raw = _raw(frame, names, member)
+    raw = from_frame(frame, names, member)
     titles = [line for line in head.splitlines() if line.startswith("!Sample_title")]
     if titles:
         found = [part.strip().strip('"') for part in titles[0].split("\t")[1:]]
@@ -103,17 +84,3 @@ def _symbols(probes: np.ndarray, platform: Member) -> np.ndarray:
         raise BrainmetError(f"{platform}: has no column of gene symbols ({', '.join(map(str, frame.columns[:12]))})")
     known = dict(zip(frame.iloc[:, 0], frame[column], strict=True))
     return np.array([("" if "///" in (s := known.get(p, "")) else s) or p for p in probes], dtype=object)
-
-
-def _raw(frame: pd.DataFrame, names: np.ndarray, member: Member) -> Raw:
-    values = frame.to_numpy(np.float64).T
-    if not np.isfinite(values).all():
-        keep = np.isfinite(values).all(axis=0)
-        values, names = values[:, keep], names[keep]
-    return Raw(
-        matrix=sp.csr_matrix(values),
-        barcodes=np.array([str(column).strip() for column in frame.columns], dtype=object),
-        names=names,
-        ids=None,
-        name=str(member),
-    )

@@ -4,12 +4,14 @@ The table is read once, in blocks of lines, straight into sparse form: memory gr
 the text.
 """
 
+import codecs
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
 
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
@@ -17,31 +19,38 @@ from brainmet.genes import ENSEMBL_ID, GeneTable
 from brainmet.ingest.members import Member, select, whole_lines
 from brainmet.ingest.one_cell import gather
 from brainmet.ingest.raw import Raw, Wanted
+from brainmet.ingest.table_format import SKIP, TEXT, VALUE, Format, recognise
 
 BLOCK = 1 << 22
 """4 MB of text a block, or one line where lines are longer."""
 NOT_MATRIX = re.compile(
-    r"\.(mtx|h5|h5ad|hdf5|loom|rds|xlsx?|pdf|png)(\.gz)?$|annot|metadata|barcodes|features|cell_?types?|readme",
+    r"\.(mtx|h5|h5ad|hdf5|loom|rds|pdf|png|docx?|json|xml)(\.gz)?$|annot|metadata|barcodes|features|cell_?types?|readme",
     re.IGNORECASE,
 )
-NUMBER = re.compile(rb"^[-+]?(\d+\.?\d*([eE][-+]?\d+)?|\.\d+|NA|NaN|nan)$")
+WORKBOOK = re.compile(r"\.xlsx$", re.IGNORECASE)
+CELL_COLUMNS = re.compile(
+    r"^(n_?(count|feature|gene|umi)s?(_rna|_by_counts)?|total_(counts|umis?)|(percent|pct|frac)[_.]?\w*|\w+_clusters?|"
+    r"clusters?|orig\.ident|(s|g2m)[._]?score|(umap|tsne|pca?)[_.]?\d+|doublet\w*|scrublet\w*|res\.[\d.]+)$",
+    re.IGNORECASE,
+)
+"""Columns of numbers that describe cells, as Seurat and scanpy write them: no genes."""
 HEAD_LINES = 40
-SKIP = 2
+MOST_LACKING = 0.5
+"""Share of genes without a value in some cell from which a table is refused."""
 
 
 @dataclass(frozen=True)
-class Format:
-    """How a table is written.
+class Gaps:
+    """Where a table says nothing.
 
     Attributes:
-        sep: the separator's byte.
-        header: names of all columns, aligned to the columns of the rows; None when the first line holds values.
-        kinds: per column 0 value, 1 text or 2 skipped.
+        lines, columns: blanks and NA by line, and by column of values.
+        zeros: zeros that are written.
     """
 
-    sep: int
-    header: list[str] | None
-    kinds: np.ndarray
+    lines: np.ndarray
+    columns: np.ndarray
+    zeros: int
 
 
 def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcodes: Wanted | None) -> Raw:
@@ -63,136 +72,99 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
             f"{match or 'the dataset'}: {len(tables)} files can be its table ({names}); mend match in the dataset file"
         )
     member = tables[0]
-    with member.open() as stream:
+    if WORKBOOK.search(member.name):
+        from brainmet.ingest.workbook import read_workbook
+
+        return read_workbook(member, genes)
+    with member.open() as packed:
+        stream = _utf8(packed)
         head = _head(stream, member)
-        form = _own_columns(recognise(head, member), genes, barcodes)
-        matrix, texts = _body(stream, form, head, member)
-    return _oriented(matrix, texts, form, genes=genes, member=member)
+        form = _wanted_columns(recognise(head, member), genes, barcodes)
+        matrix, texts, gaps = _body(stream, form, head[1 + len(form.above) :], member)
+    return _without_gaps(*_oriented(matrix, texts, gaps, form, genes=genes, member=member), zeros=gaps.zeros)
 
 
-def _own_columns(form: Format, genes: GeneTable, barcodes: Wanted | None) -> Format:
-    """The columns of other samples marked to be skipped, where columns are cells."""
-    if barcodes is None or barcodes.own is None or form.header is None:
-        return form
-    at = np.flatnonzero(form.kinds == 0)
+def _wanted_columns(form: Format, genes: GeneTable, barcodes: Wanted | None) -> Format:
+    """Columns to skip marked: other samples' where columns are cells, numbers about cells where they are genes."""
+    at = np.flatnonzero(form.kinds == VALUE)
     top = np.array(form.header, dtype=object)[at]
-    own = np.zeros(len(at), bool) if _known(top, genes) > 0.1 else barcodes.own(top, None)
-    # No column of this sample: all are read, for the message that lists the values there are.
-    if own.any():
+    if _known(top, genes) > 0.1:
+        about = np.array([bool(CELL_COLUMNS.match(name)) and not genes.knows(name) for name in top])
+        form.kinds[at[about]] = SKIP
+    elif barcodes is not None and barcodes.own is not None and (own := barcodes.own(top, None)).any():
+        # No column of this sample: all are read, for the message that lists the values there are.
         form.kinds[at[~own]] = SKIP
     return form
 
 
+def _utf8(stream: IO[bytes]) -> IO[bytes]:
+    """The text in UTF-8: spreadsheets export UTF-16."""
+    head = stream.peek(2)[:2]  # type: ignore[attr-defined]
+    return codecs.EncodedFile(stream, "utf-8", "utf-16") if head in (b"\xff\xfe", b"\xfe\xff") else stream
+
+
 def _head(stream: IO[bytes], member: Member) -> list[bytes]:
-    found = [stream.readline() for _ in range(HEAD_LINES)]
-    found = [line for line in found if line.strip()]
+    """The first lines from the header on, without blank lines and comments above it."""
+    found: list[bytes] = []
+    while len(found) < HEAD_LINES and (line := stream.readline()):
+        comment = not found and line.lstrip().startswith((b"#", b"!"))
+        if line.startswith(b"%%MatrixMarket"):
+            raise BrainmetError(f"{member}: is a Matrix Market file; set layout: tenx_triplet in the dataset file")
+        if line.strip() and not comment:
+            found.append(line)
     if len(found) < 2:
         raise BrainmetError(
             f"{member}: holds {len(found)} lines; a table needs a header and rows: fetch the file again"
         )
-    if found[0].startswith(b"%%MatrixMarket"):
-        raise BrainmetError(f"{member}: is a Matrix Market file; set layout: tenx_triplet in the dataset file")
     found[0] = found[0].removeprefix(b"\xef\xbb\xbf")
     return found
 
 
-def fields(line: bytes, sep: int) -> list[bytes]:
-    """The parts of a line, unquoted; separators inside quotes do not cut."""
-    line = line.rstrip(b"\r\n")
-    if sep == 32:
-        return [part.strip(b'"') for part in line.split()]
-    mark = bytes([sep])
-    parts = line.split(mark)
-    if b'"' in line:
-        joined: list[bytes] = []
-        for part in parts:
-            if joined and joined[-1].count(b'"') % 2:
-                joined[-1] += mark + part
-            else:
-                joined.append(part)
-        parts = joined
-    return [part.strip().strip(b'"').strip() for part in parts]
-
-
-def recognise(head: list[bytes], member: Member) -> Format:
-    """Separator, header and the columns that hold text, from the first lines.
-
-    Raises:
-        BrainmetError: no separator gives rows of equal width with numbers in them.
-    """
-    body = head[1:]
-    for sep in (9, 44, 59, 32):
-        rows = [fields(line, sep) for line in body]
-        widths = {len(_trimmed(row)) for row in rows} if sep == 32 else {len(row) for row in rows}
-        if len(widths) == 1 and max(widths) > 1:
-            break
-    else:
-        raise BrainmetError(
-            f"{member}: no separator (tab, comma, semicolon, blank) gives rows of equal length; check the file "
-            f"and its layout"
-        )
-    width = max(widths)
-    first = fields(head[0], sep)
-    if all(not row[-1] for row in rows):  # A separator behind the last column of every line.
-        width -= 1
-        first = _trimmed(first)
-    share = np.array([[bool(NUMBER.match(row[i])) for i in range(width)] for row in rows]).mean(axis=0)
-    kinds = np.where(share > 0.8, 0, 1).astype(np.uint8)
-    if kinds[0] == 0 and width > 2:
-        kinds[0] = 1  # Names of cells or genes that are bare numbers.
-    if not (kinds == 0).any():
-        raise BrainmetError(f"{member}: no column holds numbers; check the file and its layout")
-    header = [name.decode("utf-8", "replace") for name in first]
-    if len(header) == width + 1 and not header[-1]:
-        header.pop()
-    if len(header) == width - 1:
-        header.insert(0, "")  # R writes no name above row names.
-    elif len(header) == width - int(kinds.sum()):
-        header = [""] * int(kinds.sum()) + header
-    if len(header) != width:
-        raise BrainmetError(
-            f"{member}: the header names {len(header)} columns and the rows have {width}; fetch the file again"
-        )
-    return Format(sep=sep, header=header, kinds=kinds)
-
-
-def _trimmed(row: list[bytes]) -> list[bytes]:
-    return row[:-1] if row and not row[-1] else row
-
-
-def _body(stream: IO[bytes], form: Format, head: list[bytes], member: Member) -> tuple[sp.csr_matrix, list[np.ndarray]]:
-    """Rows × value columns, and the text columns."""
+def _body(
+    stream: IO[bytes], form: Format, head: list[bytes], member: Member
+) -> tuple[sp.csr_matrix, list[np.ndarray], Gaps]:
+    """Rows × value columns, the text columns, and what is missing."""
     from brainmet.ingest.kernels import dense
 
     slot = np.zeros(form.kinds.size, np.int32)
-    for kind in (0, 1, SKIP):
+    for kind in (VALUE, TEXT, SKIP):
         slot[form.kinds == kind] = np.arange((form.kinds == kind).sum())
-    n_values, n_texts = int((form.kinds == 0).sum()), int((form.kinds == 1).sum())
-    columns, values, lengths = [], [], [np.zeros(1, np.int64)]
+    n_values, n_texts = int((form.kinds == VALUE).sum()), int((form.kinds == TEXT).sum())
+    columns, values, lengths, missing = [], [], [np.zeros(1, np.int64)], []
     texts: list[list[str]] = [[] for _ in range(n_texts)]
-    total = lines_done = 0
-    for block in whole_lines(stream, BLOCK, b"".join(head[1:])):
+    missing_columns = np.zeros(n_values, np.int64)
+    total = lines_done = zeros = 0
+    for block in whole_lines(stream, BLOCK, b"".join(head)):
         text = np.frombuffer(block, np.uint8)
         count = int(block.count(b"\n") + 1)
-        room = min(len(block) // 2 + 1, count * n_values)
+        room = min(len(block) + 1, count * n_values)
         column, value = np.empty(room, np.int32), np.empty(room, np.float64)
         ends, names = np.zeros(count, np.int64), np.zeros((count, n_texts, 2), np.int64)
         read_lines, kept, bad, at = dense(text, form.sep, form.kinds, slot, column, value, ends, names)
         if bad:
-            raise BrainmetError(_unreadable(member, lines_done + bad + 1, at, form))
-        columns.append(column[:kept].copy())
-        values.append(_narrow(value[:kept]))
-        lengths.append(ends[:read_lines] + total)
+            raise BrainmetError(_unreadable(member, 1 + len(form.above) + lines_done + bad, at, form))
+        zeros += read_lines * n_values - kept
+        column, value, ends = column[:kept], value[:kept], ends[:read_lines]
+        gap = np.isnan(value)
+        if gap.any():
+            line = np.searchsorted(ends, np.flatnonzero(gap), side="right")
+            missing.append(np.bincount(line, minlength=read_lines))
+            np.add.at(missing_columns, column[gap], 1)
+            column, value, ends = column[~gap], value[~gap], ends - np.cumsum(missing[-1])
+        else:
+            missing.append(np.zeros(read_lines, np.int64))
+        columns.append(column.copy())
+        values.append(_narrow(value))
+        lengths.append(ends + total)
         for k in range(n_texts):
             texts[k].extend(block[a:b].decode("utf-8", "replace").strip() for a, b in names[:read_lines, k])
-        total += kept
+        total += len(value)
         lines_done += read_lines
     indptr = np.concatenate(lengths)
     data = _joined(values, np.dtype(np.result_type(*values)) if values else np.dtype(np.int32))
     indices = _joined(columns, np.dtype(np.int32))
-    return sp.csr_matrix((data, indices, indptr), shape=(lines_done, n_values)), [
-        np.array(t, dtype=object) for t in texts
-    ]
+    matrix = sp.csr_matrix((data, indices, indptr), shape=(lines_done, n_values))
+    return matrix, [np.array(t, dtype=object) for t in texts], Gaps(np.concatenate(missing), missing_columns, zeros)
 
 
 def _narrow(values: np.ndarray) -> np.ndarray:
@@ -222,15 +194,18 @@ def _joined(parts: list[np.ndarray], kind: np.dtype) -> np.ndarray:
 def _unreadable(member: Member, line: int, column: int, form: Format) -> str:
     if column > form.kinds.size:
         return f"{member}: line {line} has more than {form.kinds.size} columns; fetch the file again"
-    name = form.header[column - 1] if form.header else ""
+    name = form.header[column - 1]
     where = f"column {column}" + (f" ({name})" if name else "")
     return f"{member}: line {line} has no number in {where}, or ends before it; fetch the file again"
 
 
-def _oriented(matrix: sp.csr_matrix, texts: list[np.ndarray], form: Format, *, genes: GeneTable, member: Member) -> Raw:
-    """Cells × genes, whichever way the file lies: the side with more known genes holds the genes."""
-    header = np.array(form.header or [], dtype=object)
-    top = header[form.kinds == 0]
+def _oriented(
+    matrix: sp.csr_matrix, texts: list[np.ndarray], gaps: Gaps, form: Format, *, genes: GeneTable, member: Member
+) -> tuple[Raw, np.ndarray]:
+    """Cells × genes, whichever way the file lies, and the missing values of every gene: the side with more known genes
+    holds the genes."""
+    header = np.array(form.header, dtype=object)
+    top = header[form.kinds == VALUE]
     if not texts:
         texts = [np.array([str(i + 1) for i in range(matrix.shape[0])], dtype=object)]
     scores = [_known(column, genes) for column in texts]
@@ -239,13 +214,42 @@ def _oriented(matrix: sp.csr_matrix, texts: list[np.ndarray], form: Format, *, g
         # Nothing is known on either side: say so where the genes are mapped, in the usual orientation.
         across = -1.0
     if across > max(scores):
-        labels = texts[0]
-        return Raw(matrix=matrix, barcodes=labels, names=top, ids=None, name=str(member), notes=["cells are rows"])
+        named = [k for k, text in enumerate(texts) if len(set(text)) == len(text)] or [0]
+        # Row numbers stand in front of the names of cells.
+        cells = next((k for k in named if not str(texts[k][0]).isdigit()), named[0])
+        about = dict(zip(header[form.kinds == TEXT], texts, strict=False))
+        raw = Raw(matrix, texts[cells], top, None, str(member), obs=pd.DataFrame(about), notes=["cells are rows"])
+        return raw, gaps.columns
     names = texts[int(np.argmax(scores))]
     ids = next((column for column in texts if _ids(column) > 0.5), None)
     if ids is not None and _ids(names) > 0.5:
         names = next((c for c, s in zip(texts, scores, strict=True) if s > 0.3 and _ids(c) < 0.5), ids)
-    return Raw(matrix=matrix.T.tocsr(), barcodes=top, names=names, ids=ids, name=str(member))
+    above = {name: np.array(row, dtype=object)[form.kinds == VALUE] for name, row in form.above.items()}
+    obs = pd.DataFrame(above) if above else None
+    return Raw(matrix.T.tocsr(), top, names, ids, str(member), obs=obs), gaps.lines
+
+
+def _without_gaps(raw: Raw, missing: np.ndarray, *, zeros: int) -> Raw:
+    """Genes that are not measured in every cell left out, as `na.omit` does; where a table writes no zero, what is
+    missing is the zeros.
+
+    Raises:
+        BrainmetError: most genes would be left out.
+    """
+    lacking = missing > 0
+    if not lacking.any():
+        return raw
+    if zeros == 0:
+        raw.notes.append("a blank or NA is a zero: the table writes no zero")
+        return raw
+    if lacking.mean() > MOST_LACKING:
+        raise BrainmetError(
+            f"{raw.name}: {lacking.sum()} of {len(lacking)} genes have no value in some cell (such as "
+            f"{raw.names[lacking][0]}); take the cells that lack them out of the file, or split it with split_by"
+        )
+    kept = raw.features(~lacking)
+    kept.notes = [*raw.notes, f"{lacking.sum()} genes without a value in every cell left out"]
+    return kept
 
 
 def _known(names: np.ndarray, genes: GeneTable) -> float:

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from brainmet import forensics
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable
-from brainmet.ingest.members import Member, one, select
+from brainmet.ingest.members import PACKED, Member, one, select
 from brainmet.ingest.raw import Raw, Wanted
 
 SYMBOLS = (
@@ -47,8 +47,8 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
         barcodes: cells of this sample, whose rows alone are read where the matrix is stored by rows.
     """
     found = select(files, match)
-    member = one(found, r"\.h5ad(\.gz)?$", what="h5ad", among=match or "the dataset") if len(found) > 1 else found[0]
-    source: Any = member.path if not member.inside and not member.name.endswith(".gz") else io.BytesIO(member.read())
+    member = one(found, rf"\.h5ad{PACKED}", what="h5ad", among=match or "the dataset") if len(found) > 1 else found[0]
+    source: Any = io.BytesIO(member.read()) if member.packed else member.path
     try:
         with h5py.File(source) as file:
             slot, verdict = find(file)
@@ -189,6 +189,8 @@ def _from_codes(codes: np.ndarray, categories: np.ndarray) -> np.ndarray:
 
 
 def _strings(values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind == "f" and values.size and np.array_equal(values, np.rint(values)):
+        values = values.astype(np.int64)  # A lane or cluster that pandas made a float: 1, not 1.0.
     return np.array([x.decode("utf-8", "replace") if isinstance(x, bytes) else str(x) for x in values], dtype=object)
 
 

@@ -216,7 +216,9 @@ def dense(
             if sep == 32:
                 while i < n and (text[i] == 32 or text[i] == 9):
                     i += 1
-            if i < n and (text[i] == 10 or text[i] == 13) and c > 0:
+            # A blank last column ends with its separator; a line that is cut does not.
+            blank = c == width - 1 and kinds[c] == VALUE and sep != 32 and i > 0 and text[i - 1] == sep
+            if i < n and (text[i] == 10 or text[i] == 13) and c > 0 and not blank:
                 return line, kept, line + 1, c + 1
             start = i
             quoted = i < n and text[i] == 34
@@ -226,7 +228,14 @@ def dense(
             if kinds[c] == VALUE:
                 while i < n and text[i] == 32:
                     i += 1
-                found, i, good = number(text, i, n)
+                if (
+                    sep != 32
+                    and i < n
+                    and (text[i] == sep or text[i] == 10 or text[i] == 13 or (quoted and text[i] == 34))
+                ):
+                    found, good = np.nan, True  # Nothing is written.
+                else:
+                    found, i, good = number(text, i, n)
                 while i < n and text[i] == 32 and sep != 32:
                     i += 1
                 if quoted and i < n and text[i] == 34:

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable
-from brainmet.ingest.members import Member, one, select
+from brainmet.ingest.members import PACKED, Member, one, select
 from brainmet.ingest.raw import Raw, Wanted
 
 GENES = ("Gene", "GeneName", "gene_name", "gene_symbol", "Symbol", "symbol", "var_names", "feature_name")
@@ -31,9 +31,8 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
         barcodes: cells of this sample; the others are not kept.
     """
     own = select(files, match)
-    member = one(own, r"\.loom(\.gz)?$", what="loom file", among=match or "the dataset") if len(own) > 1 else own[0]
-    packed = member.inside or member.name.endswith(".gz")
-    source: Any = io.BytesIO(member.read()) if packed else member.path
+    member = one(own, rf"\.loom{PACKED}", what="loom file", among=match or "the dataset") if len(own) > 1 else own[0]
+    source: Any = io.BytesIO(member.read()) if member.packed else member.path
     try:
         with h5py.File(source) as file:
             rows, columns = _attributes(file["row_attrs"]), _attributes(file["col_attrs"])

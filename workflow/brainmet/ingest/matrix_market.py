@@ -23,7 +23,10 @@ def read_matrix(member: Member) -> sp.csc_matrix:
     from brainmet.ingest.kernels import tidy
 
     with member.open() as stream:
-        rows, columns, entries = _header(stream, member)
+        first = stream.readline()
+        if first.strip().lower().startswith(b"%%matrixmarket matrix array"):
+            return _array(stream, member)
+        rows, columns, entries = _header(first, stream, member)
         row, value = np.empty(entries, np.int32), np.empty(entries, np.int32)
         lengths = np.zeros(columns, np.int64)
         done = column = 0
@@ -76,9 +79,20 @@ def _any(
     return sp.coo_matrix((value.astype(kind), (row, column)), shape=shape).tocsc()
 
 
-def _header(stream: IO[bytes], member: Member) -> tuple[int, int, int]:
-    first = stream.readline().strip().lower()
-    if not first.startswith(b"%%matrixmarket matrix coordinate"):
+def _array(stream: IO[bytes], member: Member) -> sp.csc_matrix:
+    """A dense matrix, one value a line, column by column."""
+    lines = (line for line in stream if line.strip() and not line.startswith(b"%"))
+    try:
+        rows, columns = (int(part) for part in next(lines).split())
+        return sp.csc_matrix(np.array([float(line) for line in lines]).reshape(rows, columns, order="F"))
+    except (ValueError, StopIteration) as error:
+        raise BrainmetError(
+            f"{member}: is not the array of numbers that it announces ({error}); fetch the file again"
+        ) from error
+
+
+def _header(first: bytes, stream: IO[bytes], member: Member) -> tuple[int, int, int]:
+    if not first.strip().lower().startswith(b"%%matrixmarket matrix coordinate"):
         raise BrainmetError(
             f"{member}: does not begin with %%MatrixMarket matrix coordinate; check the layout of the dataset file"
         )

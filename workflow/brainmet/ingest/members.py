@@ -1,19 +1,22 @@
 """Files of a series, inside or outside archives, read in place.
 
-A member of a tar is read from the tar: nothing is unpacked to disk, so a name with `..`, an absolute name or a link can
-do no harm; such members are refused all the same, because their archive is not what its entry says.
+A member of a tar or zip is read from it: nothing is unpacked to disk, so a name with `..`, an absolute name or a link
+can do no harm; such members are refused all the same, because their archive is not what its entry says.
 """
 
+import bz2
 import gzip
 import io
 import logging
+import lzma
 import queue
 import re
 import tarfile
 import threading
+import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -24,8 +27,25 @@ from brainmet.errors import BrainmetError
 
 log = logging.getLogger(__name__)
 
-TAR = re.compile(r"\.(tar|tgz|tar\.gz|tar\.bz2|tar\.xz)$", re.IGNORECASE)
-DAMAGED: Any = (EOFError, zlib.error, isal_zlib.error, gzip.BadGzipFile, tarfile.TarError)
+TAR = re.compile(r"\.(tar|tgz|tbz2?|txz|tar\.gz|tar\.bz2|tar\.xz|zip)$", re.IGNORECASE)
+PACKED = r"(\.(gz|bz2|xz))?$"
+"""The end of a name: what may stand behind a suffix. How a file is packed is told by its first bytes, not by this."""
+DAMAGED: Any = (
+    EOFError,
+    zlib.error,
+    isal_zlib.error,
+    lzma.LZMAError,
+    gzip.BadGzipFile,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+)
+ALL_DROPLETS = re.compile(r"(^|[^a-z])raw_(feature|gene)_bc_matri", re.IGNORECASE)
+CELLS_ONLY = re.compile(r"(^|[^a-z])filtered_(feature|gene)_bc_matri", re.IGNORECASE)
+UNPACK: dict[bytes, Callable[[Any], Any]] = {
+    b"\x1f\x8b": lambda stream: igzip.IGzipFile(fileobj=stream),  # Four times as fast as zlib.
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\x00": lzma.LZMAFile,
+}
 MAX_EXPANSION = 1_000
 """A gzip of numbers shrinks 5 to 200 fold; a bomb more than a thousand fold (deflate's limit is 1,032)."""
 MAX_DEPTH = 2
@@ -39,12 +59,22 @@ class Member:
     Attributes:
         name: base name, as published.
         path: the file on disk that holds it.
-        inside: names to follow inside nested tars; empty for a file of its own.
+        inside: names to follow inside nested archives; empty for a file of its own.
     """
 
     name: str
     path: Path
     inside: tuple[str, ...] = ()
+
+    @property
+    def packed(self) -> bool:
+        """Whether the bytes must be taken out of an archive or unpacked before they can be read at any place."""
+        return bool(self.inside) or re.search(r"\.(gz|bz2|xz)$", self.name, re.IGNORECASE) is not None
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Folders inside its archive that it lies in, the outermost first."""
+        return PurePosixPath(self.inside[-1]).parts[:-1] if self.inside else ()
 
     def __str__(self) -> str:
         return " in ".join([*reversed(self.inside), str(self.path)]) if self.inside else str(self.path)
@@ -57,11 +87,11 @@ class Member:
             BrainmetError: missing, truncated or damaged, also while reading.
         """
         try:
-            with _raw(self) as stream:
-                yield _decompressed(stream, self)
+            with _raw(self) as (stream, disk):
+                yield _decompressed(stream, self, disk)
         except FileNotFoundError as error:
             raise BrainmetError(f"{self}: no such file; put it there, or mend files: in the dataset file") from error
-        except DAMAGED as error:
+        except (OSError, *DAMAGED) as error:
             raise BrainmetError(
                 f"{self}: the file is truncated or damaged ({error}); delete it and fetch it again"
             ) from error
@@ -75,7 +105,7 @@ class Member:
 class _Limited(io.RawIOBase):
     """A decompressing reader that stops when the output outgrows any honest compression."""
 
-    def __init__(self, stream: igzip.IGzipFile, source: IO[bytes], name: str) -> None:
+    def __init__(self, stream: IO[bytes], source: IO[bytes], name: str) -> None:
         self.stream, self.source, self.name, self.total = stream, source, name, 0
 
     def readable(self) -> bool:
@@ -92,39 +122,45 @@ class _Limited(io.RawIOBase):
         return len(data)
 
 
-def _decompressed(stream: IO[bytes], member: Member) -> IO[bytes]:
-    head = stream.read(2)
+def _decompressed(stream: IO[bytes], member: Member, disk: IO[bytes]) -> IO[bytes]:
+    head = stream.read(6)
     stream.seek(0)
-    if head != b"\x1f\x8b":
-        return stream
-    # Four times as fast as zlib.
-    return io.BufferedReader(_Limited(igzip.IGzipFile(fileobj=stream), stream, str(member)), CHUNK)
+    unpack = next((opened for mark, opened in UNPACK.items() if head.startswith(mark)), None)
+    if unpack is not None:
+        return io.BufferedReader(_Limited(unpack(stream), stream, str(member)), CHUNK)
+    # The archive itself may be compressed.
+    return io.BufferedReader(_Limited(stream, disk, str(member)), CHUNK) if member.inside else stream
 
 
 @contextmanager
-def _raw(member: Member) -> Iterator[IO[bytes]]:
-    if not member.inside:
-        with member.path.open("rb") as stream:
-            yield stream
-        return
-    with _tar(member.path, None) as outer:
-        tar = outer
-        for step in member.inside[:-1]:
-            tar = tarfile.open(fileobj=_extract(tar, step))  # noqa: SIM115 (lives as long as the outer one)
-        yield _extract(tar, member.inside[-1])
+def _raw(member: Member) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """The member as it is stored, and the file on disk that holds it."""
+    with ExitStack() as opened:
+        disk: IO[bytes] = opened.enter_context(member.path.open("rb"))
+        stream = disk
+        for step in member.inside:
+            stream = opened.enter_context(_extract(opened.enter_context(_archive(stream)), step))
+        yield stream, disk
 
 
-def _extract(tar: tarfile.TarFile, name: str) -> IO[bytes]:
-    stream = tar.extractfile(name)
+Archive = tarfile.TarFile | zipfile.ZipFile
+
+
+@contextmanager
+def _archive(stream: IO[bytes]) -> Iterator[Archive]:
+    """A tar of any compression, or a zip, by its first bytes."""
+    head = stream.read(4)
+    stream.seek(0)
+    archive: Archive = zipfile.ZipFile(stream) if head == b"PK\x03\x04" else tarfile.open(fileobj=stream)  # noqa: SIM115
+    with archive:
+        yield archive
+
+
+def _extract(archive: Archive, name: str) -> IO[bytes]:
+    stream = archive.open(name) if isinstance(archive, zipfile.ZipFile) else archive.extractfile(name)
     if stream is None:
         raise tarfile.ReadError(f"{name} is not a file")
     return stream
-
-
-@contextmanager
-def _tar(path: Path, stream: IO[bytes] | None) -> Iterator[tarfile.TarFile]:
-    with tarfile.open(path) if stream is None else tarfile.open(fileobj=stream) as tar:
-        yield tar
 
 
 def ahead(stream: IO[bytes], size: int) -> Iterator[bytes]:
@@ -201,8 +237,8 @@ def list_members(files: Sequence[tuple[str, Path]]) -> list[Member]:
             found.append(Member(PurePosixPath(name).name, path))
             continue
         try:
-            with _tar(path, None) as tar:
-                found.extend(_listed(tar, path, ()))
+            with path.open("rb") as stream, _archive(stream) as archive:
+                found.extend(_listed(archive, path, ()))
         except DAMAGED as error:
             raise BrainmetError(
                 f"{path}: the archive is truncated or damaged ({error}); delete it and fetch it again"
@@ -210,44 +246,47 @@ def list_members(files: Sequence[tuple[str, Path]]) -> list[Member]:
     return found
 
 
-def _listed(tar: tarfile.TarFile, path: Path, inside: tuple[str, ...]) -> Iterator[Member]:
-    for entry in tar:
-        name = PurePosixPath(entry.name)
-        if entry.issym() or entry.islnk():
+def _entries(archive: Archive, path: Path) -> Iterator[str]:
+    """Names of the files in an archive, none of which points elsewhere."""
+    if isinstance(archive, zipfile.ZipFile):
+        entries = [(info.filename, not info.is_dir(), info.external_attr >> 28 == 0xA) for info in archive.infolist()]
+    else:
+        entries = ((entry.name, entry.isfile(), entry.issym() or entry.islnk()) for entry in archive)  # type: ignore[assignment]
+    for name, is_file, is_link in entries:
+        if is_link:
+            raise BrainmetError(f"{path}: the member {name} is a link; refused: check where the archive comes from")
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise BrainmetError(
-                f"{path}: the member {entry.name} is a link; refused: check where the archive comes from"
+                f"{path}: the member {name} points outside the archive; refused: check where it comes from"
             )
-        if name.is_absolute() or ".." in name.parts:
-            raise BrainmetError(
-                f"{path}: the member {entry.name} points outside the archive; refused: check where it comes from"
-            )
-        if not entry.isfile() or name.name.startswith("._"):
+        if is_file and not PurePosixPath(name).name.startswith("._"):
+            yield name
+
+
+def _listed(archive: Archive, path: Path, inside: tuple[str, ...]) -> Iterator[Member]:
+    for name in _entries(archive, path):
+        base = PurePosixPath(name).name
+        if not TAR.search(base) or len(inside) >= MAX_DEPTH:
+            yield Member(base, path, (*inside, name))
             continue
-        if TAR.search(name.name) and len(inside) < MAX_DEPTH:
-            with tarfile.open(fileobj=_extract(tar, entry.name)) as nested:
-                folder = re.sub(TAR, "", name.name)
-                for member in _listed(nested, path, (*inside, entry.name)):
-                    # The sample's name is often the archive's only: barcodes.tsv.gz inside GSM1_A.tar.gz belongs to
-                    # GSM1_A.
-                    yield (
-                        member
-                        if member.name.startswith(folder)
-                        else Member(f"{folder}/{member.name}", path, member.inside)
-                    )
-        else:
-            yield Member(name.name, path, (*inside, entry.name))
+        with _extract(archive, name) as stream, _archive(stream) as nested:
+            folder = re.sub(TAR, "", base)
+            for member in _listed(nested, path, (*inside, name)):
+                # The sample's name is often the archive's only: barcodes.tsv.gz inside GSM1_A.tar.gz is GSM1_A's.
+                begins = member.name.startswith(folder)
+                yield member if begins else Member(f"{folder}/{member.name}", path, member.inside)
 
 
 def contents(found: Sequence[Member]) -> Iterator[tuple[Member, bytes]]:
-    """The bytes of many small files, each archive walked once, in the order of the archives."""
+    """The bytes of many small files, each archive opened once, in the order of the archives."""
     archived = {(member.path, member.inside[0]): member for member in found if len(member.inside) == 1}
     for path in dict.fromkeys(path for path, _ in archived):
         try:
-            with _tar(path, None) as tar:
-                for entry in tar:
-                    if member := archived.get((path, entry.name)):
-                        with _extract(tar, entry.name) as stream:
-                            yield member, _decompressed(stream, member).read()
+            with path.open("rb") as file, _archive(file) as archive:
+                for name in _entries(archive, path):
+                    if member := archived.get((path, name)):
+                        with _extract(archive, name) as stream:
+                            yield member, _decompressed(stream, member, file).read()
         except DAMAGED as error:
             raise BrainmetError(
                 f"{path}: the archive is truncated or damaged ({error}); delete it and fetch it again"
@@ -262,32 +301,47 @@ def matches(name: str, match: str) -> bool:
     return name.startswith(match) and (len(name) == len(match) or not name[len(match)].isalnum())
 
 
-def select(found: Sequence[Member], match: str | None) -> list[Member]:
+def select(found: Sequence[Member], match: str | None, *, optional: bool = False) -> list[Member]:
     """The members of one sample; all when there is nothing to match.
 
+    Where no base name begins with `match`, a folder of the archive may: `S1/filtered_feature_bc_matrix/matrix.mtx.gz`.
+    Of matrices of all droplets and of cells that lie side by side, the cells are taken.
+
     Raises:
-        BrainmetError: no member matches.
+        BrainmetError: no member matches, unless `optional`.
     """
-    if match is None:
-        return list(found)
-    own = [member for member in found if matches(member.name, match)]
-    if not own:
-        names = ", ".join(sorted(member.name for member in found)[:6])
+    own = list(found)
+    if match is not None:
+        own = [member for member in found if matches(member.name, match)]
+        own = own or [member for member in found if any(matches(folder, match) for folder in member.folders)]
+    if not own and not optional:
+        names = ", ".join(sorted("/".join((*member.folders, member.name)) for member in found)[:6])
         raise BrainmetError(
             f"match: {match}: no file of the dataset starts with it (there are {names}); mend match in the dataset file"
         )
+    if any(CELLS_ONLY.search(_full(member)) for member in own):
+        cells = [member for member in own if not ALL_DROPLETS.search(_full(member))]
+        if len(cells) < len(own):
+            log.info("%s: filtered and raw matrices lie side by side; the filtered are read", match or cells[0].path)
+        own = cells
     return own
 
 
-def one(found: Sequence[Member], pattern: str, *, what: str, among: str) -> Member:
-    """The single member whose name fits a pattern.
+def _full(member: Member) -> str:
+    return "/".join((*member.folders, member.name))
+
+
+def one(found: Sequence[Member], *patterns: str, what: str, among: str) -> Member:
+    """The single member whose name fits a pattern; a later pattern counts only where the earlier ones fit none.
 
     Raises:
         BrainmetError: none or several do.
     """
-    hits = [member for member in found if re.search(pattern, member.name, re.IGNORECASE)]
+    hits: list[Member] = []
+    for pattern in patterns:
+        hits = hits or [member for member in found if re.search(pattern, member.name, re.IGNORECASE)]
     if len(hits) == 1:
         return hits[0]
-    names = ", ".join(sorted(member.name for member in (hits or found))[:6]) or "no files"
+    names = ", ".join(sorted(_full(member) for member in (hits or found))[:6]) or "no files"
     word = "no file" if not hits else f"{len(hits)} files"
     raise BrainmetError(f"{among}: {word} can be its {what} ({names}); mend match, files or layout in the dataset file")

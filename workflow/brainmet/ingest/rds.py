@@ -16,7 +16,7 @@ import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable
-from brainmet.ingest.members import Member, one, select
+from brainmet.ingest.members import PACKED, Member, one, select
 from brainmet.ingest.raw import Raw, Wanted
 
 CONVERT = (
@@ -38,7 +38,7 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
         barcodes: not needed here: the file is read as a whole.
     """
     own = select(files, match)
-    member = one(own, r"\.rds(\.gz)?$", what="R object (.rds)", among=match or "the dataset")
+    member = one(own, rf"\.rds{PACKED}", what="R object (.rds)", among=match or "the dataset")
     tree = parsed(member)
     kind = tree.get("class_name") or tree.get("type")
     try:
@@ -76,8 +76,12 @@ def parsed(member: Member) -> dict[str, Any]:
     with member.open() as stream:
         head = stream.read(2)
         if head not in (b"X\n", GZIP):
-            raise BrainmetError(f"{member}: is not an R object that can be read here (bzip2 or xz?); {CONVERT}")
-        if not member.inside and head == b"X\n":
+            raise BrainmetError(
+                f"{member}: is not an R object that can be read here (a text or an old binary format?); {CONVERT}"
+            )
+        with member.path.open("rb") as disk:
+            readable = not member.inside and head == b"X\n" and disk.read(2) in (b"X\n", GZIP)
+        if readable:
             return _parse(parse_rds, member.path, member)
         # The library reads a path and gzip once; archives gzip the file again or hold it in a tar.
         with tempfile.NamedTemporaryFile(suffix=".rds") as plain:

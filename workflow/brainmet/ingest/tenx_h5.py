@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable
-from brainmet.ingest.members import Member, one, select
+from brainmet.ingest.members import PACKED, Member, one, select
 from brainmet.ingest.raw import RAW_BARCODES, Raw, Wanted, rna_only
 
 
@@ -24,13 +24,12 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
     """
     own = select(files, match)
     member = (
-        one(own, r"\.(h5|hdf5)(\.gz)?$", what="10x file (.h5)", among=match or "the dataset")
+        one(own, rf"\.(h5|hdf5){PACKED}", what="10x file (.h5)", among=match or "the dataset")
         if len(own) > 1
         else own[0]
     )
     try:
-        packed = member.inside or member.name.endswith(".gz")
-        with h5py.File(io.BytesIO(member.read()) if packed else member.path) as file:
+        with h5py.File(io.BytesIO(member.read()) if member.packed else member.path) as file:
             wanted = barcodes or Wanted()
             raw, kinds = _v3(file["matrix"], wanted) if "matrix" in file else _v2(file, wanted)
     except (OSError, KeyError, ValueError) as error:

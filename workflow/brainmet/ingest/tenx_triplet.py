@@ -10,13 +10,29 @@ import numpy as np
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable
 from brainmet.ingest.matrix_market import read_matrix
-from brainmet.ingest.members import Member, one, select
+from brainmet.ingest.members import PACKED, Member, one, select
 from brainmet.ingest.raw import RAW_BARCODES, Raw, Wanted, rna_only
 from brainmet.ingest.text import lines
 
-MATRIX = r"\.mtx(\.gz)?$"
-BARCODES = r"barcodes?[^/]*\.(tsv|csv|txt)(\.gz)?$"
-FEATURES = r"(features?|genes?)[^/]*\.(tsv|csv|txt)(\.gz)?$"
+MATRIX = rf"\.mtx{PACKED}"
+TABLE = rf"\.(tsv|csv|txt){PACKED}"
+BARCODES = (
+    rf"barcodes?{TABLE}",
+    rf"barcodes?[^/]*{TABLE}",
+    rf"(^|[^a-z])(cells?|cell_?(ids?|names?)|col_?names?|columns?){TABLE}",
+)
+FEATURES = (
+    rf"(features?|genes?){TABLE}",
+    rf"(^|[^a-z])(gene_?(ids?|names?|list|symbols?)|row_?names?|rows?|var_?names?){TABLE}",
+    rf"(features?|genes?)(?![^/]*(barcodes?|cells?){TABLE})[^/]*{TABLE}",
+)
+"""Names that the files go by, the plainest first."""
+HEADER = re.compile(
+    r"^(|x|v1|index|ids?|barcodes?|symbols?|(cell|gene|feature)s?"
+    r"|(cell|gene|feature)[_. ]?(ids?|names?|symbols?|barcodes?))$",
+    re.IGNORECASE,
+)
+"""What the first line of a list may say when it is a header; nobody's barcode, and no gene's name."""
 ID = re.compile(r"^(\w+[_.])?ENS[A-Z]*G\d{11}")
 
 
@@ -32,9 +48,9 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
     own = select(files, match)
     among = match or "the dataset"
     matrix = one(own, MATRIX, what="matrix (.mtx)", among=among)
-    cells = one(own, BARCODES, what="barcodes", among=among)
-    shared = own if any(re.search(FEATURES, member.name, re.IGNORECASE) for member in own) else files
-    features = one(shared, FEATURES, what="features", among=among)
+    cells = one(own, *BARCODES, what="barcodes", among=among)
+    listed = any(re.search(pattern, member.name, re.IGNORECASE) for pattern in FEATURES for member in own)
+    features = one(own if listed else files, *FEATURES, what="features", among=among)
     names = barcode_column(cells)
     ids, symbols, kinds = feature_columns(features)
     table = read_matrix(matrix)
@@ -56,11 +72,17 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
 
 
 def barcode_column(member: Member) -> np.ndarray:
-    """Barcodes: the first column, with or without a header."""
-    rows = [line.split("\t")[0].split(",")[0].strip().strip('"') for line in lines(member)]
-    if rows and rows[0].lower() in ("", "x", "barcode", "barcodes", "cell", "cell_id", "cells", "cellid"):
+    """Barcodes: the first column, behind row numbers where there are any, with or without a header."""
+    rows = [[part.strip().strip('"') for part in re.split(r"[\t,]", line)] for line in lines(member)]
+    if rows and HEADER.match(rows[0][0]):
         rows = rows[1:]
-    return np.array(rows, dtype=object)
+    at = int(len(rows) > 1 and min(map(len, rows)) > 1 and _are_row_numbers([row[0] for row in rows]))
+    return np.array([row[at] for row in rows], dtype=object)
+
+
+def _are_row_numbers(column: list[str]) -> bool:
+    """Whether a column counts the rows, from 0 or 1: R and pandas write it in front."""
+    return column in ([str(i) for i in range(k, k + len(column))] for k in (0, 1))
 
 
 def feature_columns(member: Member) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -68,20 +90,10 @@ def feature_columns(member: Member) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     text = lines(member)
     mark = "\t" if text and "\t" in text[0] else ","
     rows = [[part.strip().strip('"') for part in line.split(mark)] for line in text]
-    if rows and rows[0][0].lower() in (
-        "",
-        "x",
-        "gene",
-        "gene_id",
-        "geneid",
-        "id",
-        "gene_ids",
-        "symbol",
-        "feature",
-        "features",
-        "index",
-    ):
+    if rows and any(HEADER.match(part) for part in rows[0][:2]):
         rows = rows[1:]
+    if len(rows) > 1 and min(map(len, rows)) > 1 and _are_row_numbers([row[0] for row in rows]):
+        rows = [row[1:] for row in rows]
     width = max((len(row) for row in rows), default=1)
     columns = np.array([row + [""] * (width - len(row)) for row in rows], dtype=object).reshape(len(rows), width)
     some = columns[:: max(1, len(rows) // 1000)]

@@ -1,0 +1,264 @@
+"""Files as archives and authors write them: every odd but plausible spelling of one sample gives the same counts."""
+
+import bz2
+import datetime
+import gzip
+import io
+import lzma
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from brainmet.errors import BrainmetError
+from brainmet.genes import GeneTable, read_genes
+
+from tests.test_ingest import BARCODES, CURRENT, HERE, SYMBOLS, counts, record, run, same, write_triplet
+
+
+@pytest.fixture(scope="module")
+def human() -> GeneTable:
+    return read_genes(HERE / "resources/genes/human.tsv.gz")
+
+
+def parts(X: np.ndarray) -> dict[str, bytes]:
+    """The three files of a triplet by role."""
+    entries = [f"{i + 1} {j + 1} {X[i, j]}" for j in range(X.shape[1]) for i in range(X.shape[0]) if X[i, j]]
+    head = f"%%MatrixMarket matrix coordinate integer general\n{X.shape[0]} {X.shape[1]} {len(entries)}\n"
+    return {
+        "matrix": (head + "\n".join(entries) + "\n").encode(),
+        "barcodes": "".join(f"{b}\n" for b in BARCODES).encode(),
+        "features": "".join(f"id{s}\t{s}\n" for s in SYMBOLS).encode(),
+    }
+
+
+def frame(X: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame(X, index=SYMBOLS, columns=BARCODES)
+
+
+# --- triplets ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("GSM1_P1.counts.mtx", "GSM1_P1.cells.tsv", "GSM1_P1.features.tsv"),
+        ("GSM1_P1_Matrix.MTX", "GSM1_P1_Barcodes.TSV", "GSM1_P1_Genes.tsv"),
+        ("GSM1_P1_counts.mtx", "GSM1_P1_cell_ids.txt", "GSM1_P1_gene_names.txt"),
+        ("GSM1_P1_counts.mtx", "GSM1_P1_colnames.csv", "GSM1_P1_rownames.csv"),
+        (
+            "GSM1_P1_filtered_feature_bc_matrix_matrix.mtx",
+            "GSM1_P1_filtered_feature_bc_matrix_barcodes.tsv",
+            "GSM1_P1_filtered_feature_bc_matrix_features.tsv",
+        ),
+    ],
+)
+@pytest.mark.parametrize(("suffix", "pack"), [("", bytes), (".bz2", bz2.compress), (".xz", lzma.compress)])
+def test_names_and_compressions(
+    tmp_path: Path, human: GeneTable, names: tuple[str, ...], suffix: str, pack: Callable[[bytes], bytes]
+) -> None:
+    files = []
+    for name, data in zip(names, parts(counts()).values(), strict=True):
+        files.append(tmp_path / f"{name}{suffix}")
+        files[-1].write_bytes(pack(data))
+    same(run("tenx_triplet", files, human, match="GSM1_P1"), counts())
+
+
+def test_row_numbers_in_front(tmp_path: Path, human: GeneTable) -> None:
+    found = parts(counts())
+    found["barcodes"] = ('"","x"\n' + "".join(f'"{i + 1}","{b}"\n' for i, b in enumerate(BARCODES))).encode()
+    found["features"] = ("," + "gene\n" + "".join(f"{i},{s}\n" for i, s in enumerate(SYMBOLS))).encode()
+    files = []
+    for role, data in found.items():
+        files.append(tmp_path / (f"{role}.mtx" if role == "matrix" else f"{role}.csv"))
+        files[-1].write_bytes(data)
+    same(run("tenx_triplet", files, human), counts())
+
+
+def test_array_of_matrix_market(tmp_path: Path, human: GeneTable) -> None:
+    files = write_triplet(tmp_path, counts(), gz=False)
+    values = "\n".join(map(str, counts().ravel(order="F")))
+    files[0].write_text(f"%%MatrixMarket matrix array integer general\n%made by R\n10 6\n{values}\n")
+    same(run("tenx_triplet", files, human), counts())
+    files[0].write_text("%%MatrixMarket matrix array integer general\n10 6\n1\n2\n")
+    with pytest.raises(BrainmetError, match="is not the array of numbers that it announces"):
+        run("tenx_triplet", files, human)
+
+
+@pytest.mark.parametrize("kind", ["tar", "tgz", "zip"])
+def test_a_folder_a_sample_with_raw_beside_filtered(tmp_path: Path, human: GeneTable, kind: str) -> None:
+    members = {}
+    for sample, seed in (("S1", 0), ("S10", 1)):
+        for folder, X in (("filtered", counts(seed)), ("raw", counts(7))):
+            for role, data in parts(X).items():
+                base = {"matrix": "matrix.mtx.gz", "barcodes": "barcodes.tsv.gz", "features": "genes.tsv.gz"}[role]
+                members[f"out/{sample}/{folder}_gene_bc_matrices/GRCh38/{base}"] = gzip.compress(data)
+    path = tmp_path / f"all.{kind}"
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, data in members.items():
+                archive.writestr(name, data)
+    else:
+        with tarfile.open(path, "w:gz" if kind == "tgz" else "w") as tar:
+            for name, data in members.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+    same(run("tenx_triplet", [path], human, match="S1"), counts(0))
+    same(run("tenx_triplet", [path], human, match="S10"), counts(1))
+    with pytest.raises(BrainmetError, match=r"match: S2: .*there are out/S1/.*barcodes"):
+        run("tenx_triplet", [path], human, match="S2")
+
+
+def test_a_bomb_in_an_archive_is_refused(tmp_path: Path, human: GeneTable) -> None:
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        archive.writestr("counts.csv", b"0" * (1 << 28))
+    with pytest.raises(BrainmetError, match="expands more than 1000 fold"):
+        run("dense_text", [path], human)
+
+
+@pytest.mark.parametrize("name", ["../evil.mtx", "/etc/evil"])
+def test_a_zip_that_points_outside_is_refused(tmp_path: Path, human: GeneTable, name: str) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(name, b"x")
+    with pytest.raises(BrainmetError, match="points outside the archive; refused"):
+        run("tenx_triplet", [path], human)
+
+
+# --- dense tables -----------------------------------------------------------------------------------------------------
+
+
+def with_genes(X: np.ndarray, **columns: object) -> pd.DataFrame:
+    found = frame(X).reset_index(drop=True)
+    for at, (name, values) in enumerate(columns.items()):
+        found.insert(at, name, values)
+    return found
+
+
+TABLES: dict[str, Callable[[np.ndarray], bytes]] = {
+    "comments and blank lines above": lambda X: b"# made by us\n\n#2020\n" + frame(X).to_csv(sep="\t").encode(),
+    "UTF-16": lambda X: frame(X).to_csv(sep="\t").encode("utf-16"),
+    "genes last": lambda X: frame(X).reset_index(drop=True).assign(gene=SYMBOLS).to_csv(sep="\t", index=False).encode(),
+    "row numbers, then genes": lambda X: with_genes(X, gene=SYMBOLS).to_csv().encode(),
+    "featureCounts": lambda X: (
+        b"# Program:featureCounts v2.0.1\n"
+        + with_genes(X, Geneid=SYMBOLS, Chr="chr1;chr1", Start=100, End=9000, Strand="+", Length=1500)
+        .to_csv(sep="\t", index=False)
+        .encode()
+    ),
+    "decimals": lambda X: frame(X).astype(float).to_csv().encode(),
+    "blanks for zeros": lambda X: frame(X).astype(object).where(frame(X) > 0, "").to_csv().encode(),
+    "NA for zeros": lambda X: frame(X).astype(object).where(frame(X) > 0, "NA").to_csv().encode(),
+    "cells as rows, about them": lambda X: (
+        frame(X).T.assign(nCount_RNA=X.sum(axis=0), percent_mito=1.5, cluster=3, kind="T cell").to_csv().encode()
+    ),
+    "cells as rows, numbered": lambda X: frame(X).T.rename_axis("cell").reset_index().to_csv().encode(),
+    "a line about the cells": lambda X: (
+        ("\t".join(["", *BARCODES]) + "\n" + "\t".join(["cell type", *["T cell"] * 6]) + "\n").encode()
+        + frame(X).to_csv(sep="\t", header=False).encode()
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables(tmp_path: Path, human: GeneTable, name: str) -> None:
+    path = tmp_path / "t.txt"
+    path.write_bytes(TABLES[name](counts()))
+    same(run("dense_text", [path], human), counts())
+
+
+@pytest.mark.parametrize(
+    ("name", "column"), [("cells as rows, about them", "kind"), ("a line about the cells", "cell type")]
+)
+def test_what_a_table_says_of_its_cells_can_label_them(
+    tmp_path: Path, human: GeneTable, name: str, column: str
+) -> None:
+    path = tmp_path / "t.txt"
+    path.write_bytes(TABLES[name](counts()))
+    labels = {"column": column, "map": {"T cell": "t_cell"}}
+    assert set(run("dense_text", [path], human, labels=labels).cells["author_cell_type"]) == {"t_cell"}
+
+
+def test_genes_that_some_cells_lack_are_left_out(tmp_path: Path, human: GeneTable) -> None:
+    X = frame(counts()).astype(object)
+    X.iloc[3, :2] = "NA"
+    path = tmp_path / "t.csv"
+    path.write_text(X.to_csv())
+    result = run("dense_text", [path], human)
+    assert sorted(result.genes["symbol"]) == sorted(set(CURRENT) - {"PTPRC"})
+    assert "1 genes without a value in every cell left out" in result.lost["notes"].iloc[0]
+    # Another sample's gaps are not this one's: its columns are not read.
+    other = X.set_axis([f"{'A' if i < 2 else 'B'}_{b}" for i, b in enumerate(BARCODES)], axis=1)
+    path.write_text(other.to_csv())
+    result = run("dense_text", [path], human, split_by={"barcode": "^([AB])_"}, match="B")
+    assert sorted(result.genes["symbol"]) == sorted(CURRENT)
+
+
+def test_a_cell_without_values_is_named(tmp_path: Path, human: GeneTable) -> None:
+    X = frame(counts()).astype(object)
+    X.iloc[:, 0] = "NA"
+    path = tmp_path / "t.csv"
+    path.write_text(X.to_csv())
+    with pytest.raises(BrainmetError, match=r"10 of 10 genes have no value in some cell \(such as ERBB2\)"):
+        run("dense_text", [path], human)
+
+
+@pytest.mark.parametrize("layout", ["dense_text", "bulk"])
+def test_workbooks_with_titles_and_dates(tmp_path: Path, human: GeneTable, layout: str) -> None:
+    X = counts()
+    names = [*SYMBOLS[:-1], datetime.datetime(2021, 9, 7)]
+    sheet = pd.DataFrame([["Table S1"], [None], ["gene", *BARCODES], *([n, *r] for n, r in zip(names, X, strict=True))])
+    path = tmp_path / "t.xlsx"
+    with pd.ExcelWriter(path) as book:
+        pd.DataFrame({"about": ["this file"]}).to_excel(book, sheet_name="README", index=False)
+        sheet.to_excel(book, sheet_name="counts", index=False, header=False)
+    result = run(layout, [path], human, suspension="bulk" if layout == "bulk" else "cell")
+    assert sorted(result.genes["symbol"]) == sorted([*CURRENT[:-1], "SEPTIN7"])
+    assert result.matrix.sum() == X.sum() and result.matrix.shape[0] == 6
+
+
+# --- what belongs to a sample -----------------------------------------------------------------------------------------
+
+
+def test_samples_without_labels_are_kept(tmp_path: Path, human: GeneTable, caplog: pytest.LogCaptureFixture) -> None:
+    files = write_triplet(tmp_path, counts(), prefix="GSM1_A_") + write_triplet(tmp_path, counts(), prefix="GSM2_B_")
+    (tmp_path / "GSM1_A_types.csv").write_text("bc,type\n" + "".join(f"{b[:-2]},T\n" for b in BARCODES))
+    files.append(tmp_path / "GSM1_A_types.csv")
+    labels = {"file": "types.csv", "barcode": "bc", "column": "type", "map": {"T": "t_cell"}}
+    assert set(run("tenx_triplet", files, human, match="GSM1_A", labels=labels).cells["author_cell_type"]) == {"t_cell"}
+    assert set(run("tenx_triplet", files, human, match="GSM2_B", labels=labels).cells["author_label"]) == {""}
+    assert "no file of the sample ends with types.csv; its cells stay without labels" in caplog.text
+
+
+def test_rows_of_another_sample_leave_this_one_without_labels(tmp_path: Path, human: GeneTable) -> None:
+    files = write_triplet(tmp_path, counts())
+    files.append(tmp_path / "meta.csv")
+    files[-1].write_text("bc,who,type\n" + "".join(f"{b},other,T\n" for b in BARCODES))
+    labels = {"file": "meta.csv", "barcode": "bc", "column": "type", "sample": "who", "map": {}}
+    assert set(run("tenx_triplet", files, human, labels=labels).cells["author_label"]) == {""}
+
+
+def test_a_bulk_sample_of_one_profile_is_described_by_its_entry(tmp_path: Path, human: GeneTable) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(frame(counts() + 5).to_csv())
+    how = {"suspension": "bulk", "split_by": {"barcode": "^(.*)$"}, "match": BARCODES[1]}
+    cells = run("bulk", [path], human, **how).cells
+    assert cells["donor"].tolist() == ["P1"] and cells["condition"].tolist() == ["primary"]
+
+
+def test_covariates_are_carried_with_the_cells(tmp_path: Path, human: GeneTable) -> None:
+    files = write_triplet(tmp_path, counts())
+    cells = run("tenx_triplet", files, human, covariates={"bmi": "24"}).cells
+    assert set(cells["author_bmi"]) == {"24"}
+
+
+def test_the_record_of_the_tests_is_that_of_a_run() -> None:
+    from brainmet import datasets
+
+    entry = datasets.read(HERE / "resources/datasets/GSE234832.yaml")
+    assert set(record("tenx_triplet", [])) <= set(next(iter(datasets.records({"D": entry}, exclude=[]).values())))

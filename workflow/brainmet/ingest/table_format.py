@@ -1,0 +1,131 @@
+"""How a dense table is written: separator, header, what each column is, told from its first lines."""
+
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from brainmet.errors import BrainmetError
+from brainmet.ingest.members import Member
+
+VALUE, TEXT, SKIP = 0, 1, 2
+"""What a column is to the parser."""
+NUMBER = re.compile(rb"^([-+]?(\d+\.?\d*([eE][-+]?\d+)?|\.\d+)|NA|NaN|nan)$")
+NAMES = re.compile(r"^(|index|x|v1|unnamed.*|.*_?ids?|.*names?|cells?|genes?|.*barcodes?)$", re.IGNORECASE)
+"""Headers of a first column that holds names, even where the names are bare numbers."""
+GENE_COLUMNS = re.compile(
+    r"^(gene[_. ]?|transcript[_. ]?|exon[_. ]?)?(start|end|stop|length|width|strand|entrez([_. ]?(gene)?[_. ]?id)?)$",
+    re.IGNORECASE,
+)
+"""Columns of numbers that describe genes, as featureCounts and others write them: no cells."""
+MOST, FEW = 0.8, 0.2
+"""Shares of numbers that make a column one of values, and a line none of values."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a table is written.
+
+    Attributes:
+        sep: the separator's byte; 32 takes any run of blanks.
+        header: names of all columns, aligned to the columns of the rows.
+        kinds: per column VALUE, TEXT or SKIP.
+        above: lines between header and values that describe the columns, by their name; aligned to the columns.
+    """
+
+    sep: int
+    header: list[str]
+    kinds: np.ndarray
+    above: dict[str, list[str]] = field(default_factory=dict)
+
+
+def recognise(head: list[bytes], member: Member) -> Format:
+    """Separator, header and the columns that hold text, from the first lines, the header among them.
+
+    Raises:
+        BrainmetError: no separator gives rows of equal width with numbers in them.
+    """
+    sep, rows = _separated(head[1:], member)
+    width, first = len(rows[0]), fields(head[0], sep)
+    if (
+        all(not row[-1] for row in rows)
+        and len(first) in (width, width - 1)
+        and not (len(first) == width and first[-1])
+    ):
+        width, first = width - 1, _trimmed(first)  # A separator behind the last column of every line.
+    share = _shares(rows[len(rows) // 2 :], width)
+    if not (share > MOST).any():
+        raise BrainmetError(f"{member}: no column holds numbers; check the file and its layout")
+    above = 0
+    while above < len(rows) // 2 and _numbers(rows[above], share > MOST) < FEW:
+        above += 1
+    kinds = np.where(_shares(rows[above:], width) > MOST, VALUE, TEXT).astype(np.uint8)
+    header = _aligned([name.decode("utf-8", "replace") for name in first], kinds, member)
+    if kinds[0] == VALUE and width > 2 and (NAMES.match(header[0]) or not (kinds == TEXT).any()):
+        kinds[0] = TEXT  # Names of cells or genes that are bare numbers.
+    if (kinds == TEXT).any():
+        kinds[[k == VALUE and bool(GENE_COLUMNS.match(name)) for k, name in zip(kinds, header, strict=True)]] = SKIP
+    texts = [[part.decode("utf-8", "replace") for part in row[:width]] for row in rows[:above]]
+    return Format(sep, header, kinds, {row[0] or f"line_{i + 2}": row for i, row in enumerate(texts)})
+
+
+def fields(line: bytes, sep: int) -> list[bytes]:
+    """The parts of a line, unquoted; separators inside quotes do not cut."""
+    line = line.rstrip(b"\r\n")
+    if sep == 32:
+        return [part.strip(b'"') for part in line.split()]
+    mark = bytes([sep])
+    parts = line.split(mark)
+    if b'"' in line:
+        joined: list[bytes] = []
+        for part in parts:
+            if joined and joined[-1].count(b'"') % 2:
+                joined[-1] += mark + part
+            else:
+                joined.append(part)
+        parts = joined
+    return [part.strip().strip(b'"').strip() for part in parts]
+
+
+def _separated(body: list[bytes], member: Member) -> tuple[int, list[list[bytes]]]:
+    for sep in (9, 44, 59, 32):
+        rows = [fields(line, sep) for line in body]
+        widths = {len(_trimmed(row)) for row in rows} if sep == 32 else {len(row) for row in rows}
+        if len(widths) == 1 and max(widths) > 1:
+            return sep, rows
+    raise BrainmetError(
+        f"{member}: no separator (tab, comma, semicolon, blank) gives rows of equal length; check the file "
+        "and its layout"
+    )
+
+
+def _shares(rows: list[list[bytes]], width: int) -> np.ndarray:
+    """Share of numbers among what is written in each column; 1 where nothing is."""
+    number = np.array([[bool(NUMBER.match(row[i])) for i in range(width)] for row in rows])
+    written = np.array([[row[i] != b"" for i in range(width)] for row in rows])
+    return np.where(written.any(axis=0), number.sum(axis=0) / np.maximum(written.sum(axis=0), 1), 1.0)
+
+
+def _numbers(row: list[bytes], columns: np.ndarray) -> float:
+    """Share of numbers and blanks in some columns of a line."""
+    return float(np.mean([not row[i] or bool(NUMBER.match(row[i])) for i in np.flatnonzero(columns)]))
+
+
+def _aligned(header: list[str], kinds: np.ndarray, member: Member) -> list[str]:
+    """A name for every column; R writes none above row names."""
+    width, texts = kinds.size, int((kinds == TEXT).sum())
+    if len(header) == width + 1 and not header[-1]:
+        header.pop()
+    if len(header) == width - 1:
+        header.insert(0, "")
+    elif len(header) == width - texts:
+        header = [""] * texts + header
+    if len(header) != width:
+        raise BrainmetError(
+            f"{member}: the header names {len(header)} columns and the rows have {width}; fetch the file again"
+        )
+    return header
+
+
+def _trimmed(row: list[bytes]) -> list[bytes]:
+    return row[:-1] if row and not row[-1] else row
