@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from brainmet import datasets
+from brainmet import dataset_checks, datasets
 from brainmet.errors import BrainmetError
 
 SERIES = {
@@ -139,3 +139,108 @@ def test_broken_yaml_is_refused(tmp_path):
     (tmp_path / "mine.yaml").write_text("a: [1\nb")
     with pytest.raises(BrainmetError, match=r"mine.yaml: not a readable YAML file: .*line 3"):
         datasets.load(["mine"], folders=[tmp_path])
+
+
+# --- what an entry may leave out or write in its own way ----------------------------------------------------------------
+
+
+def test_ids_that_yaml_reads_as_numbers_are_names(series):
+    samples = [
+        {"id": 7, "match": 1, "donor": 12, "condition": "primary", "her2": 0, "age": 61, "prior_brain_rt": True},
+        {"id": 8, "match": 2, "donor": 12, "condition": "brain_metastasis", "reference_annotation": None},
+    ]
+    labels = {"column": "cluster", "map": {0: "t_cell", 1: None}}
+    records = load(series(samples=samples, labels=labels, split_by={"obs": "lane"}))
+    assert list(records) == ["7", "8"]
+    assert {record["donor"] for record in records.values()} == {"12"}
+    assert (records["7"]["match"], records["7"]["her2"], records["7"]["age"]) == ("1", "0", "61")
+    assert (records["7"]["prior_brain_rt"], records["8"]["reference_annotation"]) == ("yes", "unknown")
+    assert records["7"]["labels"]["map"] == {"0": "t_cell", "1": None}
+
+
+def test_every_optional_field_reaches_the_record(series):
+    said = {
+        "enrichment": "CD45_neg", "dissociation": "cold", "reference_annotation": "GRCh38-2020-A", "er": "neg",
+        "pr": "pos", "her2": "amp", "age": "61", "timepoint": "post", "treatments": "tucatinib; WBRT",
+        "prior_brain_rt": "yes", "region": "rim", "assay": "EFO:0009922", "tissue": "brain", "disease": "x",
+        "sex": "female", "development_stage": "adult", "ethnicity": "y", "primary_site": "breast",
+    }  # fmt: skip
+    for level in (said, {"samples": [{"id": "A", "condition": "csf", **said}]}):
+        record = next(iter(load(series(**{"samples": "drop", **level})).values()))
+        assert {name: record[name] for name in said} == said
+    assert set(said) | {"condition", "organism", "technology", "suspension", "values"} == set(datasets.DESCRIPTIVE)
+
+
+@pytest.mark.parametrize("role", ["cells", "labels"])
+def test_a_table_beside_the_file_needs_no_entry_of_its_own(series, tmp_path, role):
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "mine.csv").write_text("cell,kind\n")
+    spec = {"file": "tables/mine.csv", "barcode": "cell"} | ({"column": "kind"} if role == "labels" else {})
+    record = load(series(**{role: spec}))["A"]
+    assert record[role]["file"] == "mine.csv"
+    assert record["files"][-1] == {"name": "mine.csv", "path": str(tmp_path / "tables" / "mine.csv")}
+    # One that is not there is a member of an archive, which only reading can tell.
+    record = load(series(**{role: spec | {"file": "inside.csv"}}))["A"]
+    assert [file["name"] for file in record["files"]] == ["a.h5ad", "labels.csv"]
+
+
+def test_covariates_fill_fields_and_are_carried(series, tmp_path):
+    (tmp_path / "who.csv").write_text("sample_id,age,her2,bmi\nA,61,neg,24\nB,,low,\n")
+    for spec in ("who.csv", {"file": "who.csv", "sample": "sample_id"}):
+        records = load(series(covariates=spec))
+        assert records["A"]["age"] == "61" and records["A"]["covariates"] == {"bmi": "24"}
+        assert records["A"]["her2"] == "pos", "the dataset file's own word stands"
+        assert records["B"]["her2"] == "low" and records["B"]["age"] == "unknown" and records["B"]["covariates"] == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "spec", "message"),
+    [
+        (None, "who.csv", r"covariates: .*who.csv cannot be read"),
+        ("id,age\nZ,3\n", "who.csv", r"covariates: .*'Z' is no sample of the dataset; samples: A, B"),
+        ("id,age\nA,3\n", {"file": "who.csv", "sample": "x"}, r"has no column x \(id, age\); mend sample"),
+        ("id,region\nA,middle\n", "who.csv", r"with who.csv: samples.0.region: 'middle' is not allowed.*core, rim"),
+    ],
+)
+def test_wrong_covariates_are_refused(series, tmp_path, text, spec, message):
+    if text is not None:
+        (tmp_path / "who.csv").write_text(text)
+    with pytest.raises(BrainmetError, match=message):
+        load(series(covariates=spec))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"layout": "tenx_triplets"}, r"layout: 'tenx_triplets' is no reader; did you mean tenx_triplet\?; allowed: "),
+        ({"split_by": {"barcode": "^([AB"}}, r"split_by: barcode: '\^\(\[AB' is no regular expression"),
+        ({"split_by": {"barcode": "^[AB]_"}}, r"split_by: barcode: .* has 0 groups; it must have one"),
+        ({"split_by": {"cells": "who"}}, r"split_by: cells: who is a column of a cells table; add cells"),
+        ({"profiles": [{"pattern": "(", "condition": "primary"}]}, r"profiles: pattern: .* is no regular expression"),
+        (
+            {"samples": [{"id": i, "match": "a", "condition": "csf"} for i in "AB"]},
+            r"two samples have the match 'a': they would hold the same cells",
+        ),
+    ],
+)
+def test_what_the_schema_cannot_see_is_refused_in_one_line(series, changes, message):
+    with pytest.raises(BrainmetError, match=message) as caught:
+        load(series(**changes))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_is_held_against_what_is_there(series, tmp_path):
+    path = series()
+    records = load(path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.h5da").write_text("")
+    with pytest.raises(BrainmetError, match=r"mine.yaml: files: a.h5ad: there is no .*\(its folder holds a.h5da\)"):
+        dataset_checks.check_run(records, {"mine": path})
+    for name in ("data/a.h5ad", "data/b.h5ad", "labels.csv"):
+        (tmp_path / name).write_text("")
+    dataset_checks.check_run(records, {"mine": path})
+    records = load(series(labels={"column": "x", "map": {"Astro": "astrocites", "Junk": None}}))
+    with pytest.raises(
+        BrainmetError, match=r"labels: map: Astro: 'astrocites' is no cell type; did you mean astrocyte\?"
+    ):
+        dataset_checks.check_run(records, {"mine": path}, types=["astrocyte", "neuron"])

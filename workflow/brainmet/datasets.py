@@ -229,5 +229,7 @@ def matches_name(name: str, match: str) -> bool:
 
 
 def _text(value: Any) -> str:
-    """A field as text: what YAML made a truth value is yes or no again."""
+    """A field as text: what YAML made a truth value is yes or no again, and an empty field says nothing."""
+    if value is None:
+        return UNKNOWN
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)
