@@ -53,7 +53,7 @@ def _stop(sentence: str) -> None:
 
 
 def circumstance(error: BaseException | None, snakemake: Any) -> str:
-    """One sentence for what the machine denied the job: space, a folder to write to, memory, a whole cache; or empty."""
+    """One sentence for what the machine denied the job: space, a writable folder, memory, a whole cache; or empty."""
     output = str(next(iter(snakemake.output), snakemake.log[0]))
     while error is not None:
         code, place = _errno(error), str(getattr(error, "filename", None) or output)
