@@ -16,7 +16,7 @@ DEATH = "Command 'set -euo pipefail;  python /tmp/.snakemake/scripts/tmpx.{rule}
 
 def told(tmp_path: Path, text: str) -> list[str]:
     (tmp_path / "run.log").write_text(f"rule all:\n{text}\nExiting because a job execution failed.\n")
-    return failures.sentences(tmp_path / "run.log")
+    return failures.sentences([tmp_path / "run.log"])
 
 
 def error(rule: str, log: Path | str, message: str = "None") -> str:
@@ -60,4 +60,4 @@ def test_a_job_that_failed_in_every_attempt_is_told_once(tmp_path):
 
 def test_a_run_without_failures_or_log_says_nothing(tmp_path):
     assert told(tmp_path, "") == []
-    assert failures.sentences(tmp_path / "none.log") == []
+    assert failures.sentences([tmp_path / "none.log"]) == []

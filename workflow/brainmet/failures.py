@@ -4,6 +4,7 @@ A job that can still speak says why itself (`brainmet.job`). One that was killed
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 ERROR = re.compile(r"^Error in (?:rule|group) (?P<rule>[\w-]+):\n(?P<body>(?:[ \t]+.*\n?)*)", re.MULTILINE)
@@ -12,13 +13,13 @@ SIGNAL = re.compile(r"\.(?P<rule>\w+)\.py' died with <Signals\.(?P<signal>\w+)")
 STATUS = re.compile(r"status is: '?(\w+)")
 
 
-def sentences(log: str | Path) -> list[str]:
+def sentences(logs: Sequence[str | Path]) -> list[str]:
     """One sentence for every job that failed in a run: rule, sample, cause, and the log or the remedy.
 
     Args:
-        log: Snakemake's log file of the run; paths of job logs in it are relative to the working directory.
+        logs: Snakemake's log files of the run; paths of job logs in them are relative to the working directory.
     """
-    text, end, found = _read(log), 0, {}
+    text, end, found = "\n".join(map(_read, logs)), 0, {}
     for error in ERROR.finditer(text):
         before, end = text[end : error.start()], error.end()
         job_log = (re.search(r"^\s+log: (\S+)", error["body"], re.MULTILINE) or ["", ""])[1].rstrip(",")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from brainmet import config as configuration, dataset_checks, datasets, failures, tables
+from brainmet import config as configuration, dataset_checks, datasets, failures, folders, tables
 from brainmet.code import modules as code
 from brainmet.errors import BrainmetError
 
@@ -27,11 +27,14 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 def load_run():
     """The dataset files of this run and one record a sample; problems as one line."""
     try:
+        folders.check(
+            [".", *map(workflow.pathvars.apply, ("<results>", "<logs>", "<benchmarks>")), "downloads"]
+        )
         configuration.check(config)
-        folders = [*(Path(folder) for folder in config["dataset_paths"]), HOME / "resources/datasets"]
-        loaded = datasets.load(config["datasets"], folders=folders)
+        searched = [*(Path(folder) for folder in config["dataset_paths"]), HOME / "resources/datasets"]
+        loaded = datasets.load(config["datasets"], folders=searched)
         records = datasets.records(loaded, exclude=config["exclude"])
-        paths = {id_: datasets.find(id_, folders=folders) for id_ in loaded}
+        paths = {id_: datasets.find(id_, folders=searched) for id_ in loaded}
         types = [HOME / "resources/markers/markers.yaml", *map(Path, config["annotate"]["marker_files"])]
         dataset_checks.check_run(records, paths, types=dataset_checks.type_ids(types))
         return loaded, records
