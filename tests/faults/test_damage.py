@@ -1,0 +1,91 @@
+"""Files damaged or edited between runs, a damaged cache of kernels, two runs in one folder."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.running import command, digests, environment, mini, snakemake
+
+pytestmark = pytest.mark.slow
+
+READERS = {
+    "results/samples/demoA_M1/counts.h5ad": "results/samples/demoA_M1/cells.parquet",
+    "results/samples/demoA_M1/cells.parquet": "results/samples/demoA_M1/scores.parquet",
+    "results/samples/demoA_M1/moments.parquet": "results/cohort/features.tsv",
+    "results/cohort/features.tsv": "results/samples/demoA_M1/slice.npz",
+    "results/samples/demoA_M1/slice.npz": "results/cohort/embedding.parquet",
+    "results/cohort/neighbors.npz": "results/cohort/clusters.parquet",
+    "results/samples/demoA_M1/evidence/markers.parquet": "results/cohort/annotation.parquet",
+    "results/cohort/annotation.parquet": "results/samples/demoA_M1/pseudobulk.h5ad",
+    "results/samples/demoA_M1/pseudobulk.h5ad": "results/cohort/pseudobulk.h5ad",
+    "results/cohort/pseudobulk.h5ad": "results/tables/contrasts.tsv",
+    "results/tables/contrasts.tsv": "results/report.html",
+}
+"""A file between two stages and something that is made from it."""
+
+
+@pytest.fixture
+def copy(mini_run, tmp_path) -> Path:
+    """A finished run to damage."""
+    return shutil.copytree(mini_run, tmp_path / "run")
+
+
+@pytest.mark.parametrize("part", READERS)
+def test_a_truncated_file_is_named_with_the_remedy(mini_run, copy, part):
+    path = copy / part
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    printed = snakemake(copy, "--cores", "2", "--", READERS[part], config=mini(), check=False)
+    assert re.search(rf"brainmet: .*{re.escape(part)}: .*; delete it and run again", printed), printed[-3000:]
+    path.unlink()
+    snakemake(copy, "--cores", "2", "--", READERS[part], config=mini())
+    assert (copy / READERS[part]).read_bytes() == (mini_run / READERS[part]).read_bytes()
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x80\x04not a pickle", None])
+def test_a_damaged_cache_of_kernels_heals(mini_run, copy, damage):
+    cache = copy / ".cache/numba"
+    target = "results/samples/demoA_M1/scores.parquet"
+    variables = {**environment(), "NUMBA_CACHE_DIR": str(cache)}
+
+    def run() -> str:
+        (copy / target).unlink(missing_ok=True)
+        line = command(copy, "--cores", "1", "--", target, config=mini())
+        done = subprocess.run(line, capture_output=True, text=True, cwd=copy, env=variables, timeout=600)
+        printed = done.stdout + done.stderr
+        assert "Traceback" not in printed
+        return printed
+
+    run()
+    files = [path for path in cache.rglob("*") if path.suffix in (".nbi", ".nbc")]
+    assert files, "no kernel was kept"
+    for path in files:
+        path.write_bytes(path.read_bytes()[:100] if damage is None else damage)
+    if "Error in rule" in (printed := run()):
+        assert "the cache of compiled kernels was damaged and is deleted now; run the same command again" in printed
+        run()
+    assert (copy / target).read_bytes() == (mini_run / target).read_bytes()
+
+
+def test_two_runs_in_one_folder(mini_run, tmp_path):
+    first = subprocess.Popen(
+        command(tmp_path, "--cores", "2", config=mini()), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, cwd=tmp_path, env=environment(),
+    )  # fmt: skip
+    for line in first.stdout:
+        if line.startswith("Finished jobid"):
+            break
+    refused = snakemake(tmp_path, "--cores", "2", config=mini(), check=False)
+    assert "Directory cannot be locked" in refused
+    first.communicate(timeout=1200)
+    assert first.returncode == 0
+    assert digests(tmp_path) == digests(mini_run)
+
+
+def test_an_intermediate_that_was_deleted_is_made_again(mini_run, copy):
+    for path in ("results/samples/demoA_P1/counts.h5ad", "results/cohort/neighbors.npz"):
+        (copy / path).unlink()
+    snakemake(copy, "--cores", "2", config=mini())
+    assert digests(copy) == digests(mini_run)
