@@ -244,3 +244,16 @@ def test_a_run_is_held_against_what_is_there(series, tmp_path):
         BrainmetError, match=r"labels: map: Astro: 'astrocites' is no cell type; did you mean astrocyte\?"
     ):
         dataset_checks.check_run(records, {"mine": path}, types=["astrocyte", "neuron"])
+
+
+def test_the_state_of_local_files_is_noted(series, tmp_path):
+    records = load(series())
+    (tmp_path / "data").mkdir()
+    for name in ("data/a.h5ad", "data/b.h5ad", "labels.csv"):
+        (tmp_path / name).write_text("x")
+    datasets.stamp(records)
+    stamp = records["A"]["files"][0]["stamp"]
+    assert stamp.startswith("1 bytes, ")
+    (tmp_path / "data/a.h5ad").write_text("xy")
+    datasets.stamp(records)
+    assert records["A"]["files"][0]["stamp"] != stamp

@@ -271,6 +271,20 @@ def test_later_runs_are_held_to_the_first_download(server: Server, target: Path)
     assert_whole(target, BODY[::-1])
 
 
+def test_a_file_edited_later_is_caught(server: Server, target: Path) -> None:
+    get(server, target)
+    source = {"url": "https://example.org/data.bin"}
+    fetching.verify(source, target)
+    target.write_bytes(BODY[::-1])
+    with pytest.raises(
+        BrainmetError, match=r"edited or replaced: .*its first download had .*delete it to have"
+    ):
+        fetching.verify(source, target)
+    with pytest.raises(BrainmetError, match=r"the dataset file says 0000.*put their sha256 into the dataset file"):
+        fetching.verify({"path": "x", "sha256": "0" * 64}, target)
+    fetching.verify({"path": "x"}, target)
+
+
 def test_a_file_in_place_is_verified_not_downloaded(server: Server, target: Path) -> None:
     target.parent.mkdir(parents=True)
     target.write_bytes(BODY)  # put there by hand

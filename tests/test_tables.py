@@ -117,3 +117,13 @@ def test_an_unreadable_table_is_named(tmp_path):
     path.write_bytes(b"PAR1")
     with pytest.raises(BrainmetError, match=rf"{path}: cannot be read as the table toy"):
         tables.read_table(path, "toy")
+
+
+def test_a_table_that_was_cut_is_refused(tmp_path):
+    path = tmp_path / "toy.tsv"
+    tables.write_table(FRAME, path, "toy")
+    path.write_bytes(path.read_bytes()[:-2])
+    with pytest.raises(
+        BrainmetError, match=r"toy.tsv: cannot be read .*\(its last line is cut\); delete it"
+    ):
+        tables.read_table(path, "toy")

@@ -54,9 +54,10 @@ def check_run(
         for file in record["files"]:
             if "path" in file and not Path(file["path"]).exists():
                 near = _near(Path(file["path"]))
+                waiting = [id_ for id_, other in records.items() if file in other["files"]]
                 raise BrainmetError(
-                    f"{where}: files: {file['name']}: there is no {file['path']}{near}; mend path "
-                    "(relative to this file, or absolute), or put the file there"
+                    f"{where}: files: {file['name']}: there is no {file['path']}{near}; mend path (relative to this "
+                    f"file, or absolute), or put the file there, or go on without: exclude: [{', '.join(waiting)}]"
                 )
         for label, type_ in ((record["labels"] or {}).get("map") or {}).items():
             if types and type_ and type_ not in types:

@@ -184,6 +184,18 @@ def records(datasets: dict[str, dict[str, Any]], *, exclude: Sequence[str]) -> d
     return dict(sorted((id_, record) for id_, record in found.items() if id_ not in set(exclude)))
 
 
+def stamp(records: dict[str, dict[str, Any]]) -> None:
+    """Note size and time of change of every local file in the records.
+
+    A file that was replaced by an older one is then a change of its samples, which times alone would not show.
+    """
+    for record in records.values():
+        for file in record["files"]:
+            if "path" in file:
+                state = Path(file["path"]).stat()
+                file["stamp"] = f"{state.st_size} bytes, {int(state.st_mtime)}"
+
+
 def _record(dataset: dict[str, Any], sample: dict[str, Any]) -> dict[str, Any]:
     described = {
         field: _text(sample.get(field, dataset.get(field, DEFAULTS.get(field, UNKNOWN)))) for field in DESCRIPTIVE

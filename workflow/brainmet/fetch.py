@@ -127,6 +127,26 @@ def missing_offline(files: Mapping[str, Mapping[str, Any]], mirror: str) -> list
     return [path for path in wanted if not (folder and _in_mirror(str(files[path]["url"]), path, folder))]
 
 
+def verify(source: Mapping[str, Any], path: Path) -> None:
+    """See that a raw file still holds the bytes that its dataset file states or that its first download brought.
+
+    Raises:
+        BrainmetError: it was edited or replaced since.
+    """
+    first = None if "path" in source else records(path.parent).get(path.name)
+    expected = str(source.get("sha256") or (first.sha256 if first else "")).lower()
+    if not expected or (digest := sha256(path)) == expected:
+        return
+    if source.get("sha256"):
+        origin, remedy = "the dataset file says", "if the new bytes are right, put their sha256 into the dataset file"
+    else:
+        origin = "its first download had"
+        remedy = f"delete it to have it fetched again, or accept it by deleting its line from {path.parent / CHECKSUMS}"
+    raise BrainmetError(
+        f"{path}: the file was edited or replaced: sha256 is {digest[:12]}…, {origin} {expected[:12]}…; {remedy}"
+    )
+
+
 def sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file."""
     with path.open("rb") as file:

@@ -112,6 +112,9 @@ def read_table(path: str | Path, name: str, columns: Sequence[str] | None = None
 
 
 def _read_tsv(path: Path, spec: dict[str, Any]) -> pd.DataFrame:
+    with path.open("rb") as file:
+        if file.seek(0, 2) and (file.seek(-1, 2), file.read(1))[1] != b"\n":
+            raise ValueError("its last line is cut")
     text = {c["name"]: str for c in spec["columns"] if c["dtype"] == "string"} | {spec.get("index") or "": str}
     boolean = [c["name"] for c in spec["columns"] if c["dtype"] == "bool"]
     frame = pd.read_csv(

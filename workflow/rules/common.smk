@@ -37,6 +37,7 @@ def load_run():
         paths = {id_: datasets.find(id_, folders=searched) for id_ in loaded}
         types = [HOME / "resources/markers/markers.yaml", *map(Path, config["annotate"]["marker_files"])]
         dataset_checks.check_run(records, paths, types=dataset_checks.type_ids(types))
+        datasets.stamp(records)
         return loaded, records
     except BrainmetError as error:
         raise WorkflowError(str(error)) from None

@@ -11,7 +11,7 @@ rule ingest:
         files=raw_files,
         human="<shipped>/genes/human.tsv.gz",
         mouse="<shipped>/genes/mouse.tsv.gz",
-        code=code("ingest", *(f"ingest.{name}" for name in READERS)),
+        code=code("ingest", "fetch", *(f"ingest.{name}" for name in READERS)),
     output:
         counts="<results>/samples/{sample}/counts.h5ad",
         genes_lost="<results>/samples/{sample}/genes_lost.tsv",
