@@ -276,9 +276,7 @@ def test_a_file_edited_later_is_caught(server: Server, target: Path) -> None:
     source = {"url": "https://example.org/data.bin"}
     fetching.verify(source, target)
     target.write_bytes(BODY[::-1])
-    with pytest.raises(
-        BrainmetError, match=r"edited or replaced: .*its first download had .*delete it to have"
-    ):
+    with pytest.raises(BrainmetError, match=r"edited or replaced: .*its first download had .*delete it to have"):
         fetching.verify(source, target)
     with pytest.raises(BrainmetError, match=r"the dataset file says 0000.*put their sha256 into the dataset file"):
         fetching.verify({"path": "x", "sha256": "0" * 64}, target)

@@ -123,7 +123,5 @@ def test_a_table_that_was_cut_is_refused(tmp_path):
     path = tmp_path / "toy.tsv"
     tables.write_table(FRAME, path, "toy")
     path.write_bytes(path.read_bytes()[:-2])
-    with pytest.raises(
-        BrainmetError, match=r"toy.tsv: cannot be read .*\(its last line is cut\); delete it"
-    ):
+    with pytest.raises(BrainmetError, match=r"toy.tsv: cannot be read .*\(its last line is cut\); delete it"):
         tables.read_table(path, "toy")
