@@ -141,7 +141,7 @@ def test_broken_yaml_is_refused(tmp_path):
         datasets.load(["mine"], folders=[tmp_path])
 
 
-# --- what an entry may leave out or write in its own way ----------------------------------------------------------------
+# --- what an entry may leave out or write in its own way -----------------------------------------------------------
 
 
 def test_ids_that_yaml_reads_as_numbers_are_names(series):

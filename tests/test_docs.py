@@ -14,7 +14,8 @@ from tests.conftest import HOME
 
 ASIDE = {
     "all", "provenance", "figures", "adc_coverage", "crosstalk_summary", "duplicates", "fidelity", "composition",
-    "collect_cnv_arms", "choose_genes", "collect_coverage", "collect_genes_lost", "collect_qc", "stability", "recovery", "nulls",
+    "collect_cnv_arms", "choose_genes", "collect_coverage", "collect_genes_lost", "collect_qc", "stability",
+    "recovery", "nulls",
 }  # fmt: skip
 """Rules that the picture leaves out: they gather tables, or check results, and would hide the way through."""
 
