@@ -12,8 +12,10 @@ from brainmet.compare import Design
 from brainmet.datasets import read, records
 from brainmet.donor_scores import GeneSet, Scoring, gene_sets
 from brainmet.pseudobulk import COVARIATES, DETECTED, collect, subtype
+from brainmet.readouts import Tables
 from brainmet.signatures import configured
 from brainmet.stage_inputs import words as words_of
+from brainmet.tables import empty
 
 from tests.running import HOME
 
@@ -33,6 +35,13 @@ def signatures() -> list[GeneSet]:
     """The run's default signatures."""
     files = FOLDER / "signatures.yaml", FOLDER / "confounders.yaml"
     return gene_sets(configured(files[0], [], files[1], tier=1, confounders=False))
+
+
+@cache
+def every_set() -> list[GeneSet]:
+    """What claims may name: both tiers and the confounders."""
+    files = FOLDER / "signatures.yaml", FOLDER / "confounders.yaml"
+    return gene_sets(configured(files[0], [], files[1], tier=[1, 2], confounders=True))
 
 
 @cache
@@ -67,6 +76,13 @@ def cohort(*, design: dict[str, Any] | None = None, **changes: Any) -> "AnnData"
     if design:
         what = simulate.Knowledge(what.genes, what.profiles, what.rna, {**what.design, **design}, what.signatures)
     return collect([_sample(sample, what, how) for sample in samples()])
+
+
+def other_tables(*, direction: int = 1, seed: int = 1) -> Tables:
+    """What claims read of other stages: no correlations and no crosstalk here, copy number as it was planted."""
+    arms = simulate.truth_arms(samples(), known(), settings(direction=direction, seed=seed))
+    arms = arms.rename(columns={"state": "call"}).assign(group="malignant")
+    return Tables(empty("correlations"), empty("crosstalk"), arms)
 
 
 def _sample(sample: dict[str, Any], what: simulate.Knowledge, how: simulate.Settings) -> "AnnData":

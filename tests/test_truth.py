@@ -36,9 +36,17 @@ def both(bulk: "AnnData") -> tuple[Cohort, Cohort]:
     return raw, clean
 
 
-def judged(bulk: "AnnData") -> pd.DataFrame:
+def judged(bulk: "AnnData", *, direction: int = 1, seed: int = 1) -> pd.DataFrame:
     raw, clean = both(bulk)
-    reader = Reader(raw, clean, demo.WORDS, demo.signatures(), min_share_cells=20, how=demo.HOW)
+    reader = Reader(
+        raw,
+        clean,
+        demo.WORDS,
+        demo.every_set(),
+        min_share_cells=20,
+        how=demo.HOW,
+        tables=demo.other_tables(direction=direction, seed=seed),
+    )
     return stage.claims(CLAIMS, reader, design=demo.DESIGN, bound=0.5)
 
 
@@ -76,7 +84,9 @@ def test_verdicts_match_the_truth(demo_bulk: "AnnData") -> None:
 
 def test_verdicts_flip_with_the_truth() -> None:
     right = metrics(
-        claim_rows(judged(demo.cohort(direction=-1)), truth_shifts(demo.known(), demo.settings(direction=-1)))
+        claim_rows(
+            judged(demo.cohort(direction=-1), direction=-1), truth_shifts(demo.known(), demo.settings(direction=-1))
+        )
     )
     assert right["right_verdict"] == 1
     assert right["trap_claims_confirmed"] == 0
@@ -102,7 +112,10 @@ def test_twenty_seeds_both_ways() -> None:
         for direction in (1, -1):
             truth = truth_shifts(demo.known(), demo.settings(direction=direction))
             rows = {
-                m: (v, n) for _, m, v, n, _ in claim_rows(judged(demo.cohort(seed=seed, direction=direction)), truth)
+                m: (v, n)
+                for _, m, v, n, _ in claim_rows(
+                    judged(demo.cohort(seed=seed, direction=direction), direction=direction, seed=seed), truth
+                )
             }
             value, n = rows["right_verdict"]
             right, testable = right + value * n, testable + n

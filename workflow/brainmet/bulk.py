@@ -1,99 +1,190 @@
 """Bulk cohorts: signatures between the conditions of paired tissue.
 
 A profile is a mixture of cells: a difference here may be one of composition. It is shown beside what the tumour cells
-say, with the estimator `bulk_paired`, and never pooled with it.
+say, with the estimator `bulk_paired`, and never pooled with it. Where the run's own single cells tell which genes mark
+a cell type, the difference is also given at equal admixture: the change of a signature between a patient's two tissues
+regressed on the changes of tumour, brain, stroma and immune content.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from brainmet import effects
-from brainmet.contract import Obs, Uns, Var
+from brainmet.contract import MALIGNANT_PREFIX, Obs, Uns, Var
 from brainmet.counts import Counts
 from brainmet.donor_scores import GeneSet, Scoring, coverage_of, weights_of
+from brainmet.effects import Estimate
 from brainmet.tables import columns
 
 log = logging.getLogger(__name__)
 
 PAIRED, UNPAIRED = "bulk_paired", "bulk_unpaired"
+MEASURED = "tissue was measured, not tumour cells"
 FEWEST = 3
+SPARE = 4
+"""Donors beyond the coefficients without which a difference at equal admixture is not given."""
+N_MARKERS = 20
+"""Markers a type, best first."""
+_IMMUNE = ("myeloid", "t_cell", "nk", "b_cell", "plasma")
+_BRAIN = ("astrocyte", "neuron", "oligodendrocyte", "opc")
+_STROMA = ("stroma", "endothelial")
+
+
+class Tissue:
+    """One bulk cohort: profiles of tissue, one value a donor and condition.
+
+    Args:
+        cohort: profiles as cells; logs are taken as they are, counts and TPM as log2 of counts a million.
+        how: scoring of donors, as for cells; nothing is thinned.
+    """
+
+    def __init__(self, cohort: Counts, *, how: Scoring) -> None:
+        self.path, self.how, self.values = cohort.path, how, levels(cohort)
+        self.keys = [cohort.cells[Obs.CONDITION].to_numpy(), cohort.cells[Obs.DONOR].to_numpy()]
+        self.study, self.dataset = cohort.cells[[Obs.STUDY, Obs.DATASET]].iloc[0]
+        self.position = {symbol: i for i, symbol in reversed(list(enumerate(cohort.genes[Var.SYMBOL])))}
+
+    def scores(self, sets: Sequence[GeneSet]) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Scores by condition and donor, and the coverage of the sets. Several profiles of a donor at one site are one
+        replicate."""
+        how = self.how
+        seen = np.ones(self.values.shape[1], bool)
+        coverage = coverage_of(sets, self.position, seen, min_genes=how.min_genes, min_coverage=how.min_coverage)
+        scores = self.values @ weights_of(sets, self.position, self.values.mean(axis=0), how=how)
+        scores[:, (coverage["reason"] != "").to_numpy()] = np.nan
+        return pd.DataFrame(scores, columns=[s.id for s in sets]).groupby(self.keys, sort=True).mean(), coverage
+
+    def compare(self, scores: pd.DataFrame, contrast: Mapping[str, Any]) -> "Compared | None":
+        """The difference of two conditions; None with too few donors."""
+        known = scores.index.get_level_values(0)
+        a, b = (
+            scores.loc[arm] if arm in known else scores.iloc[:0].droplevel(0) for arm in (contrast["a"], contrast["b"])
+        )
+        both = a.index.intersection(b.index)
+        if len(both) >= FEWEST:
+            a, b = a.loc[both], b.loc[both]
+            return Compared(PAIRED, effects.pairs(a.to_numpy(), b.to_numpy()), a, b)
+        if min(len(a), len(b)) >= FEWEST:
+            return Compared(UNPAIRED, effects.two_arms(a.to_numpy(), b.to_numpy()), a, b)
+        log.info("%s: %s: %d and %d donors, too few", self.path, contrast["id"], len(a), len(b))
+        return None
+
+    def admixture(self, markers: pd.DataFrame, words: Mapping[str, Collection[str]]) -> pd.DataFrame:
+        """Tumour, brain, stroma and immune content by condition and donor: the mean level of their types' markers."""
+        best = markers[(markers["rank"] <= N_MARKERS) & markers["symbol"].isin(self.position)]
+        content = {}
+        for name, group in (("brain", _BRAIN), ("stroma", _STROMA), ("immune", _IMMUNE)):
+            types = {t for word in group for t in (*words.get(word, ()), word)}
+            content[name] = best.loc[best["cell_type"].isin(types), "symbol"]
+        content["tumour"] = best.loc[best["cell_type"].str.startswith(MALIGNANT_PREFIX), "symbol"]
+        counted = pd.concat(content.values()).value_counts() if content else pd.Series(dtype=int)
+        # A gene that marks two kinds of tissue tells of neither.
+        own = {
+            name: [g for g in sorted(set(genes)) if counted[g] == genes.eq(g).sum()] for name, genes in content.items()
+        }
+        table = {
+            name: self.values[:, [self.position[g] for g in genes]].mean(axis=1) for name, genes in own.items() if genes
+        }
+        return pd.DataFrame(table, index=range(len(self.values))).groupby(self.keys, sort=True).mean()
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A difference of two conditions, and the scores of the donors that it rests on."""
+
+    estimator: str
+    found: Estimate
+    a: pd.DataFrame
+    b: pd.DataFrame
+
+    def adjusted(self, admixture: pd.DataFrame, contrast: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+        """Differences of pairs at equal admixture and their p: NaN for unpaired donors, or with too few pairs."""
+        nothing = np.full(self.a.shape[1], np.nan)
+        n, k = len(self.a), admixture.shape[1]
+        if self.estimator != PAIRED or k == 0 or n < k + 1 + SPARE:
+            return nothing, nothing
+        change = admixture.loc[contrast["a"]].loc[self.a.index] - admixture.loc[contrast["b"]].loc[self.b.index]
+        return intercept(np.column_stack([np.ones(n), change]), self.a.to_numpy() - self.b.to_numpy())
+
+
+def intercept(design: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Intercept of each column of y by least squares, and its two-sided p; the design's first column is 1."""
+    from scipy import stats
+
+    inverse = np.linalg.pinv(design.T @ design)
+    coefficient = inverse @ design.T @ y
+    df = len(design) - np.linalg.matrix_rank(design)
+    variance = ((y - design @ coefficient) ** 2).sum(axis=0) / df * inverse[0, 0]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return coefficient[0], 2 * stats.t.sf(np.abs(coefficient[0]) / np.sqrt(variance), df)
 
 
 def bulk(
-    cohorts: Sequence[Counts], sets: Sequence[GeneSet], contrasts: Sequence[Mapping[str, Any]], *, how: Scoring
+    cohorts: Sequence[Counts],
+    sets: Sequence[GeneSet],
+    contrasts: Sequence[Mapping[str, Any]],
+    *,
+    how: Scoring,
+    markers: pd.DataFrame | None = None,
+    words: Mapping[str, Collection[str]] | None = None,
 ) -> pd.DataFrame:
     """Effects of every signature in every bulk cohort and contrast: the table `bulk`.
 
     Args:
-        cohorts: profiles as cells; logs are taken as they are, counts and TPM as log2 of counts a million.
+        cohorts: bulk cohorts.
         sets: signatures.
         contrasts: `id, a, b`; a cohort without three donors an arm has no rows.
-        how: scoring of donors, as for cells; nothing is thinned.
+        how: scoring of donors.
+        markers: the run's own marker genes, for admixture; None where it holds no single cells.
+        words: cell types by compartment word.
     """
-    rows = [row for cohort in cohorts for row in _cohort(cohort, sets, contrasts, how=how)]
-    table = pd.DataFrame(rows, columns=[name for name in columns("bulk") if name != "fdr"])
+    blocks = []
+    for tissue in (Tissue(cohort, how=how) for cohort in cohorts):
+        scores, coverage = tissue.scores(sets)
+        admixture = tissue.admixture(markers, words or {}) if markers is not None else pd.DataFrame()
+        for contrast in contrasts:
+            if compared := tissue.compare(scores, contrast):
+                blocks.append(_rows(tissue, compared, coverage, admixture, contrast))
+    table = pd.concat(blocks, ignore_index=True) if blocks else pd.DataFrame(columns=columns("bulk"))
     table["fdr"] = np.nan
     for _, own in table.groupby(["study", "contrast"], sort=False):
         table.loc[own.index, "fdr"] = effects.fdr(own["p"].to_numpy(float))
     return table[columns("bulk")]
 
 
-def _cohort(
-    cohort: Counts, sets: Sequence[GeneSet], contrasts: Sequence[Mapping[str, Any]], *, how: Scoring
-) -> list[dict[str, Any]]:
-    values = levels(cohort)
-    position = {symbol: i for i, symbol in reversed(list(enumerate(cohort.genes[Var.SYMBOL])))}
-    coverage = coverage_of(
-        sets, position, np.ones(values.shape[1], bool), min_genes=how.min_genes, min_coverage=how.min_coverage
+def _rows(
+    tissue: Tissue, compared: Compared, coverage: pd.DataFrame, admixture: pd.DataFrame, contrast: Mapping[str, Any]
+) -> pd.DataFrame:
+    found = compared.found
+    low, high = found.interval()
+    difference, p = compared.adjusted(admixture, contrast)
+    return pd.DataFrame(
+        {
+            "signature": coverage.index,
+            "contrast": contrast["id"],
+            "estimator": compared.estimator,
+            "study": tissue.study,
+            "dataset": tissue.dataset,
+            "effect": found.g,
+            "ci_low": low,
+            "ci_high": high,
+            "difference": found.difference,
+            "p": found.p,
+            "n_a": found.n_a,
+            "n_b": found.n_b,
+            "coverage": coverage["coverage"].to_numpy(),
+            "reason": coverage["reason"].to_numpy(),
+            "difference_adjusted": difference,
+            "p_adjusted": p,
+            "admixture": ";".join(admixture.columns) if np.isfinite(difference).any() else "",
+            "measured": MEASURED,
+        }
     )
-    scores = values @ weights_of(sets, position, values.mean(axis=0), how=how)
-    scores[:, (coverage["reason"] != "").to_numpy()] = np.nan
-    # Several profiles of a donor at one site are one replicate.
-    donors = pd.DataFrame(scores).groupby(
-        [cohort.cells[Obs.CONDITION].to_numpy(), cohort.cells[Obs.DONOR].to_numpy()], sort=True
-    )
-    mean = donors.mean()
-    rows: list[dict[str, Any]] = []
-    for contrast in contrasts:
-        arms = [
-            mean.loc[arm] if arm in mean.index.get_level_values(0) else mean.iloc[:0].droplevel(0)
-            for arm in (contrast["a"], contrast["b"])
-        ]
-        both = arms[0].index.intersection(arms[1].index)
-        if len(both) >= FEWEST:
-            estimator, found = PAIRED, effects.pairs(arms[0].loc[both].to_numpy(), arms[1].loc[both].to_numpy())
-        elif min(map(len, arms)) >= FEWEST:
-            estimator, found = UNPAIRED, effects.two_arms(arms[0].to_numpy(), arms[1].to_numpy())
-        else:
-            numbers = " and ".join(str(len(arm)) for arm in arms)
-            log.info("%s: %s: %s donors, too few", cohort.path, contrast["id"], numbers)
-            continue
-        low, high = found.interval()
-        first = cohort.cells.iloc[0]
-        for i, gene_set in enumerate(sets):
-            rows.append(
-                {
-                    "signature": gene_set.id,
-                    "contrast": contrast["id"],
-                    "estimator": estimator,
-                    "study": first[Obs.STUDY],
-                    "dataset": first[Obs.DATASET],
-                    "effect": found.g[i],
-                    "ci_low": low[i],
-                    "ci_high": high[i],
-                    "difference": found.difference[i],
-                    "p": found.p[i],
-                    "n_a": found.n_a,
-                    "n_b": found.n_b,
-                    "coverage": coverage["coverage"].iloc[i],
-                    "reason": coverage["reason"].iloc[i],
-                }
-            )
-    return rows
 
 
 def levels(cohort: Counts) -> np.ndarray:

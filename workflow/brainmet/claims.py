@@ -1,9 +1,9 @@
 """Claims: published statements, each with what was measured for it here and a verdict.
 
 A claim is an entry of `resources/claims/claims.yaml` (`workflow/schemas/claim.schema.yaml`): a readout in a
-compartment, two groups of donors, and the direction the statement gives or the bound within which it says nothing
-changes. Each is one test on donors, by the same code as the contrasts; p values are adjusted over the claims that
-could be tested.
+compartment, two groups of donors (or one, against a value), and the direction the statement gives or the bound within
+which it says nothing changes. Each is one test on donors, by the same code as the contrasts; p values are adjusted
+over the claims that could be tested. What bulk tissue says of the same readout stands beside it and decides nothing.
 """
 
 import logging
@@ -17,11 +17,27 @@ import pandas as pd
 import yaml
 
 from brainmet import effects
-from brainmet.compare import CONFOUNDED, NESTED, NOT_TESTABLE, POOLED, REFUSED, TRANSFER, WITHIN, Design, contrast
+from brainmet.bulk import PAIRED as BULK_PAIRED
+from brainmet.bulk import UNPAIRED as BULK_UNPAIRED
+from brainmet.bulk import Tissue
+from brainmet.compare import (
+    CONFOUNDED,
+    NESTED,
+    NOT_TESTABLE,
+    POOLED,
+    REFUSED,
+    TRANSFER,
+    WITHIN,
+    Design,
+    contrast,
+    pooled,
+)
 from brainmet.contract import Obs
 from brainmet.documents import read_yaml
 from brainmet.errors import BrainmetError
-from brainmet.readouts import Reader, Readout, relabelled
+from brainmet.measures import log_odds
+from brainmet.one_group import one_group
+from brainmet.readouts import WHOLE, Reader, Readout, gene_sets_of, relabelled
 from brainmet.tables import columns, empty
 from brainmet.validate import validate
 
@@ -36,6 +52,7 @@ _MEASURED = (
     *("estimator", "effect", "ci_low", "ci_high", "p", "p_perm", "p_perm_min"),
     *("mde", "n_studies", "reason", "simulated", "design"),
 )
+SUPPORTING = ("supported", "recovered", "reproduced_in_source")
 
 
 def load(files: Sequence[str | Path]) -> list[dict[str, Any]]:
@@ -63,15 +80,25 @@ def load(files: Sequence[str | Path]) -> list[dict[str, Any]]:
     return claims
 
 
-def claims(entries: Sequence[Mapping[str, Any]], reader: Reader, *, design: Design, bound: float) -> pd.DataFrame:
+def claims(
+    entries: Sequence[Mapping[str, Any]],
+    reader: Reader,
+    *,
+    design: Design,
+    bound: float,
+    tissues: Sequence[Tissue] = (),
+) -> pd.DataFrame:
     """Rows of `claims.tsv`, in the order of the entries.
 
     Args:
         entries: as `load` returns them.
         reader: measures the readouts.
         bound: Hedges' g within which a statement of no difference holds, where the claim gives no bound of its own.
+        tissues: bulk cohorts.
     """
-    rows = [evaluate(entry, reader, design=design) for entry in entries]
+    rows = [
+        evaluate(entry, reader, design=design) | in_bulk(entry, reader, tissues, design=design) for entry in entries
+    ]
     if not rows:
         return empty("claims")
     table = pd.DataFrame(rows)
@@ -80,50 +107,63 @@ def claims(entries: Sequence[Mapping[str, Any]], reader: Reader, *, design: Desi
     table["fdr_clean"] = np.nan
     for p, adjusted in (("p", "fdr"), ("p_clean", "fdr_clean")):
         table.loc[tested, adjusted] = effects.fdr(table.loc[tested, p].to_numpy(float))
+    table["bulk_fdr"] = effects.fdr(table["bulk_p"].to_numpy(float))
     judged = [
         verdict(row, entry, design=design, bound=entry.get("bound", bound))
         for row, entry in zip(table.to_dict("records"), entries, strict=True)
     ]
+    judged = _jointly(judged, entries)
     table["verdict"], table["reason"] = zip(*judged, strict=True)
     return table[columns("claims")]
 
 
+def _jointly(judged: list[tuple[str, str]], entries: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """A claim that others must confirm (`also`) is not supported without them."""
+    by_id = {entry["id"]: found for entry, found in zip(entries, judged, strict=True)}
+    out = []
+    for entry, (state, reason) in zip(entries, judged, strict=True):
+        lacking = [name for name in entry.get("also", []) if by_id.get(name, ("", ""))[0] not in SUPPORTING]
+        if state in SUPPORTING and lacking:
+            state, reason = (
+                "inconclusive",
+                f"{reason}; {', '.join(lacking)} must hold too and does not ({by_id[lacking[0]][0]})",
+            )
+        out.append((state, reason))
+    return out
+
+
 def evaluate(entry: Mapping[str, Any], reader: Reader, *, design: Design) -> dict[str, Any]:
     """What was measured for one claim: the deciding row of its contrast."""
-    comparison = entry["comparison"]
     row: dict[str, Any] = {
         "claim": entry["id"],
         "statement": entry["statement"],
         "reference": reference(entry["reference"]),
         "readout": describe(entry["readout"]),
         "compartment": entry["compartment"],
-        "comparison": comparison["id"],
+        "comparison": entry["comparison"]["id"],
         "expected": entry["direction"],
         "caveat": entry.get("caveat", ""),
+        "contested": entry.get("contested", False),
+        "requires": "; ".join(entry.get("requires", [])),
+        "derived_from": ";".join(entry.get("derived_from", [])),
         "estimator": NOT_TESTABLE,
-        "effect": np.nan,
-        "ci_low": np.nan,
-        "ci_high": np.nan,
-        "p": np.nan,
-        "p_perm": np.nan,
-        "p_perm_min": np.nan,
-        "mde": np.nan,
         "n_donors": 0,
         "n_studies": 0,
-        "coverage": np.nan,
         "simulated": False,
         "datasets": "",
         "design": "",
-        "effect_clean": np.nan,
-        "p_clean": np.nan,
+        "unit": "",
         "controlled": False,
     }
+    row |= dict.fromkeys(("effect", "ci_low", "ci_high", "p", "p_perm", "p_perm_min", "mde", "coverage"), np.nan)
+    row |= dict.fromkeys(("effect_clean", "p_clean", "estimate", "estimate_low", "estimate_high"), np.nan)
     readout = reader.readout(entry)
     if readout.reason:
         return row | {"reason": readout.reason}
     best = deciding(readout, entry, design=design)
     used = readout.donors[readout.donors[Obs.STUDY].isin(str(best["studies"]).split(";"))]
     row |= {name: best[name] for name in _MEASURED if name in best.index}
+    row |= estimate(best, entry)
     if not np.isfinite(row["effect"]) and (why := readout.why()):
         row["reason"] = why
     control = reader.control(entry)
@@ -150,10 +190,71 @@ def deciding(readout: Readout, entry: Mapping[str, Any], *, design: Design) -> p
         min_donors=entry.get("min_donors", design.min_donors),
         primary_site=comparison.get("site", design.primary_site),
     )
-    rows = contrast(readout.values, relabelled(readout.donors, comparison), comparison, design=own)
-    pooled = rows[rows["study"] == POOLED]
-    rank = pooled["estimator"].map(RANK).fillna(-1).astype(int)
-    return pooled.loc[rank.sort_values(kind="stable").index[-1]]
+    donors = relabelled(readout.donors, comparison)
+    if "b" not in comparison:
+        return one_group(readout.values, donors, comparison, against=threshold(entry), design=own)
+    rows = contrast(readout.values, donors, comparison, design=own)
+    candidates = rows[rows["study"] == POOLED]
+    rank = candidates["estimator"].map(RANK).fillna(-1).astype(int)
+    return candidates.loc[rank.sort_values(kind="stable").index[-1]]
+
+
+def threshold(entry: Mapping[str, Any]) -> float:
+    """The value that a statement about one group compares with, on the scale of the test."""
+    against = float(entry.get("against", 0.0))
+    if "correlation" in entry["readout"]:
+        return float(np.arctanh(against))
+    return float(log_odds(against)) if "detected" in entry["readout"] else against
+
+
+def estimate(best: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, float | str]:
+    """The effect in units that can be read: log2 difference, rho, share, rank."""
+    kind = next(
+        (k for k in ("correlation", "detected", "crosstalk", "burden", "share", "similarity") if k in entry["readout"]),
+        "",
+    )
+    units = {"correlation": "rho", "detected": "share of cells", "burden": "share of arms", "similarity": "z"}
+    units |= {"crosstalk": "rank", "share": "log2 odds"}
+    shift = threshold(entry) if "b" not in entry["comparison"] else 0.0
+    values = [float(best.get(name, np.nan)) + shift for name in ("difference", "difference_low", "difference_high")]
+    if "b" not in entry["comparison"] and kind in ("correlation", "detected"):
+        values = [float(np.tanh(v)) if kind == "correlation" else 1 / (1 + 2.0**-v) for v in values]
+    return dict(zip(("estimate", "estimate_low", "estimate_high"), values, strict=True)) | {
+        "unit": units.get(kind, "log2")
+    }
+
+
+def in_bulk(entry: Mapping[str, Any], reader: Reader, tissues: Sequence[Tissue], *, design: Design) -> dict[str, Any]:
+    """What bulk tissue says of the same readout: paired cohorts pooled where there are any, else unpaired ones."""
+    row: dict[str, Any] = {"bulk_estimator": "", "bulk_n": 0, "bulk_studies": ""}
+    row |= dict.fromkeys(("bulk_effect", "bulk_ci_low", "bulk_ci_high", "bulk_p"), np.nan)
+    spec, comparison = entry["readout"], entry["comparison"]
+    expressed = {"signature", "gene", "genes", "mean"} & set(spec) and entry["compartment"] in ("tumor", "any", WHOLE)
+    if not expressed or "minus" in spec or "b" not in comparison or {"by", "where"} & set(comparison):
+        return row
+    sets, absent = gene_sets_of(spec, reader.sets)
+    if absent:
+        return row
+    found: dict[str, list[tuple[str, effects.Estimate]]] = {BULK_PAIRED: [], BULK_UNPAIRED: []}
+    for tissue in tissues:
+        scores, _ = tissue.scores(sets)
+        compared = tissue.compare(scores.mean(axis=1, skipna=False).to_frame().dropna(), comparison)
+        if compared and np.isfinite(compared.found.g).all():
+            found[compared.estimator].append((tissue.study, compared.found))
+    estimator = next((name for name, estimates in found.items() if estimates), "")
+    if not estimator:
+        return row
+    studies, estimates = zip(*found[estimator], strict=True)
+    best = pooled(pd.Index(["value"]), list(estimates), design).iloc[0]
+    return {
+        "bulk_estimator": estimator,
+        "bulk_effect": best["effect"],
+        "bulk_ci_low": best["ci_low"],
+        "bulk_ci_high": best["ci_high"],
+        "bulk_p": best["p"],
+        "bulk_n": int(best["n_a"] if estimator == BULK_PAIRED else best["n_a"] + best["n_b"]),
+        "bulk_studies": ";".join(studies),
+    }
 
 
 def verdict(row: Mapping[str, Any], entry: Mapping[str, Any], *, design: Design, bound: float) -> tuple[str, str]:
@@ -170,7 +271,7 @@ def verdict(row: Mapping[str, Any], entry: Mapping[str, Any], *, design: Design,
         return "not_testable", reason or "the readout cannot be scored in these donors"
     if state == CONFOUNDED:
         return "confounded", reason
-    floor = entry.get("estimator_min", NESTED)
+    floor = entry.get("estimator_min", TRANSFER if "b" not in entry["comparison"] else NESTED)
     if RANK[state] < RANK[floor]:
         return "not_testable", f"only an estimate by {state} is possible; the statement needs {floor} or better"
     sources, used = set(entry.get("derived_from", [])), set(str(row["datasets"]).split(";"))
@@ -178,6 +279,8 @@ def verdict(row: Mapping[str, Any], entry: Mapping[str, Any], *, design: Design,
     sign = {"up": 1, "down": -1, "none": 0}[entry["direction"]]
     interval = f"g {row['effect']:.2f} ({row['ci_low']:.2f} to {row['ci_high']:.2f})"
     found = f"{interval}, FDR {row['fdr']:.2g}, {row['n_donors']} donors"
+    if entry.get("contested"):
+        found = f"published both ways; {found}"
     positive = "recovered" if row["simulated"] else "supported"
     if decided and row["controlled"]:
         same = np.sign(row["effect_clean"]) == np.sign(row["effect"])
@@ -194,12 +297,14 @@ def verdict(row: Mapping[str, Any], entry: Mapping[str, Any], *, design: Design,
         return _sourced(positive, sources, used), f"{found}, as the statement says"
     if decided:
         return "contradicted", f"{found}, against the statement"
+    if "bound" in entry and within_bound(row, bound):
+        return "equivalent", f"{found}: inside ±{bound:g} at 90 %, no difference of the size that the statement needs"
     return "inconclusive", f"{found}; detectable g {row['mde']:.2f} at {design.power:.0%} power"
 
 
 def within_bound(row: Mapping[str, Any], bound: float) -> bool:
-    """Two one-sided tests at 5 %: the 90 % interval, the 95 % one narrowed by the ratio of normal quantiles, is
-    inside ±bound."""
+    """Two one-sided tests at 5 %: the 90 % interval is inside ±bound. It is the 95 % one narrowed by the ratio of
+    normal quantiles; for t intervals that is a little too wide, never too narrow."""
     half = (row["ci_high"] - row["ci_low"]) / 2 * 1.6449 / 1.9600
     return bool(abs(row["effect"]) + half < bound)
 
@@ -219,5 +324,32 @@ def describe(readout: Mapping[str, Any]) -> str:
     """The readout in words."""
     if "share" in readout:
         return f"share of {', '.join(readout['share']['of'])} among {', '.join(readout['share']['among'])}"
-    what = readout.get("signature") or readout.get("gene") or " + ".join(readout.get("mean", []))
+    if "correlation" in readout:
+        a, b = (side if isinstance(side, str) else "+".join(side) for side in (readout["correlation"][s] for s in "ab"))
+        given = readout["correlation"].get("given", [])
+        return f"correlation of {a} and {b}" + (f" given {', '.join(given)}" if given else "")
+    if "crosstalk" in readout:
+        axes = readout["crosstalk"]
+        return ", ".join(axes.get("axes") or axes["above"]) + (
+            f" over {', '.join(axes['below'])}" if "below" in axes else ""
+        )
+    if "similarity" in readout:
+        return (
+            f"similarity of {len(readout['similarity']['of'])} signatures to {', '.join(readout['similarity']['to'])}"
+        )
+    if "burden" in readout:
+        return "share of chromosome arms gained or lost"
+    if "detected" in readout:
+        return f"share of cells that detect {readout['detected']}"
+    what = (
+        readout.get("signature") or readout.get("gene") or " + ".join(readout.get("mean") or readout.get("genes", []))
+    )
+    over = readout["over"] if isinstance(readout.get("over"), dict) else None
+    what += (
+        f" over {describe(over)}"
+        if over
+        else f" over the genes of {readout['over_arm']}"
+        if "over_arm" in readout
+        else ""
+    )
     return f"{what} minus that of {', '.join(readout['minus'])}" if readout.get("minus") else str(what)

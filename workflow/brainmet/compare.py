@@ -144,11 +144,11 @@ def _by_study(
         row = _study_row(features, part.estimate(), part.study, part.platform, design)
         blocks.append(pd.DataFrame(row).assign(p_perm=p, p_perm_min=least, design=_design_word([part])))
     p, least = permutation(parts, design=design)
-    pooled = _pooled(features, [part.estimate() for part in parts], design).assign(p_perm=p, p_perm_min=least)
-    pooled["studies"] = ";".join(sorted({part.study for part in parts}))
-    pooled["platform"] = ";".join(sorted({part.platform for part in parts}))
-    pooled["design"] = _design_word(parts)
-    return [block.assign(estimator=estimator, simulated=simulated) for block in [*blocks, pooled]]
+    all_studies = pooled(features, [part.estimate() for part in parts], design).assign(p_perm=p, p_perm_min=least)
+    all_studies["studies"] = ";".join(sorted({part.study for part in parts}))
+    all_studies["platform"] = ";".join(sorted({part.platform for part in parts}))
+    all_studies["design"] = _design_word(parts)
+    return [block.assign(estimator=estimator, simulated=simulated) for block in [*blocks, all_studies]]
 
 
 def _arms(members: pd.DataFrame, arms: Mapping[str, str], design: Design) -> tuple[pd.Index, pd.Index]:
@@ -196,7 +196,7 @@ def _study_row(features: pd.Index, e: Estimate, study: str, platform: str, desig
     }
 
 
-def _pooled(features: pd.Index, estimates: list[Estimate], design: Design) -> pd.DataFrame:
+def pooled(features: pd.Index, estimates: list[Estimate], design: Design) -> pd.DataFrame:
     """The pooled row: random effects from three studies on, the common effect of the studies at hand below that."""
     g, se = np.array([e.g for e in estimates]), np.array([e.g_se for e in estimates])
     fixed, difference, d_low, d_high = effects.fixed_studies(estimates)

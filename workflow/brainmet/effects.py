@@ -104,6 +104,17 @@ def pairs(a: Array, b: Array) -> Estimate:
     return Estimate(difference, se, np.full(len(se), n - 1.0), p, g, g_se, n - 1, n, n)
 
 
+def one_sample(change: Array) -> Estimate:
+    """Compare values that each donor has of itself (donors × features) with zero. g is in standard deviations of the
+    donors."""
+    n = len(change)
+    difference, spread = change.mean(axis=0), change.std(axis=0, ddof=1)
+    se, scaled = spread / np.sqrt(n), _ratio(difference, spread)
+    p = 2 * stats.t.sf(np.abs(_ratio(difference, se)), n - 1)
+    g = small_sample(n - 1) * scaled
+    return Estimate(difference, se, np.full(len(se), n - 1.0), p, g, np.sqrt(1 / n + g**2 / (2 * n)), n - 1, n, n)
+
+
 def fixed_studies(estimates: list[Estimate]) -> tuple[Pooled, Array, Array, Array]:
     """The common effect in the studies at hand, for fewer than three of them: nothing is said of studies not seen.
 
@@ -276,17 +287,18 @@ def fdr(p: Array) -> Array:
 
 
 @cache
-def detectable(n: tuple[tuple[int, int], ...], *, power: float, alpha: float) -> float:
+def detectable(n: tuple[tuple[int, int], ...], *, power: float, alpha: float, one_group: bool = False) -> float:
     """Smallest g found with the given power by a stratified two-sided t test of the given donors (n_a, n_b) a study.
 
-    Noncentral t with Σ(n − 2) degrees of freedom and noncentrality g √Σ(n_a n_b / (n_a + n_b)).
+    Noncentral t with Σ(n − 2) degrees of freedom and noncentrality g √Σ(n_a n_b / (n_a + n_b)); for one group of n_a
+    donors a study, Σ(n − 1) and g √Σn.
     """
     from scipy.optimize import brentq
 
-    df = sum(n_a + n_b - 2 for n_a, n_b in n)
+    df = sum(n_a - 1 if one_group else n_a + n_b - 2 for n_a, n_b in n)
     if df < 1:
         return float("nan")
-    scale = sum(n_a * n_b / (n_a + n_b) for n_a, n_b in n) ** 0.5
+    scale = sum(n_a if one_group else n_a * n_b / (n_a + n_b) for n_a, n_b in n) ** 0.5
     threshold = stats.t.isf(alpha / 2, df)
 
     def shortfall(g: float) -> float:

@@ -1,16 +1,22 @@
-"""What a claim measures, as one value a donor: a signature, a gene, a mean of signatures, or a share of cells."""
+"""What a claim measures, as one value a donor.
 
-from collections.abc import Collection, Mapping, Sequence
+Of expression: a signature, a gene, some genes, a mean of signatures, and differences of these. Of cells: a share. Of
+other stages (`measures`): a correlation within donors, copy-number burden, the rank of an axis, detection, similarity.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from brainmet import composition
+from brainmet import composition, measures
 from brainmet.compare import Values
 from brainmet.contract import Obs
 from brainmet.contrasts import Scorer
+from brainmet.copy_number import gene_order
 from brainmet.donor_scores import GeneSet, Scoring
 from brainmet.donors import ANY, Cohort, Profiles, declared
 from brainmet.donors import profiles as profiles_of
@@ -18,6 +24,8 @@ from brainmet.donors import profiles as profiles_of
 NAME = "readout"
 WHOLE = "whole_sample"
 """The compartment word for all cells of a donor."""
+ARM_CPM = 10.0
+"""Mean counts per million from which a gene tells of its arm's dosage."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +38,22 @@ class Readout:
     scorers: Sequence[Scorer] = field(default=())
 
     def coverage(self) -> float:
-        """Least share of the readout's genes measured; NaN for shares of cells."""
+        """Least share of the readout's genes measured; NaN for what is not of genes."""
         shares = [share for scorer in self.scorers for share, _ in scorer.coverage.values()]
         return min(shares, default=np.nan)
 
     def why(self) -> str:
         """Why the readout cannot be scored; empty where it can."""
         return next((reason for scorer in self.scorers for _, reason in scorer.coverage.values() if reason), "")
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What other stages found and claims read; a table that is not given has no rows."""
+
+    correlations: pd.DataFrame
+    crosstalk: pd.DataFrame
+    cnv_arms: pd.DataFrame
 
 
 class Reader:
@@ -49,6 +66,7 @@ class Reader:
         sets: the run's signatures.
         min_share_cells: cells a donor needs in the denominator of a share.
         how: scoring.
+        tables: what other stages found.
     """
 
     def __init__(
@@ -60,59 +78,103 @@ class Reader:
         *,
         min_share_cells: int,
         how: Scoring,
+        tables: Tables | None = None,
     ) -> None:
-        self.cohort, self.words, self.how, self.min_share_cells = cohort, words, how, min_share_cells
+        self.cohort, self.words, self.how, self.min_share_cells, self.tables = (
+            cohort,
+            words,
+            how,
+            min_share_cells,
+            tables,
+        )
         self.sets = {s.id: s for s in sets}
+        self._kept: dict[tuple[tuple[str, ...], int], Profiles] = {}
         self.cleaned = Reader(clean, None, words, sets, min_share_cells=min_share_cells, how=how) if clean else None
 
     def control(self, entry: Mapping[str, Any]) -> Readout | None:
-        """The readout after ambient RNA is taken off; None for shares of cells and whole samples, which it does not
-        change."""
-        if self.cleaned is None or "share" in entry["readout"] or entry["compartment"] == WHOLE:
+        """The readout after ambient RNA is taken off; None for what is not read from the expression of one
+        compartment, which that does not change."""
+        if (
+            self.cleaned is None
+            or set(entry["readout"]) & set(self._kinds) - {"similarity"}
+            or entry["compartment"] == WHOLE
+        ):
             return None
         return self.cleaned.readout(entry)
 
     def readout(self, entry: Mapping[str, Any]) -> Readout:
         """The readout of a claim."""
-        spec = entry["readout"]
-        if "share" in spec:
-            return self._share(spec["share"])
-        wanted = spec.get("mean") or [spec.get("signature") or spec["gene"]]
-        if absent := [name for name in wanted if "gene" not in spec and name not in self.sets]:
-            return self._nothing(f"the signature {absent[0]} is not part of this run (score.tier)")
-        sets = (
-            [GeneSet(spec["gene"], (spec["gene"],), single=True)]
-            if "gene" in spec
-            else [self.sets[name] for name in wanted]
-        )
-        sets = [_without(s, spec.get("without", [])) for s in sets]
+        for kind, measure in self._kinds.items():
+            if kind in entry["readout"]:
+                return measure(entry, entry["readout"][kind])
+        return self._expression(entry, entry["readout"])
+
+    @property
+    def _kinds(self) -> dict[str, Callable[[Mapping[str, Any], Any], Readout]]:
+        return {
+            "share": self._share,
+            "correlation": self._correlation,
+            "burden": self._burden,
+            "crosstalk": self._crosstalk,
+            "detected": self._detected,
+            "similarity": self._similarity,
+        }
+
+    def _profiles(self, entry: Mapping[str, Any]) -> Profiles | None:
+        """Donor profiles of a claim's cells; None without any."""
         name = ANY if entry["compartment"] == WHOLE else declared(entry["compartment"])
-        if name not in self.cohort:
-            return self._nothing(f"no cells of {name}")
-        profiles = self.cohort[name]
+        types = tuple(entry.get("types") or self.cohort.types.get(name, ()))
+        found = self._of_types(types, entry.get("min_cells", self.cohort.min_cells))
+        return found if len(found.donors) else None
+
+    def _of_types(self, types: tuple[str, ...], min_cells: int) -> Profiles:
+        """Donor profiles of cell types, kept: most claims read the same cells."""
+        if (types, min_cells) not in self._kept:
+            self._kept[types, min_cells] = profiles_of(self.cohort.bulk, types, min_cells=min_cells)
+        return self._kept[types, min_cells]
+
+    def _expression(self, entry: Mapping[str, Any], spec: Mapping[str, Any]) -> Readout:
+        sets, absent = gene_sets_of(spec, self.sets)
+        if absent:
+            return self._nothing(f"the signature {absent} is not part of this run (score.tier)")
+        profiles = self._profiles(entry)
+        if profiles is None:
+            return self._nothing(f"no cells of {entry['compartment']}")
         scorer = Scorer(profiles, sets, how=self.how)
-        if not spec.get("minus"):
-            return Readout(profiles.donors, lambda index: _mean(scorer(index)), scorers=[scorer])
-        return self._minus(profiles, scorer, sets, spec["minus"])
+        donors, taken_off = profiles.donors, []
+        if "over" in spec or "over_arm" in spec:
+            other = self._over(spec, profiles)
+            if isinstance(other, str):
+                return self._nothing(other)
+            taken_off.append(Scorer(profiles, [other], how=self.how))
+        if spec.get("minus"):
+            names = [word for word in map(declared, spec["minus"]) if word in self.cohort]
+            if not names:
+                return self._nothing(f"no cells of {', '.join(spec['minus'])} to set against")
+            # The same donor's cells that cannot express it: what ambient RNA brings cancels.
+            types = tuple(sorted({t for name in names for t in self.cohort.types[name]}))
+            others = self._of_types(types, self.cohort.min_cells)
+            taken_off.append(Scorer(others, sets, how=self.how))
+            donors = donors[donors.index.isin(others.donors.index)]
+        return Readout(donors, _difference(scorer, taken_off), scorers=[scorer, *taken_off])
 
-    def _minus(self, profiles: Profiles, scorer: Scorer, sets: Sequence[GeneSet], words: Sequence[str]) -> Readout:
-        """The readout less that of cells of the same donor which cannot express it: what ambient RNA brings cancels."""
-        names = [word for word in map(declared, words) if word in self.cohort]
-        if not names:
-            return self._nothing(f"no cells of {', '.join(words)} to set against")
-        types = sorted({t for name in names for t in self.cohort.types[name]})
-        others = profiles_of(self.cohort.bulk, types, min_cells=self.cohort.min_cells)
-        other = Scorer(others, sets, how=self.how)
-        donors = profiles.donors[profiles.donors.index.isin(others.donors.index)]
+    def _over(self, spec: Mapping[str, Any], profiles: Profiles) -> GeneSet | str:
+        """What the readout is set against in the same cells: other genes, or those of a chromosome arm."""
+        if "over" in spec:
+            sets, absent = gene_sets_of(spec["over"], self.sets)
+            return f"the signature {absent} is not part of this run (score.tier)" if absent else sets[0]
+        genes = self.cohort.bulk.var
+        if "chromosome" not in genes:
+            return "places of genes are not known"
+        use = profiles.measured()
+        cpm = profiles.counts / np.maximum(np.nansum(profiles.counts, axis=1, keepdims=True), 1) * 1e6
+        order = gene_order(genes, use & (np.nan_to_num(cpm).mean(axis=0) >= ARM_CPM))
+        own = set(spec.get("genes", [spec.get("gene")]))
+        symbols = profiles.symbols.to_numpy()[order.columns[order.arm == spec["over_arm"]]]
+        found = tuple(symbol for symbol in symbols if symbol not in own)
+        return GeneSet(spec["over_arm"], found, single=True) if found else f"no gene of {spec['over_arm']} is expressed"
 
-        def values(index: pd.Index) -> pd.DataFrame:
-            own, reference = _mean(scorer(index)), _mean(other(index.intersection(others.donors.index, sort=False)))
-            both = own.index.intersection(reference.index, sort=False)
-            return own.loc[both] - reference.loc[both]
-
-        return Readout(donors, values, scorers=[scorer, other])
-
-    def _share(self, share: Mapping[str, Sequence[str]]) -> Readout:
+    def _share(self, entry: Mapping[str, Any], share: Mapping[str, Sequence[str]]) -> Readout:
         cells, donors = composition.cells_of(self.cohort.bulk.obs)
         of, among = (
             {t for word in share[side] for t in self.words.get(word, ()) or (word,)} | set(share[side])
@@ -121,15 +183,103 @@ class Reader:
         odds = composition.share(cells, of, among, min_cells=self.min_share_cells).dropna()
         donors = donors.loc[odds.index]
         if not len(donors):
-            return self._nothing(
-                f"no unenriched donor with {self.min_share_cells} cells of {', '.join(share['among'])}"
-            )
+            reason = f"no unenriched donor with {self.min_share_cells} cells of {', '.join(share['among'])}"
+            return self._nothing(reason)
         table = odds.to_frame(NAME)
         return Readout(donors, lambda index: table.loc[index])
 
+    def _correlation(self, entry: Mapping[str, Any], spec: Mapping[str, Any]) -> Readout:
+        if self.tables is None:
+            return self._nothing("cells were not correlated")
+        table = self.tables.correlations
+        z = measures.correlation(table, entry["id"], against_random="against" not in entry)
+        reasons = table.loc[(table["claim"] == entry["id"]) & (table["reason"] != ""), "reason"]
+        return self._of_donors(
+            z, f"in no donor: {reasons.mode().iloc[0]}" if len(reasons) else "no donor with such cells"
+        )
+
+    def _burden(self, entry: Mapping[str, Any], spec: Any) -> Readout:
+        if self.tables is None:
+            return self._nothing("copy number was not inferred")
+        found = self._of_donors(
+            measures.burden(self.tables.cnv_arms, self.cohort.bulk.obs), "no tumour with judged arms"
+        )
+        if found.reason:
+            return found
+        depth = np.log2(found.donors["total_counts"].astype(float))
+
+        def values(index: pd.Index) -> pd.DataFrame:
+            own = found.donors.loc[index]
+            groups = (own[Obs.STUDY] + "|" + own[Obs.CONDITION]).to_numpy()
+            # More counts and cells let more arms be called: donors are brought to one depth.
+            return measures.level_with(found.values(index)[NAME], depth, groups).to_frame(NAME)
+
+        return replace(found, values=lambda index: values(index) if len(index) else found.values(index))
+
+    def _crosstalk(self, entry: Mapping[str, Any], spec: Mapping[str, Any]) -> Readout:
+        if self.tables is None:
+            return self._nothing("crosstalk was not read")
+        if "axes" in spec:
+            values = measures.crosstalk_rank(self.tables.crosstalk, spec["axes"])
+        else:
+            values = measures.crosstalk_lead(self.tables.crosstalk, spec["above"], spec["below"])
+        return self._of_donors(values, "no donor in which all of these axes could be tested")
+
+    def _detected(self, entry: Mapping[str, Any], gene: str) -> Readout:
+        types = self.cohort.types.get(declared(entry["compartment"]), ())
+        share = measures.detected(self.cohort.bulk, types, gene, min_cells=self.min_share_cells)
+        missing = f"{gene} is not in the gene list, or no donor has {self.min_share_cells} cells"
+        return self._of_donors(measures.log_odds(share), missing)
+
+    def _similarity(self, entry: Mapping[str, Any], spec: Mapping[str, Any]) -> Readout:
+        sets, absent = gene_sets_of({"mean": spec["of"]}, self.sets)
+        profiles = self._profiles(entry)
+        types = tuple(t for word in spec["to"] for t in self.cohort.types.get(declared(word), ()))
+        others = self._of_types(types, self.cohort.min_cells)
+        if absent or profiles is None or not len(others.donors):
+            return self._nothing(f"no {'signature ' + absent if absent else 'cells of ' + ', '.join(spec['to'])}")
+        own, other = Scorer(profiles, sets, how=self.how), Scorer(others, sets, how=self.how)
+        target = other(others.donors.index)
+
+        def values(index: pd.Index) -> pd.DataFrame:
+            return measures.similarity(own(index), target).to_frame(NAME) if len(index) else _no_values()
+
+        return Readout(profiles.donors, values, scorers=[own, other])
+
+    @cached_property
+    def _everyone(self) -> pd.DataFrame:
+        """All donors with single cells, whatever their types; counts are those of the tumour cells where there are
+        any."""
+        bulk = self.cohort.bulk
+        donors = profiles_of(bulk, sorted(set(bulk.obs[Obs.CELL_TYPE])), min_cells=1).donors
+        tumours = (
+            self.cohort["malignant"].donors["total_counts"] if "malignant" in self.cohort else pd.Series(dtype=float)
+        )
+        return donors.assign(total_counts=tumours.reindex(donors.index).fillna(donors["total_counts"]))
+
+    def _of_donors(self, values: pd.Series, missing: str) -> Readout:
+        """A readout of values by study, donor and condition."""
+        keys = pd.MultiIndex.from_frame(self._everyone[measures.WHO])
+        known = values.reindex(keys) if len(values) else pd.Series(np.nan, keys)
+        table = pd.DataFrame({NAME: known.to_numpy(float)}, self._everyone.index).dropna()
+        if not len(table):
+            return self._nothing(missing)
+        return Readout(self._everyone.loc[table.index], lambda index: table.loc[index])
+
     def _nothing(self, reason: str) -> Readout:
-        donors = pd.DataFrame()
-        return Readout(donors, lambda index: pd.DataFrame(columns=[NAME], dtype=float), reason)
+        return Readout(pd.DataFrame(), lambda index: _no_values(), reason)
+
+
+def gene_sets_of(spec: Mapping[str, Any], known: Mapping[str, GeneSet]) -> tuple[list[GeneSet], str]:
+    """Gene sets of a readout of expression, and the name of a signature that this run does not hold."""
+    if "gene" in spec:
+        return [GeneSet(spec["gene"], (spec["gene"],), single=True)], ""
+    if "genes" in spec:
+        return [GeneSet("+".join(spec["genes"]), tuple(spec["genes"]))], ""
+    wanted = spec.get("mean") or [spec["signature"]]
+    if absent := [name for name in wanted if name not in known]:
+        return [], absent[0]
+    return [_without(known[name], spec.get("without", [])) for name in wanted], ""
 
 
 def _without(gene_set: GeneSet, genes: Collection[str]) -> GeneSet:
@@ -137,9 +287,27 @@ def _without(gene_set: GeneSet, genes: Collection[str]) -> GeneSet:
     return replace(gene_set, up=up, down=down)
 
 
+def _difference(scorer: Scorer, taken_off: Sequence[Scorer]) -> Values:
+    """Mean of a scorer's sets less those of others, in the donors that have all of them."""
+
+    def values(index: pd.Index) -> pd.DataFrame:
+        table = _mean(scorer(index))
+        for other in taken_off:
+            reference = _mean(other(index.intersection(other.profiles.donors.index, sort=False)))
+            both = table.index.intersection(reference.index, sort=False)
+            table = table.loc[both] - reference.loc[both]
+        return table
+
+    return values
+
+
 def _mean(table: pd.DataFrame) -> pd.DataFrame:
     """Mean over the signatures of a readout; NaN where one cannot be scored."""
     return table.mean(axis=1, skipna=False).to_frame(NAME)
+
+
+def _no_values() -> pd.DataFrame:
+    return pd.DataFrame(columns=[NAME], dtype=float)
 
 
 def relabelled(donors: pd.DataFrame, comparison: Mapping[str, Any]) -> pd.DataFrame:

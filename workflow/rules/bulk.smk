@@ -8,6 +8,8 @@ rule bulk:
     """Every signature between the conditions of every bulk cohort."""
     input:
         counts=collect("<results>/samples/{sample}/counts.h5ad", sample=BULK_SAMPLES),
+        markers=["<results>/tables/markers.tsv"] if SAMPLES else [],
+        compartments="<shipped>/signatures/compartments.yaml",
         signatures="<shipped>/signatures/signatures.yaml",
         confounders="<shipped>/signatures/confounders.yaml",
         files=lookup(dpath="score/files", within=config),

@@ -1,10 +1,50 @@
-"""Claims: pseudobulk -> claims.tsv, a verdict on each statement of resources/claims/."""
+"""Claims: pseudobulk and the tables of other stages -> claims.tsv, a verdict on each statement of resources/claims/.
+
+Out, beside it: tables/correlations.tsv, what claims on correlations between the cells of a donor rest on.
+"""
+
+
+rule correlations:
+    """Correlations that claims ask for, between the cells of every donor."""
+    input:
+        slices=collect("<results>/samples/{sample}/slice.npz", sample=SAMPLES),
+        cells=collect("<results>/samples/{sample}/cells.parquet", sample=SAMPLES),
+        annotation="<results>/cohort/annotation.parquet",
+        features="<results>/cohort/features.tsv",
+        compartments="<shipped>/signatures/compartments.yaml",
+        signatures="<shipped>/signatures/signatures.yaml",
+        confounders="<shipped>/signatures/confounders.yaml",
+        files=lookup(dpath="score/files", within=config),
+        claims="<shipped>/claims/claims.yaml",
+        own=lookup(dpath="claims/files", within=config),
+        code=code("correlations", "stage_inputs"),
+    output:
+        table="<results>/tables/correlations.tsv",
+    log:
+        "<logs>/correlations.log",
+    benchmark:
+        "<benchmarks>/correlations.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        min_cells=lookup(dpath="claims/correlation/min_cells", within=config),
+        n_random=lookup(dpath="claims/correlation/n_random", within=config),
+        seed=lookup(dpath="claims/correlation/seed", within=config),
+        min_genes=lookup(dpath="compare/scoring/min_genes", within=config),
+    script:
+        "../scripts/correlations.py"
 
 
 rule claims:
     """Verdict on every published statement, with what it rests on."""
     input:
         bulk="<results>/cohort/pseudobulk.h5ad",
+        correlations="<results>/tables/correlations.tsv",
+        crosstalk="<results>/tables/crosstalk.tsv",
+        cnv_arms="<results>/tables/cnv_arms.tsv",
+        tissues=collect("<results>/samples/{sample}/counts.h5ad", sample=BULK_SAMPLES),
         compartments="<shipped>/signatures/compartments.yaml",
         signatures="<shipped>/signatures/signatures.yaml",
         confounders="<shipped>/signatures/confounders.yaml",
@@ -23,7 +63,6 @@ rule claims:
     resources:
         mem_mb=1500,
     params:
-        tier=lookup(dpath="score/tier", within=config),
         ambient=lookup(dpath="compare/ambient", within=config),
         min_cells=lookup(dpath="compare/min_cells", within=config),
         design=lookup(dpath="compare/design", within=config),

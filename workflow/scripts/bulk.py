@@ -4,11 +4,12 @@ from brainmet.bulk import bulk
 from brainmet.counts import open_counts
 from brainmet.donor_scores import Scoring
 from brainmet.job import job
-from brainmet.stage_inputs import sets
-from brainmet.tables import write_table
+from brainmet.stage_inputs import sets, words
+from brainmet.tables import read_table, write_table
 
 with job(snakemake) as params:
-    cohorts = [open_counts(path) for path in snakemake.input.counts]
-    signatures = sets(snakemake.input, tier=params["tier"])
-    table = bulk(cohorts, signatures, params["contrasts"], how=Scoring(**params["how"]))
-    write_table(table, snakemake.output.table, "bulk")
+    files = snakemake.input
+    cohorts, signatures = [open_counts(path) for path in files.counts], sets(files, tier=params["tier"])
+    markers = read_table(files.markers[0], "markers") if files.markers else None
+    how = {"how": Scoring(**params["how"]), "markers": markers, "words": words(files.compartments)}
+    write_table(bulk(cohorts, signatures, params["contrasts"], **how), snakemake.output.table, "bulk")

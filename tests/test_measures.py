@@ -1,0 +1,151 @@
+"""Readouts beside expression, each against an independent computation."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+import statsmodels.api as sm
+from brainmet import bulk, effects, measures
+from brainmet.correlations import _partial, correlations
+from brainmet.donor_scores import GeneSet
+from brainmet.one_group import one_group
+from brainmet.slice import Slice
+from brainmet.tables import conform
+from scipy import stats
+
+from tests.compare_toy import DESIGN, donors
+
+WHO = {"study": "s", "condition": "brain_metastasis"}
+WITHIN = {"id": "within_brain_metastasis", "a": "brain_metastasis"}
+
+
+def test_one_sample_is_scipys() -> None:
+    x = np.random.default_rng(0).normal(0.4, 1, (9, 3))
+    found = effects.one_sample(x)
+    np.testing.assert_allclose(found.p, stats.ttest_1samp(x, 0).pvalue)
+    cohens_d = x.mean(axis=0) / x.std(axis=0, ddof=1)
+    np.testing.assert_allclose(found.g, cohens_d * (1 - 3 / (4 * 8 - 1)), rtol=2e-3)
+    assert effects.detectable(((16, 16),), power=0.8, alpha=0.05, one_group=True) == pytest.approx(0.749, abs=0.01)
+
+
+def test_one_group_tests_donors_against_a_value_and_flips_signs() -> None:
+    frame = donors({"s": (8, 0)})
+    values = pd.DataFrame({"readout": np.random.default_rng(1).normal(0.5, 0.4, 8)}, frame.index)
+    row = one_group(lambda index: values.loc[index], frame, WITHIN, against=0.1, design=DESIGN)
+    assert row["p"] == pytest.approx(stats.ttest_1samp(values["readout"], 0.1).pvalue)
+    assert row["difference"] == pytest.approx(values["readout"].mean() - 0.1)
+    change = values["readout"].to_numpy() - 0.1
+    flips = np.array(np.meshgrid(*[[1, -1]] * 8)).reshape(8, -1).T @ change
+    assert row["p_perm"] == pytest.approx((np.abs(flips) >= abs(change.sum()) - 1e-9).mean())
+    few = one_group(lambda index: values.loc[index], frame.iloc[:2], WITHIN, against=0.1, design=DESIGN)
+    assert few["estimator"] == "not_testable"
+    assert "no study has 3 breast donors of brain_metastasis with a value; most in one study: 2" in few["reason"]
+
+
+def test_partial_correlation_is_that_of_residuals() -> None:
+    rng = np.random.default_rng(2)
+    depth, cycle = rng.normal(size=200), rng.normal(size=200)
+    a, b = depth + cycle + rng.normal(size=200), depth + rng.normal(size=200)
+    design = sm.add_constant(np.column_stack([stats.rankdata(depth), stats.rankdata(cycle)]))
+    residuals = [sm.OLS(stats.rankdata(x), design).fit().resid for x in (a, b)]
+    expected = stats.pearsonr(*residuals).statistic
+    assert _partial(a[:, None], b[:, None], [depth, cycle])[0] == pytest.approx(expected)
+    assert np.isnan(_partial(np.ones((50, 1)), rng.normal(size=(50, 1)), [])[0])
+
+
+@pytest.fixture
+def cells() -> dict[str, object]:
+    """Two programmes that exclude each other, in cells of very different depth; 200 further genes."""
+    rng = np.random.default_rng(3)
+    n, genes = 150, [f"A{i}" for i in range(10)] + [f"B{i}" for i in range(10)] + [f"R{i}" for i in range(200)]
+    state = rng.normal(size=n)
+    rate = np.exp(rng.normal(0.5, 0.5, len(genes)))[None] * np.ones((n, 1))
+    rate[:, :10] *= np.exp(0.8 * state)[:, None]
+    rate[:, 10:20] *= np.exp(-0.8 * state)[:, None]
+    depth = np.exp(rng.normal(0, 0.8, n))
+    counts = rng.poisson(rate * depth[:, None])
+    ids = np.array([f"s:{i}" for i in range(n)], object)
+    X = sp.csr_matrix(np.log1p(counts / counts.sum(axis=1, keepdims=True) * 300))
+    annotation = pd.DataFrame({**WHO, "donor": "d", "cell_type": "malignant_epithelial"}, index=ids)
+    return {
+        "parts": [Slice(X, np.ones(len(genes), bool), ids, np.array(genes))],
+        "annotation": annotation,
+        "depth": pd.Series(counts.sum(axis=1), ids),
+        "symbols": genes,
+    }
+
+
+def correlated(cells: dict[str, object], spec: dict[str, object], **changes: object) -> pd.Series:
+    claim = {"id": "X", "compartment": "tumor", "readout": {"correlation": spec}}
+    how = {"min_cells": 30, "min_genes": 5, "n_random": 100, "seed": 1} | changes
+    sets = {"a": GeneSet("a", tuple(f"A{i}" for i in range(10))), "b": GeneSet("b", tuple(f"B{i}" for i in range(10)))}
+    types = {"tumor": ["malignant_epithelial"]}
+    table = correlations(claims=[claim], sets=sets, types_of=types, **cells, **how)  # type: ignore[arg-type]
+    return conform(table, "correlations").iloc[0]
+
+
+def test_programmes_that_exclude_each_other_stand_out_against_random_pairs(cells: dict[str, object]) -> None:
+    row = correlated(cells, {"a": "a", "b": "b", "given": ["depth"]})
+    assert row["rho"] < -0.5
+    assert row["p_random"] < 0.02
+    assert abs(row["z_random"]) < 0.15
+    assert measures.correlation(pd.DataFrame([row]), "X", against_random=True).iloc[0] == row["z"] - row["z_random"]
+
+
+def test_random_genes_do_not_correlate(cells: dict[str, object]) -> None:
+    sides = {"a": [f"R{i}" for i in range(10)], "b": [f"R{i}" for i in range(10, 20)], "given": ["depth"]}
+    assert correlated(cells, sides)["p_random"] > 0.05
+
+
+def test_a_gene_of_both_sides_is_left_out_and_too_little_says_so(cells: dict[str, object]) -> None:
+    shared = {"a": ["A0", "A1", "A2", "A3", "A4", "B0"], "b": ["B0", "B1", "B2", "B3", "B4"]}
+    row = correlated(cells, shared)
+    assert (row["n_genes_a"], row["n_genes_b"]) == (5, 4)
+    assert row["reason"] == "5 and 4 genes of the two sides vary, 5 needed"
+    assert correlated(cells, {"a": "a", "b": "b"}, min_cells=200)["reason"] == "150 cells, 200 needed"
+
+
+def test_burden_is_the_share_of_judged_arms_and_depth_is_taken_out_within_groups() -> None:
+    arms = pd.DataFrame(
+        {
+            "sample": ["x"] * 4 + ["y"] * 2,
+            "donor": "d",
+            "group": "malignant",
+            "call": ["gain", "neutral", "loss", "neutral", "gain", "neutral"],
+        }
+    )
+    obs = pd.DataFrame({"sample": ["x", "y"], "donor": "d", **WHO})
+    assert measures.burden(arms, obs).tolist() == [0.5]
+    rng = np.random.default_rng(4)
+    group = np.repeat(["a", "b"], 10)
+    x = pd.Series(rng.normal(size=20) + 3 * (group == "a"))
+    y = 0.7 * x + 2.0 * (group == "a") + pd.Series(rng.normal(0, 0.1, 20))
+    adjusted = measures.level_with(y, x, group)
+    model = sm.OLS(y, np.column_stack([x, group == "a", np.ones(20)]).astype(float)).fit()
+    difference = adjusted[group == "a"].mean() - adjusted[group == "b"].mean()
+    assert difference == pytest.approx(model.params.iloc[1])
+
+
+def test_a_lead_is_of_the_least_over_the_best() -> None:
+    rows = [("u", 0.01), ("v", 0.2), ("w", 0.6)]
+    table = pd.DataFrame([{**WHO, "donor": "d", "axis": axis, "p": p, "magnitude_rank": p} for axis, p in rows])
+    assert measures.crosstalk_lead(table, ["u", "v"], ["w"]).iloc[0] == pytest.approx(0.8 - 0.4)
+    assert measures.crosstalk_lead(table, ["u", "absent"], ["w"]).empty
+    assert measures.crosstalk_rank(table, ["u", "v", "w"]).iloc[0] == pytest.approx(0.2)
+
+
+def test_similarity_is_spearmans() -> None:
+    rng = np.random.default_rng(5)
+    scores, others = pd.DataFrame(rng.normal(size=(3, 12))), pd.DataFrame(rng.normal(size=(4, 12)))
+    expected = [stats.spearmanr(row, others.mean()).statistic for row in scores.to_numpy()]
+    np.testing.assert_allclose(np.tanh(measures.similarity(scores, others)), expected)
+
+
+def test_the_intercept_is_that_of_least_squares() -> None:
+    rng = np.random.default_rng(6)
+    covariates, y = rng.normal(size=(20, 3)), rng.normal(0.5, 1, (20, 2))
+    value, p = bulk.intercept(np.column_stack([np.ones(20), covariates]), y)
+    for column in range(2):
+        model = sm.OLS(y[:, column], sm.add_constant(covariates)).fit()
+        assert value[column] == pytest.approx(model.params[0])
+        assert p[column] == pytest.approx(model.pvalues[0])

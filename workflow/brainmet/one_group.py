@@ -1,0 +1,83 @@
+"""Donors of one condition against a fixed value: for statements about what is found within a donor.
+
+A rank of one axis over another, a correlation between the cells of a tumour, a share of cells: each donor is compared
+with itself, so no second condition is needed and no study or platform can be mistaken for one. Donors are the
+replicates, studies are pooled as in `compare`.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from brainmet import effects
+from brainmet.compare import ANY_SITE, NOT_TESTABLE, POOLED, WITHIN, Design, Part, Values, permutation, pooled
+from brainmet.contract import Obs, Uns
+from brainmet.donors import PLATFORM
+
+ONE_GROUP = "one_group"
+
+
+def one_group(
+    values: Values, donors: pd.DataFrame, comparison: Mapping[str, str], *, against: float, design: Design
+) -> pd.Series:
+    """The pooled row of a condition's donors against a value.
+
+    Args:
+        values: gives one value a donor.
+        donors: index profile; `study, donor, condition, platform, primary_site, simulated`.
+        comparison: `id`, and the condition `a`.
+        against: the value that the statement compares with, in the units of the values.
+
+    Returns:
+        Columns as in the pooled rows of `compare.contrast`; `effect` is Hedges' g of one sample, `difference` the mean
+        less `against`.
+    """
+    own = donors[donors[Obs.CONDITION] == comparison["a"]]
+    if design.primary_site != ANY_SITE:
+        own = own[own["primary_site"] == design.primary_site]
+    found, sizes = [], []
+    for (study, platform), members in own.groupby([Obs.STUDY, PLATFORM], sort=True):
+        table = values(members.index).dropna()
+        sizes.append(len(table))
+        if len(table) >= design.min_donors:
+            x = table.to_numpy(float)
+            found.append(Part(str(study), str(platform), x, np.full_like(x, against), True))
+    if not found:
+        return _none(own, comparison, sizes, design)
+    estimates = [effects.one_sample(part.a - part.b) for part in found]
+    row = pooled(pd.Index(["value"]), estimates, design).iloc[0].copy()
+    p, least = permutation(found, design=design)
+    row["p_perm"], row["p_perm_min"] = p[0], least[0]
+    n = [e.n_a for e in estimates]
+    row["mde"] = effects.detectable(
+        tuple((size, size) for size in n), power=design.power, alpha=design.alpha, one_group=True
+    )
+    row["n_a"], row["n_b"] = sum(n), 0
+    row["estimator"], row["design"] = WITHIN, ONE_GROUP
+    row["studies"] = ";".join(sorted({part.study for part in found}))
+    row["platform"] = ";".join(sorted({part.platform for part in found}))
+    row["simulated"] = bool(own[Uns.SIMULATED].any())
+    return row
+
+
+def _none(own: pd.DataFrame, comparison: Mapping[str, str], sizes: list[int], design: Design) -> pd.Series:
+    """The row that says what is missing."""
+    reason = (
+        f"no study has {design.min_donors} {design.primary_site} donors of {comparison['a']} with a value; "
+        f"most in one study: {max(sizes, default=0)}"
+    )
+    return pd.Series(
+        {
+            "study": POOLED,
+            "studies": ";".join(sorted(set(own[Obs.STUDY]))),
+            "estimator": NOT_TESTABLE,
+            "effect": np.nan,
+            "n_a": len(own),
+            "n_b": 0,
+            "n_studies": own[Obs.STUDY].nunique(),
+            "design": ONE_GROUP,
+            "simulated": bool(own[Uns.SIMULATED].any()) if len(own) else False,
+            "reason": reason.replace(f" {ANY_SITE} ", " "),
+        }
+    )

@@ -1,0 +1,20 @@
+"""Correlations between the cells of a donor, for the claims on them."""
+
+import pandas as pd
+from brainmet import slice
+from brainmet.claims import load
+from brainmet.correlations import correlations
+from brainmet.job import job
+from brainmet.stage_inputs import every_set, types_of
+from brainmet.tables import read_table, write_table
+
+with job(snakemake) as params:
+    files = snakemake.input
+    entries = load([files.claims, *files.own])
+    annotation = read_table(files.annotation, "annotation", ["study", "donor", "condition", "cell_type"])
+    depth = pd.concat([read_table(path, "cells", columns=["total_counts"])["total_counts"] for path in files.cells])
+    symbols = read_table(files.features, "features").query("highly_variable")["symbol"].tolist()
+    cells = types_of(files, entries, annotation["cell_type"].unique())
+    sets = {s.id: s for s in every_set(files)}
+    table = correlations(slice.Slices(files.slices), annotation, depth, symbols, entries, sets, cells, **params)
+    write_table(table, snakemake.output.table, "correlations")
