@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 from brainmet import claims as stage
+from brainmet.bulk import Tissue
 from brainmet.donor_scores import GeneSet
 from brainmet.donors import Cohort
 from brainmet.errors import BrainmetError
@@ -141,9 +142,55 @@ def test_shipped_claims_are_valid_and_name_known_signatures() -> None:
     entries = stage.load([HOME / "resources/claims/claims.yaml"])
     known = {s["id"] for s in yaml.safe_load((HOME / "resources/signatures/signatures.yaml").read_text())["signatures"]}
     assert len(entries) == len({entry["id"] for entry in entries}) >= 25
+    assert {f"B{i}" for i in range(1, 21) if i not in (11, 15, 18, 19)} <= {entry["id"] for entry in entries}
+    prefixes = {entry["id"].split("_")[0] for entry in entries}
+    assert {f"B{i}" for i in range(1, 21)} | {"C1", "C2", "C3"} | {f"D{i}" for i in range(1, 7)} <= prefixes
+    axes = {axis["id"] for axis in yaml.safe_load((HOME / "resources/crosstalk/axes.yaml").read_text())["axes"]}
+    genes = set(pd.read_csv(HOME / "resources/genes/human.tsv.gz", sep="\t", usecols=["symbol"], dtype=str)["symbol"])
     for entry in entries:
         readout = entry["readout"]
-        assert {*readout.get("mean", []), *([readout["signature"]] if "signature" in readout else [])} <= known
+        named = [*readout.get("mean", []), *([readout["signature"]] if "signature" in readout else [])]
+        named += readout.get("similarity", {}).get("of", [])
+        assert set(named) <= known
+        listed = [*readout.get("genes", []), readout.get("gene"), readout.get("detected"), *readout.get("without", [])]
+        assert set(filter(None, listed)) <= genes, entry["id"]
+        crosstalk = readout.get("crosstalk", {})
+        assert {*crosstalk.get("above", []), *crosstalk.get("below", []), *crosstalk.get("axes", [])} <= axes
+        assert set(entry.get("also", [])) <= {other["id"] for other in entries}
+
+
+def test_bulk_tissue_stands_beside_and_decides_nothing(make_counts: Any) -> None:
+    """Pairs of tissue in which the genes fall, while they rise in the tumour cells: the verdict is of the cells."""
+    rng = np.random.default_rng(0)
+    values = np.repeat(rng.normal(5, 2, (8, len(GENES))), 2, axis=0) + rng.normal(0, 0.3, (16, len(GENES)))
+    values[::2, :20] -= 1
+    cells = {"condition": ["brain_metastasis", "primary"] * 8, "donor": [f"P{i // 2}" for i in range(16)]}
+    counts = make_counts(values.astype(np.float32), symbols=GENES, cells=cells, uns={"values": "log"})
+    reader = reader_of(bulk(STUDIES, shift=1.0))
+    table = stage.claims([claim()], reader, design=DESIGN, bound=0.5, tissues=[Tissue(counts, how=HOW)])
+    row = conform(table, "claims").iloc[0]
+    assert row["verdict"] == "supported"
+    assert (row["bulk_estimator"], row["bulk_n"], row["bulk_studies"]) == ("bulk_paired", 8, "D")
+    assert row["bulk_ci_high"] < 0
+    assert row["estimate"] == pytest.approx(1.0, abs=0.2)
+    assert row["unit"] == "log2"
+
+
+def test_a_claim_that_another_must_confirm_is_not_supported_without_it() -> None:
+    lone = claim(also=["Y"])
+    assert judge(lone, claim(id="Y")).loc["X", "verdict"] == "supported"
+    row = judge(lone, claim(id="Y", readout={"signature": "null"}), shift=1.0).loc["X"]
+    assert row["verdict"] == "inconclusive"
+    assert "Y must hold too" in row["reason"]
+
+
+def test_a_ratio_cancels_what_moves_both() -> None:
+    ratio = claim(readout={"signature": "shifted", "over": {"signature": "shifted"}})
+    assert judge(ratio).loc["X", "verdict"] == "not_testable"  # no variation at all
+    other = claim(readout={"gene": GENES[0], "over": {"genes": GENES[1:20]}})
+    row = judge(other).loc["X"]
+    assert abs(row["estimate"]) < 0.6
+    assert row["readout"] == f"{GENES[0]} over {' + '.join(GENES[1:20])}"
 
 
 def test_a_malformed_claim_is_one_sentence(tmp_path: Path) -> None:

@@ -389,7 +389,8 @@ def verdict_of_design(donors: pd.DataFrame, arms: Mapping[str, str], design: Des
     n = {side: int((donors[Obs.CONDITION] == arms[side]).sum()) for side in "ab"}
     where = {side: sorted(set(donors.loc[donors[Obs.CONDITION] == arms[side], Obs.STUDY])) for side in "ab"}
     if lacking := [arms[side] for side in "ab" if n[side] == 0]:
-        return NOT_TESTABLE, f"no {design.primary_site} donor of {' or '.join(lacking)} with enough cells and counts"
+        site = "" if design.primary_site == ANY_SITE else f"{design.primary_site} "
+        return NOT_TESTABLE, f"no {site}donor of {' or '.join(lacking)} with enough cells and counts"
     if few := [f"{n[side]} of {arms[side]}" for side in "ab" if n[side] < design.min_donors]:
         return NOT_TESTABLE, f"too few donors: {', '.join(few)}; {design.min_donors} an arm are needed"
     if not _shared_platform(donors, arms):

@@ -60,7 +60,8 @@ def burden(arms: pd.DataFrame, obs: pd.DataFrame) -> pd.Series:
 
 
 def detected(bulk: "AnnData", types: Collection[str], gene: str, *, min_cells: int) -> pd.Series:
-    """Share of a donor's cells of some types with a count of a gene; donors with fewer cells are left out."""
+    """Share of a donor's cells of some types with a count of a gene, half a cell added on either side; those with fewer
+    cells are left out."""
     column = np.flatnonzero(bulk.var["symbol"].to_numpy() == gene)
     if not len(column) or DETECTED not in bulk.layers:
         return pd.Series(dtype=float)
@@ -70,7 +71,7 @@ def detected(bulk: "AnnData", types: Collection[str], gene: str, *, min_cells: i
     )
     sums = cells.dropna().groupby(WHO, sort=True)[[Obs.N_CELLS, "seen"]].sum()
     sums = sums[sums[Obs.N_CELLS] >= min_cells]
-    return sums["seen"] / sums[Obs.N_CELLS]
+    return (sums["seen"] + 0.5) / (sums[Obs.N_CELLS] + 1)
 
 
 def log_odds(share: Any) -> Any:
