@@ -1,49 +1,86 @@
-"""One sample through a real Slurm of one node gives the same bytes as through the local machine."""
+"""Through a real Slurm of one node: the same bytes as locally, and what a cluster does to jobs is recovered from."""
 
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
-from tests.running import HOME, snakemake, tiny
+from tests.running import digests, mini
+from tests.slurm.cluster import MISSING, Cluster
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        not all(map(shutil.which, ("slurmctld", "slurmd", "munged"))) or os.geteuid() != 0,
-        reason="needs Debian's slurm-wlm and munge, and root to start them",
-    ),
+    pytest.mark.skipif(MISSING, reason="needs Debian's slurm-wlm and munge, and root to start them"),
 ]
-HERE = Path(__file__).parent
-TARGETS = ["results/samples/demoN_N1/scores.parquet", "results/samples/demoN_N1/evidence/markers.parquet"]
+SCORES = "results/samples/demoA_M1/scores.parquet"
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    made = Cluster(tmp_path_factory.mktemp("slurm"))
+    yield made
+    made.stop()
 
 
 @pytest.fixture
-def slurm(tmp_path):
-    """A cluster of this machine; its configuration is where Debian looks for it."""
-    folder = tmp_path / "slurm"
-    subprocess.run([HERE / "start", folder], check=True, timeout=60)
-    yield
-    subprocess.run([HERE / "stop", folder], check=True, timeout=60)
+def started(mini_run, tmp_path) -> Path:
+    """A run of which the scores of one sample are left to be made."""
+    folder = shutil.copytree(mini_run, tmp_path / "run")
+    (folder / SCORES).unlink()
+    return folder
 
 
-def test_the_same_bytes_through_slurm(slurm, tmp_path):
-    here, there = tmp_path / "local", tmp_path / "cluster"
-    here.mkdir()
-    there.mkdir()
-    snakemake(here, "--cores", "2", "--", *TARGETS, config=tiny())
-    (there / "mine.yaml").write_text(yaml.safe_dump(tiny()))
-    command = [sys.executable, "-m", "snakemake", "-s", str(HOME / "Snakefile"), "-d", str(there)]
-    options = [
-        "--profile", str(HOME / "workflow/profiles/slurm"), "--configfile", str(there / "mine.yaml"),
-        "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "3",
-        "--seconds-between-status-checks", "3", "--slurm-no-account", "--latency-wait", "5",
-    ]  # fmt: skip
-    done = subprocess.run([*command, *options, "--", *TARGETS], capture_output=True, text=True, cwd=there, timeout=900)
-    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
-    for target in TARGETS:
-        assert (there / target).read_bytes() == (here / target).read_bytes()
+def same_scores(folder: Path, mini_run: Path) -> bool:
+    return (folder / SCORES).read_bytes() == (mini_run / SCORES).read_bytes()
+
+
+@pytest.mark.ci
+def test_the_same_bytes_through_slurm(cluster, mini_run, tmp_path):
+    folder = tmp_path / "run"
+    printed = cluster.finish(cluster.begin(folder, config=mini()), folder)
+    assert "SLURM jobid" in printed
+    assert digests(folder) == digests(mini_run)
+
+
+def test_a_job_ended_by_scancel_is_run_again(cluster, mini_run, started):
+    process = cluster.begin(started, "--", SCORES, config=mini())
+    subprocess.run(["scancel", cluster.wait_for_a_job(process, started, "score")], check=True)
+    printed = cluster.finish(process, started)
+    assert "CANCELLED" in printed and "Trying to restart job" in printed
+    assert same_scores(started, mini_run)
+
+
+def test_a_job_that_exceeds_its_memory_gets_more(cluster, mini_run, started):
+    ask = "score:mem_mb=60 if attempt == 1 else 900"
+    printed = cluster.finish(cluster.begin(started, "--set-resources", ask, "--", SCORES, config=mini()), started)
+    assert "Trying to restart job" in printed
+    assert same_scores(started, mini_run)
+
+
+def test_without_a_retry_the_end_of_the_run_names_memory(cluster, mini_run, started):
+    process = cluster.begin(
+        started, "--retries", "0", "--set-resources", "score:mem_mb=60", "--", SCORES, config=mini()
+    )
+    assert process.wait(900) != 0
+    printed = (started / "printed.log").read_text()
+    assert "brainmet: rule score, demoA_M1: stopped by the cluster for using more memory than it asked for" in printed
+    cluster.finish(cluster.begin(started, "--", SCORES, config=mini()), started)
+    assert same_scores(started, mini_run)
+
+
+def test_a_controller_that_restarts_loses_nothing(cluster, mini_run, started):
+    process = cluster.begin(started, "--", SCORES, config=mini())
+    cluster.wait_for_a_job(process, started, "score")
+    cluster.restart_controller(pause=4)
+    cluster.finish(process, started)
+    assert same_scores(started, mini_run)
+
+
+def test_partitions_are_chosen_by_the_plugins_file(cluster, mini_run, started):
+    file = started / "partitions.yaml"
+    file.write_text("partitions: {main: {max_runtime: 100000, max_mem_mb: 8000, max_threads: 2}}\n")
+    process = cluster.begin(started, "--slurm-partition-config", str(file), "--", SCORES, config=mini())
+    printed = cluster.finish(process, started)
+    assert "Auto-selected partition 'main' for job score" in printed
+    assert same_scores(started, mini_run)

@@ -23,7 +23,7 @@ rule bulk:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
     params:
         tier=lookup(dpath="score/tier", within=config),
         contrasts=lookup(dpath="compare/contrasts", within=config),

@@ -54,6 +54,15 @@ def raw_files(wildcards):
     return raw_paths(wildcards.sample)
 
 
+def memory(base, per_input_mb=0):
+    """Memory a job asks for, in MB: `base`, more for larger inputs, and as much again with every retry on a cluster."""
+
+    def ask(wildcards, input, attempt):
+        return int((base + (per_input_mb * input.size_mb if per_input_mb else 0)) * attempt)
+
+    return ask
+
+
 def wanted_tables():
     """Tables that a full run ends with: those of results/tables, less what is made on request or for simulated data only."""
     simulated = any(record["simulated"] for record in SAMPLES.values())

@@ -19,7 +19,7 @@ rule markers:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
     params:
         min_cells=lookup(dpath="compare/min_cells", within=config),
         min_counts=lookup(dpath="compare/scoring/min_counts", within=config),
@@ -46,7 +46,7 @@ rule donor_scores:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
     params:
         tier=lookup(dpath="score/tier", within=config),
         min_cells=lookup(dpath="compare/min_cells", within=config),
@@ -73,7 +73,7 @@ rule contrasts:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
     params:
         tier=lookup(dpath="score/tier", within=config),
         ambient=lookup(dpath="compare/ambient", within=config),
@@ -103,7 +103,7 @@ rule nulls:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
     params:
         tier=lookup(dpath="score/tier", within=config),
         min_cells=lookup(dpath="compare/min_cells", within=config),
@@ -131,7 +131,7 @@ rule de:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
     params:
         min_cells=lookup(dpath="compare/min_cells", within=config),
         arms=lookup(dpath="compare/contrasts", within=config),
@@ -160,7 +160,7 @@ rule gsea:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
     params:
         tier=lookup(dpath="score/tier", within=config),
         min_size=lookup(dpath="compare/gsea/min_size", within=config),
@@ -185,7 +185,7 @@ rule composition:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
     params:
         arms=lookup(dpath="compare/contrasts", within=config),
         design=lookup(dpath="compare/design", within=config),

@@ -23,7 +23,7 @@ rule design_tables:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
     params:
         records=RECORDS,
         published={dataset: entry.get("published", {}) for dataset, entry in DATASETS.items()},
@@ -46,7 +46,7 @@ rule design:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
     params:
         records=RECORDS,
         published={dataset: entry.get("published", {}) for dataset, entry in DATASETS.items()},
@@ -70,6 +70,6 @@ rule catalogue:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
     script:
         "../scripts/catalogue.py"

@@ -17,7 +17,7 @@ rule embed:
         "../envs/brainmet.yaml"
     threads: 2
     resources:
-        mem_mb=3000,
+        mem_mb=memory(3000),
     params:
         samples=list(SAMPLES),
         integrate=lookup(dpath="embed/integrate", within=config),

@@ -15,7 +15,7 @@ rule features:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=800,
+        mem_mb=memory(800),
     params:
         n_top=lookup(dpath="features/n_top", within=config),
         n_bins=lookup(dpath="features/n_bins", within=config),

@@ -17,7 +17,7 @@ rule signatures:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=300,
+        mem_mb=memory(300),
     params:
         tier=lookup(dpath="score/tier", within=config),
         confounders=lookup(dpath="score/confounders", within=config),
@@ -44,7 +44,7 @@ rule score:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=600,
+        mem_mb=memory(600),
     params:
         tier=lookup(dpath="score/tier", within=config),
         confounders=lookup(dpath="score/confounders", within=config),
@@ -69,7 +69,7 @@ rule aucell_cutoff:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=500,
+        mem_mb=memory(500),
     params:
         top_share=lookup(dpath="score/aucell/top_share", within=config),
         detected_quantile=lookup(dpath="score/aucell/detected_quantile", within=config),
@@ -97,7 +97,7 @@ rule score_aucell:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=600,
+        mem_mb=memory(600),
     params:
         tier=lookup(dpath="score/tier", within=config),
         confounders=lookup(dpath="score/confounders", within=config),
@@ -119,6 +119,6 @@ rule collect_coverage:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=500,
+        mem_mb=memory(500),
     script:
         "../scripts/collect_coverage.py"
