@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from brainmet.errors import BrainmetError
-from brainmet.features import dispersions, features, variable
+from brainmet.features import dispersions, features, informative, variable
 
 GENES, CELLS, SAMPLES = 600, 120, 3
 CHOICE = {
@@ -112,6 +112,21 @@ def test_variable_keeps_the_tables_order() -> None:
     found = features([moments(X) for X in cohort()], **CHOICE)
     genes = variable(found)
     assert len(genes) == CHOICE["n_top"] and list(genes) == sorted(genes)
+
+
+def test_a_datasets_own_genes_and_markers_are_informative() -> None:
+    tables = [moments(X) for X in cohort()]
+    plain = features(tables, **CHOICE)
+    np.testing.assert_array_equal(plain["informative"], plain["highly_variable"])
+    found = features(tables, datasets=["a"] * (len(tables) - 1) + ["b"], markers={"G10", "nothing"}, **CHOICE)
+    np.testing.assert_array_equal(found["highly_variable"], plain["highly_variable"])
+    alone = variable(features(tables[-1:], **CHOICE))
+    shared = found.set_index("ensembl_id")
+    assert shared["informative"][shared["highly_variable"]].all() and shared["informative"][alone].all()
+    assert shared["informative"].sum() > shared["highly_variable"].sum()
+    genes, variable_ = informative(found)
+    assert list(genes[variable_]) == list(variable(found))
+    assert found.set_index("symbol")["informative"]["G10"]
 
 
 def test_no_shared_gene_is_an_error() -> None:

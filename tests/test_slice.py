@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse as sp
 from brainmet.counts import Counts, open_counts, write_counts
 from brainmet.errors import BrainmetError
-from brainmet.slice import Slices, load, save, slice_counts
+from brainmet.slice import Slice, Slices, chosen, load, save, slice_counts
 
 GENES = [f"ENSG{i:05d}" for i in range(30)]
 
@@ -60,3 +60,14 @@ def test_truncated_file_is_named(counts: Counts, tmp_path: Path) -> None:
     (tmp_path / "s.npz").write_bytes((tmp_path / "s.npz").read_bytes()[:200])
     with pytest.raises(BrainmetError, match=r"s\.npz: not a readable slice"):
         load(tmp_path / "s.npz")
+
+
+def test_only_variable_genes_enter_the_embedding(tmp_path):
+    X = sp.csr_matrix(np.array([[1, 2, 0], [0, 3, 4]], np.float32))
+    genes = np.array(["a", "b", "c"], dtype=object)
+    cells = np.array(["x", "y"], dtype=object)
+    save(tmp_path / "s.npz", Slice(X, np.array([True, True, False]), cells, genes, np.array([True, False, True])))
+    whole, part = next(iter(Slices([tmp_path / "s.npz"], informative=True))), next(iter(Slices([tmp_path / "s.npz"])))
+    assert list(whole.genes) == ["a", "b", "c"] and list(part.genes) == ["a", "c"]
+    assert part.X.toarray().tolist() == [[1, 0], [0, 4]] and part.measured.tolist() == [True, False]
+    assert [list(s.genes) for s in chosen([whole, part], [1])] == [["a", "c"]]

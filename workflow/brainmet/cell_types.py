@@ -46,6 +46,10 @@ class CellTypes:
         """Ids that are called in one of the given ways (`broad`, `clear`, `within`, `origin`)."""
         return [entry.id for entry in self.entries.values() if entry.decide in ways]
 
+    def markers(self) -> set[str]:
+        """Positive genes of all entries that are not states."""
+        return {gene for entry in self.entries.values() if entry.level != "state" for gene in entry.positive}
+
     def children(self, name: str, *, level: str) -> list[str]:
         """Ids of one level that refine an entry, directly or not."""
         return [

@@ -35,14 +35,14 @@ def read(name: str, paths: str | Sequence[str]) -> Any:
     if name == "slices":
         from brainmet.slice import Slices
 
-        return Slices(many)
+        return Slices(many, informative=True)
     if name == "neighbors":
         from brainmet.neighbors import load
 
         return load(many[0])[0]
     if name == "features":
-        features = tables.read_table(many[0], "features", columns=[Var.ENSEMBL, Var.SYMBOL, "highly_variable"])
-        return features[features["highly_variable"]]
+        features = tables.read_table(many[0], "features", columns=[Var.ENSEMBL, Var.SYMBOL, "informative"])
+        return features[features["informative"]]
     if name == "clusters":
         return tables.read_table(many[0], "clusters", columns=["cluster"])["cluster"]
     if name == "cells":

@@ -7,7 +7,7 @@ Samples vote, so a gene that differs between studies but not between cells does 
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,8 @@ class Moments:
 def features(
     moments: Iterable[pd.DataFrame],
     *,
+    datasets: Sequence[str] = (),
+    markers: Collection[str] = (),
     n_top: int,
     n_bins: int,
     min_genes_shared: int,
@@ -49,6 +51,8 @@ def features(
     Args:
         moments: one table a sample, iterated twice: `ensembl_id, symbol, n_cells_kept, n_cells_detected, mean_expm1,
             var_expm1` (mean and unbiased variance of counts per ten thousand over the kept cells).
+        datasets: dataset of each table; one for all by default.
+        markers: symbols of genes that inform the annotation however variable they are.
         n_top: number of genes marked `highly_variable`.
         n_bins: bins of mean expression within which dispersions are compared.
         min_genes_shared: genes measured in every sample are the candidates, unless there are fewer than this.
@@ -60,7 +64,9 @@ def features(
     Returns:
         `ensembl_id, symbol, n_samples_measured, n_samples_variable, highly_variable, rank, mean, dispersion, reason`:
         `rank` is 1 for the most variable gene, 0 for genes that are no candidates; `mean` and `dispersion` are Seurat's
-        log mean and normalised dispersion, averaged over the voting samples; `reason` says why a gene is no candidate.
+        log mean and normalised dispersion, averaged over the voting samples; `reason` says why a gene is no candidate;
+        `informative` marks the variable genes, those of each dataset alone, and the markers: a type that one dataset
+        alone holds is told by genes that vary in no other.
 
     Raises:
         BrainmetError: no candidate gene is left.
@@ -81,12 +87,19 @@ def features(
             "are of one organism, or exclude the sample with the smallest gene panel (tables/genes_lost.tsv)"
         )
     votes = _votes(moments, candidates, n_top=n_top, n_bins=n_bins, min_cells=min(min_cells, largest))
-    # Equal numbers of votes are decided by dispersion, equal dispersions by Ensembl id.
-    order = votes.sort_values(["share", "dispersion"], ascending=False, kind="stable", na_position="last").index
+    order = _ordered(votes)
     genes = genes.join(votes)
     genes["n_samples_variable"] = genes["n_samples_variable"].fillna(0).astype(np.int64)
     genes["rank"] = pd.Series(np.arange(1, len(order) + 1), order).reindex(genes.index, fill_value=0)
     genes["highly_variable"] = genes["rank"].between(1, n_top)
+    genes["informative"] = genes["highly_variable"] | genes[Var.SYMBOL].isin(set(markers))
+    for own in _within(moments, datasets) if len(set(datasets)) > 1 else ():
+        # Genes that this dataset alone measures inform of its cells, though no embedding can use them.
+        table = features(
+            own, n_top=n_top, n_bins=n_bins, min_genes_shared=min_genes_shared, exclude=exclude,
+            min_fraction_samples=min_fraction_samples, min_cells=min_cells, min_cells_detected=min_cells_detected,
+        )  # fmt: skip
+        genes.loc[variable(table), "informative"] = True
     log.info(
         "%d of %d genes are candidates (%s), %d of them variable",
         len(candidates),
@@ -97,9 +110,29 @@ def features(
     return genes.rename_axis(Var.ENSEMBL).reset_index().drop(columns=["share", "n_cells_detected"])
 
 
+def _ordered(votes: pd.DataFrame) -> pd.Index:
+    """Genes by share of votes; equal shares are decided by dispersion, equal dispersions by Ensembl id."""
+    return votes.sort_values(["share", "dispersion"], ascending=False, kind="stable", na_position="last").index
+
+
+def _within(moments: Iterable[pd.DataFrame], datasets: Sequence[str]) -> Iterator[Iterable[pd.DataFrame]]:
+    """The tables of each dataset, in order of the datasets' names."""
+    for name in sorted(set(datasets)):
+        at = [i for i, dataset in enumerate(datasets) if dataset == name]
+        yield (
+            Moments([moments.paths[i] for i in at]) if isinstance(moments, Moments) else [list(moments)[i] for i in at]
+        )
+
+
 def variable(features: pd.DataFrame) -> np.ndarray:
-    """Ensembl ids of the variable genes, in the table's order: the columns of every slice."""
+    """Ensembl ids of the variable genes, in the table's order."""
     return features.loc[features["highly_variable"], Var.ENSEMBL].to_numpy(object)
+
+
+def informative(features: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Columns of the slices: Ensembl ids of the informative genes in the table's order, and which are variable."""
+    table = features[features["informative"]]
+    return table[Var.ENSEMBL].to_numpy(object), table["highly_variable"].to_numpy(bool)
 
 
 def dispersions(mean: np.ndarray, var: np.ndarray, *, n_bins: int) -> tuple[np.ndarray, np.ndarray]:

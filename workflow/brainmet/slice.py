@@ -1,7 +1,7 @@
-"""The variable genes of one sample, log-normalised: all that the cohort's embedding needs of it."""
+"""The informative genes of one sample, log-normalised: all that embedding and annotation of the cohort need of it."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -23,36 +23,56 @@ class Slice:
     """Log-normalised values of a sample's kept cells.
 
     Attributes:
-        X: cells × variable genes, CSR float32, log1p of counts per ten thousand. Columns of genes that the sample did
+        X: cells × genes, CSR float32, log1p of counts per ten thousand. Columns of genes that the sample did
             not measure are empty and mean "unknown", not zero.
         measured: by gene, whether the sample measured it.
         cells: cell ids, in file order.
         genes: Ensembl ids, in the order of `features.tsv`.
+        variable: by gene, whether it enters the embedding; the others inform the annotation only; None for all.
     """
 
     X: sp.csr_matrix
     measured: np.ndarray
     cells: np.ndarray
     genes: np.ndarray
+    variable: np.ndarray | None = None
 
 
 class Slices:
-    """The slices of several samples, read one at a time at every iteration."""
+    """The slices of several samples, read one at a time at every iteration: variable genes, or all of them."""
 
-    def __init__(self, paths: Sequence[str | Path]) -> None:
-        self.paths = list(paths)
+    def __init__(self, paths: Sequence[str | Path], *, informative: bool = False) -> None:
+        self.paths, self.informative = list(paths), informative
 
     def __iter__(self) -> Iterator[Slice]:
-        return (load(path) for path in self.paths)
+        parts = (load(path) for path in self.paths)
+        return parts if self.informative else (variable(part) for part in parts)
 
 
-def slice_counts(counts: Counts, *, keep: np.ndarray, genes: np.ndarray) -> Slice:
+def chosen(slices: Iterable[Slice], positions: Sequence[int]) -> Iterable[Slice]:
+    """Some of the slices by their position, read at iteration as before."""
+    if isinstance(slices, Slices):
+        return Slices([slices.paths[i] for i in positions], informative=slices.informative)
+    parts = list(slices)
+    return [parts[i] for i in positions]
+
+
+def variable(part: Slice) -> Slice:
+    """The slice's genes that enter the embedding."""
+    if part.variable is None or part.variable.all():
+        return part
+    at = np.flatnonzero(part.variable)
+    return Slice(part.X[:, at], part.measured[at], part.cells, part.genes[at], part.variable[at])
+
+
+def slice_counts(counts: Counts, *, keep: np.ndarray, genes: np.ndarray, variable: np.ndarray | None = None) -> Slice:
     """Log-normalised values of the given genes in the kept cells.
 
     Args:
         counts: the sample.
         keep: by cell of the sample, whether it passed QC.
-        genes: Ensembl ids of the cohort's variable genes.
+        genes: Ensembl ids.
+        variable: by gene, whether it enters the embedding; all do by default.
     """
     position = counts.genes.index.get_indexer(genes)
     measured = position >= 0
@@ -69,7 +89,8 @@ def slice_counts(counts: Counts, *, keep: np.ndarray, genes: np.ndarray) -> Slic
         (~measured).sum(),
     )
     X.sort_indices()
-    return Slice(_spread(X, np.flatnonzero(measured), len(genes)), measured, cells, np.asarray(genes, dtype=object))
+    spread = _spread(X, np.flatnonzero(measured), len(genes))
+    return Slice(spread, measured, cells, np.asarray(genes, dtype=object), variable)
 
 
 def save(path: str | Path, part: Slice) -> None:
@@ -81,6 +102,7 @@ def save(path: str | Path, part: Slice) -> None:
             indices=part.X.indices.astype(np.uint16 if part.X.shape[1] <= 2**16 else np.int32),
             indptr=part.X.indptr.astype(np.int64),
             measured=part.measured,
+            variable=np.ones(len(part.genes), bool) if part.variable is None else part.variable,
             cells=np.array([cell.encode() for cell in part.cells], dtype=bytes),
             genes=np.array([gene.encode() for gene in part.genes], dtype=bytes),
         )
@@ -98,7 +120,8 @@ def load(path: str | Path) -> Slice:
                 np.array([text.decode() for text in file[name]], dtype=object) for name in ("cells", "genes")
             )
             arrays = file["data"], file["indices"].astype(np.int32), file["indptr"]
-            return Slice(sp.csr_matrix(arrays, shape=(len(cells), len(genes))), file["measured"], cells, genes)
+            X = sp.csr_matrix(arrays, shape=(len(cells), len(genes)))
+            return Slice(X, file["measured"], cells, genes, file["variable"])
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise BrainmetError(f"{path}: not a readable slice ({error}); delete it and run again") from error
 

@@ -5,7 +5,9 @@ rule features:
     """Variable genes of the cohort, by vote of the samples, from their gene moments."""
     input:
         moments=collect("<results>/samples/{sample}/moments.parquet", sample=SAMPLES),
-        code=code("features"),
+        types="<shipped>/markers/markers.yaml",
+        type_files=lookup(dpath="annotate/marker_files", within=config),
+        code=code("features", "cell_types"),
     output:
         features="<results>/cohort/features.tsv",
     log:
@@ -17,6 +19,7 @@ rule features:
     resources:
         mem_mb=memory(800),
     params:
+        datasets=[record["dataset"] for record in SAMPLES.values()],
         n_top=lookup(dpath="features/n_top", within=config),
         n_bins=lookup(dpath="features/n_bins", within=config),
         min_genes_shared=lookup(dpath="features/min_genes_shared", within=config),

@@ -1,8 +1,8 @@
-"""Slice: counts -> slice.npz, the log-normalised variable genes of a sample's kept cells."""
+"""Slice: counts -> slice.npz, the log-normalised informative genes of a sample's kept cells."""
 
 
 rule slice:
-    """Log-normalised values of the cohort's variable genes in the kept cells of one sample."""
+    """Log-normalised values of the cohort's informative genes in the kept cells of one sample."""
     input:
         counts="<results>/samples/{sample}/counts.h5ad",
         cells="<results>/samples/{sample}/cells.parquet",

@@ -1,8 +1,11 @@
 """Variable genes of the cohort."""
 
+from brainmet.cell_types import load_cell_types
 from brainmet.features import Moments, features
 from brainmet.job import job
 from brainmet.tables import write_table
 
 with job(snakemake) as params:
-    write_table(features(Moments(snakemake.input.moments), **params), snakemake.output.features, "features")
+    types = load_cell_types([snakemake.input.types, *snakemake.input.get("type_files", [])])
+    table = features(Moments(snakemake.input.moments), markers=types.markers(), **params)
+    write_table(table, snakemake.output.features, "features")

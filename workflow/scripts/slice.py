@@ -1,12 +1,13 @@
-"""Variable genes of one sample."""
+"""Informative genes of one sample."""
 
 from brainmet.counts import open_counts
-from brainmet.features import variable
+from brainmet.features import informative
 from brainmet.job import job
 from brainmet.slice import save, slice_counts
 from brainmet.tables import read_table
 
 with job(snakemake):
     keep = read_table(snakemake.input.cells, "cells", columns=["keep"])["keep"].to_numpy()
-    genes = variable(read_table(snakemake.input.features, "features"))
-    save(snakemake.output.slice, slice_counts(open_counts(snakemake.input.counts), keep=keep, genes=genes))
+    genes, variable = informative(read_table(snakemake.input.features, "features"))
+    part = slice_counts(open_counts(snakemake.input.counts), keep=keep, genes=genes, variable=variable)
+    save(snakemake.output.slice, part)

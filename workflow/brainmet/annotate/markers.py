@@ -34,7 +34,6 @@ def annotate(
     base_rate: float,
     max_evidence: float,
     depth_cap: float,
-    ubiquity_weight: float,
     prior_genes: float,
 ) -> pd.DataFrame:
     """Score of every set of the resource in every kept cell, and the genes that stand out.
@@ -47,7 +46,6 @@ def annotate(
         base_rate: rate of stray reads a gene, as a share of the cell's counts.
         max_evidence: most that one gene can add, in log units.
         depth_cap: counts of deeper cells are scaled to this total, so that reads of full-length plates do not outweigh.
-        ubiquity_weight: how much of its weight a gene loses that is detected in every cell of the sample, 0 to 1.
         prior_genes: genes at the floor that every set is given in addition.
 
     Returns:
@@ -66,7 +64,6 @@ def annotate(
     X = sp.vstack(blocks, format="csr") if blocks else sp.csr_matrix((0, len(columns)), dtype=np.float32)
     total = np.concatenate(totals) if totals else np.zeros(0)
     profile = sums[columns] / max(sums.sum(), 1.0)
-    weight = 1 - ubiquity_weight * np.asarray((X > 0).sum(axis=0)).ravel() / max(X.shape[0], 1)
     log.info(
         "%d cells, %d of the markers measured, floor %.3g of the mean profile", X.shape[0], len(columns), ambient_floor
     )
@@ -79,7 +76,7 @@ def annotate(
     for j, genes in enumerate(members):
         if len(genes):
             # A mean of few genes is taken in by one stray read: it is drawn to the floor.
-            design[genes, j] = weight[genes] / max(weight[genes].sum(), 1e-9) * len(genes) / (len(genes) + prior_genes)
+            design[genes, j] = 1 / (len(genes) + prior_genes)
     scores, notes = np.empty((X.shape[0], len(entries)), np.float32), []
     for start in range(0, X.shape[0], 2_000):
         part = slice(start, start + 2_000)
@@ -87,7 +84,7 @@ def annotate(
             X[part], total[part], ambient_floor * profile + base_rate, max_evidence=max_evidence, depth_cap=depth_cap
         )
         scores[part] = evidence @ design
-        notes += _highest(evidence * weight, symbols[columns])
+        notes += _highest(evidence, symbols[columns])
     scores[:, [len(genes) == 0 for genes in members]] = np.nan
     index = counts.cells.index[keep]
     table = pd.DataFrame(scores, index=index, columns=[SCORE + entry.id for entry in entries])

@@ -1,8 +1,9 @@
-"""Class profiles learned from the cohort's own clearest cells, and every cell compared with them.
+"""Class profiles learned from each dataset's own clearest cells, and every cell compared with them.
 
-Markers are few and shallow cells show none of them; the variable genes are two thousand. Cells that their markers place
+Markers are few and shallow cells show none of them; the informative genes are thousands. Cells that their markers place
 most clearly are averaged to one profile a type, every cell is compared with all profiles, and the clearest of the
-result are averaged again. No outside data enter, hence no platform of others. Slices are read one at a time.
+result are averaged again. No outside data enter, and no dataset learns from another platform. Slices are read one at a
+time.
 """
 
 import logging
@@ -15,11 +16,11 @@ import pandas as pd
 from brainmet.annotate import NOTE, SCORE, VOTE
 from brainmet.annotate.context import LEFT_OUT, positions
 from brainmet.cell_types import CellTypes
-from brainmet.contract import Var
-from brainmet.slice import Slice
+from brainmet.contract import Obs, Var
+from brainmet.slice import Slice, chosen
 
 SCOPE = "cohort"
-REQUIRES = ("slices", "features", "markers", "context")
+REQUIRES = ("slices", "features", "cells", "markers", "context")
 log = logging.getLogger(__name__)
 
 ALONE = 10.0
@@ -42,6 +43,7 @@ class Profiles:
 def annotate(
     slices: Iterable[Slice],
     features: pd.DataFrame,
+    cells: pd.DataFrame,
     markers: pd.DataFrame,
     context: pd.DataFrame,
     *,
@@ -51,7 +53,7 @@ def annotate(
     min_seeds: int,
     marker_weight: float,
     smoothing: float,
-    prior_cells: float,
+    prior_values: float,
     clear_score: float,
     seed_score: float,
     alone_lead: float,
@@ -62,6 +64,7 @@ def annotate(
     Args:
         slices: one a sample, iterated twice a round.
         features: `features.tsv`: `ensembl_id, symbol`.
+        cells: `cells.parquet` of all samples: which dataset each cell is of.
         markers: evidence of the method `markers`, all samples, in the order of the slices.
         context: evidence of the method `context`: nearest cells in the sample.
         types: the resource.
@@ -70,31 +73,80 @@ def annotate(
         min_seeds: cells of a type below which it has no profile.
         marker_weight: weight of the marker score beside the profile's log likelihood.
         smoothing: share of the marker score that comes from the neighbours.
-        prior_cells: cells of the cohort's mean that every profile is drawn to.
+        prior_values: detections of each gene at its mean over all cells, which every profile is drawn to.
         clear_score: marker score below which a rare type is no candidate for a cell.
         seed_score: marker score that a seed needs.
         alone_lead: lead in marker score that a type without a profile needs over those with one.
-        temperature: of the probabilities, as a share of the cohort's typical lead.
+        temperature: of the probabilities, as a share of the dataset's typical lead.
 
     Returns:
         Index cell id; `vote_{type}` float32 summing to one, and `marker_{type}`, the smoothed marker scores.
     """
     names = [name for name in types.decided("broad", "clear") if SCORE + name in markers]
-    neighbors = positions(context)
-    scores = blended(shown(markers, names, types), neighbors, share=smoothing)
+    scores = blended(shown(markers, names, types), positions(context), share=smoothing)
     rare = np.array([types[name].decide == "clear" for name in names])
     marker = np.where(rare[None, :] & (scores < clear_score), -np.inf, np.where(np.isnan(scores), -np.inf, scores))
     symbols = dict(zip(features[Var.ENSEMBL], features[Var.SYMBOL], strict=True))
+    lineages = np.array([types.lineage(name) for name in names], dtype=object)
+    votes = np.zeros(marker.shape, np.float32)
+    # A profile holds for one platform and way of dissociation: each dataset learns its own from all of its samples.
+    for dataset, (parts, rows) in grouped(slices, cells[Obs.DATASET].reindex(markers.index).to_numpy(object)).items():
+        total = _trained(
+            parts, marker[rows], names, lineages, symbols, label=dataset, rounds=rounds, seed_share=seed_share,
+            min_seeds=min_seeds, marker_weight=marker_weight, prior_values=prior_values, seed_score=seed_score,
+            alone_lead=alone_lead,
+        )  # fmt: skip
+        # The typical cell sets the scale: leads of hard and of easy data differ in absolute units.
+        scale = max(float(np.median(_lead(total))), 1e-6) if len(total) else 1.0
+        votes[rows] = softmax(total / (temperature * scale))
+    table = pd.DataFrame(votes, index=markers.index, columns=[VOTE + n for n in names])
+    for name, column in zip(names, scores.T, strict=True):
+        table[f"marker_{name}"] = column.astype(np.float32)
+    table.insert(0, NOTE, "")
+    return table
+
+
+def grouped(slices: Iterable[Slice], datasets: np.ndarray) -> dict[str, tuple[Iterable[Slice], np.ndarray]]:
+    """Slices of each dataset and the rows of their cells in the joint table, in order of first appearance."""
+    found: dict[str, tuple[list[int], list[np.ndarray]]] = {}
+    start = 0
+    for position, part in enumerate(slices):
+        rows = np.arange(start, start + len(part.cells))
+        start += len(part.cells)
+        if len(rows):
+            places, cells = found.setdefault(str(datasets[rows[0]]), ([], []))
+            places.append(position)
+            cells.append(rows)
+    return {name: (chosen(slices, places), np.concatenate(cells)) for name, (places, cells) in found.items()}
+
+
+def _trained(
+    slices: Iterable[Slice],
+    marker: np.ndarray,
+    names: Sequence[str],
+    lineages: np.ndarray,
+    symbols: dict[str, str],
+    *,
+    label: str,
+    rounds: int,
+    seed_share: float,
+    min_seeds: int,
+    marker_weight: float,
+    prior_values: float,
+    seed_score: float,
+    alone_lead: float,
+) -> np.ndarray:
+    """Score of every type in every cell of one dataset, after the last round; cells × types."""
     ahead = marker - marker.max(axis=1, keepdims=True)
     # A type with a handful of stray cells is noise that learning would feed: seeds must show their markers.
     seeds = clearest(ahead, share=seed_share, eligible=marker >= seed_score)
-    lineages = np.array([types.lineage(name) for name in names], dtype=object)
     total = marker_weight * ahead
     for turn in range(rounds):
-        profiles, usable = learn(slices, seeds, len(names), symbols, prior_cells=prior_cells)
+        profiles, usable = learn(slices, seeds, len(names), symbols, prior_values=prior_values)
         profiles = pooled(profiles, lineages, minimum=min_seeds)
         learned = profiles.n_seeds > 0
-        log.info("round %d: seeds %s", turn + 1, {names[i]: int(profiles.n_seeds[i]) for i in np.flatnonzero(learned)})
+        counted = {name: int(n) for name, n in zip(names, profiles.n_seeds, strict=True) if n}
+        log.info("%s, round %d: seeds %s", label, turn + 1, counted)
         if not learned.any():
             break
         total = compare(slices, profiles, usable)
@@ -104,15 +156,7 @@ def annotate(
         best, rival = (values[:, learned].max(axis=1, keepdims=True) for values in (total, marker))
         total[:, ~learned] = best + ALONE * (marker[:, ~learned] - np.maximum(rival, 0) - alone_lead)
         seeds = clearest(total, share=seed_share, eligible=(marker >= seed_score) & learned)
-    # The cohort's typical cell sets the scale: leads of hard and of easy data differ in absolute units.
-    temperature *= max(float(np.median(_lead(total))), 1e-6) if len(total) else 1.0
-    table = pd.DataFrame(
-        softmax(total / temperature).astype(np.float32), index=markers.index, columns=[VOTE + n for n in names]
-    )
-    for name, column in zip(names, scores.T, strict=True):
-        table[f"marker_{name}"] = column.astype(np.float32)
-    table.insert(0, NOTE, "")
-    return table
+    return total
 
 
 def shown(markers: pd.DataFrame, names: Sequence[str], types: CellTypes) -> np.ndarray:
@@ -171,29 +215,34 @@ def learn(
     n_types: int,
     symbols: dict[str, str],
     *,
-    prior_cells: float,
+    prior_values: float,
 ) -> tuple[Profiles, np.ndarray]:
     """Mean profile of the seeds of each type, in each sample; also which genes are used.
 
     Platforms, ambient RNA and tumours differ between samples. What a sample's cells of all types show over the cohort's
     profiles of the same types is the sample's own factor by gene: it does not depend on the sample's composition.
     """
-    sums, cells, everything, present = [], [], [], []
+    sums, cells, everything, present, shown_in = [], [], [], [], []
     usable, start = np.zeros(0, bool), 0
     for part in slices:
         own = seeds[start : start + len(part.cells)]
         start += len(part.cells)
         usable = np.array([not LEFT_OUT.match(symbols.get(gene, "")) for gene in part.genes])
         sums.append(np.array([np.asarray(part.X[own == kind].sum(axis=0)).ravel() for kind in range(n_types)]))
-        cells.append(np.bincount(own[own >= 0], minlength=n_types)[:, None] * part.measured[None, :])
+        cells.append(np.bincount(own[own >= 0], minlength=n_types))
         everything.append(np.asarray(part.X.sum(axis=0)).ravel())
         present.append(len(part.cells) * part.measured)
-    total, number = np.array(sums), np.array(cells)
+        shown_in.append(np.bincount(part.X.indices, minlength=part.X.shape[1]))
+    total, n, measured = np.array(sums), np.array(cells, float), np.array(present) > 0
+    number = n[:, :, None] * measured[:, None, :]
     overall = np.sum(everything, axis=0) / np.maximum(np.sum(present, axis=0), 1) + 1e-6
-    cohort = (total.sum(axis=0) + prior_cells * overall) / (number.sum(axis=0) + prior_cells)
-    few = prior_cells * overall
-    factor = (total.sum(axis=1) + few) / ((number * cohort).sum(axis=1) + few)
-    return Profiles(factor[:, None, :] * cohort, np.bincount(seeds[seeds >= 0], minlength=n_types)), usable
+    # A gene's ratio is known from the cells that show it: the prior is worth so many detections of each gene.
+    found = np.sum(shown_in, axis=0)
+    height = np.divide(np.sum(everything, axis=0), found, out=np.ones(len(found)), where=found > 0)
+    few = prior_values * height
+    pooled_mean = (total.sum(axis=0) + few) / (number.sum(axis=0) + few / overall)
+    factor = (total.sum(axis=1) + few) / ((number * pooled_mean).sum(axis=1) + few)
+    return Profiles(factor[:, None, :] * pooled_mean, np.bincount(seeds[seeds >= 0], minlength=n_types)), usable
 
 
 def pooled(profiles: Profiles, lineages: np.ndarray, *, minimum: int) -> Profiles:
