@@ -1,0 +1,329 @@
+"""New samples on a finished atlas: their cells placed among its cells and named by them, nothing recomputed.
+
+The plan is Symphony's (Kang et al. 2021, doi 10.1038/s41467-021-25957-x). The atlas is compressed to the loadings of
+its components and to clusters of its integrated space. A new sample is projected by the loadings, its own shift is
+taken out cluster by cluster as Harmony does, with the atlas standing still, and its cells take the names of their
+nearest cells there. A cell farther from the atlas than cells of that type from different samples are from each other
+is flagged: the atlas may not hold its like.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from brainmet.contract import CELL_ID, UNKNOWN, Obs
+from brainmet.errors import BrainmetError
+from brainmet.files import replacing
+from brainmet.neighbors import among
+from brainmet.slice import Slice
+
+log = logging.getLogger(__name__)
+
+ROWS = 5_000
+"""Cells of the atlas read at a time."""
+LABELS = (Obs.SAMPLE, Obs.CELL_TYPE, Obs.LINEAGE, Obs.CLUSTER, Obs.MALIGNANCY)
+CALIBRATED = 5_000
+"""Cells of the atlas, drawn at random, that distances are calibrated on."""
+OVER = 10
+"""So many times more neighbours are searched to find those of other samples."""
+FEWEST = 20
+"""Cells of a type below which its limit is that of all types."""
+_ARRAYS = ("mean", "loadings", "points", "layout", "centres", "weights", "sums")
+BATCH_RIDGE = 1.0
+"""Harmony's and Symphony's ridge on a batch's shift."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What mapping needs of an atlas.
+
+    Attributes:
+        genes: Ensembl ids of the variable genes.
+        mean: of each, log1p per ten thousand.
+        loadings: genes × components; the components of a cell are its centred values times these.
+        points: cells × components in the integrated space.
+        layout: cells × 2.
+        labels: by cell `sample, cell_type, lineage, cluster, malignancy`.
+        centres: clusters × components, unit length.
+        weights: cells of the atlas by cluster, soft.
+        sums: clusters × components: the same cells' coordinates added up.
+        limits: largest mean distance to the neighbours by cell type; the key "" for all others.
+    """
+
+    genes: np.ndarray
+    mean: np.ndarray
+    loadings: np.ndarray
+    points: np.ndarray
+    layout: np.ndarray
+    labels: pd.DataFrame
+    centres: np.ndarray
+    weights: np.ndarray
+    sums: np.ndarray
+    limits: dict[str, float]
+
+
+def reference(
+    path: str | Path, *, n_centres: int, softness: float, n_neighbors: int, unlike_quantile: float, seed: int
+) -> Reference:
+    """Compress a finished atlas.
+
+    Args:
+        path: `atlas.h5ad` of a run.
+        n_centres: clusters of the integrated space at most; Symphony takes 100.
+        softness: of the assignment to clusters; 0.1 in Harmony.
+        n_neighbors: neighbours by which cells are named.
+        unlike_quantile: quantile of the atlas' own distances between samples beyond which a cell is unlike it.
+        seed: of clusters and of the cells that distances are calibrated on.
+
+    Raises:
+        BrainmetError: the file is no atlas of this workflow.
+    """
+    from anndata.io import read_elem
+
+    try:
+        with h5py.File(path) as file:
+            obs, var = read_elem(file["obs"]), read_elem(file["var"])
+            scores, points, layout = (file[f"obsm/{name}"][:] for name in ("X_pca", "X_harmony", "X_umap"))
+            chosen = np.flatnonzero(var["highly_variable"].to_numpy(bool))
+            labels = obs[list(LABELS)].astype(str).astype(object)
+            partial = var["n_samples_measured"].to_numpy()[chosen] < labels[Obs.SAMPLE].nunique()
+            mean, loadings = _loadings(file["X"], scores, chosen, partial, labels[Obs.SAMPLE].to_numpy())
+    except (OSError, KeyError) as error:
+        raise BrainmetError(
+            f"{path}: is not an atlas of this workflow ({error}); "
+            "give the atlas.h5ad of a finished run as project.atlas"
+        ) from None
+    centres = _centres(_unit(points), n=n_centres, seed=seed)
+    share = _assigned(points, centres, softness)
+    limits = _limits(scores, points, labels, n_neighbors=n_neighbors, quantile=unlike_quantile, seed=seed)
+    log.info(
+        "%d cells, %d genes, %d components, %d centres", *points.shape[:1], len(chosen), points.shape[1], len(centres)
+    )
+    return Reference(
+        genes=var.index.to_numpy(object)[chosen],
+        mean=mean,
+        loadings=loadings,
+        points=points,
+        layout=layout,
+        labels=labels,
+        centres=centres,
+        weights=share.sum(axis=0),
+        sums=share.T @ points,
+        limits=limits,
+    )
+
+
+def project(
+    part: Slice,
+    atlas: Reference,
+    *,
+    softness: float,
+    n_neighbors: int,
+    min_confidence: float,
+    min_genes: float,
+    sample: str,
+    threads: int,
+) -> pd.DataFrame:
+    """Place the cells of one new sample in the atlas and name them (`tables/projection.yaml`).
+
+    Args:
+        part: the sample's values of the atlas' variable genes.
+        atlas: as `reference` returns it.
+        softness: as in `reference`.
+        n_neighbors: cells of the atlas that vote.
+        min_confidence: share of the votes that a type needs; below it the lineage stands if it has as many, or unknown.
+        min_genes: share of the variable genes that the sample must measure.
+        sample: id.
+        threads: of the search; the result does not depend on it.
+
+    Raises:
+        BrainmetError: too few of the atlas' variable genes are measured.
+    """
+    if part.measured.mean() < min_genes:
+        raise BrainmetError(
+            f"measures {part.measured.sum()} of the atlas' {len(part.genes)} variable genes, "
+            f"project.min_genes wants {min_genes:.0%}; is it another organism or a targeted panel?"
+        )
+    centre = np.where(part.measured, atlas.mean, 0.0) @ atlas.loadings
+    scores = np.asarray(part.X @ atlas.loadings - centre, np.float32)
+    points = corrected(scores, atlas, softness=softness)
+    near, far = among(points, atlas.points, k=n_neighbors, threads=threads)
+    labels = atlas.labels
+    cell_type, confidence = _majority(labels[Obs.CELL_TYPE].to_numpy()[near])
+    lineage, shared = _majority(labels[Obs.LINEAGE].to_numpy()[near])
+    # Taking out a sample's shift also moves cells of a kind that the atlas lacks onto the nearest kind it has: how far
+    # a cell is from the atlas is asked before.
+    distance = among(scores, atlas.points, k=n_neighbors, threads=threads)[1].mean(axis=1)
+    limit = np.array([atlas.limits.get(name, atlas.limits[""]) for name in cell_type])
+    unsure = confidence < min_confidence
+    named = np.where(unsure, np.where(shared >= min_confidence, lineage, UNKNOWN), cell_type)
+    weight = 1 / np.maximum(far, 1e-6)
+    placed = np.einsum("cn,cnd->cd", weight / weight.sum(axis=1, keepdims=True), atlas.layout[near])
+    table = pd.DataFrame(
+        {
+            Obs.SAMPLE: sample,
+            Obs.CELL_TYPE: named,
+            Obs.LINEAGE: np.where(shared >= min_confidence, lineage, UNKNOWN),
+            Obs.CONFIDENCE: confidence,
+            Obs.MALIGNANCY: _majority(labels[Obs.MALIGNANCY].to_numpy()[near])[0],
+            Obs.CLUSTER: _majority(labels[Obs.CLUSTER].to_numpy()[near])[0],
+            "distance": distance,
+            "limit": limit,
+            "unlike": distance > limit,
+            "umap_1": placed[:, 0],
+            "umap_2": placed[:, 1],
+        },
+        index=pd.Index(part.cells, name=CELL_ID, dtype=object),
+    )
+    table[Obs.REASON] = [
+        f"{round(c * near.shape[1])} of the {near.shape[1]} nearest cells of the atlas are {t}"
+        + (f"; unlike the atlas: {d:.1f} away, such cells lie within {m:.1f}" if d > m else "")
+        for c, t, d, m in zip(confidence, cell_type, distance, limit, strict=True)
+    ]
+    log.info("%s: %d cells, %.1f%% unlike the atlas", sample, len(table), 100 * table["unlike"].mean())
+    return table
+
+
+def corrected(scores: np.ndarray, atlas: Reference, *, softness: float) -> np.ndarray:
+    """Components of a new sample without its own shift: a weighted ridge regression a cluster, the atlas as intercept.
+
+    Args:
+        scores: cells × components, as projected.
+        atlas: the reference.
+        softness: of the assignment to clusters.
+    """
+    share = _assigned(scores, atlas.centres, softness).astype(np.float64)
+    result = scores.astype(np.float64)
+    for k in range(len(atlas.centres)):
+        n, total = share[:, k].sum(), share[:, k] @ scores
+        # Unknowns: the intercept, held by the atlas' cells, and the shift of this sample.
+        left = np.array([[atlas.weights[k] + n, n], [n, n + BATCH_RIDGE]])
+        shift = np.linalg.solve(left, np.stack([atlas.sums[k] + total, total]))[1]
+        result -= np.outer(share[:, k], shift)
+    return result.astype(np.float32)
+
+
+def summary(cells: pd.DataFrame) -> pd.DataFrame:
+    """Cells of each sample by transferred type (`tables/projection_summary.yaml`)."""
+    by = cells.groupby([Obs.SAMPLE, Obs.CELL_TYPE], sort=True)
+    table = by.agg(n_cells=("unlike", "size"), confidence=(Obs.CONFIDENCE, "mean"), share_unlike=("unlike", "mean"))
+    return table.reset_index()
+
+
+def save(path: str | Path, atlas: Reference) -> None:
+    """Write a reference as `.npz`."""
+    arrays: dict[str, Any] = {name: getattr(atlas, name) for name in _ARRAYS}
+    arrays |= {f"label_{name}": atlas.labels[name].to_numpy(str) for name in LABELS}
+    arrays |= {"limit_types": np.array(list(atlas.limits), str), "limits": np.array(list(atlas.limits.values()))}
+    with replacing(path) as partial, partial.open("wb") as file:
+        np.savez(file, genes=atlas.genes.astype(str), **arrays)
+
+
+def load(path: str | Path) -> Reference:
+    """Read a reference."""
+    with np.load(path) as file:
+        arrays: dict[str, Any] = {name: file[name] for name in _ARRAYS}
+        labels = pd.DataFrame({name: file[f"label_{name}"].astype(object) for name in LABELS})
+        limits = dict(zip(map(str, file["limit_types"]), map(float, file["limits"]), strict=True))
+        return Reference(genes=file["genes"].astype(object), labels=labels, limits=limits, **arrays)
+
+
+def _loadings(
+    X: h5py.Group, scores: np.ndarray, chosen: np.ndarray, partial: np.ndarray, samples: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of the variable genes, and the loadings that give the cells their components: least squares over all cells.
+
+    As in the embedding, a gene that a sample did not measure moves none of its cells: one that some samples did not
+    measure (`partial`) and that no cell of this one shows.
+    """
+    gram = np.zeros((len(chosen),) * 2)
+    cross = np.zeros((len(chosen), scores.shape[1]))
+    seen = dict.fromkeys(samples, ~partial)
+    sums, counts = np.zeros(len(chosen)), np.zeros(len(chosen))
+    for rows, block in _blocks(X, chosen):
+        for sample in dict.fromkeys(samples[rows]):
+            seen[sample] = seen[sample] | (np.asarray((block[samples[rows] == sample] > 0).sum(axis=0)).ravel() > 0)
+        sums += np.asarray(block.sum(axis=0)).ravel()
+    for sample, genes in seen.items():
+        counts += genes * (samples == sample).sum()
+    mean = np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
+    for rows, block in _blocks(X, chosen):
+        centred = block.toarray().astype(np.float64) - mean
+        for sample in dict.fromkeys(samples[rows]):
+            centred[np.ix_(samples[rows] == sample, ~seen[sample])] = 0.0
+        gram += centred.T @ centred
+        cross += centred.T @ scores[rows]
+    gram[np.diag_indices_from(gram)] += 1e-8 * np.trace(gram) / len(gram)
+    return mean, np.linalg.solve(gram, cross)
+
+
+def _blocks(X: h5py.Group, chosen: np.ndarray) -> Iterator[tuple[slice, sp.csr_matrix]]:
+    """Blocks of cells of the atlas with the variable genes."""
+    indptr, n_genes = X["indptr"][:], int(X.attrs["shape"][1])
+    for start in range(0, len(indptr) - 1, ROWS):
+        stop = min(start + ROWS, len(indptr) - 1)
+        first, last = int(indptr[start]), int(indptr[stop])
+        arrays = (X["data"][first:last], X["indices"][first:last], indptr[start : stop + 1] - first)
+        yield slice(start, stop), sp.csr_matrix(arrays, shape=(stop - start, n_genes))[:, chosen]
+
+
+def _unit(points: np.ndarray) -> np.ndarray:
+    return points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12)
+
+
+def _centres(unit: np.ndarray, *, n: int, seed: int) -> np.ndarray:
+    """Centres of spherical k-means, one a thirty cells at most."""
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+    k = max(1, min(n, len(unit) // 30))
+    means = faiss.Kmeans(unit.shape[1], k, niter=25, seed=seed, spherical=True, min_points_per_centroid=1)
+    means.train(np.ascontiguousarray(unit, dtype=np.float32))
+    return np.asarray(means.centroids, np.float32)
+
+
+def _assigned(points: np.ndarray, centres: np.ndarray, softness: float) -> np.ndarray:
+    """Share of every cluster in every cell: softmax of the cosine distances, as in Harmony."""
+    logits = -2 * (1 - _unit(points) @ centres.T) / softness
+    logits -= logits.max(axis=1, keepdims=True)
+    share = np.exp(logits)
+    return share / share.sum(axis=1, keepdims=True)
+
+
+def _limits(
+    scores: np.ndarray, points: np.ndarray, labels: pd.DataFrame, *, n_neighbors: int, quantile: float, seed: int
+) -> dict[str, float]:
+    """By cell type, how far cells lie from the nearest cells of other samples; of their own where there is one sample.
+
+    A cell lies where its components put it, the others where integration did: so is a new cell seen.
+    """
+    rows = np.sort(np.random.default_rng(seed).permutation(len(points))[:CALIBRATED])
+    samples = labels[Obs.SAMPLE].to_numpy()
+    near, far = among(scores[rows], points, k=OVER * n_neighbors + 1, threads=1)
+    other = near != rows[:, None]
+    if len(set(samples)) > 1:
+        other &= samples[near] != samples[rows][:, None]
+    enough = other.sum(axis=1) >= n_neighbors
+    first = other & (np.cumsum(other, axis=1) <= n_neighbors)
+    mean = np.where(first, far, 0).sum(axis=1) / np.maximum(first.sum(axis=1), 1)
+    if not enough.any():
+        enough[:], mean = True, far[:, 1 : n_neighbors + 1].mean(axis=1)
+    by_type = pd.Series(mean[enough]).groupby(labels[Obs.CELL_TYPE].to_numpy()[rows][enough])
+    limits = {str(name): float(own.quantile(quantile)) for name, own in by_type if len(own) >= FEWEST}
+    return limits | {"": float(np.quantile(mean[enough], quantile))}
+
+
+def _majority(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The most frequent label of each row, the first in the alphabet of equals, and its share."""
+    levels, codes = np.unique(votes.astype(str), return_inverse=True)
+    counts = np.zeros((len(votes), len(levels)), np.int32)
+    np.add.at(counts, (np.arange(len(votes))[:, None], codes.reshape(votes.shape)), 1)
+    best = counts.argmax(axis=1)
+    return levels.astype(object)[best], counts[np.arange(len(votes)), best] / votes.shape[1]

@@ -1,0 +1,13 @@
+"""Cells of one new sample in the atlas."""
+
+from brainmet.counts import open_counts
+from brainmet.job import job
+from brainmet.project import load, project
+from brainmet.slice import slice_counts
+from brainmet.tables import read_table, write_table
+
+with job(snakemake) as params:
+    atlas = load(snakemake.input.reference)
+    keep = read_table(snakemake.input.cells, "cells")["keep"].to_numpy()
+    part = slice_counts(open_counts(snakemake.input.counts), keep=keep, genes=atlas.genes)
+    write_table(project(part, atlas, **params, threads=snakemake.threads), snakemake.output.cells, "projection")
