@@ -134,7 +134,7 @@ def test_a_sample_that_the_atlas_never_saw(tiny_run, tmp_path):
     everything = set(tiny()["exclude"]) | {p.name for p in (tiny_run / "results/samples").iterdir()}
     config = {"datasets": ["demo"], "exclude": sorted(everything - {new}), "simulate": tiny()["simulate"]}
     config |= {"project": {"atlas": str(tiny_run / "results/atlas.h5ad")}}
-    snakemake(tmp_path, "project", "--cores", "2", config=config)
+    snakemake(tmp_path, "--cores", "2", "project", config=config)
     counts = anndata.read_h5ad(tmp_path / f"results/samples/{new}/counts.h5ad")
     table = accuracy(tmp_path, new, counts.obs["author_cell_type"].astype(str).to_dict())
     known = table[table["truth"].isin(set(anndata.read_h5ad(tiny_run / "results/atlas.h5ad").obs["cell_type"]))]
@@ -144,5 +144,5 @@ def test_a_sample_that_the_atlas_never_saw(tiny_run, tmp_path):
 
 
 def test_without_an_atlas_the_config_is_named(tmp_path):
-    said = snakemake(tmp_path, "project", "-n", "--cores", "1", check=False)
+    said = snakemake(tmp_path, "-n", "--cores", "1", "project", check=False)
     assert "name the atlas.h5ad of a finished run as project.atlas" in said

@@ -300,24 +300,35 @@ def _assigned(points: np.ndarray, centres: np.ndarray, softness: float) -> np.nd
 def _limits(
     scores: np.ndarray, points: np.ndarray, labels: pd.DataFrame, *, n_neighbors: int, quantile: float, seed: int
 ) -> dict[str, float]:
-    """By cell type, how far cells lie from the nearest cells of other samples; of their own where there is one sample.
+    """By cell type, how far its cells lie from the nearest cells of other samples.
 
-    A cell lies where its components put it, the others where integration did: so is a new cell seen.
+    A cell lies where its components put it, the others where integration did: so is a new cell seen. A type that other
+    samples hardly hold is measured within its own sample, which is stricter.
     """
     rows = np.sort(np.random.default_rng(seed).permutation(len(points))[:CALIBRATED])
-    samples = labels[Obs.SAMPLE].to_numpy()
+    samples, types = labels[Obs.SAMPLE].to_numpy(), labels[Obs.CELL_TYPE].to_numpy()
     near, far = among(scores[rows], points, k=OVER * n_neighbors + 1, threads=1)
-    other = near != rows[:, None]
-    if len(set(samples)) > 1:
-        other &= samples[near] != samples[rows][:, None]
-    enough = other.sum(axis=1) >= n_neighbors
-    first = other & (np.cumsum(other, axis=1) <= n_neighbors)
-    mean = np.where(first, far, 0).sum(axis=1) / np.maximum(first.sum(axis=1), 1)
-    if not enough.any():
-        enough[:], mean = True, far[:, 1 : n_neighbors + 1].mean(axis=1)
-    by_type = pd.Series(mean[enough]).groupby(labels[Obs.CELL_TYPE].to_numpy()[rows][enough])
-    limits = {str(name): float(own.quantile(quantile)) for name, own in by_type if len(own) >= FEWEST}
-    return limits | {"": float(np.quantile(mean[enough], quantile))}
+    alone = near != rows[:, None]
+    other = alone & (samples[near] != samples[rows][:, None])
+    within, _ = _nearest(alone, far, types[near], types[rows], k=n_neighbors)
+    across, held = _nearest(other, far, types[near], types[rows], k=n_neighbors)
+    limits = {}
+    for name in sorted(set(types[rows])):
+        own = types[rows] == name
+        distances = across[own & held] if (own & held).sum() >= FEWEST else within[own]
+        if len(distances) >= FEWEST:
+            limits[str(name)] = float(np.quantile(distances, quantile))
+    return limits | {"": float(np.quantile(across[held] if held.any() else within, quantile))}
+
+
+def _nearest(
+    wanted: np.ndarray, far: np.ndarray, types: np.ndarray, own: np.ndarray, *, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean distance to the first `k` wanted neighbours; whether there are so many and most are of the own type."""
+    first = wanted & (np.cumsum(wanted, axis=1) <= k)
+    n = first.sum(axis=1)
+    alike = (first & (types == own[:, None])).sum(axis=1)
+    return np.where(first, far, 0).sum(axis=1) / np.maximum(n, 1), (n >= k) & (2 * alike > k)
 
 
 def _majority(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
