@@ -42,6 +42,8 @@ include: "workflow/rules/claims.smk"  # tables           -> claims
 include: "workflow/rules/recovery.smk"  # tables, truth    -> recovery
 include: "workflow/rules/provenance.smk"  # raw files        -> provenance/
 include: "workflow/rules/export.smk"  # tables           -> atlas.h5ad
+include: "workflow/rules/extract.smk"  # atlas            -> parts of it, on request
+include: "workflow/rules/targets.smk"  # names for parts of a run
 include: "workflow/rules/project.smk"  # atlas            -> projection of new samples
 include: "workflow/rules/report.smk"  # tables           -> report.html
 include: "workflow/rules/design.smk"  # dataset files    -> design, catalogue

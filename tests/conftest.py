@@ -91,3 +91,12 @@ def mini_run(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("mini")
     snakemake(folder, "--cores", "2", config=mini())
     return folder
+
+
+@pytest.fixture(scope="session")
+def real_run(real_data, tmp_path_factory) -> Path:
+    """The folder of a finished run on real cells: a breast tumour with its stroma, and normal brain."""
+    folder = tmp_path_factory.mktemp("real")
+    config = {"datasets": ["breast_cid4465", "brain_gse67835"], "dataset_paths": [str(HOME / "tests/real")]}
+    snakemake(folder, "--cores", "2", config=config)
+    return folder

@@ -4,16 +4,10 @@ import pandas as pd
 import pytest
 from brainmet import tables
 
-from tests.conftest import HOME
-from tests.running import snakemake
-
 
 @pytest.fixture(scope="module")
-def run(real_data, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("real")
-    config = {"datasets": ["breast_cid4465", "brain_gse67835"], "dataset_paths": [str(HOME / "tests/real")]}
-    snakemake(folder, "--cores", "2", config=config)
-    return folder / "results"
+def run(real_run):
+    return real_run / "results"
 
 
 @pytest.fixture(scope="module")

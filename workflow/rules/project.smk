@@ -5,7 +5,6 @@ new samples and this stage; the atlas is read, never recomputed. Out: <results>/
 <results>/tables/projection_summary.tsv.
 """
 
-
 # Where none is named, Snakemake says this sentence in place of the missing file.
 FINISHED_ATLAS = config["project"]["atlas"] or "name the atlas.h5ad of a finished run as project.atlas"
 

@@ -1,0 +1,77 @@
+"""Extract: the finished atlas -> parts of it on request: one h5ad a cell type or sample, CELLxGENE, pseudobulk as TSV."""
+
+
+rule by_cell_type:
+    """One h5ad for every cell type of the atlas, in results/by_cell_type/."""
+    input:
+        atlas="<results>/atlas.h5ad",
+        code=code("extract"),
+    output:
+        folder=directory("<results>/by_cell_type"),
+    log:
+        "<logs>/by_cell_type.log",
+    benchmark:
+        "<benchmarks>/by_cell_type.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=3000,
+    script:
+        "../scripts/by_cell_type.py"
+
+
+rule sample_atlas:
+    """The cells of one sample out of the atlas, with everything said about them."""
+    input:
+        atlas="<results>/atlas.h5ad",
+        code=code("extract"),
+    output:
+        atlas="<results>/samples/{sample}/atlas.h5ad",
+    log:
+        "<logs>/sample_atlas/{sample}.log",
+    benchmark:
+        "<benchmarks>/sample_atlas/{sample}.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=2000,
+    script:
+        "../scripts/sample_atlas.py"
+
+
+rule cellxgene:
+    """A copy of the atlas that `cellxgene-schema validate` accepts, for upload to CELLxGENE."""
+    input:
+        atlas="<results>/atlas.h5ad",
+        code=code("extract"),
+    output:
+        atlas="<results>/atlas_cellxgene.h5ad",
+    log:
+        "<logs>/cellxgene.log",
+    benchmark:
+        "<benchmarks>/cellxgene.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=500,
+    script:
+        "../scripts/cellxgene.py"
+
+
+rule pseudobulk_tsv:
+    """Counts summed by sample and cell type as one TSV, for edgeR, limma or a spreadsheet."""
+    input:
+        bulk="<results>/cohort/pseudobulk.h5ad",
+        code=code("extract"),
+    output:
+        table="<results>/pseudobulk.tsv.gz",
+    log:
+        "<logs>/pseudobulk_tsv.log",
+    benchmark:
+        "<benchmarks>/pseudobulk_tsv.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=2000,
+    script:
+        "../scripts/pseudobulk_tsv.py"

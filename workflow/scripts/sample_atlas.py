@@ -1,0 +1,8 @@
+"""One sample of the atlas."""
+
+from brainmet.extract import subset
+from brainmet.files import replacing
+from brainmet.job import job
+
+with job(snakemake), replacing(snakemake.output.atlas) as partial:
+    subset(snakemake.input.atlas, "sample", [snakemake.wildcards.sample]).write_h5ad(partial, compression="gzip")
