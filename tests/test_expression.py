@@ -75,3 +75,15 @@ def test_dispersions_are_pydeseq2s() -> None:
         if not prior:
             loss = [likelihood(counts, mu, a) + 0.5 * cox_reid(design, mu, a) for a in (ours, theirs)]
             assert (loss[0] <= loss[1] + 1e-6).all()
+
+
+def test_the_ambient_share_of_a_gene_is_its_largest_over_donors() -> None:
+    raw = Cohort(bulk({"s": (2, 0)}, shift=0.0), {}, min_cells=10)["malignant"]
+    counts = raw.counts.copy()
+    counts[:, 0], counts[:, 1] = [100, 200], [3, 5]
+    raw = Profiles(raw.donors, raw.symbols, counts)
+    left = counts.copy()
+    left[:, 0], left[:, 1] = [90, 100], [0, 0]
+    share = ambient_shares(raw, Profiles(raw.donors, raw.symbols, left), min_counts=10)
+    assert share.iloc[0] == 0.5
+    assert np.isnan(share.iloc[1])  # too few counts to say

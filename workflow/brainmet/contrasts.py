@@ -20,6 +20,8 @@ from brainmet.tables import columns, empty
 log = logging.getLogger(__name__)
 
 CONFIRMATORY, EXPLORATORY = "confirmatory", "exploratory"
+MUCH_AMBIENT = 0.2
+"""Share of counts that ambient RNA can explain above which a row is flagged."""
 
 
 class Scorer:
@@ -156,7 +158,8 @@ def finish(table: pd.DataFrame, home: Mapping[str, str]) -> pd.DataFrame:
     table.loc[table["estimator"] == TRANSFER, "family"] = TRANSFER
     for name in columns("contrasts"):
         if name not in table:
-            table[name] = np.nan
+            table[name] = "" if name == "explained_by" else np.nan
+    table["ambient_flag"] = table["ambient_max"] > MUCH_AMBIENT
     table["fdr"] = np.nan
     judged = (table["study"] == POOLED) & table["estimator"].isin([WITHIN, NESTED, TRANSFER])
     for family in (CONFIRMATORY, EXPLORATORY, TRANSFER):

@@ -127,6 +127,19 @@ class Cohort(Mapping[str, Profiles]):
     def __getitem__(self, name: str) -> Profiles:
         return profiles(self.bulk, self.types[name], min_cells=self.min_cells)
 
+    def leading_share(self, name: str, donors: pd.Index) -> pd.Series | None:
+        """Log2 odds of the leading cell type of a pooled compartment in each donor; None where it is one type."""
+        rows = self.bulk.obs[self.bulk.obs[Obs.CELL_TYPE].isin(list(self.types[name]))]
+        if rows[Obs.CELL_TYPE].nunique() < 2:
+            return None
+        platform = rows["technology"].astype(str) + " " + rows["suspension"].astype(str)
+        keys = rows[Obs.STUDY] + "|" + platform + "|" + rows[Obs.DONOR] + "|" + rows[Obs.CONDITION]
+        cells = rows.pivot_table(
+            index=keys.to_numpy(), columns=Obs.CELL_TYPE, values=Obs.N_CELLS, aggfunc="sum", fill_value=0
+        )
+        lead = cells.sum().sort_values(kind="stable").index[-1]
+        return np.log2((cells[lead] + 0.5) / (cells.sum(axis=1) - cells[lead] + 0.5)).reindex(donors)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.types)
 

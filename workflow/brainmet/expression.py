@@ -13,6 +13,7 @@ import pandas as pd
 
 from brainmet.compare import Design, eligible, verdict_of_design
 from brainmet.contract import Obs
+from brainmet.contrasts import MUCH_AMBIENT
 from brainmet.donors import PLATFORM, Profiles
 from brainmet.errors import BrainmetError
 from brainmet.tables import columns
@@ -28,6 +29,7 @@ def expression(
     compartments: Sequence[str],
     min_counts: int,
     min_gene_counts: int,
+    clean: Mapping[str, Profiles] | None = None,
 ) -> pd.DataFrame:
     """Rows of `de.tsv`: a gene a row where the model could be fitted, one row that says why where it could not.
 
@@ -37,6 +39,7 @@ def expression(
         compartments: those to fit; a fit costs seconds.
         min_counts: donors below are left out.
         min_gene_counts: a gene needs this many counts in as many donors as the smaller arm has.
+        clean: the profiles less ambient RNA.
     """
     blocks = []
     for cell_type in compartments:
@@ -54,13 +57,29 @@ def expression(
                 log.info("%s, %s: %s", cell_type, arm["id"], reason)
                 continue
             rows = fit(profiles.take(chosen), arm, min_gene_counts=min_gene_counts)
+            if clean is not None:
+                share = ambient_shares(profiles.take(chosen), clean[cell_type], min_counts=min_gene_counts)
+                rows["ambient_max"] = rows["ensembl_id"].map(share)
             log.info("%s, %s: %d genes, %d donors", cell_type, arm["id"], len(rows), chosen.sum())
             blocks.append(rows.assign(contrast=arm["id"], cell_type=cell_type, reason=""))
     table = pd.concat(blocks, ignore_index=True)
     for name in columns("de"):
         if name not in table:
             table[name] = np.nan
+    table["ambient_flag"] = table["ambient_max"] > MUCH_AMBIENT
     return table.sort_values(["cell_type", "contrast", "ensembl_id"], kind="stable", ignore_index=True)[columns("de")]
+
+
+def ambient_shares(raw: Profiles, clean: Profiles, *, min_counts: int) -> pd.Series:
+    """By gene, the largest share over donors of its count that ambient RNA can explain, in donors with `min_counts` of
+    it; NaN where no donor has so many."""
+    both = raw.donors.index.intersection(clean.donors.index, sort=False)
+    x, left = (p.counts[p.donors.index.get_indexer(both)] for p in (raw, clean))
+    enough = x >= min_counts
+    share = np.where(enough, 1 - np.divide(left, x, out=np.ones_like(x), where=enough), -np.inf).max(
+        axis=0, initial=-np.inf
+    )
+    return pd.Series(np.where(np.isfinite(share), share, np.nan), raw.symbols.index)
 
 
 def donors_of(profiles: Profiles, arm: Mapping[str, str], *, design: Design, min_counts: int) -> tuple[np.ndarray, str]:

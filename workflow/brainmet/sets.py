@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from brainmet.contrasts import MUCH_AMBIENT
 from brainmet.donor_scores import GeneSet
 from brainmet.donors import declared
 from brainmet.tables import columns, empty
@@ -42,6 +43,11 @@ def sets(
             continue
         result = prerank(ranked, gene_sets, min_size=min_size, max_size=max_size, permutations=permutations, seed=seed)
         log.info("%s, %s: %d sets on %d genes", cell_type, contrast, len(result), len(ranked))
+        share = rows.drop_duplicates("symbol").set_index("symbol")["ambient_max"].astype(float)
+        edges = result["leading_edge"].str.split(";")
+        result["ambient_max"] = [
+            float(np.nanmedian(known)) if len(known := share.reindex(e).dropna()) else np.nan for e in edges
+        ]
         family = np.where(result["signature"].map(home) == cell_type, "confirmatory", "exploratory")
         blocks.append(result.assign(cell_type=cell_type, contrast=contrast, family=family, reason=""))
     if not blocks:
@@ -50,6 +56,7 @@ def sets(
     for name in columns("gsea"):
         if name not in table:
             table[name] = np.nan
+    table["ambient_flag"] = table["ambient_max"] > MUCH_AMBIENT
     keys = ["cell_type", "contrast", "signature", "direction"]
     return table.sort_values(keys, kind="stable", ignore_index=True)[columns("gsea")]
 

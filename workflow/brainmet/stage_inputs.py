@@ -39,6 +39,11 @@ def clean(raw: Cohort, ambient: Mapping[str, Any]) -> Cohort:
     return copy
 
 
+def confounder_sets(files: Any) -> list[GeneSet]:
+    """The shipped confounder sets."""
+    return gene_sets(signature_files.load([files.confounders], tiers=None))
+
+
 def every_set(files: Any) -> list[GeneSet]:
     """Signatures of both tiers and the confounder sets: claims name what they need."""
     own = list(getattr(files, "files", []))

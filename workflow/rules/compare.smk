@@ -63,7 +63,7 @@ rule contrasts:
         signatures="<shipped>/signatures/signatures.yaml",
         confounders="<shipped>/signatures/confounders.yaml",
         files=lookup(dpath="score/files", within=config),
-        code=code("contrasts", "stage_inputs"),
+        code=code("confounders", "stage_inputs"),
     output:
         table="<results>/tables/contrasts.tsv",
     log:
@@ -133,6 +133,7 @@ rule de:
     resources:
         mem_mb=memory(2000),
     params:
+        ambient=lookup(dpath="compare/ambient", within=config),
         min_cells=lookup(dpath="compare/min_cells", within=config),
         arms=lookup(dpath="compare/contrasts", within=config),
         design=lookup(dpath="compare/design", within=config),

@@ -1,0 +1,147 @@
+"""What else could make a finding: each finding of the contrasts against dissociation, cell cycle, ambient RNA, depth,
+subtype and composition.
+
+A confounder explains a finding when it goes with the signature among donors of one study and condition (the slope
+there is not chance), and when what that slope makes of the confounder's difference between the arms is at least half of
+the finding. The slope is taken inside the arms, so a confounder that merely differs between them explains nothing.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from brainmet import effects
+from brainmet.compare import POOLED, WITHIN, Design, eligible
+from brainmet.contract import UNKNOWN, Obs
+from brainmet.contrasts import Scorer
+from brainmet.donor_scores import GeneSet, Scoring
+from brainmet.donors import ANY, PLATFORM, Profiles
+
+log = logging.getLogger(__name__)
+
+CELL_CYCLE = ("cell_cycle_s", "cell_cycle_g2m")
+SAME = 5
+"""Genes of the cell cycle that a signature shares with it from which on it is the cell cycle, not confounded by it."""
+AMBIENT = "ambient_rna"
+PART = 0.5
+"""Part of a finding that a confounder must account for."""
+
+
+def explained_by(
+    table: pd.DataFrame,
+    profiles_of: Mapping[str, Profiles],
+    sets: Sequence[GeneSet],
+    confounders: Sequence[GeneSet],
+    arms: Sequence[Mapping[str, str]],
+    *,
+    design: Design,
+    how: Scoring,
+    composition: Callable[[str, pd.Index], pd.Series | None] = lambda name, index: None,
+) -> pd.Series:
+    """Names of what explains each row, joined by `;`: for findings of the estimator `within` in cells. `ambient_rna`
+    where nothing is left of it on profiles less ambient RNA.
+
+    Args:
+        table: rows of `contrasts.tsv`.
+        profiles_of: donor profiles by compartment.
+        sets: signatures.
+        confounders: confounder sets.
+        arms: contrasts.
+        composition: gives, for a pooled compartment, the share of its leading type by donor.
+    """
+    out = pd.Series("", table.index, dtype=object)
+    # The whole sample mixes composition and expression: there is nothing to explain that composition does not.
+    found = table[(table["study"] == POOLED) & (table["estimator"] == WITHIN) & (table["fdr"] < design.alpha)]
+    found = found[found["cell_type"] != ANY]
+    by_id = {s.id: s for s in sets}
+    for (cell_type, contrast), rows in found.groupby(["cell_type", "contrast"], sort=True):
+        profiles = profiles_of[str(cell_type)]
+        arm = next(a for a in arms if a["id"] == contrast)
+        donors = eligible(profiles.donors, arm, site=design.primary_site)[0]
+        wanted = {s.id: s for name in rows["signature"] for s in (by_id[name], *_unshared(by_id[name], confounders))}
+        scores = _scores(Scorer(profiles, list(wanted.values()), how=how), donors, rows)
+        if scores is None:
+            continue
+        donors = donors.loc[scores.index]
+        shared = _of_donors(donors) | {"composition": composition(str(cell_type), scores.index)}
+        for index, name in rows["signature"].items():
+            own = {s.id.partition(" less ")[0]: scores[s.id] for s in _unshared(by_id[name], confounders)} | shared
+            named = [
+                c for c, values in own.items() if values is not None and _explains(scores[name], values, donors, arm)
+            ]
+            out[index] = ";".join(named)
+    return out
+
+
+def _gone(row: pd.Series, alpha: float) -> bool:
+    """Whether a finding is lost or turned around on profiles less ambient RNA."""
+    known = np.isfinite(float(row["p_clean"]))
+    return bool(known and (row["p_clean"] >= alpha or np.sign(row["effect_clean"]) != np.sign(row["effect"])))
+
+
+def _unshared(signature: GeneSet, confounders: Sequence[GeneSet]) -> list[GeneSet]:
+    """Confounder sets without the signature's genes; those of the cell cycle are left out where it is one of them."""
+    genes = {*signature.up, *signature.down}
+    kept = []
+    for s in confounders:
+        shared = genes & {*s.up, *s.down}
+        if s.id in CELL_CYCLE and len(shared) >= SAME:
+            continue
+        up, down = (tuple(g for g in side if g not in shared) for side in (s.up, s.down))
+        kept.append(GeneSet(f"{s.id} less {signature.id}", up, down) if shared else s)
+    return kept
+
+
+def _scores(scorer: Scorer, donors: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame | None:
+    """Scores of the donors of the studies that the findings rest on, each study by itself."""
+    studies = {study for value in rows["studies"] for study in value.split(";")}
+    parts = [
+        scorer(members.index)
+        for (study, _), members in donors.groupby([Obs.STUDY, PLATFORM], sort=True)
+        if study in studies
+    ]
+    return pd.concat(parts) if parts else None
+
+
+def _of_donors(donors: pd.DataFrame) -> dict[str, pd.Series | None]:
+    """Depth and subtype, None where a donor's is not known."""
+    depth = np.log2(donors["total_counts"].astype(float) / donors[Obs.N_CELLS].astype(float))
+    er = donors["er"].map({"pos": 1.0, "neg": 0.0})
+    her2 = donors["her2"].map({"pos": 1.0, "amp": 1.0, "0": 0.0, "low": 0.0, "neg": 0.0})
+    known = {"depth": depth, "er": er, "her2": her2}
+    return {
+        name: values if values.notna().all() and (values != UNKNOWN).all() else None for name, values in known.items()
+    }
+
+
+def _explains(signature: pd.Series, confounder: pd.Series, donors: pd.DataFrame, arm: Mapping[str, str]) -> bool:
+    """Whether a confounder accounts for at least half of a signature's difference, by the slope inside the arms."""
+    known = (signature.notna() & confounder.notna()).to_numpy()
+    y, x = signature.to_numpy(float)[known], confounder.to_numpy(float)[known]
+    own = donors[known]
+    strata = (own[Obs.STUDY] + "|" + own[PLATFORM]).to_numpy()
+    is_a = (own[Obs.CONDITION] == arm["a"]).to_numpy()
+    both = np.array([0 < is_a[strata == s].sum() < (strata == s).sum() for s in strata], bool)
+    y, x, strata, is_a = y[both], x[both], strata[both], is_a[both]
+    if len(y) < 5:
+        return False
+    slope, p = inner_slope(x, y, pd.factorize(pd.Series(strata) + np.where(is_a, "|a", "|b"))[0])
+    weights = effects.arm_weights(strata, is_a[None])[0]
+    total, made = float(weights @ y), slope * float(weights @ x)
+    return bool(p < 0.05 and np.sign(total) * made >= PART * abs(total))
+
+
+def inner_slope(x: np.ndarray, y: np.ndarray, group: np.ndarray) -> tuple[float, float]:
+    """Slope of y on x with an intercept for each group, and its two-sided p."""
+    from scipy import stats
+
+    sizes = np.bincount(group)
+    x, y = (v - np.bincount(group, v)[group] / sizes[group] for v in (x, y))
+    df, spread = len(x) - len(sizes) - 1, float(x @ x)
+    if df < 1 or spread <= 1e-12:
+        return 0.0, 1.0
+    slope = float(x @ y) / spread
+    error = np.sqrt(float(((y - slope * x) ** 2).sum()) / df / spread)
+    return slope, float(2 * stats.t.sf(abs(slope) / error, df)) if error > 0 else 0.0
