@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from brainmet import expression as stage
-from brainmet.donors import Cohort
+from brainmet.donors import Cohort, Profiles
 from brainmet.errors import BrainmetError
+from brainmet.expression import ambient_shares
 from brainmet.tables import conform
 
 from tests.compare_toy import ARMS, DESIGN, GENES, bulk

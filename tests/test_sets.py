@@ -17,12 +17,20 @@ SETS = [
 
 def ranking(order: list[str]) -> pd.DataFrame:
     stat = np.linspace(5, -5, len(order))
-    return pd.DataFrame({"symbol": order, "stat": stat, "cell_type": "malignant", "contrast": "x_vs_y", "reason": ""})
+    about = {
+        "cell_type": "malignant",
+        "contrast": "x_vs_y",
+        "reason": "",
+        "ambient_max": np.linspace(0.5, 0, len(order)),
+    }
+    return pd.DataFrame({"symbol": order, "stat": stat, **about})
 
 
 def test_up_and_down_genes_are_enriched_at_their_ends() -> None:
     table = conform(stage.sets(ranking(GENES), SETS, **HOW), "gsea").set_index(["signature", "direction"])
     assert table.loc[("top", "up"), "nes"] > 1.5
+    assert table.loc[("top", "up"), "ambient_max"] > 0.3
+    assert table.loc[("top", "up"), "ambient_flag"] and not table.loc[("top", "down"), "ambient_flag"]
     assert table.loc[("top", "down"), "nes"] < -1.5
     assert "short" not in table.index.get_level_values(0)
     assert set(table.loc[("top", "up"), "leading_edge"].split(";")) <= set(GENES[:15])

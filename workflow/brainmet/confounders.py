@@ -41,7 +41,7 @@ def explained_by(
     composition: Callable[[str, pd.Index], pd.Series | None] = lambda name, index: None,
 ) -> pd.Series:
     """Names of what explains each row, joined by `;`: for findings of the estimator `within` in cells. `ambient_rna`
-    where nothing is left of it on profiles less ambient RNA.
+    where it does not hold on profiles less ambient RNA.
 
     Args:
         table: rows of `contrasts.tsv`.
@@ -71,11 +71,12 @@ def explained_by(
             named = [
                 c for c, values in own.items() if values is not None and _explains(scores[name], values, donors, arm)
             ]
-            out[index] = ";".join(named)
+            lost = [AMBIENT] if _lost(rows.loc[index], design.alpha) else []
+            out[index] = ";".join([*lost, *named])
     return out
 
 
-def _gone(row: pd.Series, alpha: float) -> bool:
+def _lost(row: pd.Series, alpha: float) -> bool:
     """Whether a finding is lost or turned around on profiles less ambient RNA."""
     known = np.isfinite(float(row["p_clean"]))
     return bool(known and (row["p_clean"] >= alpha or np.sign(row["effect_clean"]) != np.sign(row["effect"])))
