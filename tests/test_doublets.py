@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import yaml
 from brainmet.counts import Counts
-from brainmet.doublets import _components, find
+from brainmet.doublets import Cells, components, find, log_normalised, posterior
 from sklearn.metrics import roc_auc_score
 
 
@@ -75,13 +76,28 @@ def test_skipped_with_a_reason(
 
 
 def test_components_equal_those_of_a_dense_decomposition() -> None:
-    import scipy.sparse as sp
-
     X, _ = planted(80, 5)
-    found = _components(sp.csc_matrix(X.T), 5)
+    cells = Cells(sp.csr_matrix(X, dtype=np.float32), X.sum(axis=1))
+    mean, axes = components(log_normalised(cells), 5)
     logs = np.log1p(X / X.sum(axis=1, keepdims=True) * 1e4)
-    u, s, _ = np.linalg.svd(logs - logs.mean(axis=0), full_matrices=False)
-    np.testing.assert_allclose(np.abs(found), np.abs(u[:, :5] * s[:5]), rtol=1e-6, atol=1e-8)
+    _, _, expected = np.linalg.svd(logs - logs.mean(axis=0), full_matrices=False)
+    np.testing.assert_allclose(mean, logs.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(np.abs(axes.T @ expected[:5].T), np.eye(5), atol=1e-3)
+
+
+def test_the_share_of_doublets_comes_from_the_scores() -> None:
+    """Scores of 900 cells and 100 doublets, drawn as a classifier learned on equal shares would give them."""
+    rng = np.random.default_rng(0)
+    truth = np.arange(1_000) >= 900
+    evidence = rng.normal(np.where(truth, 2.0, -2.0), 2.0)  # log odds of two normal distributions, each of variance 4
+    score = 1 / (1 + np.exp(-evidence))
+    calibrated = 1 / (1 + np.exp(-evidence) * 0.9 / 0.1)
+    shares = []
+    for expected in (0.01, 0.1, 0.2):
+        found = posterior(score, 0.5, expected=expected)
+        shares.append(found.mean())
+        assert np.abs(found - calibrated).mean() < 0.04
+    assert 0.05 < shares[0] < shares[1] < shares[2] < 0.12
 
 
 def test_a_stated_rate_replaces_the_one_from_the_number_of_cells(

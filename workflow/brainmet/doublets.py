@@ -1,23 +1,46 @@
-"""Doublets of one sample by scDblFinder (Germain et al. 2022, doi:10.12688/f1000research.73600.2) in its Python port.
+"""Doublets of one sample: cells that look more like sums of two cells than like cells, in the way of scDblFinder.
 
-The port is called with one thread and with its PCA replaced by an exact one, so that a sample gets the same scores on
-any machine; cells and genes are first put in the order of their ids, so that the order of the file does not matter.
+After Germain et al. 2022 (doi:10.12688/f1000research.73600.2): artificial doublets are made of the sample's own cells,
+every cell is described by its neighbours among cells and artificial doublets, by genes that exclude each other
+elsewhere, by its size and its components, and boosted trees tell both apart. Three things are done otherwise. Cells are
+scored by trees that did not see them, since a doublet that was learned as a cell looks like one. Most artificial
+doublets join cells of two clusters, as those that matter do. The share of doublets is estimated from the scores, with
+the loading as prior, by reweighting the classes (Saerens et al. 2002, doi:10.1162/089976602753284446).
+
+Cells and genes are first put in the order of their ids and everything runs in one thread: a sample gets the same scores
+in any order and on any number of cores.
 """
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
 
-from brainmet.contract import Uns
+from brainmet.contract import TARGET_SUM, Uns
 from brainmet.counts import BLOCK, Counts
 
 log = logging.getLogger(__name__)
 
-METHOD = "scDblFinder"
+METHOD = "scDblFinder, cross-fitted"
+ARTIFICIAL_SHARE, FEWEST_ARTIFICIAL, MOST_ARTIFICIAL = 0.8, 1_500, 25_000
+"""Artificial doublets for each cell, and their bounds: those of scDblFinder."""
+RANDOM_PAIRS = 0.3
+"""Chance that a pair of one cluster is used nevertheless: clusters are crude."""
+SIZES = (0.05, 0.95)
+"""Quantiles of counts between which cells make artificial doublets."""
+CELLS_PER_CLUSTER, CLUSTERS = 50, (4, 30)
+NEIGHBORHOODS = (0.5, 1.0, 1.5)
+"""Sizes of neighbourhoods in units of the root of the number of cells: those of scDblFinder."""
+EXCLUSIVE_GENES = 300
+"""Genes whose pairs are looked at, those closest to being detected in half of the cells."""
+TREES = {"objective": "binary:logistic", "max_depth": 4, "learning_rate": 0.3, "subsample": 0.75, "tree_method": "hist"}
+FOLDS, ROUNDS_OF_CLEANING = 3, 2
+CLEANED = 0.06
+"""Least share of the cells left out as likely doublets when trees are grown."""
+PRIOR_WEIGHT = 0.1
+"""Weight of the expected rate, in cells for each cell of the sample."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +58,19 @@ class Doublets:
     called: np.ndarray
     expected_rate: float
     skipped: str
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What the search works on: cells × variable genes, in the order of ids.
+
+    Attributes:
+        X: counts, CSR float32.
+        total: counts of each cell over all genes.
+    """
+
+    X: sp.csr_matrix
+    total: np.ndarray
 
 
 def find(
@@ -64,7 +100,7 @@ def find(
         max_cells: larger samples are split at random into equal parts of at most this size, for memory.
         n_genes: genes of highest variance to use.
         n_components: principal components to use.
-        n_rounds: rounds of boosting; the library's search by cross-validation costs much and measures no better.
+        n_rounds: rounds of boosting.
         n_runs: scores are averaged over this many sets of artificial doublets.
         seed: of the artificial doublets.
     """
@@ -77,20 +113,190 @@ def find(
         log.info("doublets: not looked for: %s", skipped)
         return Doublets(score, called, float("nan"), skipped)
     rows = np.flatnonzero(passing)
-    rows = rows[np.argsort(counts.cells.index.to_numpy(str)[rows], kind="stable")]
-    matrix, positions = _variable_genes(counts, passing, n_genes=n_genes)
+    order = np.argsort(counts.cells.index.to_numpy(str)[rows], kind="stable")
+    cells = _variable_genes(counts, passing, n_genes=n_genes)
     parts = np.random.default_rng(seed).permutation(np.arange(n) % -(-n // max_cells))
     for part in range(parts.max() + 1):
-        members = rows[parts == part]
-        block = matrix[positions[members]]
-        runs = [
-            _run(block, rate=rate, n_components=n_components, n_rounds=n_rounds, seed=seed + run)
-            for run in range(n_runs)
-        ]
-        score[members] = np.mean([run[0] for run in runs], axis=0)
-        called[members] = np.mean([run[1] for run in runs], axis=0) > 0.5
+        members = order[parts == part]
+        own = Cells(cells.X[members], cells.total[members])
+        raw = score_cells(own, rate=rate, n_components=n_components, n_rounds=n_rounds, n_runs=n_runs, seed=seed)
+        score[rows[members]] = posterior(raw, _artificial_share(len(members)), expected=rate)
+    called[rows] = score[rows] > 0.5
     log.info("doublets: %d of %d cells called, %.3f expected", called.sum(), n, rate)
     return Doublets(score, called, rate, "")
+
+
+def score_cells(cells: Cells, *, rate: float, n_components: int, n_rounds: int, n_runs: int, seed: int) -> np.ndarray:
+    """Probability of each cell to be artificial rather than a cell, averaged over sets of artificial doublets."""
+    logs = log_normalised(cells)
+    mean, axes = components(logs, n_components)
+    place, pairs = _project(logs, mean, axes), Exclusive(cells.X)
+    own = np.column_stack([pairs.score(cells.X), _size(cells), place])
+    groups, scores = _clusters(place, seed), []
+    for run in range(n_runs):
+        rng = np.random.default_rng([seed, run])
+        made = artificial(cells, groups, rng)
+        points = _project(log_normalised(made), mean, axes)
+        theirs = np.column_stack([pairs.score(made.X), _size(made), points])
+        is_made = np.repeat([False, True], [len(own), len(theirs)])
+        near = neighborhood(np.vstack([place, points]), is_made)
+        table = np.hstack([near, np.vstack([own, theirs])]).astype(np.float32)
+        scores.append(_learned(table, is_made, rate=rate, n_rounds=n_rounds, rng=rng))
+    return np.asarray(np.mean(scores, axis=0))
+
+
+def posterior(score: np.ndarray, share: float, *, expected: float) -> np.ndarray:
+    """Probability of being a doublet at the share of doublets that the scores themselves speak for.
+
+    Args:
+        score: probability of being artificial rather than a cell.
+        share: of artificial doublets where it was learned.
+        expected: prior share of doublets.
+    """
+    expected = float(np.clip(expected, 1e-3, 0.5))
+    ratio = score / np.maximum(1 - score, 1e-6) * (1 - share) / share
+    rate = 0.1
+    for _ in range(200):
+        odds = ratio * rate / (1 - rate)
+        found = odds / (1 + odds)
+        rate = (found.sum() + PRIOR_WEIGHT * len(score) * expected) / ((1 + PRIOR_WEIGHT) * len(score))
+    return np.asarray(found)
+
+
+def artificial(cells: Cells, groups: np.ndarray, rng: np.random.Generator) -> Cells:
+    """Sums of two cells each, mostly of two clusters, of cells of middling size."""
+    n = len(cells.total)
+    wanted = round(_artificial_share(n) / (1 - _artificial_share(n)) * n)
+    low, high = np.quantile(cells.total, SIZES)
+    pool = np.flatnonzero((cells.total >= low) & (cells.total <= high))
+    first, second = rng.choice(pool, 4 * wanted), rng.choice(pool, 4 * wanted)
+    fit = (groups[first] != groups[second]) | (rng.random(4 * wanted) < RANDOM_PAIRS)
+    pairs = np.flatnonzero(fit & (first != second))[:wanted]
+    first, second = first[pairs], second[pairs]
+    return Cells(sp.csr_matrix(cells.X[first] + cells.X[second]), cells.total[first] + cells.total[second])
+
+
+def log_normalised(cells: Cells) -> sp.csr_matrix:
+    """log1p of counts per ten thousand of the cell's counts over all genes, float32."""
+    factor = (TARGET_SUM / np.maximum(cells.total, 1)).astype(np.float32)
+    logs = np.log1p(cells.X.data * np.repeat(factor, np.diff(cells.X.indptr)))
+    return sp.csr_matrix((logs, cells.X.indices, cells.X.indptr), shape=cells.X.shape)
+
+
+def components(logs: sp.csr_matrix, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and leading principal axes (genes × n) of the cells, exact; the largest loading of an axis is positive."""
+    from scipy.linalg.blas import ssyrk
+    from scipy.sparse.linalg import eigsh
+
+    mean = np.asarray(logs.mean(axis=0, dtype=np.float64)).ravel()
+    gram = np.zeros((logs.shape[1],) * 2, np.float32, order="F")
+    for start in range(0, logs.shape[0], BLOCK):
+        gram = ssyrk(1.0, logs[start : start + BLOCK].toarray().T, beta=1.0, c=gram, overwrite_c=1)
+    gram = np.triu(gram) + np.triu(gram, 1).T
+    covariance = gram / logs.shape[0] - np.outer(mean, mean)
+    n = min(n, logs.shape[0], len(mean) - 1)
+    values, axes = eigsh(covariance, k=n, v0=np.ones(len(mean)))
+    axes = axes[:, np.argsort(-values, kind="stable")]
+    return mean, axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(n)])
+
+
+def neighborhood(points: np.ndarray, is_made: np.ndarray) -> np.ndarray:
+    """Shares of artificial doublets among each point's neighbours, near ones weighing more, and distances."""
+    from brainmet.neighbors import nearest
+
+    sizes = [max(3, round(size * np.sqrt((~is_made).sum()))) for size in NEIGHBORHOODS]
+    k = min(max(sizes), len(points) - 1)
+    near, far = nearest(points, k=k, exact_below=len(points), threads=1)
+    made = is_made[near]
+    weight = np.sqrt(k - np.arange(k)) / np.maximum(far, 1e-6)
+    shares = [(made * weight).sum(axis=1) / weight.sum(axis=1), *(made[:, :size].mean(axis=1) for size in sizes)]
+    # A kind that is not among the neighbours is put at twice the largest distance.
+    beyond, rows = 2 * far[:, 0].max(), np.arange(len(points))
+    to_made, to_cell = (np.where(kind.any(axis=1), far[rows, kind.argmax(axis=1)], beyond) for kind in (made, ~made))
+    return np.column_stack([*shares, far[:, 0], to_cell, to_cell - to_made])
+
+
+class Exclusive:
+    """Pairs of genes that cells show one of (cxds, Bais & Kostka 2020, doi:10.1093/bioinformatics/btz698).
+
+    A pair's surprise is -log p that so many cells show exactly one of both, were they independent.
+    """
+
+    def __init__(self, X: sp.csr_matrix) -> None:
+        from scipy.linalg.blas import ssyrk
+        from scipy.special import log_ndtr
+
+        n, share = X.shape[0], np.bincount(X.indices, minlength=X.shape[1]) / X.shape[0]
+        self.genes = np.sort(np.argsort(-share * (1 - share), kind="stable")[:EXCLUSIVE_GENES])
+        both = np.zeros((len(self.genes),) * 2, np.float32, order="F")
+        for block in self._shown(X):
+            both = ssyrk(1.0, block.T, beta=1.0, c=both, overwrite_c=1)
+        p = share[self.genes]
+        one = n * (p[:, None] + p[None, :]) - 2 * (np.triu(both) + np.triu(both, 1).T)
+        expected = p[:, None] * (1 - p[None, :])
+        expected = n * (expected + expected.T)
+        z = (one - 0.5 - expected) / np.sqrt(np.maximum(expected * (1 - expected / n), 1e-9))
+        self.surprise = -log_ndtr(-z).astype(np.float32)
+        np.fill_diagonal(self.surprise, 0)
+
+    def score(self, X: sp.csr_matrix) -> np.ndarray:
+        """Sum of the surprises of all pairs that a cell shows both of."""
+        return np.concatenate([np.einsum("cg,cg->c", block @ self.surprise, block) for block in self._shown(X)])
+
+    def _shown(self, X: sp.csr_matrix) -> Iterator[np.ndarray]:
+        for start in range(0, X.shape[0], BLOCK):
+            yield (X[start : start + BLOCK][:, self.genes].toarray() > 0).astype(np.float32)
+
+
+def _size(cells: Cells) -> np.ndarray:
+    """Log counts, genes, and genes with more than two counts."""
+    rows = np.repeat(np.arange(len(cells.total)), np.diff(cells.X.indptr))
+    several = np.bincount(rows, cells.X.data > 2, len(cells.total))
+    return np.column_stack([np.log(np.maximum(cells.total, 1)), np.diff(cells.X.indptr), several])
+
+
+def _learned(
+    table: np.ndarray, is_made: np.ndarray, *, rate: float, n_rounds: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Probability of each cell to be artificial, by trees that were grown without it and without likely doublets."""
+    import xgboost
+
+    n = int((~is_made).sum())
+    score = table[:, 0]
+    fold = rng.permutation(np.arange(len(table)) % FOLDS)
+    settings = TREES | {"nthread": 1, "verbosity": 0, "seed": int(rng.integers(2**31))}
+    for _ in range(ROUNDS_OF_CLEANING):
+        likely = np.argsort(-score[:n], kind="stable")[: max(1, round(max(rate, CLEANED) * n))]
+        clean = np.ones(len(table), bool)
+        clean[likely] = False
+        fresh = np.empty(len(table), np.float32)
+        for number in range(FOLDS):
+            rows = clean & (fold != number)
+            data = xgboost.DMatrix(table[rows], label=is_made[rows].astype(np.float32), nthread=1)
+            trees = xgboost.train(settings, data, num_boost_round=n_rounds)
+            fresh[fold == number] = trees.inplace_predict(table[fold == number])
+        score = fresh
+    return score[:n]
+
+
+def _clusters(points: np.ndarray, seed: int) -> np.ndarray:
+    """Crude groups of cells, for the choice of pairs."""
+    import faiss
+
+    k = int(np.clip(len(points) // CELLS_PER_CLUSTER, *CLUSTERS))
+    groups = faiss.Kmeans(points.shape[1], min(k, len(points)), niter=15, seed=seed, min_points_per_centroid=1)
+    groups.train(points)
+    return np.asarray(groups.index.search(points, 1)[1]).ravel()
+
+
+def _project(logs: sp.csr_matrix, mean: np.ndarray, axes: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(logs @ axes - mean @ axes, dtype=np.float32)
+
+
+def _artificial_share(n: int) -> float:
+    """Share of artificial doublets among all that is learned from."""
+    made = min(MOST_ARTIFICIAL, max(FEWEST_ARTIFICIAL, ARTIFICIAL_SHARE * n))
+    return float(made / (made + n))
 
 
 def _skipped(counts: Counts, *, profile: str, n: int, min_cells: int) -> str:
@@ -103,75 +309,21 @@ def _skipped(counts: Counts, *, profile: str, n: int, min_cells: int) -> str:
     return ""
 
 
-def _variable_genes(counts: Counts, passing: np.ndarray, *, n_genes: int) -> tuple[sp.csr_matrix, np.ndarray]:
-    """Counts of the genes of highest variance, in the order of their ids, and each barcode's row in them."""
-    total, squares = np.zeros(counts.shape[1]), np.zeros(counts.shape[1])
+def _variable_genes(counts: Counts, passing: np.ndarray, *, n_genes: int) -> Cells:
+    """The passing cells with the genes whose log-normalised values vary most, in the order of their ids."""
+    sums, squares, totals = np.zeros(counts.shape[1]), np.zeros(counts.shape[1]), []
     for block in counts.chunks(passing):
-        total += np.bincount(block.indices, block.data, counts.shape[1])
-        squares += np.bincount(block.indices, block.data.astype(np.float64) ** 2, counts.shape[1])
+        total = np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
+        logs = log_normalised(Cells(block, total)).data
+        sums += np.bincount(block.indices, logs, counts.shape[1])
+        squares += np.bincount(block.indices, logs**2, counts.shape[1])
+        totals.append(total)
     n = passing.sum()
     ids = counts.genes.index.to_numpy(str)
-    variance = squares / n - (total / n) ** 2
+    # Rounded: sums in another order of cells must not swap two genes.
+    variance = np.round(squares / n - (sums / n) ** 2, 9)
     chosen = np.lexsort((ids, -variance))[:n_genes]
     chosen = chosen[np.argsort(ids[chosen], kind="stable")]
     matrix = sp.vstack([block[:, chosen] for block in counts.chunks(passing)], format="csr")
-    return matrix, np.cumsum(passing) - 1
-
-
-def _run(
-    block: sp.csr_matrix, *, rate: float, n_components: int, n_rounds: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Score and call of each cell against artificial doublets drawn with `seed`."""
-    from pyscdblfinder import sc_dbl_finder
-
-    with _single_thread():
-        result = sc_dbl_finder(
-            block.T.tocsc(),
-            dbr=rate,
-            n_features=block.shape[1],
-            dims=n_components,
-            processing=_components,
-            nrounds=n_rounds,
-            knn_backend="sklearn",
-            random_state=seed,
-            progress=False,
-        )
-    cells = result.real_cells()
-    return cells["score"].to_numpy(float), cells["class"].to_numpy() == "doublet"
-
-
-def _components(counts: sp.spmatrix, dims: int) -> np.ndarray:
-    """Principal components of log-normalised genes × cells counts, exact, by the covariance of the genes."""
-    values = sp.csr_matrix(counts.T, dtype=np.float64)
-    totals = np.asarray(values.sum(axis=1)).ravel()
-    scale = 1e4 / np.where(totals > 0, totals, 1)
-    values.data = np.log1p(values.data * np.repeat(scale, np.diff(values.indptr)))
-    mean = np.asarray(values.mean(axis=0)).ravel()
-    covariance = -np.outer(mean, mean)
-    for first in range(0, values.shape[0], BLOCK):
-        dense = values[first : first + BLOCK].toarray()
-        covariance += dense.T @ dense / values.shape[0]
-    dims = min(dims, *values.shape)
-    start = np.ones(len(mean))
-    if dims < len(mean) - 1:
-        from scipy.sparse.linalg import eigsh
-
-        eigenvalues, axes = eigsh(covariance, k=dims, v0=start)
-    else:
-        eigenvalues, axes = np.linalg.eigh(covariance)
-    axes = axes[:, np.argsort(-eigenvalues, kind="stable")[:dims]]
-    axes *= np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(dims)])
-    return values @ axes - mean @ axes
-
-
-@contextmanager
-def _single_thread() -> Iterator[None]:
-    """The port trains on all cores and offers no way to say otherwise; more threads change the trees."""
-    from pyscdblfinder import classifier
-
-    original = classifier._resolve_nthreads
-    classifier._resolve_nthreads = lambda nthreads: 1
-    try:
-        yield
-    finally:
-        classifier._resolve_nthreads = original
+    matrix.sort_indices()
+    return Cells(matrix, np.concatenate(totals))

@@ -26,7 +26,7 @@ SOFTWARE = (
     "harmonypy",
     "scranpy",
     "faiss-cpu",
-    "pyscdblfinder",
+    "xgboost-cpu",
     "infercnvpy",
     "decoupler",
     "gseapy",

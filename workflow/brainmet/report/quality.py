@@ -179,7 +179,7 @@ def doublets(qc: pd.DataFrame) -> Figure:
         id="qc-doublets",
         title="Doublets",
         source="qc.tsv",
-        caption="Share of barcodes called doublets by scDblFinder, beside the share expected from the number "
+        caption="Share of barcodes called doublets, beside the share expected from the number "
         "of cells loaded. "
         "Doublets of two cells of one type are hard to see and do little harm.",
         empty="Doublets were not looked for in any sample: too few cells, plates, or values other than counts.",
