@@ -97,13 +97,14 @@ def windowed(
         clip: largest difference that a single gene may add.
         rows: cells made dense at a time.
     """
-    small = weights.astype(np.float32)
+    # A window holds a hundred of some eight thousand genes: products with its genes alone take a tenth of the time.
+    small = sp.csr_matrix(weights.T.astype(np.float32))
     out = np.empty((X.shape[0], weights.shape[1]), np.float32)
     for start in range(0, X.shape[0], rows):
         block = X[start : start + rows].toarray()
         block -= centre.astype(np.float32)
         np.clip(block, -clip, clip, out=block)
-        out[start : start + rows] = block @ small
+        out[start : start + rows] = (small @ np.ascontiguousarray(block.T)).T
     return out
 
 
