@@ -1,5 +1,7 @@
 """Effect sizes against hand numbers, scipy, statsmodels and published values."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from brainmet import effects
@@ -151,3 +153,53 @@ def test_null_p_values_are_uniform() -> None:
     four = effects.random_effects(np.array([e.g for e in estimates]), np.array([e.g_se for e in estimates])).p
     for p in (two, four):
         assert 0.035 < (p < 0.05).mean() < 0.065
+
+
+def _arms(rng: np.random.Generator, n: tuple[int, int], shift: np.ndarray, sd: tuple[float, float] = (1.0, 1.0)) -> Any:
+    a, b = (rng.normal(0, s, (size, len(shift))) for size, s in zip(n, sd, strict=True))
+    return effects.two_arms(a + shift, b)
+
+
+def _inside(low: np.ndarray, high: np.ndarray, truth: float) -> float:
+    return float(((low <= truth) & (truth <= high)).mean())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [(3, 3), (4, 8), (8, 8)])
+@pytest.mark.parametrize("delta", [0.0, 1.0, 2.0])
+def test_intervals_of_one_study_cover(n: tuple[int, int], delta: float) -> None:
+    """20,000 studies: the interval of the difference under unequal variances, and that of g, which is too wide rather
+    than too narrow with three donors an arm (0.996)."""
+    rng, many = np.random.default_rng(1), 20_000
+    unequal = _arms(rng, n, np.full(many, delta), sd=(1.0, 2.0))
+    assert _inside(*unequal.difference_interval(), delta) == pytest.approx(0.95, abs=0.02)
+    covered = _inside(*_arms(rng, n, np.full(many, delta)).interval(), delta)
+    assert 0.945 <= covered <= (0.998 if min(n) == 3 else 0.985)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tau", [0.0, 0.5])
+@pytest.mark.parametrize("k", [3, 4, 8])
+def test_intervals_of_pooled_studies_cover(k: int, tau: float) -> None:
+    """Hartung-Knapp over k studies of 4 to 10 donors an arm."""
+    rng, many = np.random.default_rng(2), 5_000
+    sizes = rng.integers(4, 11, (k, 2))
+    estimates = [_arms(rng, tuple(n), 0.8 + rng.normal(0, tau, many)) for n in sizes]
+    found = effects.random_effects(np.array([e.g for e in estimates]), np.array([e.g_se for e in estimates]))
+    assert 0.93 <= _inside(found.ci_low, found.ci_high, 0.8) <= 0.99
+    null = [_arms(rng, tuple(n), rng.normal(0, tau, many)) for n in sizes]
+    p = effects.random_effects(np.array([e.g for e in null]), np.array([e.g_se for e in null])).p
+    assert (p < 0.05).mean() <= 0.06
+
+
+@pytest.mark.slow
+def test_two_studies_and_nested_arms_keep_their_level() -> None:
+    rng, many = np.random.default_rng(3), 20_000
+    p = effects.fixed_studies([_arms(rng, n, np.zeros(many)) for n in ((4, 4), (5, 3))])[0].p
+    assert (p < 0.05).mean() == pytest.approx(0.05, abs=0.012)
+    for tau in (0.0, 0.5):
+        arms = []
+        for k in (3, 4):
+            x = [rng.normal(rng.normal(0, tau, many), 1, (6, many)) for _ in range(k)]
+            arms.append((np.array([v.mean(axis=0) for v in x]), np.array([v.std(axis=0, ddof=1) / 6**0.5 for v in x])))
+        assert (effects.nested(*arms)[2] < 0.05).mean() <= 0.065

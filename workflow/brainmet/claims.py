@@ -34,6 +34,7 @@ from brainmet.compare import (
 )
 from brainmet.contract import Obs
 from brainmet.documents import read_yaml
+from brainmet.drift import gauge
 from brainmet.errors import BrainmetError
 from brainmet.measures import log_odds
 from brainmet.one_group import one_group
@@ -156,7 +157,7 @@ def evaluate(entry: Mapping[str, Any], reader: Reader, *, design: Design) -> dic
         "controlled": False,
     }
     row |= dict.fromkeys(("effect", "ci_low", "ci_high", "p", "p_perm", "p_perm_min", "mde", "coverage"), np.nan)
-    row |= dict.fromkeys(("effect_clean", "p_clean", "estimate", "estimate_low", "estimate_high"), np.nan)
+    row |= dict.fromkeys(("effect_clean", "p_clean", "estimate", "estimate_low", "estimate_high", "p_drift"), np.nan)
     readout = reader.readout(entry)
     if readout.reason:
         return row | {"reason": readout.reason}
@@ -174,6 +175,17 @@ def evaluate(entry: Mapping[str, Any], reader: Reader, *, design: Design) -> dic
             "p_clean": clean["p"] if "p" in clean.index else np.nan,
             "controlled": True,
         }
+    if row["estimator"] == NESTED and len(readout.scorers) == 1 and len(sets := readout.scorers[0].sets) == 1:
+        row["p_drift"] = gauge(
+            readout.scorers[0].profiles,
+            sets,
+            np.array([best["effect"] / best["se"]]),
+            best,
+            entry["comparison"],
+            listed=list(reader.sets.values()),
+            design=design,
+            how=reader.how,
+        )[0, 1]
     row |= {
         "n_donors": int(best["n_a"] + best["n_b"]),
         "coverage": readout.coverage(),
@@ -287,6 +299,11 @@ def verdict(row: Mapping[str, Any], entry: Mapping[str, Any], *, design: Design,
         if not (same and row["fdr_clean"] < design.alpha):
             left = f"g {row['effect_clean']:.2f}, FDR {row['fdr_clean']:.2g}"
             return "inconclusive", f"{found}; without what ambient RNA of the samples' other cells can explain, {left}"
+    if decided and row["p_drift"] >= design.alpha:
+        return (
+            "inconclusive",
+            f"{found}; random sets of genes differ as much between these studies (p {row['p_drift']:.2g})",
+        )
     if sign == 0:
         if within_bound(row, bound):
             return _sourced("equivalent", sources, used), f"{found}: inside ±{bound:g} at 90 %"

@@ -283,9 +283,7 @@ def _nested(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], desig
         used = members.loc[table.index]
         if not _enough_studies(used, arms, design):
             continue
-        a, b = (_study_means(table, used[used[Obs.CONDITION] == arms[side]], design) for side in "ab")
-        difference, se, p, df = effects.nested(a, b)
-        spread = np.sqrt(_within_variance(table, used))
+        difference, se, p, df, spread = study_is_unit(table, used, arms, design)
         from scipy import stats
 
         half = stats.t.isf(0.025, df) * se
@@ -311,7 +309,9 @@ def _nested(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], desig
                     "p": p,
                     "n_a": n_a,
                     "n_b": n_b,
-                    "mde": effects.detectable(((len(a[0]), len(b[0])),), power=design.power, alpha=design.alpha),
+                    "mde": effects.detectable(
+                        (_n_studies(used, arms, design),), power=design.power, alpha=design.alpha
+                    ),
                     "simulated": bool(used[Uns.SIMULATED].any()),
                     "reason": "",
                 }
@@ -320,10 +320,24 @@ def _nested(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], desig
     return blocks
 
 
-def _enough_studies(members: pd.DataFrame, arms: Mapping[str, str], design: Design) -> bool:
+def study_is_unit(
+    table: pd.DataFrame, members: pd.DataFrame, arms: Mapping[str, str], design: Design
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int, np.ndarray]:
+    """Difference of two arms in different studies, its standard error, p and degrees of freedom, and the standard
+    deviation of donors around their study."""
+    a, b = (_study_means(table, members[members[Obs.CONDITION] == arms[side]], design) for side in "ab")
+    return *effects.nested(a, b), np.sqrt(_within_variance(table, members))
+
+
+def _n_studies(members: pd.DataFrame, arms: Mapping[str, str], design: Design) -> tuple[int, int]:
+    """Studies with enough donors, by arm."""
     sizes = members.groupby([Obs.CONDITION, Obs.STUDY]).size()
-    studies = sizes[sizes >= design.min_donors].groupby(level=0).size()
-    return all(studies.get(arms[side], 0) >= design.min_studies for side in "ab")
+    counts = sizes[sizes >= design.min_donors].groupby(level=0).size()
+    return int(counts.get(arms["a"], 0)), int(counts.get(arms["b"], 0))
+
+
+def _enough_studies(members: pd.DataFrame, arms: Mapping[str, str], design: Design) -> bool:
+    return min(_n_studies(members, arms, design)) >= design.min_studies
 
 
 def _study_means(table: pd.DataFrame, members: pd.DataFrame, design: Design) -> tuple[np.ndarray, np.ndarray]:

@@ -146,7 +146,7 @@ def _random(
     how: Scoring,
 ) -> list[np.ndarray]:
     """p of the random sets in all contrasts, one array a run."""
-    values = _RandomScores(profiles, drawn, how=how)
+    values = RandomScores(profiles, drawn, how=how)
     blocks = []
     for arm in arms:
         own, _ = eligible(profiles.donors, arm, site=design.primary_site)
@@ -155,7 +155,7 @@ def _random(
     return list(np.concatenate(blocks, axis=1)) if blocks else []
 
 
-class _RandomScores:
+class RandomScores:
     """Scores of random sets as `Scorer` gives those of signatures; their genes are set against all genes of the bin,
     not against draws from it, which is the limit of many draws."""
 

@@ -63,7 +63,7 @@ rule contrasts:
         signatures="<shipped>/signatures/signatures.yaml",
         confounders="<shipped>/signatures/confounders.yaml",
         files=lookup(dpath="score/files", within=config),
-        code=code("confounders", "stage_inputs"),
+        code=code("confounders", "drift", "stage_inputs"),
     output:
         table="<results>/tables/contrasts.tsv",
     log:
