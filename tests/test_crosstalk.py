@@ -1,5 +1,7 @@
 """Crosstalk: numbers by hand on small profiles, invariances, and that sender and receiver share a sample."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -232,6 +234,61 @@ def test_summary_over_donors(axes: module.Axes, parents: dict[str, str]) -> None
     assert row["share_significant"] == 1 and row["p_donors"] == pytest.approx(0.05**5)
     assert row["share_top_sender"] == 1
     assert row["response_rho"] == pytest.approx(1) and row["response_p"] < 0.05
+
+
+def test_sites_and_senders_are_tested_over_donors(axes: module.Axes, parents: dict[str, str]) -> None:
+    """Eight donors of one study, the axis stronger in those with a breast primary; then each site in its own study."""
+    axes = module.Axes([entry for entry in axes.entries if entry["id"] == GAS6_AXIS], axes.responses)
+    raised = {
+        f"S{i}": niche(astrocyte={"GAS6": 300.0 + (900 if i < 4 else 0) + 10 * i}, malignant_epithelial={"AXL": 800})
+        for i in range(8)
+    }
+    data = bulk(raised)
+    data.obs["primary_site"] = np.where(data.obs["sample"] < "S4", "breast", "lung")
+    rows = crosstalk(data, axes, PAIRS, parents, **TEST)
+    over = summary(rows, axes, **OVER).set_index(["axis", "primary_site"]).loc[(GAS6_AXIS, "all")]
+    assert over["n_site"] == 8 and over["site_p"] < 0.06
+    assert over["specificity_p"] == pytest.approx(1 / 2**8)
+    apart = rows.assign(study=rows["primary_site"])
+    over = summary(apart, axes, **OVER).set_index(["axis", "primary_site"]).loc[(GAS6_AXIS, "all")]
+    assert over["n_site"] == 0 and np.isnan(over["site_p"])
+
+
+_MEMORY = """
+import numpy as np, pandas as pd
+from pathlib import Path
+from anndata import AnnData
+from brainmet import cell_types, crosstalk, ligands, type_profiles
+shipped = Path({shipped!r})
+axes = crosstalk.load(shipped / "crosstalk/axes.yaml")
+parents = type_profiles.parents_of(cell_types.load_cell_types([shipped / "markers/markers.yaml"]))
+types = sorted({{t for a in axes.entries for t in (a["sender"], a["receiver"])}})
+types = (types + [f"type_{{i}}" for i in range(30)])[:30]
+symbols = sorted({{g for a in axes.entries for g in (*a["ligand"], *a["receptor"])}})
+symbols += [f"G{{i}}" for i in range(30_000 - len(symbols))]
+rng = np.random.default_rng(0)
+rates = rng.lognormal(0, 1.5, (30, 30_000))
+X = np.vstack([rng.poisson(rates) for _ in range(8)]).astype(float)
+obs = pd.DataFrame([(f"S{{s}}", f"D{{s}}", t) for s in range(8) for t in types], columns=["sample", "donor", "cell_type"])
+obs = obs.assign(dataset="A", study="A", condition="brain_metastasis", primary_site="breast", n_cells=420)
+obs = obs.assign(suspension="cell", values="counts")
+obs.index = obs.index.astype(str)
+var = pd.DataFrame({{"symbol": symbols}}, index=[f"E{{i}}" for i in range(30_000)])
+bulk = AnnData(X, obs=obs, var=var, layers={{"n_cells_detected": np.minimum(X, 420).astype(np.float32)}})
+how = {{"min_cells": 10, "min_fraction": 0.1, "n_random": 1000, "n_bins": 25, "seed": 1}}
+table = crosstalk.crosstalk(bulk, axes, ligands.consensus_pairs(), parents, **how)
+peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
+print(len(table), int(obs["n_cells"].sum()), peak)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_follow_the_cells() -> None:
+    """8 samples of 30 types, 100,000 cells in all: only means of types are read, below 2 GB with all libraries."""
+    command = [sys.executable, "-c", _MEMORY.format(shipped=str(SHIPPED))]
+    rows, cells, peak = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    assert int(rows) > 500 and int(cells) >= 100_000
+    assert float(peak) < 2000
 
 
 def test_samples_of_a_donor_count_once(axes: module.Axes, parents: dict[str, str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binom, false_discovery_control, rankdata
+from scipy.stats import binom, false_discovery_control, rankdata, wilcoxon
 
 from brainmet import tables
 from brainmet.crosstalk import NOT_TESTED, TESTED, Axes
@@ -59,6 +59,7 @@ def summary(
                 }
                 | {"n_studies": donors["study"].nunique(), "status": TESTED, "reason": ""}
                 | _levels(donors, alpha)
+                | _sites(group, min_donors, n_permutations, rng)
                 | _response(donors, min_donors, n_permutations, rng)
             )
     if not out:
@@ -101,11 +102,38 @@ def _levels(donors: pd.DataFrame, alpha: float) -> dict[str, float]:
         "share_significant": significant / len(donors),
         "p_donors": float(binom.sf(significant - 1, len(donors), alpha)),
         "sender_specificity": _median(donors["sender_specificity"]),
+        "specificity_p": _specific(donors["sender_specificity"]),
         "share_top_sender": float(donors["top"].mean()),
         "median_perm_types": _median(donors["p_perm_types"]),
         "median_magnitude_rank": _median(donors["magnitude_rank"]),
         "median_specificity_rank": _median(donors["specificity_rank"]),
     }
+
+
+def _specific(values: pd.Series) -> float:
+    """One-sided exact signed-rank p over donors: does the sender carry the ligand above half of the other types?"""
+    known = values.dropna().to_numpy(float) - 0.5
+    return float(wilcoxon(known, alternative="greater", method="auto").pvalue) if len(known) and known.any() else np.nan
+
+
+def _sites(rows: pd.DataFrame, min_donors: int, n_permutations: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Do scores differ between primary sites? Sites are permuted among the donors of a study: only studies with several
+    sites say anything, as study and site are one in all others."""
+    donors = rows.groupby(["study", "donor", "primary_site"], sort=True)["score"].mean().dropna().reset_index()
+    donors = donors[donors.groupby("study")["primary_site"].transform("nunique") > 1]
+    out: dict[str, Any] = {"n_site": len(donors), "site_p": np.nan}
+    if len(donors) < min_donors:
+        return out
+    study, site = (pd.factorize(donors[name])[0] for name in ("study", "primary_site"))
+    centred = (donors["score"] - donors.groupby("study")["score"].transform("mean")).to_numpy(float)
+    order = np.tile(np.arange(len(donors)), (n_permutations + 1, 1))
+    for block in (np.flatnonzero(study == s) for s in np.unique(study)):
+        order[1:, block] = rng.permuted(order[1:, block], axis=1)
+    sums = np.stack([centred[order][:, site == s].sum(axis=1) ** 2 / (site == s).sum() for s in np.unique(site)]).sum(
+        axis=0
+    )
+    out["site_p"] = float((sums >= sums[0] * (1 - 1e-9)).mean())
+    return out
 
 
 def _response(donors: pd.DataFrame, min_donors: int, n_permutations: int, rng: np.random.Generator) -> dict[str, float]:
@@ -137,5 +165,5 @@ def _median(values: pd.Series) -> float:
 def _absent(rows: pd.DataFrame) -> dict[str, Any]:
     """Row of an axis that no sample could test, with the most frequent reason."""
     reason = "no sample holds its sender and its receiver" if rows.empty else str(rows["reason"].mode().iloc[0])
-    counts = dict.fromkeys(("n_samples", "n_donors", "n_studies", "n_response"), 0)
+    counts = dict.fromkeys(("n_samples", "n_donors", "n_studies", "n_response", "n_site"), 0)
     return {"condition": "", "primary_site": "", "status": NOT_TESTED, "reason": reason} | counts
