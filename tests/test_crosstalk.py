@@ -269,7 +269,8 @@ symbols += [f"G{{i}}" for i in range(30_000 - len(symbols))]
 rng = np.random.default_rng(0)
 rates = rng.lognormal(0, 1.5, (30, 30_000))
 X = np.vstack([rng.poisson(rates) for _ in range(8)]).astype(float)
-obs = pd.DataFrame([(f"S{{s}}", f"D{{s}}", t) for s in range(8) for t in types], columns=["sample", "donor", "cell_type"])
+who = [(f"S{{s}}", f"D{{s}}", t) for s in range(8) for t in types]
+obs = pd.DataFrame(who, columns=["sample", "donor", "cell_type"])
 obs = obs.assign(dataset="A", study="A", condition="brain_metastasis", primary_site="breast", n_cells=420)
 obs = obs.assign(suspension="cell", values="counts")
 obs.index = obs.index.astype(str)
