@@ -72,7 +72,7 @@ def stages(folder: Path) -> pd.DataFrame:
     return found.sort_values("ended").drop(columns="ended").round(1)
 
 
-def rival(script: Path, folder: Path, files: list[Path]) -> dict[str, float]:
+def rival(script: Path, gmt: Path, folder: Path, files: list[Path]) -> dict[str, float]:
     """The rival's wall time, CPU time and peak, in an environment of its own."""
     out = folder / "rival.json"
     packages = [part for name in RIVAL for part in ("--with", name)]
@@ -109,7 +109,9 @@ def main() -> None:
     print(table.to_string())
     print(f"workflow, {asked.cells} cells on {asked.cores} cores:", json.dumps(took))
     if asked.rival:
-        other = rival(asked.rival, folder.resolve(), sorted(data.resolve().glob("*.h5ad")))
+        workflow(data, folder, "signatures")
+        gmt = folder.resolve() / "results/signatures.gmt"
+        other = rival(asked.rival, gmt, folder.resolve(), sorted(data.resolve().glob("*.h5ad")))
         print("rival:", json.dumps(other))
         print("ratios:", json.dumps({name: round(other[name] / took[name], 2) for name in took}))
 

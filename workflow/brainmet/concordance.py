@@ -82,11 +82,13 @@ def classes(annotation: pd.DataFrame, types: CellTypes) -> tuple[np.ndarray, np.
 
 
 def _rows(scope: str, truth: np.ndarray, called: np.ndarray, *, n_bootstrap: int, seed: int) -> list[tuple]:
-    names = sorted(set(truth))
-    weights = np.ones((1, len(truth)))
+    names, n_cells = sorted(set(truth)), len(truth)
+    # Resamples of cells are resamples of the pairs of labels: one number a pair instead of one a cell.
+    pairs = pd.Series(1, index=pd.MultiIndex.from_arrays([truth, called])).groupby(level=[0, 1]).sum()
+    truth, called = (pairs.index.get_level_values(level).to_numpy(object) for level in (0, 1))
+    weights = pairs.to_numpy(np.float64)[None, :]
     if n_bootstrap:
-        rng = np.random.default_rng(seed)
-        draws = rng.multinomial(len(truth), np.full(len(truth), 1 / len(truth)), size=n_bootstrap)
+        draws = np.random.default_rng(seed).multinomial(n_cells, weights[0] / n_cells, size=n_bootstrap)
         weights = np.vstack([weights, draws])
     rows, f1s, averaged = [], [], []
     for name in names:
@@ -98,19 +100,20 @@ def _rows(scope: str, truth: np.ndarray, called: np.ndarray, *, n_bootstrap: int
                 hit / n,
                 np.where(n + n_called > 0, 2 * hit / (n + n_called), np.nan),
             )
-        rows.append((scope, name, int(own.sum()), precision[0], recall[0], f1[0], *_interval(f1[1:]), int(ours.sum())))
-        if own.sum() >= MIN_AVERAGED:
+        rows.append((scope, name, int(n[0]), precision[0], recall[0], f1[0], *_interval(f1[1:]), int(n_called[0])))
+        if n[0] >= MIN_AVERAGED:
             averaged.append(len(rows) - 1)
             f1s.append(f1)
     right = weights[:, truth == called].sum(axis=1) / weights.sum(axis=1)
     known = called != UNKNOWN
-    among = float((truth == called)[known].mean()) if known.any() else np.nan
-    summary = (scope, "accuracy", len(truth), among, right[0], right[0], *_interval(right[1:]), int(known.sum()))
+    n_known = int(weights[0, known].sum())
+    among = float(weights[0, known & (truth == called)].sum() / n_known) if n_known else np.nan
+    summary = (scope, "accuracy", n_cells, among, right[0], right[0], *_interval(right[1:]), n_known)
     rows.append(summary)
     if averaged:
         macro = np.nanmean(np.array(f1s), axis=0)
         precision, recall = (float(np.mean([rows[i][k] for i in averaged])) for k in (3, 4))
-        rows.append((scope, "macro", len(truth), precision, recall, macro[0], *_interval(macro[1:]), int(known.sum())))
+        rows.append((scope, "macro", n_cells, precision, recall, macro[0], *_interval(macro[1:]), n_known))
     return rows
 
 
