@@ -14,6 +14,7 @@ from brainmet import export as module
 from brainmet.counts import Counts, open_counts, write_counts
 from brainmet.errors import BrainmetError
 from brainmet.export import check_room, coordinates, description, export, join, observations
+from brainmet.tables import write_table
 
 RECORD = dict.fromkeys(
     (*module.SAMPLE_COLUMNS, "organism", "assay", "tissue", "disease", "sex", "development_stage", "ethnicity"),
@@ -46,7 +47,7 @@ def cohort(folder: Path) -> tuple[list[Counts], dict[str, pd.DataFrame], pd.Data
 def write(folder: Path, name: str = "atlas.h5ad", threads: int = 1) -> Path:
     counts, tables, features = cohort(folder)
     obs = observations(tables, {"a": record(), "b": record(condition="normal_brain")})
-    obsm = {"X_umap": np.arange(160, dtype=np.float32).reshape(80, 2)}
+    obsm = {"X_umap": lambda: np.arange(160, dtype=np.float32).reshape(80, 2)}
     export(
         folder / name, counts, obs=obs, obsm=obsm, features=features, uns={"title": "t"}, compression=4, threads=threads
     )
@@ -110,14 +111,27 @@ def test_room_is_checked_first(tmp_path: Path) -> None:
         check_room(tmp_path / "atlas.h5ad", 10**15)
 
 
-def test_coordinates_follow_the_cells() -> None:
-    embedding = pd.DataFrame(
-        {"sample": "s", "PC_1": [1.0, 2], "harmony_1": [3.0, 4], "umap_1": [5.0, 6], "umap_2": 0}, ["c1", "c2"]
-    )
-    scores = pd.DataFrame({"hypoxia": [1.0, np.nan]}, ["c2", "c1"])
-    obsm, names = coordinates(embedding, scores, embedding.index)
-    assert names == ["hypoxia"] and obsm["scores"][1] == 1 and np.isnan(obsm["scores"][0]).all()
+def test_coordinates_follow_the_cells(tmp_path: Path) -> None:
+    index = pd.Index(["c1", "c2"], name="cell_id")
+    columns = {"sample": "s", "PC_1": [1.0, 2], "harmony_1": [3.0, 4], "umap_1": [5.0, 6], "umap_2": 0.0}
+    write_table(pd.DataFrame(columns, index).astype({"sample": object}), tmp_path / "e.parquet", "embedding")
+    parts = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    for path, cell, value in zip(parts, index, (np.nan, 1.0), strict=True):
+        write_table(pd.DataFrame({"hypoxia": [value]}, pd.Index([cell], name="cell_id")), path, "scores")
+    obsm = {name: values() for name, values in coordinates(tmp_path / "e.parquet", parts, index).items()}
+    assert obsm["scores"][1] == 1 and np.isnan(obsm["scores"][0]).all()
     assert obsm["X_umap"].tolist() == [[5, 0], [6, 0]] and obsm["X_pca"].shape == (2, 1)
+    with pytest.raises(BrainmetError, match=r"table scores is of other cells.*1 lacking \['c2'\]"):
+        coordinates(tmp_path / "e.parquet", parts[:1], index)["scores"]()
+
+
+def test_values_and_counts_share_their_places(tmp_path: Path) -> None:
+    import h5py
+
+    with h5py.File(write(tmp_path)) as file:
+        for name in ("indices", "indptr"):
+            assert file["X"][name] == file["raw/X"][name]  # one dataset under two names
+        assert file["X/indptr"].dtype == np.int64 and file["X/data"].compression == "gzip"
 
 
 def test_description_says_simulated() -> None:

@@ -37,6 +37,8 @@ def toy(tmp_path, monkeypatch):
     (tmp_path / "toy.yaml").write_text(yaml.safe_dump(SCHEMA))
     indexed = SCHEMA | {"name": "cells", "index": "cell_id", "open_columns": "float32"}
     (tmp_path / "cells.yaml").write_text(yaml.safe_dump(indexed))
+    sampled = indexed | {"name": "sampled", "columns": [{"name": "sample", "dtype": "string", "description": "id"}]}
+    (tmp_path / "sampled.yaml").write_text(yaml.safe_dump(sampled))
     tables.schema.cache_clear()
     yield
     tables.schema.cache_clear()
@@ -125,3 +127,16 @@ def test_a_table_that_was_cut_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-2])
     with pytest.raises(BrainmetError, match=r"toy.tsv: cannot be read .*\(its last line is cut\); delete it"):
         tables.read_table(path, "toy")
+
+
+def test_one_sample_is_read_from_a_table_of_many(tmp_path):
+    sizes = {"A": tables.ROW_GROUP // 2, "B": tables.ROW_GROUP, "C": 3}
+    sample = np.repeat(np.array(list(sizes), dtype=object), list(sizes.values()))
+    index = pd.Index([f"{name}:{i}" for i, name in enumerate(sample)], name="cell_id")
+    frame = pd.DataFrame({"sample": sample, "umap_1": np.arange(len(sample), dtype=np.float32)}, index)
+    path = tmp_path / "sampled.parquet"
+    tables.write_table(frame, path, "sampled")
+    assert tables.names_in(path) == ["cell_id", "sample", "umap_1"]
+    for name in sizes:
+        pd.testing.assert_frame_equal(tables.read_table(path, "sampled", sample=name), frame[sample == name])
+    assert tables.read_table(path, "sampled", ["umap_1"], sample="C")["umap_1"].size == 3

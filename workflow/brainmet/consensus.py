@@ -77,7 +77,7 @@ def consensus(
     )
     votes /= votes.sum(axis=1, keepdims=True)
     smooth = pd.DataFrame(
-        blended(markers.drop(columns=NOTE).to_numpy(np.float64), neighbors, share=0.7),
+        blended(markers.drop(columns=NOTE).to_numpy(np.float32), neighbors, share=0.7),
         index=cells.index,
         columns=[column.removeprefix(SCORE) for column in markers.columns if column != NOTE],
     )
@@ -272,7 +272,7 @@ def _reasons(
         for name in dict.fromkeys(called)
         if name in types
     }
-    lines, near = [], (neighbors >= 0).sum(axis=1)
+    lines, near, copies = [], (neighbors >= 0).sum(axis=1), tumour["line"].to_numpy()
     for i, name in enumerate(called):
         high = shown[i].split()
         own = [gene for gene in high if gene in positive.get(name, ())]
@@ -281,8 +281,8 @@ def _reasons(
             parts = [f"weak evidence, highest: {', '.join(high) or 'no marker'}"]
         if near[i]:
             parts.append(f"neighbours agree {agree[i]}/{near[i]}")
-        if tumour["line"].iat[i]:
-            parts.append(tumour["line"].iat[i])
+        if copies[i]:
+            parts.append(copies[i])
         if share[i] > 0.25:
             parts.append(f"{second[i]} nearly as likely")
         lines.append("; ".join(parts))

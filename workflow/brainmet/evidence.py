@@ -1,12 +1,13 @@
 """Files that annotation methods read, by the names in their REQUIRES."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from brainmet import tables
-from brainmet.contract import Var
+from brainmet.contract import CELL_ID, Var
 
 CELL_COLUMNS = (
     "dataset",
@@ -22,10 +23,15 @@ CELL_COLUMNS = (
 )
 
 
-def read(name: str, paths: str | Sequence[str]) -> Any:
+def read(name: str, paths: str | Sequence[str], *, without: str | None = None) -> Any:
     """What a method gets under a name: counts of a sample, a table, or the evidence of another method.
 
     Tables of several samples come joined in the order of the paths, kept cells only.
+
+    Args:
+        name: one of those in a method's REQUIRES.
+        paths: the files.
+        without: columns of evidence that match this pattern are not read.
     """
     many = [paths] if isinstance(paths, str) else list(paths)
     if name == "counts":
@@ -47,7 +53,14 @@ def read(name: str, paths: str | Sequence[str]) -> Any:
         return tables.read_table(many[0], "clusters", columns=["cluster"])["cluster"]
     if name == "cells":
         return pd.concat([tables.read_table(path, "cells", columns=list(CELL_COLUMNS)) for path in many])
-    return pd.concat([tables.read_table(path, "evidence") for path in many])
+    return pd.concat([_evidence(path, without) for path in many])
+
+
+def _evidence(path: str, without: str | None) -> pd.DataFrame:
+    if without is None:
+        return tables.read_table(path, "evidence")
+    wanted = [column for column in tables.names_in(path) if column != CELL_ID and not re.match(without, column)]
+    return tables.read_table(path, "evidence", columns=wanted)
 
 
 def kept(cells: pd.DataFrame) -> pd.DataFrame:

@@ -95,15 +95,34 @@ def write_table(frame: pd.DataFrame, path: str | Path, name: str) -> None:
             )
 
 
-def read_table(path: str | Path, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+ROW_GROUP = 100_000
+"""Rows of a parquet file that are read together: one sample of a million cells is found without reading the others."""
+
+
+def names_in(path: str | Path) -> list[str]:
+    """Names of the columns that a parquet file holds, its index included."""
+    import pyarrow.parquet as pq
+
+    return list(pq.read_schema(path).names)
+
+
+def read_table(
+    path: str | Path, name: str, columns: Sequence[str] | None = None, *, sample: str | None = None
+) -> pd.DataFrame:
     """Read a table written by `write_table`, or some of its columns, checked against its schema.
+
+    Args:
+        path: the file.
+        name: of the table.
+        columns: those to read; all by default.
+        sample: of a parquet table with the column `sample`, the rows to read.
 
     Raises:
         BrainmetError: the file cannot be read or does not have the declared columns.
     """
     path, spec = Path(path), schema(name)
     try:
-        frame = _read_parquet(path, spec, columns) if path.suffix == ".parquet" else _read_tsv(path, spec)
+        frame = _read_parquet(path, spec, columns, sample) if path.suffix == ".parquet" else _read_tsv(path, spec)
         if columns is not None:
             return frame[list(columns)]
         return conform(frame, name, where=f" in {path}")
@@ -129,12 +148,14 @@ def _read_tsv(path: Path, spec: dict[str, Any]) -> pd.DataFrame:
     return frame.set_index(spec["index"]) if spec.get("index") else frame
 
 
-def _read_parquet(path: Path, spec: dict[str, Any], names: Sequence[str] | None) -> pd.DataFrame:
+def _read_parquet(path: Path, spec: dict[str, Any], names: Sequence[str] | None, sample: str | None) -> pd.DataFrame:
     import pyarrow.parquet as pq
 
     index = spec.get("index")
     wanted = None if names is None else [*([index] if index else []), *names]
-    frame = pq.read_table(path, columns=wanted, memory_map=True).replace_schema_metadata(None).to_pandas()
+    rows = None if sample is None else [("sample", "==", sample)]
+    table = pq.read_table(path, columns=wanted, memory_map=True, filters=rows)
+    frame = table.replace_schema_metadata(None).to_pandas()
     return frame.set_index(index) if index else frame
 
 
@@ -151,7 +172,7 @@ def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
         fields = [_pandas_field(c, str(flat[c].dtype)) for c in flat.columns]
         hint = {"index_columns": [index], "column_indexes": [], "columns": fields}
         table = table.replace_schema_metadata({"pandas": json.dumps(hint)})
-    pq.write_table(table, path, compression="zstd")
+    pq.write_table(table, path, compression="zstd", row_group_size=ROW_GROUP)
 
 
 def _pandas_field(name: str, dtype: str) -> dict[str, Any]:

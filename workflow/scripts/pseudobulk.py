@@ -6,6 +6,6 @@ from brainmet.pseudobulk import pseudobulk, write
 from brainmet.tables import read_table
 
 with job(snakemake) as params:
-    annotation = read_table(snakemake.input.annotation, "annotation", ["sample", "donor", "condition", "cell_type"])
-    own = annotation[annotation["sample"] == snakemake.wildcards.sample]
+    columns = ["sample", "donor", "condition", "cell_type"]
+    own = read_table(snakemake.input.annotation, "annotation", columns, sample=snakemake.wildcards.sample)
     write(pseudobulk(open_counts(snakemake.input.counts), own, **params), snakemake.output.bulk)

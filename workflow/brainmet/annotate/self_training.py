@@ -175,7 +175,7 @@ def blended(scores: np.ndarray, neighbors: np.ndarray, *, share: float) -> np.nd
     """Scores of each cell mixed with the mean of its nearest cells; -1 stands for no cell."""
     if not neighbors.size or share == 0:
         return scores
-    smooth, number = np.zeros_like(scores), np.zeros((len(scores), 1))
+    smooth, number = np.zeros_like(scores), np.zeros((len(scores), 1), scores.dtype)
     for column in neighbors.T:
         some = column >= 0
         smooth[some] += scores[column[some]]
