@@ -54,6 +54,18 @@ def test_what_a_cluster_says_is_put_in_words(tmp_path):
     assert "runtime=MINUTES" in time
 
 
+def test_a_cluster_without_accounting_says_it_in_its_log(tmp_path):
+    cluster_log = tmp_path / "1.log"
+    cluster_log.write_text("slurmstepd-vm: error: StepId=1.batch exceeded memory limit (67 > 62), being killed\n")
+    (sentence,) = told(tmp_path, error("qc", f"logs/qc/S1.log, {cluster_log}", "SLURM status is: 'FAILED'."))
+    assert sentence.startswith("rule qc, S1: stopped by the cluster for using more memory than it asked for")
+    cluster_log.write_text(
+        "slurmstepd: error: *** JOB 12 ON n1 CANCELLED AT 2026-11-25T20:47:08 DUE TO TIME LIMIT ***\n"
+    )
+    (sentence,) = told(tmp_path, error("qc", f"logs/qc/S1.log, {cluster_log}", "SLURM status is: 'FAILED'."))
+    assert sentence.startswith("rule qc, S1: stopped by the cluster at the end of its time; ask for more time")
+
+
 def test_a_job_that_failed_in_every_attempt_is_told_once(tmp_path):
     assert len(told(tmp_path, error("qc", "logs/qc/S1.log") * 3)) == 1
 

@@ -65,6 +65,16 @@ def test_bounds_are_told():
         validate.validate({"n": 7}, schema, name="x")
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_numbers_that_no_limit_holds_for_are_refused(value):
+    assert refuse({"qc": {"n_mads": value}}) == "config.yaml: qc.n_mads: not a finite number"
+    assert refuse({"simulate": {"ambient": [0.1, value]}}) == "config.yaml: simulate.ambient.1: not a finite number"
+
+
+def test_a_key_that_is_no_text_is_refused():
+    assert refuse({"annotate": {None: {}}}).startswith("config.yaml: annotate.None: unknown key; allowed: ")
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

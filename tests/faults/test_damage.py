@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.test_bad_samples import write_sample
 from tests.running import command, digests, environment, mini, snakemake
 
 pytestmark = pytest.mark.slow
@@ -44,29 +45,31 @@ def test_a_truncated_file_is_named_with_the_remedy(mini_run, copy, part):
     assert (copy / READERS[part]).read_bytes() == (mini_run / READERS[part]).read_bytes()
 
 
-@pytest.mark.parametrize("damage", [b"", b"\x80\x04not a pickle", None])
-def test_a_damaged_cache_of_kernels_heals(mini_run, copy, damage):
-    cache = copy / ".cache/numba"
-    target = "results/samples/demoA_M1/scores.parquet"
+@pytest.mark.parametrize(("suffix", "damage"), [(".nbi", "cut"), (".nbc", "empty"), (".nbc", "junk")])
+def test_a_damaged_cache_of_kernels_is_made_anew(tmp_path, suffix, damage):
+    cache, target = tmp_path / ".cache/numba", tmp_path / "results/samples/good/counts.h5ad"
+    (tmp_path / "data").mkdir()
+    write_sample(tmp_path / "data", "good")
+    config = {"datasets": ["good"], "dataset_paths": ["data"]}
+    line = command(tmp_path, "--cores", "1", "--", str(target.relative_to(tmp_path)), config=config)
     variables = {**environment(), "NUMBA_CACHE_DIR": str(cache)}
 
     def run() -> str:
-        (copy / target).unlink(missing_ok=True)
-        line = command(copy, "--cores", "1", "--", target, config=mini())
-        done = subprocess.run(line, capture_output=True, text=True, cwd=copy, env=variables, timeout=600)
-        printed = done.stdout + done.stderr
-        assert "Traceback" not in printed
-        return printed
+        target.unlink(missing_ok=True)
+        done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path, env=variables, timeout=600)
+        return done.stdout + done.stderr
 
     run()
-    files = [path for path in cache.rglob("*") if path.suffix in (".nbi", ".nbc")]
+    expected = target.read_bytes()
+    files = [path for path in cache.rglob("*") if path.suffix == suffix]
     assert files, "no kernel was kept"
     for path in files:
-        path.write_bytes(path.read_bytes()[:100] if damage is None else damage)
-    if "Error in rule" in (printed := run()):
-        assert "the cache of compiled kernels was damaged and is deleted now; run the same command again" in printed
-        run()
-    assert (copy / target).read_bytes() == (mini_run / target).read_bytes()
+        path.write_bytes({"empty": b"", "junk": b"\x80\x04junk", "cut": path.read_bytes()[:100]}[damage])
+    printed = run()
+    assert "the cache of compiled kernels was damaged and is deleted now; run the same command again" in printed
+    assert "Traceback" not in printed and not target.exists()
+    run()
+    assert target.read_bytes() == expected
 
 
 def test_two_runs_in_one_folder(mini_run, tmp_path):

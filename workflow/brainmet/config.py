@@ -25,7 +25,7 @@ def check(config: dict[str, Any]) -> None:
     known, section = list(rules["properties"]["annotate"]["properties"]), config.get("annotate", {})
     allowed = [*known, *(name for name in section.get("methods", []) if name not in known)]
     if unknown := [name for name in section if name not in allowed]:
-        close = difflib.get_close_matches(unknown[0], allowed, n=1)
+        close = difflib.get_close_matches(str(unknown[0]), allowed, n=1)
         guess = f"; did you mean {close[0]}?" if close else ""
         raise BrainmetError(
             f"config.yaml: annotate.{unknown[0]}: unknown key{guess}; "

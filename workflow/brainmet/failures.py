@@ -11,6 +11,10 @@ ERROR = re.compile(r"^Error in (?:rule|group) (?P<rule>[\w-]+):\n(?P<body>(?:[ \
 OWN = re.compile(r"^ERROR brainmet: (.+)$", re.MULTILINE)
 SIGNAL = re.compile(r"\.(?P<rule>\w+)\.py' died with <Signals\.(?P<signal>\w+)")
 STATUS = re.compile(r"status is: '?(\w+)")
+LOGS = re.compile(r"^\s+log: (.+?)(?: \(check .*)?$", re.MULTILINE)
+MEMORY = re.compile(r"exceeded (?:job )?memory limit|oom[-_ ]kill|out[ _]of[ _]memory handler", re.IGNORECASE)
+TIME = re.compile(r"CANCELLED AT \S+ DUE TO TIME LIMIT")
+"""What Slurm writes into a job's cluster log; its status says less where there is no accounting."""
 
 
 def sentences(logs: Sequence[str | Path]) -> list[str]:
@@ -22,19 +26,24 @@ def sentences(logs: Sequence[str | Path]) -> list[str]:
     text, end, found = "\n".join(map(_read, logs)), 0, {}
     for error in ERROR.finditer(text):
         before, end = text[end : error.start()], error.end()
-        job_log = (re.search(r"^\s+log: (\S+)", error["body"], re.MULTILINE) or ["", ""])[1].rstrip(",")
-        found[error["rule"], job_log] = _sentence(error["rule"], job_log, before, error["body"])
+        job_log, *cluster_logs = (LOGS.search(error["body"]) or ["", ""])[1].split(", ")
+        said = "\n".join([before, *map(_read, cluster_logs)])
+        found[error["rule"], job_log] = _sentence(error["rule"], job_log, said, error["body"])
     return list(found.values())
 
 
-def _sentence(rule: str, job_log: str, before: str, body: str) -> str:
-    own, status, what = OWN.findall(_read(job_log)), STATUS.search(body), _named(rule, job_log)
-    killed = [match["signal"] for match in SIGNAL.finditer(before) if match["rule"] == rule]
-    if status and status[1] == "OUT_OF_MEMORY":
+def _sentence(rule: str, job_log: str, said: str, body: str) -> str:
+    """Args: rule, its log, what Snakemake and the cluster said before the error, the error's own lines."""
+    own, what = OWN.findall(_read(job_log)), _named(rule, job_log)
+    status = (STATUS.search(body) or ["", ""])[1]
+    killed = [match["signal"] for match in SIGNAL.finditer(said) if match["rule"] == rule]
+    if status == "OUT_OF_MEMORY" or (status and MEMORY.search(said)):
         return f"{what}: stopped by the cluster for using more memory than it asked for; {_more(rule)}"
-    if status and status[1] in ("TIMEOUT", "CANCELLED", "PREEMPTED", "NODE_FAIL"):
-        longer = f"; ask for more time with --set-resources {rule}:runtime=MINUTES" if status[1] == "TIMEOUT" else ""
-        return f"{what}: ended by the cluster ({status[1]}){longer}; run the same command again"
+    if status == "TIMEOUT" or (status and TIME.search(said)):
+        longer = f"ask for more time with --set-resources {rule}:runtime=MINUTES; finished results are kept"
+        return f"{what}: stopped by the cluster at the end of its time; {longer}"
+    if status in ("CANCELLED", "PREEMPTED", "NODE_FAIL"):
+        return f"{what}: ended by the cluster ({status}); run the same command again"
     if killed and killed[-1] == "SIGKILL":
         return (
             f"{what}: killed by the system before it could say why (SIGKILL), most often because memory ran out; "

@@ -1,6 +1,7 @@
 """Validation messages of one line: the file, the key, the value, what is allowed and the nearest guess."""
 
 import difflib
+import math
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -20,10 +21,20 @@ def validate(document: Any, schema: dict[str, Any], *, name: str) -> None:
     Raises:
         BrainmetError: with the most telling violation, in one line.
     """
+    if key := _not_finite(document):
+        raise BrainmetError(f"{name}: {key}: not a finite number")
     errors = list(Draft202012Validator(schema).iter_errors(document))
     unknown = next((error for error in errors if error.validator == "additionalProperties"), None)
     if error := unknown or best_match(errors):
         raise BrainmetError(f"{name}: {' '.join(message(error).split())}")
+
+
+def _not_finite(value: Any, key: str = "") -> str:
+    """Key of the first number that is not finite; no limit of a schema holds for these."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return key or "document"
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return next((found for name, child in inner if (found := _not_finite(child, f"{key}.{name}".strip(".")))), "")
 
 
 def message(error: ValidationError) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from brainmet import config as configuration, dataset_checks, datasets, failures, folders, tables
+from brainmet import failures, folders, run, tables
 from brainmet.code import modules as code
 from brainmet.errors import BrainmetError
 
@@ -30,15 +30,7 @@ def load_run():
         folders.check(
             [".", *map(workflow.pathvars.apply, ("<results>", "<logs>", "<benchmarks>")), "downloads"]
         )
-        configuration.check(config)
-        searched = [*(Path(folder) for folder in config["dataset_paths"]), HOME / "resources/datasets"]
-        loaded = datasets.load(config["datasets"], folders=searched)
-        records = datasets.records(loaded, exclude=config["exclude"])
-        paths = {id_: datasets.find(id_, folders=searched) for id_ in loaded}
-        types = [HOME / "resources/markers/markers.yaml", *map(Path, config["annotate"]["marker_files"])]
-        dataset_checks.check_run(records, paths, types=dataset_checks.type_ids(types))
-        datasets.stamp(records)
-        return loaded, records
+        return run.load(config, shipped=HOME / "resources")
     except BrainmetError as error:
         raise WorkflowError(str(error)) from None
 

@@ -1,0 +1,41 @@
+"""The run that a configuration describes: its datasets and samples, every problem told before any rule is made."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from brainmet import config as configuration
+from brainmet import dataset_checks, datasets
+from brainmet.errors import BrainmetError
+
+OWN_FILES = ("score.files", "claims.files", "annotate.marker_files")
+"""Lists of the user's own files in the configuration, relative to the working directory."""
+
+
+def load(config: Mapping[str, Any], *, shipped: Path) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+    """The datasets of a run by id, and one record a sample by sample id.
+
+    Args:
+        config: the shipped configuration with the user's merged over it.
+        shipped: the workflow's `resources`.
+
+    Raises:
+        BrainmetError: the configuration or a dataset file is wrong, in one line.
+    """
+    configuration.check(dict(config))
+    for key in OWN_FILES:
+        section, name = key.split(".")
+        for file in config[section][name]:
+            if not Path(file).is_file():
+                raise BrainmetError(
+                    f"config.yaml: {key}: there is no file {Path(file).absolute()}; mend the path "
+                    "(relative to the working directory, or absolute)"
+                )
+    searched = [*map(Path, config["dataset_paths"]), shipped / "datasets"]
+    loaded = datasets.load(config["datasets"], folders=searched)
+    records = datasets.records(loaded, exclude=config["exclude"])
+    paths = {id_: datasets.find(id_, folders=searched) for id_ in loaded}
+    types = [shipped / "markers/markers.yaml", *map(Path, config["annotate"]["marker_files"])]
+    dataset_checks.check_run(records, paths, types=dataset_checks.type_ids(types))
+    datasets.stamp(records)
+    return loaded, records
