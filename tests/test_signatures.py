@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 import yaml
 from brainmet.errors import BrainmetError
-from brainmet.signatures import Signature, arms, configured, coverage, gmt, load, read
+from brainmet.signatures import Signature, arms, configured, coverage, described, gmt, load, read
+from brainmet.tables import conform
 
 FOLDER = Path(__file__).parents[1] / "resources" / "signatures"
 SHIPPED, CONFOUNDERS = FOLDER / "signatures.yaml", FOLDER / "confounders.yaml"
@@ -70,6 +71,21 @@ def test_adding_a_signature_is_one_entry(tmp_path: Path) -> None:
     signatures = configured(SHIPPED, [mine], CONFOUNDERS, tier=1, confounders=False)
     assert len(signatures) == 81
     assert signatures[-1].id == "mine" and signatures[-1].genes == ("A", "B", "C")
+
+
+def test_origin_and_doubt_are_shown(everything: list[Signature], tmp_path: Path) -> None:
+    mine = tmp_path / "mine.gmt"
+    mine.write_text("mine\tMine\tNCL\tB\n")
+    references = yaml.safe_load((FOLDER / "references.yaml").read_text())["references"]
+    hgnc = yaml.safe_load(SHIPPED.read_text())["hgnc_names"]
+    table = conform(described([*everything, *read(mine)], references, hgnc), "signatures").set_index("signature")
+    assert table.loc["cell_cycle_s", "list_origin"] == "published_list_recalled" and table.loc["cell_cycle_s", "verify"]
+    assert table.loc["mine", "list_origin"] == "user" and table.loc["mine", "hgnc"] == "NCL=NUCLEOLIN"
+    assert table.loc["oxphos", "hgnc"] == "NDUFA4=COXFA4"
+    origins = {"published_list_checked", "published_list_recalled", "curated"}
+    assert set(table["list_origin"].str.removesuffix("_plus_curated")) == origins | {"user"}
+    assert table["references"].str.contains("to be verified", regex=False).any()
+    assert table.loc["emt_mesenchymal", "expected"] == "no_consistent_change"
 
 
 def test_gmt_round_trip_keeps_arms(tmp_path: Path) -> None:

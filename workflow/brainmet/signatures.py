@@ -4,7 +4,7 @@ A signature is an entry of a YAML file (`workflow/schemas/signature.schema.yaml`
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -162,6 +162,52 @@ def gmt(signatures: Iterable[Signature]) -> str:
         arms = [("", signature.up)] if not signature.down else [("_UP", signature.up), ("_DN", signature.down)]
         lines += ["\t".join([signature.id + suffix, name, *genes]) for suffix, genes in arms]
     return "\n".join(lines) + "\n"
+
+
+def described(
+    signatures: Iterable[Signature], references: Mapping[str, Mapping[str, Any]], hgnc: Mapping[str, str]
+) -> pd.DataFrame:
+    """What is known of each signature: the table `signatures`.
+
+    Args:
+        signatures: of the run.
+        references: `resources/signatures/references.yaml`; a key without an entry is shown as it is.
+        hgnc: names that HGNC has given to symbols since, by the symbol that count matrices carry.
+    """
+    rows = []
+    for s in signatures:
+        entry, expected = s.entry, s.entry.get("expected", {})
+        cited = [_cited(key, references.get(key)) for key in entry.get("references", [])]
+        rows.append(
+            {
+                "signature": s.id,
+                "name": entry.get("name", s.id),
+                "category": entry.get("category", "confounder" if "use" in entry else ""),
+                "compartment": entry.get("compartment", ""),
+                "tier": int(entry.get("tier", 0)),
+                "readout": entry.get("readout", ""),
+                "list_origin": entry.get("list_origin", ""),
+                "verify": bool(entry.get("verify", False)),
+                "expected": expected.get("direction", ""),
+                "comparison": " ".join(str(expected.get("comparison", "")).split()),
+                "n_up": len(s.up),
+                "n_down": len(s.down),
+                "up": ";".join(s.up),
+                "down": ";".join(s.down),
+                "hgnc": ";".join(f"{gene}={hgnc[gene]}" for gene in s.genes if gene in hgnc),
+                "references": "; ".join(cited),
+                "note": " ".join(str(entry.get("note", entry.get("use", ""))).split()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _cited(key: str, entry: Mapping[str, Any] | None) -> str:
+    """Author, year and identifier of a reference, with a mark where it was not read."""
+    if entry is None:
+        return key
+    known = next((f" {name}:{entry[name]}" for name in ("doi", "pmid", "pmcid") if entry.get(name)), "")
+    return f"{key}{known}" + (" (to be verified)" if entry.get("verify") or entry.get("checked") == "memory" else "")
 
 
 def positions(genes: pd.DataFrame) -> dict[str, int]:

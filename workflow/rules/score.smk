@@ -2,14 +2,16 @@
 
 
 rule signatures:
-    """The signatures of this run as a .gmt file, for other tools."""
+    """The signatures of this run as a .gmt file, for other tools, and as a table with origin and references."""
     input:
         signatures="<shipped>/signatures/signatures.yaml",
         confounders="<shipped>/signatures/confounders.yaml",
+        references="<shipped>/signatures/references.yaml",
         files=lookup(dpath="score/files", within=config),
-        code=code("signatures"),
+        code=code("signatures", "tables"),
     output:
         gmt="<results>/signatures.gmt",
+        table="<results>/tables/signatures.tsv",
     log:
         "<logs>/signatures.log",
     benchmark:

@@ -1,9 +1,15 @@
-"""The signatures of the run as a .gmt file."""
+"""The signatures of the run as a .gmt file, and what is known of each."""
 
+from brainmet.documents import read_yaml
 from brainmet.files import replacing
 from brainmet.job import job
-from brainmet.signatures import configured, gmt
+from brainmet.signatures import configured, described, gmt
+from brainmet.tables import write_table
 
-with job(snakemake) as params, replacing(snakemake.output.gmt) as partial:
+with job(snakemake) as params:
     files = snakemake.input
-    partial.write_text(gmt(configured(files.signatures, files.files, files.confounders, **params)))
+    signatures = configured(files.signatures, files.files, files.confounders, **params)
+    with replacing(snakemake.output.gmt) as partial:
+        partial.write_text(gmt(signatures))
+    references, hgnc = read_yaml(files.references)["references"], read_yaml(files.signatures)["hgnc_names"]
+    write_table(described(signatures, references, hgnc), snakemake.output.table, "signatures")
