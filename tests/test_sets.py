@@ -1,10 +1,15 @@
 """Enrichment: gseapy on our ranking, with the right sign and the same answer every time."""
 
+import gseapy
 import numpy as np
 import pandas as pd
+import pytest
 from brainmet import sets as stage
-from brainmet.donor_scores import GeneSet
+from brainmet.donor_scores import GeneSet, log_cpm
+from brainmet.donors import Cohort
 from brainmet.tables import conform
+
+from tests.compare_toy import NULL, SET, bulk
 
 GENES = [f"g{i:03d}" for i in range(200)]
 HOW = {"min_size": 5, "max_size": 100, "permutations": 200, "seed": 1}
@@ -48,3 +53,24 @@ def test_a_model_that_was_not_fitted_is_passed_on() -> None:
     )
     table = conform(stage.sets(de, SETS, **HOW), "gsea")
     assert table["reason"].tolist() == ["not testable: not counts"]
+
+
+def test_scores_of_donors_are_gseapys_and_find_the_arm() -> None:
+    data = bulk({"s": (4, 4)}, shift=2.0)
+    cohort = {"malignant": Cohort(data, {}, min_cells=10)["malignant"]}
+    sides = [GeneSet("both", SET.up, NULL.up)]
+    limits = {"min_size": 5, "max_size": 500, "seed": 1}
+    table = conform(stage.per_donor(cohort, sides, compartments=["malignant", "absent"], **limits), "donor_sets")
+    assert len(table) == 16
+    up = table[table["direction"] == "up"].set_index("condition")
+    for score in ("ssgsea", "gsva"):
+        assert up.loc["brain_metastasis", score].min() > up.loc["primary", score].max()
+    profiles = cohort["malignant"]
+    values = pd.DataFrame(log_cpm(profiles.counts).T, profiles.symbols.to_numpy(), profiles.donors.index)
+    theirs = gseapy.ssgsea(data=values, gene_sets={"x": list(SET.up)}, outdir=None, min_size=5, seed=1, no_plot=True)
+    expected = theirs.res2d.set_index("Name")["ES"].astype(float)
+    found = table[table["direction"] == "up"].set_index(["donor"])["ssgsea"]
+    for name, value in expected.items():
+        assert found[name.split("|")[2]] == pytest.approx(value)
+    few = stage.per_donor({"malignant": profiles.take(np.arange(3))}, sides, compartments=["malignant"], **limits)
+    assert few["gsva"].isna().all() and few["ssgsea"].notna().all()

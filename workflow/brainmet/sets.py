@@ -5,17 +5,21 @@ which they are not. Its FDR describes; no verdict uses it.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from brainmet.contrasts import MUCH_AMBIENT
-from brainmet.donor_scores import GeneSet
-from brainmet.donors import declared
+from brainmet.contract import Obs
+from brainmet.donor_scores import GeneSet, log_cpm
+from brainmet.donors import PLATFORM, Profiles, declared
 from brainmet.tables import columns, empty
 
 log = logging.getLogger(__name__)
+
+FEWEST = 5
+"""Donors of a platform without which GSVA has nothing to compare a gene with."""
 
 
 def sets(
@@ -61,6 +65,66 @@ def sets(
     return table.sort_values(keys, kind="stable", ignore_index=True)[columns("gsea")]
 
 
+def per_donor(
+    profiles_of: Mapping[str, Profiles],
+    gene_sets: Sequence[GeneSet],
+    *,
+    compartments: Sequence[str],
+    min_size: int,
+    max_size: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Rows of `donor_sets.tsv`: gseapy's ssGSEA and GSVA of every set in the pseudobulk of every donor, to look at.
+
+    ssGSEA ranks the genes of one donor; GSVA compares a gene with the other donors of the platform, `FEWEST` at least.
+    """
+    tables = []
+    for cell_type in compartments:
+        if cell_type not in profiles_of:
+            continue
+        profiles = profiles_of[cell_type]
+        for _, donors in profiles.donors.groupby(PLATFORM, sort=True):
+            own = profiles.take(profiles.donors.index.isin(donors.index))
+            tables.append(_of_donors(own, gene_sets, min_size, max_size, seed).assign(cell_type=cell_type))
+    return pd.concat(tables, ignore_index=True)[columns("donor_sets")] if tables else empty("donor_sets")
+
+
+def _of_donors(
+    profiles: Profiles, gene_sets: Sequence[GeneSet], min_size: int, max_size: int, seed: int
+) -> pd.DataFrame:
+    """Both scores of donors of one platform, on the genes measured in all of them."""
+    import gseapy
+
+    use = profiles.measured()
+    values = pd.DataFrame(log_cpm(profiles.counts[:, use]).T, profiles.symbols.to_numpy()[use], profiles.donors.index)
+    values = values[~values.index.duplicated()]
+    names = {
+        name: genes for name, genes in _sides(gene_sets, values.index).items() if min_size <= len(genes) <= max_size
+    }
+    keys = [Obs.STUDY, Obs.DONOR, Obs.CONDITION]
+    if not names:
+        return pd.DataFrame(columns=[*keys, "signature", "direction", "ssgsea", "gsva"])
+    how = {"data": values, "gene_sets": names, "outdir": None, "min_size": min_size, "max_size": max_size, "seed": seed}
+    found = {"ssgsea": gseapy.ssgsea(**how, threads=1, no_plot=True).res2d}
+    if values.shape[1] >= FEWEST:
+        found["gsva"] = gseapy.gsva(**how, threads=1).res2d
+    scores = {name: table.set_index(["Name", "Term"])["ES"].astype(float) for name, table in found.items()}
+    table = pd.DataFrame(scores).reindex(columns=["ssgsea", "gsva"]).sort_index(kind="stable").reset_index()
+    parts = table["Term"].str.split("|", regex=False)
+    table = table.assign(signature=parts.str[0], direction=parts.str[1])
+    return table.merge(profiles.donors[keys], left_on="Name", right_index=True, validate="many_to_one")
+
+
+def _sides(gene_sets: Sequence[GeneSet], known: pd.Index) -> dict[str, list[str]]:
+    """Up and down genes of each set that are known."""
+    present = set(known)
+    return {
+        f"{s.id}|{side}": [g for g in dict.fromkeys(genes) if g in present]
+        for s in gene_sets
+        for side, genes in (("up", s.up), ("down", s.down))
+    }
+
+
 def ranking(rows: pd.DataFrame) -> pd.Series:
     """Statistic by symbol, highest first, ties in order of symbol; of genes with one symbol the first counts."""
     tested = rows[rows["stat"].notna()].drop_duplicates("symbol").sort_values("symbol", kind="stable")
@@ -71,11 +135,7 @@ def prerank(
     ranked: pd.Series, gene_sets: Sequence[GeneSet], *, min_size: int, max_size: int, permutations: int, seed: int
 ) -> pd.DataFrame:
     """Enrichment of each set's up and down genes in a ranking: NES, p, FDR, leading edge in rank order."""
-    names = {
-        f"{s.id}|{side}": [g for g in genes if g in ranked.index]
-        for s in gene_sets
-        for side, genes in (("up", s.up), ("down", s.down))
-    }
+    names = _sides(gene_sets, ranked.index)
     names = {name: genes for name, genes in names.items() if min_size <= len(genes) <= max_size}
     kept = ["signature", "direction", "n_genes", "es", "nes", "p", "fdr", "leading_edge"]
     if not names or ranked.nunique() < 2:

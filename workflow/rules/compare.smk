@@ -145,15 +145,18 @@ rule de:
 
 
 rule gsea:
-    """Enrichment of the signatures in the ranking of the differential expression."""
+    """Enrichment of the signatures in the ranking of the differential expression, and in each donor."""
     input:
         de="<results>/tables/de.tsv",
+        bulk="<results>/cohort/pseudobulk.h5ad",
+        compartments="<shipped>/signatures/compartments.yaml",
         signatures="<shipped>/signatures/signatures.yaml",
         confounders="<shipped>/signatures/confounders.yaml",
         files=lookup(dpath="score/files", within=config),
         code=code("sets", "stage_inputs"),
     output:
         table="<results>/tables/gsea.tsv",
+        donors="<results>/tables/donor_sets.tsv",
     log:
         "<logs>/gsea.log",
     benchmark:
@@ -164,6 +167,8 @@ rule gsea:
         mem_mb=memory(1500),
     params:
         tier=lookup(dpath="score/tier", within=config),
+        min_cells=lookup(dpath="compare/min_cells", within=config),
+        compartments=lookup(dpath="compare/de/compartments", within=config),
         min_size=lookup(dpath="compare/gsea/min_size", within=config),
         max_size=lookup(dpath="compare/gsea/max_size", within=config),
         permutations=lookup(dpath="compare/gsea/permutations", within=config),
