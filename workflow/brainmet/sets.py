@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from brainmet.contrasts import MUCH_AMBIENT
 from brainmet.contract import Obs
+from brainmet.contrasts import MUCH_AMBIENT
 from brainmet.donor_scores import GeneSet, log_cpm
 from brainmet.donors import PLATFORM, Profiles, declared
 from brainmet.tables import columns, empty
