@@ -78,10 +78,7 @@ def rival(script: Path, gmt: Path, folder: Path, files: list[Path]) -> dict[str,
     packages = [part for name in RIVAL for part in ("--with", name)]
     command = ["uv", "run", "--isolated", "--no-project", "--python", sys.executable, *packages, "python"]
     subprocess.run([*command, "-c", "import scanpy"], check=True, cwd=folder)  # Installed before the clock runs.
-    took = timed(
-        [*command, str(script.resolve()), str(folder / "results/signatures.gmt"), str(out), *map(str, files)],
-        cwd=folder,
-    )
+    took = timed([*command, *map(str, (script.resolve(), gmt, out, *files))], cwd=folder)
     return took | {"peak_mb": json.loads(out.read_text())[-1]["peak_mb"]}
 
 
