@@ -21,7 +21,7 @@ ROWS = 5_000
 """Cells whose shared neighbours are counted at a time."""
 AUTO = "auto"
 LEAST_EXCESS = 0.25
-"""Excess over the null from which on clusters are more than chance: one cloud of 500 cells reached 0.24 in 36 trials."""
+"""Excess over the null from which on clusters are more than chance: a cloud of 500 cells reached 0.24 in 36 trials."""
 
 
 def column(resolution: float) -> str:
