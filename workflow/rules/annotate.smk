@@ -53,7 +53,7 @@ rule evidence:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(1200),
+        mem_mb=memory(220, 16),
     params:
         methods=SAMPLE_METHODS,
         options={name: config["annotate"].get(name, {}) for name in SAMPLE_METHODS},
@@ -79,7 +79,7 @@ rule annotate_method:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory(270, 1.6),
     params:
         requires=lookup(dpath="{method}", within={name: METHODS[name].requires for name in COHORT_METHODS}),
         options=lookup(dpath="annotate/{method}", within=config, default={}),
@@ -104,7 +104,7 @@ rule annotate:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory(250, 5.5),
     params:
         methods=list(METHODS),
         options=lookup(dpath="annotate/consensus", within=config),
@@ -130,7 +130,7 @@ rule concordance:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(800),
+        mem_mb=memory(250, 40),
     params:
         n_bootstrap=lookup(dpath="annotate/concordance/n_bootstrap", within=config),
         n_bins=lookup(dpath="annotate/concordance/n_bins", within=config),
@@ -154,7 +154,7 @@ rule collect_cnv_arms:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(1000),
+        mem_mb=memory(180, 13),
     params:
         min_cells=lookup(dpath="annotate/cnv_arms/min_cells", within=config),
         max_fdr=lookup(dpath="annotate/cnv_arms/max_fdr", within=config),

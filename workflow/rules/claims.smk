@@ -61,7 +61,7 @@ rule claims:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(1500),
+        mem_mb=memory(300, 20),
     params:
         ambient=lookup(dpath="compare/ambient", within=config),
         min_cells=lookup(dpath="compare/min_cells", within=config),

@@ -15,7 +15,7 @@ rule stability:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory(330, 3.2),
     params:
         resolutions=lookup(dpath="cluster/resolutions", within=config),
         prune=lookup(dpath="cluster/prune", within=config),
@@ -45,7 +45,7 @@ rule cluster:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(2500),
+        mem_mb=memory(280, 2.6),
     params:
         resolution=lookup(dpath="cluster/resolution", within=config),
         resolutions=lookup(dpath="cluster/resolutions", within=config),

@@ -21,7 +21,7 @@ rule crosstalk:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory(250, 40),
     params:
         min_cells=lookup(dpath="crosstalk/min_cells", within=config),
         min_fraction=lookup(dpath="crosstalk/min_fraction", within=config),
@@ -47,7 +47,7 @@ rule crosstalk_summary:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(1000),
+        mem_mb=memory(280),
     params:
         alpha=lookup(dpath="crosstalk/alpha", within=config),
         min_donors=lookup(dpath="crosstalk/min_donors", within=config),

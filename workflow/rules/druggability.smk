@@ -23,7 +23,7 @@ rule adc_coverage:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(1500),
+        mem_mb=memory(230, 18),
     params:
         depth=lookup(dpath="druggability/depth", within=config),
         min_counts=lookup(dpath="druggability/min_counts", within=config),
@@ -49,7 +49,7 @@ rule druggability:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(1500),
+        mem_mb=memory(250, 20),
     params:
         min_cells=lookup(dpath="druggability/min_cells", within=config),
     script:

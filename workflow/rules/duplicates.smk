@@ -15,6 +15,6 @@ rule duplicates:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(1000),
+        mem_mb=memory(180, 15),
     script:
         "../scripts/duplicates.py"

@@ -17,7 +17,7 @@ rule embed:
         "../envs/brainmet.yaml"
     threads: 2
     resources:
-        mem_mb=memory(3000),
+        mem_mb=memory(320, 2.0),
     params:
         samples=list(SAMPLES),
         integrate=lookup(dpath="embed/integrate", within=config),

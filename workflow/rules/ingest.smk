@@ -22,7 +22,7 @@ rule ingest:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory(300, 3.3),
     params:
         record=lookup(dpath="{sample}", within=RECORDS),
         warn_lost=lookup(dpath="ingest/warn_lost", within=config),
@@ -51,7 +51,7 @@ rule collect_genes_lost:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(500),
+        mem_mb=memory(300),
     params:
         tier=lookup(dpath="score/tier", within=config),
     script:

@@ -22,7 +22,7 @@ rule fidelity:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(1500),
+        mem_mb=memory(250, 28),
     params:
         tier=lookup(dpath="score/tier", within=config),
         references=lookup(dpath="models/references", within=config),

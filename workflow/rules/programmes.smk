@@ -26,7 +26,7 @@ rule programmes:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory(300, 2),
     params:
         tier=lookup(dpath="score/tier", within=config),
         ranks=lookup(dpath="programmes/ranks", within=config),

@@ -20,7 +20,7 @@ rule provenance:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(500),
+        mem_mb=memory(180),
     params:
         config=config,
         samples=RECORDS,

@@ -20,7 +20,7 @@ rule pseudobulk:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(1000),
+        mem_mb=memory(280, 5),
     params:
         covariates=lookup(dpath="{sample}", within=SAMPLES),
     script:
@@ -41,6 +41,6 @@ rule collect_pseudobulk:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory(200, 3),
     script:
         "../scripts/collect_pseudobulk.py"

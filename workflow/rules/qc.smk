@@ -17,7 +17,7 @@ rule qc:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(1500),
+        mem_mb=memory(300, 10),
     params:
         n_mads=lookup(dpath="qc/n_mads", within=config),
         profiles=lookup(dpath="qc/profiles", within=config),
@@ -45,7 +45,7 @@ rule collect_qc:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(500),
+        mem_mb=memory(220),
     params:
         samples=SAMPLES,
         excluded=lookup(dpath="exclude", within=config),

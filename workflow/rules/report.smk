@@ -38,7 +38,7 @@ rule report:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(1500),
+        mem_mb=memory(220, 4),
     params:
         settings=lookup(dpath="report", within=config),
         max_lost=lookup(dpath="ingest/warn_lost", within=config),
@@ -72,6 +72,6 @@ rule figures:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(1500),
+        mem_mb=memory(240, 1.6),
     script:
         "../scripts/figures.py"

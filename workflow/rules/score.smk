@@ -46,7 +46,7 @@ rule score:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(600),
+        mem_mb=memory(200, 3.5),
     params:
         tier=lookup(dpath="score/tier", within=config),
         confounders=lookup(dpath="score/confounders", within=config),
@@ -71,7 +71,7 @@ rule aucell_cutoff:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(500),
+        mem_mb=memory(250),
     params:
         top_share=lookup(dpath="score/aucell/top_share", within=config),
         detected_quantile=lookup(dpath="score/aucell/detected_quantile", within=config),
@@ -99,7 +99,7 @@ rule score_aucell:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(600),
+        mem_mb=memory(200, 4.5),
     params:
         tier=lookup(dpath="score/tier", within=config),
         confounders=lookup(dpath="score/confounders", within=config),
@@ -121,6 +121,6 @@ rule collect_coverage:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(500),
+        mem_mb=memory(170),
     script:
         "../scripts/collect_coverage.py"

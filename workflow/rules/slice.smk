@@ -17,6 +17,6 @@ rule slice:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(1000),
+        mem_mb=memory(200, 7),
     script:
         "../scripts/slice.py"
