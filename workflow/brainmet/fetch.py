@@ -127,16 +127,19 @@ def missing_offline(files: Mapping[str, Mapping[str, Any]], mirror: str) -> list
     return [path for path in wanted if not (folder and _in_mirror(str(files[path]["url"]), path, folder))]
 
 
-def verify(source: Mapping[str, Any], path: Path) -> None:
+def verify(source: Mapping[str, Any], path: Path) -> str:
     """See that a raw file still holds the bytes that its dataset file states or that its first download brought.
+
+    Returns:
+        Its SHA-256.
 
     Raises:
         BrainmetError: it was edited or replaced since.
     """
     first = None if "path" in source else records(path.parent).get(path.name)
     expected = str(source.get("sha256") or (first.sha256 if first else "")).lower()
-    if not expected or (digest := sha256(path)) == expected:
-        return
+    if (digest := sha256(path)) == expected or not expected:
+        return digest
     if source.get("sha256"):
         origin, remedy = "the dataset file says", "if the new bytes are right, put their sha256 into the dataset file"
     else:

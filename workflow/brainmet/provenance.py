@@ -1,6 +1,5 @@
 """Where a result comes from: contract, software, configuration, samples and the bytes they were read from."""
 
-import hashlib
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -10,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from brainmet import contract
+from brainmet.tables import columns
 
 SOFTWARE = (
     "brainmet",
@@ -54,11 +54,16 @@ def run(*, config: Mapping[str, Any], samples: Mapping[str, Mapping[str, Any]]) 
     }
 
 
-def inputs(paths: Sequence[str]) -> pd.DataFrame:
-    """Name, size in bytes and sha256 of every raw file, sorted by name."""
-    rows = []
-    for path in sorted(set(paths)):
-        with Path(path).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        rows.append({"file": path, "bytes": Path(path).stat().st_size, "sha256": digest})
-    return pd.DataFrame(rows, columns=["file", "bytes", "sha256"])
+def inputs(checksums: Mapping[str, str]) -> pd.DataFrame:
+    """The table `inputs` of one sample: name, size in bytes and sha256 of every raw file that it was read from.
+
+    Args:
+        checksums: path → sha256.
+    """
+    rows = [(path, Path(path).stat().st_size, digest) for path, digest in sorted(checksums.items())]
+    return pd.DataFrame(rows, columns=columns("inputs"))
+
+
+def collect(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The table `inputs` of all samples, each file once, sorted by name."""
+    return pd.concat(parts).drop_duplicates().sort_values(["file", "sha256"], kind="stable", ignore_index=True)

@@ -11,10 +11,11 @@ rule ingest:
         files=raw_files,
         human="<shipped>/genes/human.tsv.gz",
         mouse="<shipped>/genes/mouse.tsv.gz",
-        code=code("ingest", "fetch", *(f"ingest.{name}" for name in READERS)),
+        code=code("ingest", "fetch", "provenance", *(f"ingest.{name}" for name in READERS)),
     output:
         counts="<results>/samples/{sample}/counts.h5ad",
         genes_lost="<results>/samples/{sample}/genes_lost.tsv",
+        inputs="<results>/samples/{sample}/inputs.tsv",
     log:
         "<logs>/ingest/{sample}.log",
     benchmark:

@@ -1,13 +1,14 @@
 """Provenance: what went in, and what it was done with.
 
-In: the raw files. Out: results/provenance/, exempt from the promise of equal bytes because it names versions and paths.
+In: the checksums that ingest took of the raw files. Out: results/provenance/, exempt from the promise of equal bytes because it
+names versions and paths. Raw files are read by ingest alone: downloads may be deleted once their samples are ingested.
 """
 
 
 rule provenance:
     """Versions, settings, samples and checksums of every raw file."""
     input:
-        raw=sorted({path for sample in RECORDS for path in raw_paths(sample)}),
+        inputs=collect("<results>/samples/{sample}/inputs.tsv", sample=RECORDS),
         code=code("provenance"),
     output:
         contract="<results>/provenance/contract.json",

@@ -6,11 +6,14 @@ from brainmet.fetch import verify
 from brainmet.genes import read_genes
 from brainmet.ingest import ingest
 from brainmet.job import job
+from brainmet.provenance import inputs
+from brainmet.tables import write_table
 
 with job(snakemake) as params:
-    for file, path in zip(params["record"]["files"], snakemake.input.files, strict=True):
-        verify(file, Path(path))
+    files = dict(zip(snakemake.input.files, params["record"]["files"], strict=True))
+    checksums = {path: verify(file, Path(path)) for path, file in files.items()}
     human = read_genes(snakemake.input.human)
     mouse = read_genes(snakemake.input.mouse) if "mouse" in params["record"]["organism"] else None
     sample = ingest(snakemake.input.files, human, mouse, **params)
     sample.write(snakemake.output.counts, snakemake.output.genes_lost)
+    write_table(inputs(checksums), snakemake.output.inputs, "inputs")

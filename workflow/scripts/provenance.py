@@ -6,7 +6,7 @@ from pathlib import Path
 from brainmet import contract, provenance
 from brainmet.files import replacing
 from brainmet.job import job
-from brainmet.tables import write_table
+from brainmet.tables import read_table, write_table
 
 with job(snakemake) as params:
     keys = [{"key": k.name, "slot": k.slot, "type": k.dtype, "meaning": k.meaning} for k in contract.COUNTS_KEYS]
@@ -14,4 +14,5 @@ with job(snakemake) as params:
     for name, document in documents.items():
         with replacing(snakemake.output[name]) as partial:
             Path(partial).write_text(json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
-    write_table(provenance.inputs(snakemake.input.raw), snakemake.output.inputs, "inputs")
+    parts = [read_table(path, "inputs") for path in snakemake.input.inputs]
+    write_table(provenance.collect(parts), snakemake.output.inputs, "inputs")
