@@ -45,7 +45,7 @@ def workflow(data: Path, folder: Path, *arguments: str, cores: int = 2, config: 
         yaml.safe_dump({"datasets": ["bench"], "dataset_paths": [str(data.resolve())]} | (config or {}))
     )
     command = [sys.executable, "-m", "snakemake", "-s", str(cohort.HOME / "Snakefile"), "-d", str(folder)]
-    command += ["--configfile", str(folder / "bench.yaml"), "--cores", str(cores), "--quiet", "all", *arguments]
+    command += ["--configfile", str(folder / "bench.yaml"), "--quiet", "all", "--cores", str(cores), *arguments]
     return timed(command, env={k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"})
 
 

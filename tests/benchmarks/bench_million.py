@@ -1,10 +1,11 @@
-"""A cohort larger than the disk holds raw: samples are drawn, ingested and their raw files deleted, then the rest is run.
+"""A cohort too large for the disk: samples are drawn, ingested and their raw files deleted, then the rest is run.
 
     uv run python -m tests.benchmarks.bench_million                      # 100 x 10,000 cells
     uv run python -m tests.benchmarks.bench_million --samples 4 --cells 500
 
-Raw files come as downloads from a folder that stands for the archive. Ingest keeps their checksums, and nothing after it
-reads them, so Snakemake asks for none of them again. Wall and CPU time are those of the workflow, without the drawing.
+Raw files come as downloads from a folder that stands for the archive. Ingest keeps their checksums, and nothing after
+it reads them, so Snakemake asks for none of them again. Wall and CPU time are those of the workflow, without the
+drawing.
 """
 
 import argparse
