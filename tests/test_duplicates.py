@@ -6,7 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from brainmet.contract import CELL_ID
-from brainmet.duplicates import PROFILE, duplicates
+from brainmet.duplicates import PROFILE, cohort_only, superfluous
+from brainmet.duplicates import duplicates as found
+
+
+def duplicates(cells: pd.DataFrame, *, drop: bool = True) -> pd.DataFrame:
+    return found(cells, drop=drop)
 
 
 def sample(name: str, seed: int, n: int = 500, *, study: str = "A", suffix: str = "-1") -> pd.DataFrame:
@@ -47,7 +52,7 @@ def test_the_same_cells_with_another_annotation(caplog: pytest.LogCaptureFixture
     row = table.iloc[0]
     assert len(table) == 1 and (row["sample_a"], row["sample_b"], row["how"]) == ("GSE1_P1", "GSE2_x", "barcodes")
     assert row["n_shared"] == 300 and row["share"] == 1.0 and row["exclude"] == "GSE2_x"
-    assert "add exclude: [GSE2_x]" in caplog.text
+    assert row["left_out"] == "GSE2_x" and "GSE2_x is the one to leave out: it is left out of the cohort" in caplog.text
 
 
 def test_the_same_matrix_under_other_names() -> None:
@@ -69,3 +74,34 @@ def test_empty_barcodes_do_not_count() -> None:
     first = sample("A", 0)
     empty = renamed(first, "B").assign(**dict.fromkeys(PROFILE, 0.0))
     assert duplicates(pd.concat([first, empty])).empty
+
+
+def test_both_may_be_kept_and_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    cells = pd.concat([sample("A", 0), renamed(sample("A", 0), "B")])
+    table = duplicates(cells, drop=False)
+    assert table[["exclude", "left_out"]].to_numpy().tolist() == [["B", ""]]
+    assert "add exclude: [B]" in caplog.text
+
+
+def test_the_largest_is_kept_and_nothing_is_left_out_for_what_is_left_out() -> None:
+    sizes = {"A": 100, "B": 80, "C": 60, "D": 80}
+    assert superfluous([("A", "B"), ("B", "C")], sizes) == {"B"}
+    assert superfluous([("B", "D")], sizes) == {"D"}
+    assert superfluous([("A", "B"), ("B", "C"), ("A", "C")], sizes) == {"B", "C"}
+    assert superfluous([], sizes) == set()
+
+
+def test_the_cohort_is_what_is_not_left_out() -> None:
+    first = sample("A", 0)
+    cells = pd.concat([first, renamed(first.iloc[:400], "B"), sample("C", 2)])
+    kept = cohort_only(cells, duplicates(cells))
+    assert set(kept["sample"]) == {"A", "C"} and len(kept) == 1000
+    assert len(cohort_only(cells, duplicates(cells, drop=False))) == len(cells)
+
+
+def test_order_of_the_samples_changes_nothing() -> None:
+    first = sample("A", 0)
+    parts = [first, renamed(first.iloc[:400], "B"), renamed(first.iloc[100:450], "C"), sample("D", 4)]
+    one, other = duplicates(pd.concat(parts)), duplicates(pd.concat(parts[::-1]))
+    pd.testing.assert_frame_equal(one, other)
+    assert set(one["left_out"]) == {"B", "C"}

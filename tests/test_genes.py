@@ -4,12 +4,14 @@ import gzip
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from brainmet.errors import BrainmetError
 from brainmet.genes import LOST, GeneTable, likely_cause, map_features, read_genes
 
 HERE = Path(__file__).parents[1]
+FOLDER = HERE / "resources" / "genes"
 SHARED = HERE.parent / "shared"
 
 
@@ -114,11 +116,38 @@ def test_names_of_the_table_point_to_one_gene(human: GeneTable) -> None:
     assert not set(human.previous) & set(human.aliases)
 
 
-def test_mouse_orthologues_are_one_to_one(human: GeneTable, mouse: GeneTable) -> None:
-    partners = mouse.frame["human_id"]
-    partners = partners[partners != ""]
-    assert len(partners) > 15_000 and partners.is_unique and partners.isin(human.frame.index).all()
-    assert human.frame["symbol"][mouse.frame["human_id"][mouse.symbols["Erbb2"]]] == "ERBB2"
+def test_a_mouse_gene_counts_on_one_human_gene_and_families_alone_share_one(human: GeneTable) -> None:
+    table = pd.read_csv(FOLDER / "mouse.tsv.gz", sep="\t", keep_default_na=False).query("human_id != ''")
+    assert table["human_id"].isin(human.frame.index).all() and set(table["human_how"]) == {
+        "one_to_one",
+        "family",
+        "name",
+    }
+    assert (table["human_how"] == "one_to_one").sum() > 15_000
+    single = table[table["human_how"] != "family"]["human_id"]
+    assert single.is_unique and not set(single) & set(table[table["human_how"] == "family"]["human_id"])
+
+
+@pytest.mark.parametrize(
+    ("name", "symbol"),
+    [
+        ("Erbb2", "ERBB2"), ("Gapdh", "GAPDH"), ("Malat1", "MALAT1"), ("Pten", "PTEN"),
+        ("H2-K1", "HLA-A"), ("H2-D1", "HLA-A"), ("H2-T23", "HLA-E"), ("H2-Ab1", "HLA-DQB1"), ("Ifi27l2a", "IFI27"),
+        ("Ifit1", "IFIT1"), ("Oas1a", "OAS1"), ("Cxcl1", "CXCL1"), ("Ccl21a", "CCL21"), ("Ccl6", "CCL23"),
+        ("Serpina3n", "SERPINA3"), ("Abcb1a", "ABCB1"), ("Nat1", ""), ("Ceacam5", ""),
+    ],
+)  # fmt: skip
+def test_human_counterparts(human: GeneTable, mouse: GeneTable, name: str, symbol: str) -> None:
+    gene = mouse.frame["human_id"][mouse.symbols[name]]
+    assert (human.frame["symbol"][gene] if gene else "") == symbol
+
+
+def test_families_of_the_file_are_those_of_the_table(human: GeneTable, mouse: GeneTable) -> None:
+    families = pd.read_csv(FOLDER / "mouse_families.tsv", sep="\t")
+    assert {"MHC class I", "interferon-induced", "chemokine"} <= set(families["family"])
+    for row in families.itertuples():
+        partners = {mouse.frame["human_id"][mouse.symbols[name]] for name in row.mouse.split()}
+        assert partners == {human.symbols[row.human]}, "run resources/genes/build.py"
 
 
 @pytest.mark.parametrize(

@@ -426,6 +426,18 @@ def test_mouse_enters_by_its_orthologues(tmp_path: Path, human: GeneTable, mouse
     assert result.lost["n_lost"].item() == 1
 
 
+def test_counts_of_a_mouse_family_are_summed(tmp_path: Path, human: GeneTable, mouse: GeneTable) -> None:
+    names = ["H2-K1", "H2-D1", "Ifi27l2a", "Ifi27l2b", "Cxcl1", "Gapdh", "Malat1", "Ccl21a", "Erbb2", "Ltb4r1"]
+    result = run("tenx_triplet", write_triplet(tmp_path, counts(), symbols=names), human, mouse, organism="mouse")
+    found = table(result)
+    assert (found["HLA-A"].to_numpy() == counts()[:2].sum(axis=0)).all()
+    assert (found["IFI27"].to_numpy() == counts()[2:4].sum(axis=0)).all()
+    assert {"CXCL1", "GAPDH", "MALAT1", "CCL21"} <= set(found.columns) and "HLA-B" not in found
+    both = ";".join(sorted(mouse.symbols[name] for name in ("H2-K1", "H2-D1")))
+    assert result.genes.loc[human.symbols["HLA-A"], "source_id"] == both
+    assert "2 human genes sum the counts of several mouse genes" in result.lost["notes"].item()
+
+
 def test_mixture_is_split_by_share_of_counts(tmp_path: Path, human: GeneTable, mouse: GeneTable) -> None:
     names = [
         *(f"GRCh38_{s}" for s in SYMBOLS[:5]),

@@ -180,8 +180,10 @@ def test_what_to_distrust_is_named_worst_first():
 
 
 def test_samples_that_hold_the_same_cells_are_named():
-    pair = toy.rows("duplicates", [{"sample_a": "S1", "sample_b": "S2", "share": 0.9, "exclude": "S2"}])
+    pair = toy.rows("duplicates", [{"sample_a": "S1", "sample_b": "S2", "share": 0.9, "exclude": "S2", "left_out": ""}])
     assert "exclude: [S2]" in warned(toy.run(), duplicates=pair)["S1 and S2 hold the same cells"].detail
+    found = warned(toy.run(), duplicates=pair.assign(left_out="S2"))["S1 and S2 hold the same cells"]
+    assert found.level == "caution" and "S2 is left out of everything that counts donors" in found.detail
 
 
 def test_a_clean_run_has_no_serious_warning():

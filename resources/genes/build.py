@@ -40,6 +40,8 @@ HUMAN_DROPPED = (
 """Copies of small structural RNAs (thousands of pseudogenes, many sharing one name) and unnamed small
 RNAs; SYMBOL or SYMBOL|BIOTYPE.
 """
+FALSE_FRIENDS = ("CEACAM5", "GBP3", "KIR3DL1", "LILRA6", "NAT1")
+"""Names that mouse and human give to different members of a family."""
 RETIRED_BIOTYPES = ("protein_coding", "lncRNA", "lincRNA", "antisense", "processed_transcript")
 
 
@@ -205,6 +207,40 @@ def orthologues(wheels: Path, human: pd.DataFrame) -> dict[str, str]:
     return dict(zip(table["Gene stable ID"], table["Human gene stable ID"], strict=True))
 
 
+def with_partners(mouse: pd.DataFrame, human: pd.DataFrame, one_to_one: dict[str, str], families: Path) -> pd.DataFrame:
+    """Add the columns human_id and human_how: the human gene that a mouse gene counts on, and why.
+
+    In this order: the human gene of its family in mouse_families.tsv, where several mouse genes stand for one of human
+    (`family`); Ensembl's one-to-one orthologue (`one_to_one`); the human gene of the same name, where neither has a
+    partner yet (`name`: nomenclature gives orthologues one name, and Ensembl's trees lose genes with many pseudogenes,
+    Gapdh and Malat1 among them).
+    """
+    by_name = {name: gene for gene, name in zip(human["ensembl_id"], human["symbol"], strict=True)}
+    mouse_id = {name: gene for gene, name in zip(mouse["ensembl_id"], mouse["symbol"], strict=True)}
+    partner: dict[str, tuple[str, str]] = {}
+    for row in pd.read_csv(families, sep="\t", dtype=str).itertuples(index=False):
+        for name in row.mouse.split():
+            if name not in mouse_id or mouse_id[name] in partner:
+                raise SystemExit(f"{families}: {name} is no mouse gene, or stands in two families; take it out")
+            partner[mouse_id[name]] = (by_name[row.human], "family")
+    taken = {target for target, _ in partner.values()}
+    for gene, target in one_to_one.items():
+        if gene not in partner and target in taken:
+            raise SystemExit(f"{families}: {target} has the one-to-one orthologue {gene}; take its row out")
+        partner.setdefault(gene, (target, "one_to_one"))
+    taken = {target for target, _ in partner.values()}
+    kinds = {"protein_coding", "lncRNA"}
+    human_kind = dict(zip(human["ensembl_id"], human["biotype"], strict=True))
+    for gene, name, kind in zip(mouse["ensembl_id"], mouse["symbol"], mouse["biotype"], strict=True):
+        target = by_name.get(name.upper(), "") if name.upper() not in FALSE_FRIENDS else ""
+        # Genes of lymphocyte receptors and the like keep their own way of naming: coding genes and lncRNA only.
+        if gene not in partner and target and target not in taken and {kind, human_kind[target]} <= kinds:
+            partner[gene] = (target, "name")
+            taken.add(target)
+    found = [partner.get(gene, ("", "")) for gene in mouse["ensembl_id"]]
+    return mouse.assign(human_id=[target for target, _ in found], human_how=[how for _, how in found])
+
+
 def write(table: pd.DataFrame, path: Path, columns: list[str]) -> None:
     """Write gzip with a fixed header, sorted by id, so that equal content gives equal bytes."""
     text = table.sort_values("ensembl_id", kind="stable")[columns].to_csv(sep="\t", index=False)
@@ -235,10 +271,12 @@ def main() -> None:
         gencode(args.wheels, "mus_musculus"), list(mgi(args.wheels)), [release(args.wheels, r) for r in MOUSE_RELEASES]
     )
     mouse = mouse[mouse["biotype"].str.fullmatch(MOUSE_BIOTYPES)].copy()
-    partners = orthologues(args.wheels, human)
-    mouse["human_id"] = [partners.get(g, "") for g in mouse["ensembl_id"]]
+    partners = {
+        gene: target for gene, target in orthologues(args.wheels, human).items() if gene in set(mouse["ensembl_id"])
+    }
+    mouse = with_partners(mouse, human, partners, Path(__file__).with_name("mouse_families.tsv"))
     write(human, args.out / "human.tsv.gz", COLUMNS)
-    write(mouse, args.out / "mouse.tsv.gz", [*COLUMNS, "human_id"])
+    write(mouse, args.out / "mouse.tsv.gz", [*COLUMNS, "human_id", "human_how"])
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 """The same cells under two names: samples of a run that share barcodes with near-equal profiles, or equal profiles.
 
 Series re-publish each other's samples, and a patient's library is deposited twice now and then. Counted twice, its
-donor would be two replicates.
+donor would be two replicates. The verdict of quality control on a sample does not depend on other samples; what two
+samples share is seen once all are read, so the smaller of the two leaves where the cohort is put together: it is not in
+`annotation.parquet`, and so neither in donor profiles and statistics nor in the atlas.
 """
 
 import logging
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from itertools import combinations, groupby
 from operator import itemgetter
 
@@ -28,33 +31,60 @@ MIN_COUNTS = 200
 PROFILE = ["total_counts", "n_genes_by_counts", "pct_counts_mt", "pct_counts_in_top_50_genes"]
 
 
-def duplicates(cells: pd.DataFrame) -> pd.DataFrame:
+def duplicates(cells: pd.DataFrame, *, drop: bool) -> pd.DataFrame:
     """Pairs of samples that hold the same cells: the table `duplicates`.
 
     Args:
         cells: index cell id; `sample, study, total_counts` and the other columns of `PROFILE`, barcodes of all samples.
+        drop: leave all but one of the samples that hold the same cells out of the cohort.
 
     Returns:
-        One row a pair, sorted; `exclude` is the sample with fewer of the cells, the later by name when equal.
+        One row a pair, sorted; `exclude` is the sample to leave out, `left_out` the same where `drop` says so.
     """
     cells = cells[cells["total_counts"] > 0]
-    sizes = cells[Obs.SAMPLE].value_counts()
+    sizes = {str(name): int(n) for name, n in cells[Obs.SAMPLE].value_counts().items()}
     studies = cells.groupby(Obs.SAMPLE, observed=True)[Obs.STUDY].first()
     found = {"barcodes": _by_barcode(cells), "profiles": _by_profile(cells)}
+    pairs = {}
+    for a, b in sorted(set(found["barcodes"]) | set(found["profiles"])):
+        how, shared = max(((name, counts[a, b]) for name, counts in found.items()), key=lambda item: item[1])
+        if shared >= FEWEST and shared >= SHARE * min(sizes[a], sizes[b]):
+            pairs[a, b] = (how, shared)
+    spare = superfluous(list(pairs), sizes)
     rows = []
-    for pair in sorted(set(found["barcodes"]) | set(found["profiles"])):
-        a, b = pair
-        how, shared = max(((name, counts[pair]) for name, counts in found.items()), key=lambda item: item[1])
+    for (a, b), (how, shared) in pairs.items():
         smaller = min(sizes[a], sizes[b])
-        if shared < FEWEST or shared < SHARE * smaller:
-            continue
-        drop = b if sizes[b] <= sizes[a] else a
+        first, second = sorted((a, b), key=lambda name: (-sizes[name], name))
+        out = second if second in spare else first
+        done = "it is left out of the cohort" if drop else f"each counts as a donor of its own; add exclude: [{out}]"
         log.warning(
-            "%s and %s hold the same cells (%d of %d, by %s): each counts as a donor of its own; add exclude: [%s]",
-            a, b, shared, smaller, how, drop,
+            "%s and %s hold the same cells (%d of %d, by %s); %s is the one to leave out: %s",
+            a, b, shared, smaller, how, out, done,
         )  # fmt: skip
-        rows.append((a, b, studies[a], studies[b], sizes[a], sizes[b], shared, shared / smaller, how, drop))
+        left = out if drop else ""
+        rows.append((a, b, studies[a], studies[b], sizes[a], sizes[b], shared, shared / smaller, how, out, left))
     return pd.DataFrame(rows, columns=columns("duplicates"))
+
+
+def superfluous(pairs: Sequence[tuple[str, str]], sizes: Mapping[str, int]) -> set[str]:
+    """Samples to leave out so that no pair is left: the largest is kept first, the earlier by name among equals.
+
+    A sample is left out for one that is kept, never for one that is left out itself.
+    """
+    partners: dict[str, set[str]] = {}
+    for a, b in pairs:
+        partners.setdefault(a, set()).add(b)
+        partners.setdefault(b, set()).add(a)
+    kept: set[str] = set()
+    for name in sorted(partners, key=lambda name: (-sizes[name], name)):
+        if not partners[name] & kept:
+            kept.add(name)
+    return set(partners) - kept
+
+
+def cohort_only(annotation: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+    """The cells of a table that belong to the cohort: those of samples that are not left out as duplicates."""
+    return annotation[~annotation[Obs.SAMPLE].isin(set(pairs["left_out"]) - {""}).to_numpy()]
 
 
 def _by_barcode(cells: pd.DataFrame) -> Counter[tuple[str, str]]:

@@ -69,6 +69,22 @@ def join(parts: dict[str, pd.DataFrame], cells: pd.Index) -> pd.DataFrame:
     return pd.DataFrame(joined, index=cells)
 
 
+def in_cohort(table: pd.DataFrame, cells: pd.Index) -> pd.DataFrame:
+    """Rows of the samples that the cells are of: a sample whose cells another has too is left out whole."""
+    if len(table) == len(cells):
+        return table
+    samples = _samples(cells)
+    return table[[_sample(id_) in samples for id_ in table.index]]
+
+
+def _samples(cells: pd.Index) -> set[str]:
+    return {_sample(id_) for id_ in cells}
+
+
+def _sample(cell: str) -> str:
+    return cell.split(":", 1)[0]
+
+
 def observations(tables: dict[str, pd.DataFrame], records: dict[str, dict[str, Any]]) -> pd.DataFrame:
     """Everything said about the kept cells, text as categories.
 
@@ -235,15 +251,18 @@ def coordinates(embedding: str | Path, scores: Sequence[str | Path], cells: pd.I
 
 
 def _place(path: str | Path, columns: list[str], cells: pd.Index) -> np.ndarray:
-    table = read_table(path, "embedding", columns)
+    table = in_cohort(read_table(path, "embedding", columns), cells)
     join({"embedding": table[[]]}, cells)
     return table.reindex(cells, copy=False).to_numpy(np.float32)
 
 
 def _scores(paths: Sequence[str | Path], cells: pd.Index) -> np.ndarray:
     values, start = np.empty((len(cells), len(names_in(paths[0])) - 1), np.float32), 0
+    samples = _samples(cells)
     for path in paths:
         table = read_table(path, "scores")
+        if len(table) and _sample(table.index[0]) not in samples:
+            continue
         stop = start + len(table)
         join({"scores": table[[]]}, cells[start:stop])
         values[start:stop] = table.reindex(cells[start:stop], copy=False).to_numpy(np.float32)

@@ -94,7 +94,8 @@ rule annotate:
         types="<shipped>/markers/markers.yaml",
         type_files=lookup(dpath="annotate/marker_files", within=config),
         overrides=lookup(dpath="annotate/overrides", within=config),
-        code=code("consensus", "evidence"),
+        duplicates="<results>/tables/duplicates.tsv",
+        code=code("consensus", "evidence", "duplicates"),
     output:
         annotation="<results>/cohort/annotation.parquet",
     log:

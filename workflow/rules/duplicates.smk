@@ -1,4 +1,4 @@
-"""Duplicates: cells.parquet of all samples -> pairs of samples that hold the same cells."""
+"""Duplicates: cells.parquet of all samples -> pairs of samples that hold the same cells; `annotate` leaves out one of each."""
 
 
 rule duplicates:
@@ -16,5 +16,7 @@ rule duplicates:
         "../envs/brainmet.yaml"
     resources:
         mem_mb=memory(180, 15),
+    params:
+        drop=lookup(dpath="duplicates/drop", within=config),
     script:
         "../scripts/duplicates.py"

@@ -3,8 +3,9 @@
 from brainmet import evidence
 from brainmet.cell_types import load_cell_types
 from brainmet.consensus import consensus, read_overrides
+from brainmet.duplicates import cohort_only
 from brainmet.job import job
-from brainmet.tables import write_table
+from brainmet.tables import read_table, write_table
 
 with job(snakemake) as params:
     files = snakemake.input
@@ -16,4 +17,5 @@ with job(snakemake) as params:
     table = consensus(
         evidence.kept(cells), clusters, neighbors, shown, types=types, overrides=overrides, **params["options"]
     )
+    table = cohort_only(table, read_table(files.duplicates, "duplicates"))
     write_table(table, snakemake.output.annotation, "annotation")

@@ -6,7 +6,7 @@ from brainmet.duplicates import PROFILE, duplicates
 from brainmet.job import job
 from brainmet.tables import read_table, write_table
 
-with job(snakemake):
+with job(snakemake) as params:
     columns = [Obs.SAMPLE, Obs.STUDY, *PROFILE]
     cells = pd.concat([read_table(path, "cells", columns=columns) for path in snakemake.input.cells])
-    write_table(duplicates(cells), snakemake.output.table, "duplicates")
+    write_table(duplicates(cells, **params), snakemake.output.table, "duplicates")

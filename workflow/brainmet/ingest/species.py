@@ -1,6 +1,8 @@
 """From features to genes: one gene space for human samples, mouse samples and mixtures of both.
 
-Mouse genes enter under the human Ensembl id of their one-to-one orthologue; a mouse gene without one is not counted on.
+Mouse genes enter under the Ensembl id of their human counterpart (`human_id` of the gene table: the one-to-one
+orthologue, the gene of a family that mouse has in several copies, or the gene of the same name); the counts of several
+mouse genes of one human gene are summed, and a mouse gene without a counterpart is not counted on.
 """
 
 import logging
@@ -78,16 +80,19 @@ def measure(
     if organism == "mouse":
         target, without = _through_orthologues(mapping.gene, table, human)
         notes.append(
-            f"{sums[without].sum() / max(sums.sum(), 1):.3f} of the counts on mouse genes without a one-to-one "
-            f"orthologue"
+            f"{sums[without].sum() / max(sums.sum(), 1):.3f} of the counts on mouse genes without a human counterpart"
         )
     if logged:
         target = _highest(target, np.asarray(raw.matrix.sum(axis=0)).ravel())
     matrix, rows = _summed(raw.matrix, target)
     genes = frame.iloc[rows][[Var.SYMBOL, Var.CHROMOSOME, Var.START, Var.END]].copy()
     if organism == "mouse":
-        source = dict(zip(target[target != LOST], mapping.gene[target != LOST], strict=True))
-        genes[SOURCE_ID] = table.frame.index[[source[row] for row in rows]].to_numpy(object)
+        sources: dict[int, set[str]] = {}
+        for row, own in zip(target[target != LOST], table.frame.index[mapping.gene[target != LOST]], strict=True):
+            sources.setdefault(row, set()).add(own)
+        genes[SOURCE_ID] = np.array([";".join(sorted(sources[row])) for row in rows], dtype=object)
+        if several := sum(len(own) > 1 for own in sources.values()):
+            notes.append(f"{several} human genes sum the counts of several mouse genes")
     return Measured(matrix, genes, np.ones(matrix.shape[0], bool), None, _noted(lost, notes))
 
 

@@ -279,9 +279,14 @@ def _identity(concordance: pd.DataFrame, annotation: pd.DataFrame, limits: Limit
 def _duplicates(table: pd.DataFrame) -> list[Warning]:
     return [
         Warning(
-            "serious",
+            "caution" if row["left_out"] else "serious",
             f"{row['sample_a']} and {row['sample_b']} hold the same cells",
-            f"{row['share']:.0%} of the smaller one; leave one out with exclude: [{row['exclude']}].",
+            f"{row['share']:.0%} of the smaller one; "
+            + (
+                f"{row['left_out']} is left out of everything that counts donors."
+                if row["left_out"]
+                else f"each counts as a donor of its own; leave one out with exclude: [{row['exclude']}]."
+            ),
             "quality",
         )
         for row in table.to_dict("records")
