@@ -11,7 +11,7 @@ import pytest
 import scipy.sparse as sp
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable, read_genes
-from brainmet.ingest import dense_text, kernels, matrix_market, raw, table_format
+from brainmet.ingest import dense_text, entries, kernels, matrix_market, raw, table_format
 from brainmet.ingest.members import Member, ahead, whole_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -169,23 +169,26 @@ numbers = st.one_of(
     last=st.booleans(),
     block=st.integers(1, 64),
     missing=st.sampled_from(["NA", "", '""']),
+    turned=st.booleans(),
+    plain=st.sampled_from([0, 40, 1 << 20]),
 )
-def test_dense_parser(tmp_path_factory, values, sep, end, quote, last, block, missing) -> None:
+def test_dense_parser(tmp_path_factory, values, sep, end, quote, last, block, missing, turned, plain) -> None:
     missing = "NA" if sep == " " else missing
     cells = [[missing if value is None else repr(value) for value in row] for row in values]
     rows = [sep.join([f"{quote}G{i}{quote}", *row]) for i, row in enumerate(cells)]
     text = end.join([sep.join(["x", "a", "b", "c"]), *rows]) + (end if last else "")
     path = tmp_path_factory.mktemp("d") / "t.txt"
     path.write_bytes(text.encode())
-    member, before = Member("t.txt", path), dense_text.BLOCK
+    member, before, room = Member("t.txt", path), dense_text.BLOCK, entries.PLAIN
     try:
-        dense_text.BLOCK = block
+        dense_text.BLOCK, entries.PLAIN = block, plain
         with member.open() as stream:
             head = dense_text._head(stream, member)
             form = table_format.recognise(head, member)
-            matrix, texts, gaps = dense_text._body(stream, form, head[1:], member)
+            found, texts, gaps = dense_text._body(stream, form, head[1:], member)
+            matrix = found.turned().T if turned else found.as_written()
     finally:
-        dense_text.BLOCK = before
+        dense_text.BLOCK, entries.PLAIN = before, room
     assert texts[0].tolist() == [f"G{i}" for i in range(len(values))]
     written = np.array(values, float)
     assert np.allclose(matrix.toarray(), np.nan_to_num(written), rtol=1e-6)

@@ -12,10 +12,10 @@ from typing import IO
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
 from brainmet.genes import ENSEMBL_ID, GeneTable
+from brainmet.ingest.entries import Entries
 from brainmet.ingest.members import Member, select, whole_lines
 from brainmet.ingest.one_cell import gather
 from brainmet.ingest.raw import Raw, Wanted
@@ -80,8 +80,8 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
         stream = _utf8(packed)
         head = _head(stream, member)
         form = _wanted_columns(recognise(head, member), genes, barcodes)
-        matrix, texts, gaps = _body(stream, form, head[1 + len(form.above) :], member)
-    return _without_gaps(*_oriented(matrix, texts, gaps, form, genes=genes, member=member), zeros=gaps.zeros)
+        entries, texts, gaps = _body(stream, form, head[1 + len(form.above) :], member)
+    return _without_gaps(*_oriented(entries, texts, gaps, form, genes=genes, member=member), zeros=gaps.zeros)
 
 
 def _wanted_columns(form: Format, genes: GeneTable, barcodes: Wanted | None) -> Format:
@@ -120,20 +120,18 @@ def _head(stream: IO[bytes], member: Member) -> list[bytes]:
     return found
 
 
-def _body(
-    stream: IO[bytes], form: Format, head: list[bytes], member: Member
-) -> tuple[sp.csr_matrix, list[np.ndarray], Gaps]:
-    """Rows × value columns, the text columns, and what is missing."""
+def _body(stream: IO[bytes], form: Format, head: list[bytes], member: Member) -> tuple[Entries, list[np.ndarray], Gaps]:
+    """Values by line and value column, the text columns, and what is missing."""
     from brainmet.ingest.kernels import dense
 
     slot = np.zeros(form.kinds.size, np.int32)
     for kind in (VALUE, TEXT, SKIP):
         slot[form.kinds == kind] = np.arange((form.kinds == kind).sum())
     n_values, n_texts = int((form.kinds == VALUE).sum()), int((form.kinds == TEXT).sum())
-    columns, values, lengths, missing = [], [], [np.zeros(1, np.int64)], []
+    entries, missing = Entries(n_values), []
     texts: list[list[str]] = [[] for _ in range(n_texts)]
     missing_columns = np.zeros(n_values, np.int64)
-    total = lines_done = zeros = 0
+    lines_done = zeros = 0
     for block in whole_lines(stream, BLOCK, b"".join(head)):
         text = np.frombuffer(block, np.uint8)
         count = int(block.count(b"\n") + 1)
@@ -153,18 +151,11 @@ def _body(
             column, value, ends = column[~gap], value[~gap], ends - np.cumsum(missing[-1])
         else:
             missing.append(np.zeros(read_lines, np.int64))
-        columns.append(column.copy())
-        values.append(_narrow(value))
-        lengths.append(ends + total)
+        entries.add(column, _narrow(value), np.diff(ends, prepend=0))
         for k in range(n_texts):
             texts[k].extend(block[a:b].decode("utf-8", "replace").strip() for a, b in names[:read_lines, k])
-        total += len(value)
         lines_done += read_lines
-    indptr = np.concatenate(lengths)
-    data = _joined(values, np.dtype(np.result_type(*values)) if values else np.dtype(np.int32))
-    indices = _joined(columns, np.dtype(np.int32))
-    matrix = sp.csr_matrix((data, indices, indptr), shape=(lines_done, n_values))
-    return matrix, [np.array(t, dtype=object) for t in texts], Gaps(np.concatenate(missing), missing_columns, zeros)
+    return entries, [np.array(t, dtype=object) for t in texts], Gaps(np.concatenate(missing), missing_columns, zeros)
 
 
 def _narrow(values: np.ndarray) -> np.ndarray:
@@ -178,19 +169,6 @@ def _narrow(values: np.ndarray) -> np.ndarray:
     return values.astype(np.float32)
 
 
-def _joined(parts: list[np.ndarray], kind: np.dtype) -> np.ndarray:
-    """Concatenate and free the parts as they are copied."""
-    kind = np.dtype(np.float32) if np.dtype(kind) == np.float64 else np.dtype(kind)
-    result = np.empty(sum(part.size for part in parts), kind)
-    at = 0
-    parts.reverse()
-    while parts:
-        part = parts.pop()
-        result[at : at + part.size] = part
-        at += part.size
-    return result
-
-
 def _unreadable(member: Member, line: int, column: int, form: Format) -> str:
     if column > form.kinds.size:
         return f"{member}: line {line} has more than {form.kinds.size} columns; fetch the file again"
@@ -200,14 +178,14 @@ def _unreadable(member: Member, line: int, column: int, form: Format) -> str:
 
 
 def _oriented(
-    matrix: sp.csr_matrix, texts: list[np.ndarray], gaps: Gaps, form: Format, *, genes: GeneTable, member: Member
+    entries: Entries, texts: list[np.ndarray], gaps: Gaps, form: Format, *, genes: GeneTable, member: Member
 ) -> tuple[Raw, np.ndarray]:
     """Cells × genes, whichever way the file lies, and the missing values of every gene: the side with more known genes
     holds the genes."""
     header = np.array(form.header, dtype=object)
     top = header[form.kinds == VALUE]
     if not texts:
-        texts = [np.array([str(i + 1) for i in range(matrix.shape[0])], dtype=object)]
+        texts = [np.array([str(i + 1) for i in range(len(gaps.lines))], dtype=object)]
     scores = [_known(column, genes) for column in texts]
     across = _known(top, genes)
     if max(scores) == 0 and across == 0:
@@ -218,7 +196,15 @@ def _oriented(
         # Row numbers stand in front of the names of cells.
         cells = next((k for k in named if not str(texts[k][0]).isdigit()), named[0])
         about = dict(zip(header[form.kinds == TEXT], texts, strict=False))
-        raw = Raw(matrix, texts[cells], top, None, str(member), obs=pd.DataFrame(about), notes=["cells are rows"])
+        raw = Raw(
+            entries.as_written(),
+            texts[cells],
+            top,
+            None,
+            str(member),
+            obs=pd.DataFrame(about),
+            notes=["cells are rows"],
+        )
         return raw, gaps.columns
     names = texts[int(np.argmax(scores))]
     ids = next((column for column in texts if _ids(column) > 0.5), None)
@@ -226,7 +212,7 @@ def _oriented(
         names = next((c for c, s in zip(texts, scores, strict=True) if s > 0.3 and _ids(c) < 0.5), ids)
     above = {name: np.array(row, dtype=object)[form.kinds == VALUE] for name, row in form.above.items()}
     obs = pd.DataFrame(above) if above else None
-    return Raw(matrix.T.tocsr(), top, names, ids, str(member), obs=obs), gaps.lines
+    return Raw(entries.turned(), top, names, ids, str(member), obs=obs), gaps.lines
 
 
 def _without_gaps(raw: Raw, missing: np.ndarray, *, zeros: int) -> Raw:

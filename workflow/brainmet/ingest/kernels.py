@@ -279,3 +279,32 @@ def dense(
         ends[line] = kept
         line += 1
     return line, kept, 0, 0
+
+
+@njit(cache=True, nogil=True)
+def scatter(
+    column: np.ndarray,
+    value: np.ndarray,
+    lengths: np.ndarray,
+    line: int,
+    cursor: np.ndarray,
+    indices: np.ndarray,
+    data: np.ndarray,
+) -> None:
+    """Values of a block of lines to their places in the matrix of columns × lines.
+
+    Args:
+        column, value: as read, line after line.
+        lengths: values of each line.
+        line: number of the first line.
+        cursor: per column the next free place; moved on.
+        indices, data: filled.
+    """
+    at = 0
+    for i in range(lengths.size):
+        for _ in range(lengths[i]):
+            place = cursor[column[at]]
+            indices[place] = line + i
+            data[place] = value[at]
+            cursor[column[at]] = place + 1
+            at += 1
