@@ -42,6 +42,18 @@ def mapped(X: sp.csr_matrix, function) -> sp.csr_matrix:  # type: ignore[no-unty
     return result
 
 
+def depth(X: sp.csr_matrix) -> int:
+    """What nine cells in ten have at least."""
+    return int(np.quantile(np.asarray(X.sum(axis=1)), 0.1))
+
+
+def drawn(X: sp.csr_matrix) -> sp.csr_matrix:
+    """Every cell down to the depth that nine in ten have."""
+    rng, most = np.random.default_rng(5), depth(X)
+    rows = [rng.multivariate_hypergeometric(row.astype(int), int(min(row.sum(), most))) for row in X.toarray()]
+    return sp.csr_matrix(np.array(rows).astype(float))
+
+
 TRANSFORMED = {
     "raw": (lambda X: X, "counts"),
     "raw as float32": (lambda X: X.astype(np.float32), "counts"),
@@ -50,6 +62,25 @@ TRANSFORMED = {
     "CPM": (lambda X: scaled(X, 1e6), "tpm"),
     "CPM rounded to 2": (lambda X: mapped(scaled(X, 1e6), lambda v: np.round(v, 2)), "tpm"),
     "CPM as whole numbers": (lambda X: mapped(scaled(X, 1e6), np.rint), "tpm"),
+    "counts with the noise of single precision": (lambda X: mapped(X, lambda v: v * (1 + 3e-7)), "counts"),
+    "drawn down to one depth": (lambda X: drawn(X), "counts"),
+    "thinned to one depth": (
+        lambda X: sp.csr_matrix(np.random.default_rng(3).poisson(scaled(X, depth(X)).toarray()).astype(float)),
+        "counts",
+    ),
+    "seen or not": (lambda X: mapped(X, np.ones_like), "invalid"),
+    "CP10k of seen or not": (lambda X: scaled(mapped(X, np.ones_like), 1e4), "tpm"),
+    "CP of the median": (lambda X: scaled(X, float(np.median(np.asarray(X.sum(axis=1))))), "tpm"),
+    "square root": (lambda X: mapped(X, np.sqrt), "log"),
+    "Freeman-Tukey": (lambda X: mapped(X, lambda v: np.sqrt(v) + np.sqrt(v + 1)), "log"),
+    "asinh": (lambda X: mapped(X, np.arcsinh), "log"),
+    "log2 TPM of gene lengths": (
+        lambda X: mapped(
+            scaled(sp.csr_matrix(X @ sp.diags(1 / np.random.default_rng(4).lognormal(7, 0.7, X.shape[1]))), 1e6),
+            lambda v: np.log2(v + 1),
+        ),
+        "log",
+    ),
     "log1p CP10k": (lambda X: mapped(scaled(X, 1e4), np.log1p), "log"),
     "log1p CPM": (lambda X: mapped(scaled(X, 1e6), np.log1p), "log"),
     "log1p CP10k, 3 decimals": (lambda X: mapped(scaled(X, 1e4), lambda v: np.round(np.log1p(v), 3)), "log"),
@@ -80,8 +111,14 @@ TRANSFORMED = {
 }
 
 
+DEEP = ("seen or not", "CP of the median")
+"""Not to be told where cells have 150 genes."""
+
+
 @pytest.mark.parametrize("name", TRANSFORMED)
 def test_verdict(counts: sp.csr_matrix, name: str) -> None:
+    if name in DEEP and depth(counts) < 500:
+        pytest.skip("the simulated cells are too shallow")
     function, expected = TRANSFORMED[name]
     verdict = judge(function(counts))
     assert verdict.kind == expected, verdict.why
@@ -120,7 +157,20 @@ def test_real_cases() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["CP10k", "CPM", "log1p CP10k", "log1p CPM", "log2 CPM", "log2 TPM/10", "log10 CPM", "log1p counts", "log2 counts"],
+    [
+        "square root",
+        "Freeman-Tukey",
+        "asinh",
+        "CP10k",
+        "CPM",
+        "log1p CP10k",
+        "log1p CPM",
+        "log2 CPM",
+        "log2 TPM/10",
+        "log10 CPM",
+        "log1p counts",
+        "log2 counts",
+    ],
 )
 def test_counts_recovered_exactly_or_not_at_all(name: str) -> None:
     X = simulated()
@@ -133,6 +183,11 @@ def test_counts_recovered_exactly_or_not_at_all(name: str) -> None:
 @pytest.mark.parametrize("name", ["expected counts", "half expected counts", "z-scores", "missing"])
 def test_nothing_is_recovered_where_it_would_not_be_exact(name: str) -> None:
     assert recover(sp.csr_matrix(TRANSFORMED[name][0](simulated()))) is None
+
+
+def test_imputed_values_are_not_recovered() -> None:
+    X = simulated().toarray()
+    assert recover(sp.csr_matrix(X / 2 + X.mean(axis=0) / 2)) is None
 
 
 def test_cells_without_single_counts_are_not_recovered() -> None:

@@ -16,18 +16,37 @@ LOG_MAX = 25.0
 """No log of an expression value exceeds this: 2^25 is 34 million."""
 CONSTANT = 0.005
 """Cells whose totals differ by less than this share were scaled to one total."""
+NOISE = 1e-5
+"""Relative distance from a whole number that storing counts in single precision and arithmetic on them leave."""
+MIN_GENES = 200
+"""A cell with more genes than this has one of them more than once."""
 MIN_TOTAL = 1_000
 """Below this, totals that agree say nothing."""
 PLATES = 0.15
 """A file of some genes only: totals vary, but far less than those of cells that were never scaled."""
-MANY = 0.5
+WIDE = 0.5
+"""The totals of cells that were never scaled spread more than this."""
+FEW, MANY = 0.2, 0.5
+CHANCE = (0.3, 3.0)
+"""Variance of the totals over their mean: about 1 where cells were thinned to one depth, nearly 0 where values were
+scaled to one total and rounded."""
+MIDDLE_90 = 3.29
+"""Standard deviations between the quantiles of 5 % and 95 % of a normal distribution."""
+DENSE = 0.9
+"""Share of values above zero that no matrix of counts reaches: what was imputed has none."""
 INVERSES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "exp(x) - 1": np.expm1,
     "2^x - 1": lambda v: np.exp2(v) - 1,
     "10^x - 1": lambda v: np.power(10.0, v) - 1,
+    "sinh(x)": np.sinh,
 }
 """What undoes a log, by the formula shown to the user."""
-MAX_EXPONENT = {"exp(x) - 1": LOG_MAX, "2^x - 1": LOG_MAX, "10^x - 1": 9.0}
+ROOTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "x^2": np.square,
+    "((x - 1/x) / 2)^2": lambda v: np.square((v - 1 / np.where(v == 0, 1, v)) / 2),
+}
+"""What undoes a square root, and Freeman and Tukey's sum of two: sqrt(n) + sqrt(n + 1)."""
+MAX_EXPONENT = {"exp(x) - 1": LOG_MAX, "2^x - 1": LOG_MAX, "10^x - 1": 9.0, "sinh(x)": LOG_MAX}
 ONES = 5
 """Genes with a single count that a cell needs before its scaling is taken as undone."""
 NEAR = 0.05
@@ -62,20 +81,37 @@ def judge(X: sp.csr_matrix) -> Verdict:
         return Verdict("invalid", f"{int((~np.isfinite(values)).sum())} values are not a number or infinite")
     if (low := float(values.min())) < 0:
         return Verdict("scaled", f"the lowest value is {low:.4g}: centred, scaled or log ratios")
-    whole = values == np.rint(values)
+    if values.dtype.kind in "iu":
+        whole = np.ones(1, bool)
+    else:
+        whole = np.abs(values - np.rint(values)) < NOISE * np.maximum(values, 1)
     totals = _totals(X, values)
     same = _spread(totals) < CONSTANT and len(totals) >= 5
     if whole.all():
-        # Totals that are equal to the last count come from drawing cells down to one depth: still counts.
-        if same and np.median(totals) > MIN_TOTAL and totals.min() < totals.max():
+        if values.max() == 1 and np.median(totals) > MIN_GENES:
+            return Verdict("invalid", "every value is 1: which genes were seen, not how often")
+        alike = len(totals) >= 5 and np.median(totals) > MIN_TOTAL
+        if alike and (
+            _spread(totals) < PLATES and not _drawn(totals) or _spread(totals) < WIDE and _no_ones(X, values)
+        ):
             return Verdict(
                 "tpm",
                 f"whole numbers, but every cell adds up to about {np.median(totals):.6g}: rounded normalised values",
             )
         return Verdict("counts", "all values are whole numbers")
+    if same and np.median(totals) > MIN_TOTAL:
+        return Verdict(
+            "tpm",
+            f"{1 - whole.mean():.0%} of the values are not whole and every cell adds up to about "
+            f"{np.median(totals):.6g}",
+        )
     decimals = 1 - float(whole.mean())
     high = float(values.max())
     example = f"{float(values[~whole][0]):.5g}"
+    if root := next((name for name, f in ROOTS.items() if _near_whole(f(values.astype(np.float64))).all()), ""):
+        return Verdict(
+            "log", f"{decimals:.0%} of the values are not whole (such as {example}); {root} gives whole numbers"
+        )
     if high < LOG_MAX:
         base = _log_base(X, values)
         if base or decimals > MANY:
@@ -84,10 +120,6 @@ def judge(X: sp.csr_matrix) -> Verdict:
                 "log",
                 f"{decimals:.0%} of the values are not whole (such as {example}) and none exceeds {high:.4g}{how}",
             )
-    if same:
-        return Verdict(
-            "tpm", f"{decimals:.0%} of the values are not whole and every cell adds up to about {np.median(totals):.6g}"
-        )
     if decimals > 0.98 and _spread(totals) < PLATES and len(totals) >= 5:
         return Verdict("tpm", f"{decimals:.0%} of the values are not whole and the cells' totals hardly differ")
     return Verdict(
@@ -124,6 +156,20 @@ def _log_base(X: sp.csr_matrix, values: np.ndarray) -> str:
     return ""
 
 
+def _no_ones(X: sp.csr_matrix, values: np.ndarray) -> bool:
+    """Whether many cells have no value of 1: counts always do, and what was scaled up from them does not."""
+    full = np.flatnonzero(np.diff(X.indptr))
+    return float(np.mean(np.minimum.reduceat(values, X.indptr[full]) > 1)) > FEW
+
+
+def _drawn(totals: np.ndarray) -> bool:
+    """Whether totals that hardly differ are those of cells drawn down to one depth: equal to the last count but for
+    poorer cells, or scattered as by chance."""
+    (low, high), middle = CHANCE, float(np.median(totals))
+    variance = (_spread(totals) * middle / MIDDLE_90) ** 2
+    return float(np.mean(totals == totals.max())) > MANY or low < variance / middle < high
+
+
 def _near_whole(values: np.ndarray) -> np.ndarray:
     return np.abs(values - np.rint(values)) < np.minimum(NEAR, 1e-3 * np.maximum(values, 1))
 
@@ -141,14 +187,18 @@ def recover(X: sp.csr_matrix) -> tuple[sp.csr_matrix, str] | None:
     values = X.data.astype(np.float64)
     if not values.size or not np.isfinite(values).all() or values.min() <= 0:
         return None
-    formulas: dict[str, Callable[[np.ndarray], np.ndarray]] = {"x": lambda v: v}
+    formulas: dict[str, Callable[[np.ndarray], np.ndarray]] = {"x": lambda v: v} | ROOTS
     if values.max() < LOG_MAX:
         formulas |= {name: f for name, f in INVERSES.items() if values.max() <= MAX_EXPONENT[name]}
     lengths = np.diff(X.indptr)
     full = np.flatnonzero(lengths)
+    if values.size > DENSE * len(full) * len(np.unique(X.indices)):
+        return None
     for name, function in formulas.items():
         plain = function(values)
         smallest = np.minimum.reduceat(plain, X.indptr[full])
+        if not (smallest > 0).all():
+            continue
         ratio = plain / np.repeat(smallest, lengths[full])
         counts = np.rint(ratio)
         exact = np.abs(ratio - counts) < np.minimum(NEAR, PRECISION * counts)
