@@ -2,10 +2,9 @@
 
     uv run --no-sync python tests/benchmarks/bench_stream.py [gigabytes ...]
 
-Writes a gzipped table of genes × cells of each size (default 0.5, 1 and 2 GB of text, 6.5 % of the values above zero, as in
-the 12 GB of GSE131907), reads it in a process of its own, and prints seconds, the bytes of the sparse matrix, and the peak
-of resident memory beyond that matrix and beyond the process before reading. The last must stay below 1 GB and must not
-grow with the file.
+Writes a gzipped table of genes × cells of each size (default 0.5, 1 and 2 GB of text, 6.5 % of the values above zero,
+as in the 12 GB of GSE131907), reads it in a process of its own, and prints seconds, the bytes of the sparse matrix, and
+the peak of resident memory beyond that matrix and beyond the process before reading. The last must stay below 1 GB.
 """
 
 import subprocess

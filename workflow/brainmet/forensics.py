@@ -92,7 +92,7 @@ def judge(X: sp.csr_matrix) -> Verdict:
             return Verdict("invalid", "every value is 1: which genes were seen, not how often")
         alike = len(totals) >= 5 and np.median(totals) > MIN_TOTAL
         if alike and (
-            _spread(totals) < PLATES and not _drawn(totals) or _spread(totals) < WIDE and _no_ones(X, values)
+            (_spread(totals) < PLATES and not _drawn(totals)) or (_spread(totals) < WIDE and _no_ones(X, values))
         ):
             return Verdict(
                 "tpm",
