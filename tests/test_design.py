@@ -156,3 +156,23 @@ def test_the_whole_registry_in_words() -> None:
     breast = rows[(rows["id"] == "brain_metastasis_vs_primary") & (rows["primary_site"] == "breast")]
     assert "within" not in set(breast["estimator"])  # no open breast series holds both sites
     assert "Donors by study" in told
+
+
+def test_every_claim_has_a_row_whatever_it_compares() -> None:
+    entries = claims.load([ROOT / "resources" / "claims" / "claims.yaml"])
+    assert any("b" not in entry["comparison"] for entry in entries)
+    folder = ROOT / "resources" / "datasets"
+    loaded = datasets.load(sorted(path.stem for path in folder.glob("*.yaml")), folders=[folder])
+    rows = design.estimable(datasets.records(loaded, exclude=[]), {}, [], entries, design=DESIGN).set_index("id")
+    assert set(rows.index) == {entry["id"] for entry in entries}
+    assert (rows["estimator"].isin(["within", "nested", "transfer"]) | rows["reason"].ne("")).all()
+
+
+def test_a_statement_about_one_condition_needs_donors_of_it_alone() -> None:
+    entries = claims.load([ROOT / "resources" / "claims" / "claims.yaml"])
+    one = next(e for e in entries if "b" not in e["comparison"] and set(e["comparison"]) <= {"id", "a", "site"})
+    condition = one["comparison"]["a"]
+    rows = design.estimable(arm("s1", condition, 6), {}, [], [one], design=DESIGN).iloc[0]
+    assert (rows["estimator"], rows["n_a"], rows["n_b"], rows["b"]) == ("within", 6, 0, "")
+    few = design.estimable(arm("s1", condition, 1), {}, [], [one], design=DESIGN).iloc[0]
+    assert few["estimator"] == "not_testable" and "no study has" in few["reason"]

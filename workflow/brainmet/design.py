@@ -15,6 +15,7 @@ import pandas as pd
 from brainmet.compare import NESTED, NOT_TESTABLE, POOLED, TRANSFER, WITHIN, Design, contrast
 from brainmet.contract import UNKNOWN, Obs, Uns
 from brainmet.donors import PLATFORM
+from brainmet.one_group import one_group
 from brainmet.pseudobulk import subtype
 from brainmet.readouts import relabelled
 
@@ -26,7 +27,17 @@ RANK = {TRANSFER: 0, NESTED: 1, WITHIN: 2}
 ARMS = ("brain_metastasis", "primary")
 """The two conditions that paired bulk tissue can be asked about."""
 GROUPS = ["study", "condition", "primary_site", "subtype", "technology", "suspension", "values"]
-COVARIATES = ["dataset", "primary_site", "subtype", "technology", "suspension", "values", "enrichment", Uns.SIMULATED]
+COVARIATES = [
+    "dataset",
+    "primary_site",
+    "subtype",
+    "technology",
+    "suspension",
+    "values",
+    "enrichment",
+    "dissociation",
+    Uns.SIMULATED,
+]
 
 
 def donors(records: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
@@ -147,7 +158,17 @@ def text(table: pd.DataFrame, groups: pd.DataFrame, size: Mapping[str, float]) -
 
 
 def _samples(records: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    names = [*("dataset", "study", "donor"), *GROUPS[1:3], "technology", "suspension", "values", "enrichment"]
+    names = [
+        "dataset",
+        "study",
+        "donor",
+        *GROUPS[1:3],
+        "technology",
+        "suspension",
+        "values",
+        "enrichment",
+        "dissociation",
+    ]
     rows = [
         {name: str(record.get(name, UNKNOWN)) for name in names}
         | {
@@ -179,9 +200,14 @@ def _rows(kind: str, id_: str, frame: pd.DataFrame, arms: Mapping[str, Any], des
                 kind, id_, arms, design.primary_site, NOT_TESTABLE, reason="no samples with the conditions it compares"
             )
         ]
-    found = contrast(_made_up, own, {key: arms[key] for key in ("id", "a", "b")}, design=design)
+    if "b" in arms:
+        found = contrast(_made_up, own, {key: arms[key] for key in ("id", "a", "b")}, design=design)
+        deciding = found[found["study"] == POOLED].to_dict("records")
+    else:  # Donors of one condition, each compared with itself.
+        alone = one_group(_made_up, own, arms, against=0.0, design=design)
+        deciding = [{"primary_site": design.primary_site, **alone.to_dict()}]
     rows = []
-    for entry in found[found["study"] == POOLED].to_dict("records"):
+    for entry in deciding:
         reason = entry.get("reason")
         rows.append(
             _row(
@@ -212,7 +238,7 @@ def _claim(entry: Mapping[str, Any], frame: pd.DataFrame, design: Design) -> dic
     rows = _rows("claim", entry["id"], frame, arms, asked)
     best = max(rows, key=lambda row: RANK.get(row["estimator"], -1))
     if best["estimator"] in RANK:
-        floor = entry.get("estimator_min", NESTED)
+        floor = entry.get("estimator_min", NESTED if "b" in arms else TRANSFER)
         if RANK[best["estimator"]] < RANK[floor]:
             best |= {"reason": f"only by {best['estimator']}; the statement needs {floor} or better"}
         if "paired" in entry.get("requires", []) and best["design"] != "paired":
@@ -260,7 +286,7 @@ def _row(kind: str, id_: str, arms: Mapping[str, Any], site: str, estimator: str
         "kind": kind,
         "id": id_,
         "a": arms["a"],
-        "b": arms["b"],
+        "b": arms.get("b", ""),
         "estimator": estimator,
         "primary_site": site,
         "n_a": 0,

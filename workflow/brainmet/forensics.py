@@ -27,6 +27,8 @@ PLATES = 0.15
 WIDE = 0.5
 """The totals of cells that were never scaled spread more than this."""
 FEW, MANY = 0.2, 0.5
+STEP = 4
+"""Below this, values between one step and two leave no gap to see."""
 CHANCE = (0.3, 3.0)
 """Variance of the totals over their mean: about 1 where cells were thinned to one depth, nearly 0 where values were
 scaled to one total and rounded."""
@@ -91,9 +93,8 @@ def judge(X: sp.csr_matrix) -> Verdict:
         if values.max() == 1 and np.median(totals) > MIN_GENES:
             return Verdict("invalid", "every value is 1: which genes were seen, not how often")
         alike = len(totals) >= 5 and np.median(totals) > MIN_TOTAL
-        if alike and (
-            (_spread(totals) < PLATES and not _drawn(totals)) or (_spread(totals) < WIDE and _no_ones(X, values))
-        ):
+        scaled = (same and not _drawn(totals)) or (_spread(totals) < WIDE and _in_steps(X, values))
+        if alike and scaled:
             return Verdict(
                 "tpm",
                 f"whole numbers, but every cell adds up to about {np.median(totals):.6g}: rounded normalised values",
@@ -156,10 +157,14 @@ def _log_base(X: sp.csr_matrix, values: np.ndarray) -> str:
     return ""
 
 
-def _no_ones(X: sp.csr_matrix, values: np.ndarray) -> bool:
-    """Whether many cells have no value of 1: counts always do, and what was scaled up from them does not."""
+def _in_steps(X: sp.csr_matrix, values: np.ndarray) -> bool:
+    """Whether many cells have values of one, two and more steps and none in between: counts times a number, rounded."""
     full = np.flatnonzero(np.diff(X.indptr))
-    return float(np.mean(np.minimum.reduceat(values, X.indptr[full]) > 1)) > FEW
+    start = X.indptr[full]
+    step = np.minimum.reduceat(values, start).astype(np.float64)
+    each = np.repeat(step, np.diff(X.indptr)[full])
+    between = np.logical_or.reduceat((values > each + 1) & (values < 2 * each - 1), start)
+    return float(np.mean((step >= STEP) & ~between)) > FEW
 
 
 def _drawn(totals: np.ndarray) -> bool:
