@@ -11,8 +11,8 @@ import numpy as np
 import scipy.sparse as sp
 from isal import isal_zlib
 
-PLAIN = 1 << 28
-"""256 MB: what is held as it is; packing costs time that smaller tables need not spend."""
+PLAIN = 1 << 27
+"""128 MB: what is held as it is; packing costs time that smaller tables need not spend."""
 
 
 class Entries:
