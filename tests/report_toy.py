@@ -144,6 +144,7 @@ def run(*, cells: int = 40, simulated: bool = False, tables: bool = True) -> Run
         layout=layout,
         scores=scores,
         genes=genes,
+        ambient=annotation[["sample"]].assign(ambient_share=np.linspace(0, 0.4, n)),
         uses={"ERBB2": "antigen of trastuzumab deruxtecan", "FASN": "claim B7"},
         cells=metrics.head(n),
         provenance=provenance,

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from brainmet import report
-from brainmet.report import comparison, data, figure, findings, identity, methods, palette, quality, static
+from brainmet.report import comparison, data, figure, findings, identity, methods, palette, quality, record, static
 
 from tests import report_toy as toy
 from tests.browser import CHROMIUM, Browser
@@ -128,8 +128,34 @@ def test_confusion_shares_are_of_the_authors_class():
     assert (row["t_nk"], row["unknown"], row["myeloid"]) == (0.9, 0.1, 0)
 
 
+def test_every_figure_that_owes_its_method_links_to_a_numbered_reference(html):
+    views, _ = report._views(toy.run(), report._Tables(dict(toy.run().tables)), max_lost=0.1, max_genes=10)
+    drawn = {figure.id for view in views.values() for figure in view} | {"cells"}
+    assert set(report.CITES) <= drawn
+    cited = methods.bibliography(toy.parts().bib)
+    assert {key for keys in report.CITES.values() for key in keys} <= set(cited)
+    assert re.search(r'id="qc-doublets".*?href="#ref-\d+">Germain et al. 2021 \[\d+\]', html, re.S)
+
+
+def test_clusters_name_the_markers_that_their_cells_show():
+    reasons = pd.Series(["GFAP, AQP4 high; neighbours agree 3/3", "AQP4 high; no copy-number change", "weak evidence"])
+    assert identity._named_genes(reasons) == "AQP4 67%, GFAP 33%"
+
+
+def test_what_stands_beside_an_effect():
+    assert identity._beside({"p_perm": 0.01, "coverage": 0.5, "mde": np.nan}) == (
+        "<br>permuting donors: p = 0.01<br>genes measured: 50%"
+    )
+
+
+def test_ambient_shares_are_boxes_of_the_cells():
+    shares = pd.DataFrame({"sample": "S", "ambient_share": [0.1, 0.2, np.nan, 0.3]})
+    box = quality.ambient(shares, ["S"]).variants[0].data[0]
+    assert box["median"] == [20.0]
+
+
 def test_runtime_sums_the_jobs_of_a_step():
-    steps = quality.by_step(toy.run().benchmarks)
+    steps = record.by_step(toy.run().benchmarks)
     assert steps.loc[0, ["step", "jobs", "seconds", "peak_mb"]].tolist() == ["qc", 2, 4.0, 100.0]
 
 

@@ -21,6 +21,11 @@ rule report:
         genes="<results>/cohort/genes_of_interest.tsv",
         gene_values=collect("<results>/samples/{sample}/genes_of_interest.parquet", sample=SAMPLES),
         cells=collect("<results>/samples/{sample}/cells.parquet", sample=SAMPLES),
+        ambient=(
+            collect("<results>/samples/{sample}/evidence/ambient.parquet", sample=SAMPLES)
+            if "ambient" in SAMPLE_METHODS
+            else []
+        ),
         run="<results>/provenance/run.json",
         signatures="<shipped>/signatures/signatures.yaml",
         template=str(PAGE / "page.html.j2"),

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from brainmet.contract import Obs
-from brainmet.report import comparison, ecosystem, identity, methods, quality
+from brainmet.report import comparison, ecosystem, identity, methods, quality, record
 from brainmet.report.data import as_json, pack, squeeze
 from brainmet.report.figure import Figure, contrast_words, table, words
 from brainmet.report.findings import Limits, distrust, overview, verdicts
@@ -67,6 +67,7 @@ class Run:
     genes: pd.DataFrame
     uses: Mapping[str, str]
     cells: pd.DataFrame
+    ambient: pd.DataFrame
     provenance: Mapping[str, Any]
     benchmarks: Mapping[str, pd.DataFrame]
     names: Mapping[str, str]
@@ -125,6 +126,7 @@ def page(
     found = overview(tables["samples"], run.annotation, tables["qc"])
     payload = {"figures": drawn, "tables": shown, "cells": packed.meta, "simulated": simulated}
     facts = {"overview": found, "simulated": simulated, "n_tests": len(tables["contrasts"])}
+    written = methods.write(parts.methods, parts.bib, run=run.provenance, facts=facts, datasets=run.datasets)
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -144,7 +146,8 @@ def page(
         overview=found,
         claims=verdicts(tables["claims"]),
         warnings=distrust(tables, run.annotation, limits=limits, simulated=simulated),
-        methods=methods.write(parts.methods, parts.bib, run=run.provenance, facts=facts, datasets=run.datasets),
+        cited=_cited(written["references"]),
+        methods=written,
         about={name: schema(name)["description"] for name in shown},
         tables=shown,
         cells=packed.meta,
@@ -174,6 +177,32 @@ TABLES_OF = {
 """Tables that a view offers below its figures."""
 
 
+CITES = {
+    "cells": ("McInnes2018", "Korsunsky2019"),
+    "qc-fate": ("Amezquita2020",),
+    "qc-distributions": ("Amezquita2020",),
+    "qc-doublets": ("Germain2021",),
+    "copy-number": ("Tirosh2016",),
+    "cluster-stability": ("Traag2019",),
+    "signature-cells": ("Badia2022",),
+    "signature-donors": ("Crowell2020",),
+    "signature-coverage": ("Badia2022",),
+    "contrasts-forest": ("Crowell2020", "Benjamini1995"),
+    "contrasts-studies": ("Crowell2020",),
+    "gsea": ("Subramanian2005", "Fang2023"),
+    "de-volcano": ("Muzellec2023", "Love2014"),
+    "crosstalk-axes": ("Dimitrov2022",),
+    "programme-pairs": ("Gavish2023",),
+}
+"""What a figure's method is due to: entries of the bibliography."""
+
+
+def _cited(references: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """References of each figure, those that the methods section numbers."""
+    by_key = {r["key"]: r for r in references}
+    return {figure: [by_key[key] for key in keys if key in by_key] for figure, keys in CITES.items()}
+
+
 def _placed(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Tables by view; those that no view claims go to the last one."""
     claimed = {name for own in TABLES_OF.values() for name in own}
@@ -198,8 +227,9 @@ def _views(
         "quality": [
             quality.fate(run.cells, samples),
             quality.distributions(run.cells, tables["qc"], samples),
-            quality.doublets(tables["qc"]),
-            quality.genes_lost(tables["genes_lost"], warn=max_lost),
+            quality.doublets(tables["qc"], samples),
+            quality.ambient(run.ambient, samples),
+            quality.genes_lost(tables["genes_lost"], samples, warn=max_lost),
         ],
         "identity": [
             identity.confusion(tables["confusion"]),
@@ -228,8 +258,8 @@ def _views(
         "crosstalk": [ecosystem.crosstalk(tables["crosstalk_summary"])],
         "drugs": [ecosystem.drug_targets(tables["druggability"]), ecosystem.antigens(tables["adc_coverage"])],
         "programmes": [ecosystem.programme_pairs(tables["programme_pairs"]), ecosystem.fidelity(tables["fidelity"])],
-        "recovery": [quality.recovery(tables["recovery"])],
-        "run": [quality.runtime(quality.by_step(run.benchmarks))],
+        "recovery": [record.recovery(tables["recovery"])],
+        "run": [record.runtime(record.by_step(run.benchmarks))],
     }
     notes = {
         "clusters": identity.clusters(run.annotation).to_dict("records"),
@@ -237,7 +267,7 @@ def _views(
         "not_tested": comparison.not_tested(tables["contrasts"]).to_dict("records"),
         "nulls": tables["nulls"].to_dict("records"),
         "programmes": tables["programmes"].to_dict("records"),
-        "recovery": quality.outcomes(tables["recovery"]).to_dict("records"),
+        "recovery": record.outcomes(tables["recovery"]).to_dict("records"),
         "agreement": _agreement(tables["concordance"]),
         "n_unknown": int((run.annotation[Obs.CELL_TYPE] == "unknown").sum()),
     }

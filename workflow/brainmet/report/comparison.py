@@ -11,6 +11,7 @@ from brainmet.report.figure import (
     Variant,
     axis,
     clean,
+    compartment_words,
     contrast_words,
     grid,
     heat_map,
@@ -157,7 +158,7 @@ def signature_donors(table: pd.DataFrame, names: Names) -> Figure:
             "yaxis": reversed_axis(tickfont={"size": 10}),
             "xaxis": {"type": "category", "automargin": True, "tickangle": -20},
         }
-        variants.append(Variant(words(str(compartment)), [trace], layout, own))
+        variants.append(Variant(compartment_words(str(compartment)), [trace], layout, own))
     return Figure(
         id="signature-donors",
         title="Signatures by compartment and condition",
@@ -177,7 +178,9 @@ def contrast_forest(table: pd.DataFrame, names: Names, *, top: int = 40) -> Figu
     pooled = table[(table["study"] == POOLED) & table["effect"].notna()]
     for (contrast, site), own in sorted(pooled.groupby(["contrast", "primary_site"], sort=True), key=_judged_first):
         own = own.sort_values("p", kind="stable").head(top).sort_values("effect", kind="stable")
-        labels = own["signature"].map(lambda k: _short(names.get(k, k))) + " · " + own["cell_type"].map(words)
+        labels = (
+            own["signature"].map(lambda k: _short(names.get(k, k))) + " · " + own["cell_type"].map(compartment_words)
+        )
         label = contrast_words(str(contrast)) + ("" if site in ("breast", "", UNKNOWN) else f" ({site})")
         label += "" if own["estimator"].isin(JUDGED).any() else " (confounded, never judged)"
         variants.append(Variant(label, *forest(own, labels), own))
@@ -208,13 +211,19 @@ def _short(name: str, most: int = 52) -> str:
 def study_forest(table: pd.DataFrame, names: Names) -> Figure:
     """By signature: every study and the pooled effect, for all contrasts and compartments."""
     variants = []
-    for key, own in table[table["effect"].notna()].groupby("signature", sort=True):
+    shown = table[table["effect"].notna()]
+    strength = (shown["p"].where(shown["study"] == POOLED)).groupby(shown["signature"]).min()
+    groups = dict(list(shown.groupby("signature", sort=True)))
+    for key in strength.sort_values(kind="stable").index:  # the clearest signature is shown first
+        own = groups[key]
         own = own.sort_values(
             ["contrast", "cell_type", "study"],
             kind="stable",
             key=lambda c: c.map(lambda v: "~" + str(v) if v == POOLED else str(v)),
         )
-        labels = own["cell_type"].map(words) + " · " + own["contrast"].map(contrast_words) + " · " + own["study"]
+        labels = (
+            own["cell_type"].map(compartment_words) + " · " + own["contrast"].map(contrast_words) + " · " + own["study"]
+        )
         own, labels = own.iloc[::-1], labels.iloc[::-1]
         traces, layout = forest(own.assign(fdr=own["fdr"].fillna(1)), labels)
         pooled = (own["study"] == POOLED).to_numpy()
@@ -231,7 +240,7 @@ def study_forest(table: pd.DataFrame, names: Names) -> Figure:
         choose="Signature",
         source="contrasts.tsv",
         caption="Effect of every study (circles) and the pooled one (diamonds), 95 % intervals. An effect "
-        "that one study alone carries is a finding about that study.",
+        "that one study alone carries is a finding about that study. Signatures in the list: clearest first.",
         empty="No contrast could be tested in any study.",
         variants=variants,
     )
@@ -315,7 +324,12 @@ def volcano(table: pd.DataFrame, *, most: int) -> Figure:
             "yaxis": axis("−log10 p", rangemode="tozero"),
         }
         variants.append(
-            Variant(f"{words(str(compartment))}: {contrast_words(str(contrast))} ({n:,} genes)", data, layout, own)
+            Variant(
+                f"{compartment_words(str(compartment))}: {contrast_words(str(contrast))} ({n:,} genes)",
+                data,
+                layout,
+                own,
+            )
         )
     return Figure(
         id="de-volcano",

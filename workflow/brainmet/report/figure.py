@@ -124,6 +124,11 @@ def words(name: str) -> str:
     return name.replace("_", " ")
 
 
+def compartment_words(name: str) -> str:
+    """A compartment as words; `any` is all cells of a donor."""
+    return "all cells" if name == "any" else words(name)
+
+
 def contrast_words(name: str) -> str:
     """`a_vs_b` as `a against b`."""
     return words(name.replace("_vs_", " against "))

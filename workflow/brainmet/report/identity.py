@@ -90,9 +90,11 @@ def forest(frame: pd.DataFrame, names: pd.Series) -> tuple[list[dict], dict]:
         names: of the rows, from bottom to top.
     """
     clear = (frame["fdr"] < 0.05).to_numpy()
+    beside = [_beside(row) for row in frame.to_dict("records")]
     texts = [
-        f"{name}<br>g = {e:.2f} [{lo:.2f}, {hi:.2f}]<br>{a} against {b} donors, {est}<br>p = {p:.2g}, FDR = {q:.2g}"
-        for name, e, lo, hi, a, b, est, p, q in zip(
+        f"{name}<br>g = {e:.2f} [{lo:.2f}, {hi:.2f}]<br>{a} against {b} donors, {est}"
+        f"<br>p = {p:.2g}, FDR = {q:.2g}{more}"
+        for name, e, lo, hi, a, b, est, p, q, more in zip(
             names,
             frame["effect"],
             frame["ci_low"],
@@ -102,6 +104,7 @@ def forest(frame: pd.DataFrame, names: pd.Series) -> tuple[list[dict], dict]:
             frame["estimator"],
             frame["p"],
             frame["fdr"],
+            beside,
             strict=True,
         )
     ]
@@ -126,6 +129,19 @@ def forest(frame: pd.DataFrame, names: pd.Series) -> tuple[list[dict], dict]:
         "yaxis": {"type": "category", "automargin": True, "tickfont": {"size": 11}},
     }
     return [trace], layout
+
+
+_BESIDE = (
+    ("p_perm", "permuting donors: p = {:.2g}"),
+    ("mde", "smallest effect that these donors would show: {:.2f}"),
+    ("coverage", "genes measured: {:.0%}"),
+    ("effect_clean", "without ambient RNA: g = {:.2f}"),
+)
+
+
+def _beside(row: dict) -> str:
+    """What stands beside an effect: its null, the power, the coverage, the effect without ambient RNA."""
+    return "".join("<br>" + text.format(row[key]) for key, text in _BESIDE if pd.notna(row.get(key)))
 
 
 def confusion(table: pd.DataFrame) -> Figure:
@@ -242,6 +258,14 @@ def unknowns(annotation: pd.DataFrame, samples: list[str]) -> tuple[Figure, pd.D
     return figure, reasons.sort_values(["n_cells", "reason"], ascending=[False, True], kind="stable").head(12)
 
 
+def _named_genes(reasons: pd.Series, most: int = 5) -> str:
+    """The marker genes that the reasons of cells name most often, with the share of cells that name them."""
+    genes = reasons.str.extract(r"^([^;]*) high", expand=False).dropna().str.split(", ").explode()
+    genes = genes[~genes.str.contains(" ")]
+    counts = genes.value_counts(sort=False).sort_index(kind="stable").sort_values(ascending=False, kind="stable")
+    return ", ".join(f"{gene} {n / len(reasons):.0%}" for gene, n in counts.head(most).items())
+
+
 def clusters(annotation: pd.DataFrame) -> pd.DataFrame:
     """What each cluster is: size, commonest type and its share, samples, malignant share, confidence."""
     rows = []
@@ -252,12 +276,16 @@ def clusters(annotation: pd.DataFrame) -> pd.DataFrame:
         largest = own[Obs.SAMPLE].value_counts(normalize=True).max()
         malignant = own[Obs.MALIGNANCY].isin(["malignant", "likely_malignant"]).mean()
         rows.append(
-            (name, len(own), called, own[Obs.SAMPLE].nunique(), largest, malignant, own[Obs.CONFIDENCE].median())
+            (
+                *(name, len(own), called, _named_genes(own[Obs.REASON]), own[Obs.SAMPLE].nunique()),
+                *(largest, malignant, own[Obs.CONFIDENCE].median()),
+            )
         )
     names = [
         "cluster",
         "n_cells",
         "cell_types",
+        "genes",
         "n_samples",
         "share_of_largest_sample",
         "malignant_share",

@@ -32,6 +32,7 @@ def run(files: Any, *, datasets: Mapping[str, Any], benchmarks: str | Path, sett
         genes=genes(files.gene_values, annotation.index[order[:n_expressed]], list(use.index)),
         uses=use.to_dict(),
         cells=metrics(files.cells),
+        ambient=ambient(files.ambient, annotation),
         provenance=json.loads(Path(files.run).read_text()),
         benchmarks=measured(benchmarks),
         names=signature_names(files.signatures),
@@ -48,6 +49,13 @@ def parts(files: Any) -> Parts:
 def metrics(paths: Sequence[str]) -> pd.DataFrame:
     """Quality metrics and verdict of every barcode of all samples."""
     return pd.concat([read_table(path, "cells", _METRICS) for path in paths])
+
+
+def ambient(paths: Sequence[str], annotation: pd.DataFrame) -> pd.DataFrame:
+    """Sample and ambient share of every kept cell; empty where the method did not run."""
+    parts = [read_table(path, "evidence", ["ambient_share"]) for path in paths]
+    shares = pd.concat(parts) if parts else pd.DataFrame({"ambient_share": []}, dtype=float)
+    return annotation[[Obs.SAMPLE]].join(shares, how="inner")
 
 
 def scores(paths: Sequence[str]) -> pd.DataFrame:

@@ -27,6 +27,14 @@ class Reference:
         return f"{author}{more}. " + ". ".join(part for part in parts if part)
 
     @property
+    def short(self) -> str:
+        """First author and year."""
+        authors = self.fields.get("author", "").split(" and ")
+        return (
+            f"{authors[0].split(',')[0]}{' et al.' if len(authors) > 1 else ''} {self.fields.get('year', '')}".strip()
+        )
+
+    @property
     def url(self) -> str:
         """Where to read it."""
         return f"https://doi.org/{self.fields['doi']}" if "doi" in self.fields else self.fields.get("url", "")
@@ -79,7 +87,7 @@ def write(
         "paragraphs": [_numbered(_escape(p), order, link=True) for p in paragraphs],
         "plain": "\n\n".join(_numbered(p, order, link=False) for p in paragraphs),
         "references": [
-            {"n": n, "key": key, "text": entries[key].text, "url": entries[key].url}
+            {"n": n, "key": key, "text": entries[key].text, "short": entries[key].short, "url": entries[key].url}
             for n, key in enumerate(order, start=1)
         ],
         "bibtex": "\n\n".join(entries[key].source for key in order) + "\n",

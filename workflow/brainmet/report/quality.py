@@ -15,9 +15,8 @@ from brainmet.report.figure import (
     interval_bars,
     reversed_axis,
     rows_high,
-    words,
 )
-from brainmet.report.palette import ACCENT, DROPPED, MUTED, SEQUENTIAL, WARN, colours
+from brainmet.report.palette import ACCENT, DROPPED, MUTED, SEQUENTIAL, WARN
 
 METRICS = (
     (Obs.TOTAL_COUNTS, "Counts", "min_counts", "lower limit"),
@@ -142,12 +141,13 @@ def _upright(label: str, *, log: bool) -> dict:
     return {"height": 380, "yaxis": y, "xaxis": {"type": "category", "automargin": True, "tickangle": -45}}
 
 
-def doublets(qc: pd.DataFrame) -> Figure:
+def doublets(qc: pd.DataFrame, samples: list[str]) -> Figure:
     """Share of doublets called against the share expected from the loading."""
     frame = qc.loc[
         qc["expected_doublet_rate"].notna() & qc["n_barcodes"].gt(0),
         ["sample", "n_doublet", "n_barcodes", "expected_doublet_rate"],
-    ].copy()
+    ]
+    frame = _in_order(frame, samples)
     frame["called"] = frame["n_doublet"] / frame["n_barcodes"]
     names = list(frame["sample"])
     data = [
@@ -187,8 +187,32 @@ def doublets(qc: pd.DataFrame) -> Figure:
     )
 
 
-def genes_lost(lost: pd.DataFrame, *, warn: float) -> Figure:
+def ambient(shares: pd.DataFrame, samples: list[str]) -> Figure:
+    """Ambient share of the kept cells by sample.
+
+    Args:
+        shares: kept cells; `sample, ambient_share`.
+        samples: order.
+    """
+    frame = _quantiles(shares.dropna(), "ambient_share").reindex(samples) * 100
+    box = _boxes(frame.assign(limit=np.nan), "ambient share", "") if len(shares) else []
+    layout = _upright("% of a cell's counts", log=False)
+    return Figure(
+        id="qc-ambient",
+        title="Ambient RNA",
+        source="../cohort/annotation.parquet",
+        caption="Share of a kept cell's counts that floated in (evidence/ambient.parquet of each sample), read from "
+        "marker genes that its lineage does not make, against the sample's mean profile. Boxes: quartiles over cells, "
+        "whiskers: 5th and 95th percentile. Markers and contrasts allow for it; a sample far above the others deserves "
+        "a look. Where nearly all cells are of one lineage there is little to read it from and it comes out high.",
+        empty="Ambient RNA was not estimated: no cell passed, or the method `ambient` is not among annotate.methods.",
+        variants=[Variant("", box, layout, frame.reset_index())] if frame["median"].notna().any() else [],
+    )
+
+
+def genes_lost(lost: pd.DataFrame, samples: list[str], *, warn: float) -> Figure:
     """Share of each sample's counts on features that the gene table does not know."""
+    lost = _in_order(lost, samples)
     share = lost["share_counts_lost"] * 100
     data = [
         {
@@ -216,9 +240,16 @@ def genes_lost(lost: pd.DataFrame, *, warn: float) -> Figure:
         source="genes_lost.tsv",
         caption="Share of a sample's counts on features that could not be mapped to an Ensembl gene. Above "
         f"{warn:.0%} (orange) the log warns.",
-        empty="No sample was mapped to the gene table.",
-        variants=[Variant("", data, layout, lost)] if len(lost) else [],
+        empty="Every count of every sample lies on a known gene."
+        if len(lost)
+        else "No sample was mapped to the genes.",
+        variants=[Variant("", data, layout, lost)] if share.gt(0).any() else [],
     )
+
+
+def _in_order(table: pd.DataFrame, samples: list[str]) -> pd.DataFrame:
+    """Rows in the order of the samples that every figure has."""
+    return table.set_index("sample").reindex([s for s in samples if s in set(table["sample"])]).reset_index()
 
 
 def coverage(table: pd.DataFrame, samples: list[str], names: Mapping[str, str]) -> Figure:
@@ -250,46 +281,6 @@ def coverage(table: pd.DataFrame, samples: list[str], names: Mapping[str, str]) 
         "where enough of it is measured, else it is missing (never zero).",
         empty="No signature was looked for.",
         variants=variants,
-    )
-
-
-_OUTCOMES = ("shifts", "claims")
-
-
-def outcomes(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of recovery that are told in a table: planted shifts, traps and claims."""
-    return table[table["step"].isin(_OUTCOMES)]
-
-
-def recovery(table: pd.DataFrame) -> Figure:
-    """Each step against the planted truth, between 0 and 1."""
-    inside = table[table["value"].between(0, 1) & ~table["step"].isin(_OUTCOMES)]
-    names = [f"{words(step)} · {words(metric)}" for step, metric in zip(inside["step"], inside["metric"], strict=True)]
-    shades = colours(dict.fromkeys(inside["step"]))
-    data = [
-        {
-            "type": "bar",
-            "orientation": "h",
-            "y": names,
-            "x": clean(inside["value"]),
-            "marker": {"color": [shades[step] for step in inside["step"]]},
-            "customdata": [[n, note] for n, note in zip(clean(inside["n"]), inside["note"], strict=True)],
-            "hovertemplate": "%{y}<br>%{x:.3f} (n = %{customdata[0]})<br>%{customdata[1]}<extra></extra>",
-        }
-    ]
-    layout = {
-        "height": rows_high(len(inside), row=18),
-        "xaxis": axis("value", range=[0, 1.02]),
-        "yaxis": reversed_axis(),
-        "showlegend": False,
-    }
-    return Figure(
-        id="recovery-steps",
-        title="How well each step recovered the planted truth",
-        source="recovery.tsv",
-        caption="Shares and scores between 0 and 1 against what was simulated; hover for what exactly was compared.",
-        empty="There is no planted truth in this run: it holds real data.",
-        variants=[Variant("", data, layout, table)] if len(inside) else [],
     )
 
 
@@ -361,66 +352,4 @@ def agreement(table: pd.DataFrame) -> Figure:
         "true; bars: 95 % interval of F1 by bootstrap over cells.",
         empty="No sample comes with labels of its authors, so agreement cannot be measured.",
         variants=[Variant("", data, layout, own)] if len(own) else [],
-    )
-
-
-def by_step(benchmarks: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Runtime and memory by rule: `step, jobs, seconds, longest_seconds, peak_mb, cpu_seconds`, slowest first.
-
-    Args:
-        benchmarks: by rule, Snakemake's benchmark rows of all its jobs.
-    """
-    rows = []
-    for name, frame in sorted(benchmarks.items()):
-        numbers = frame.reindex(columns=["s", "max_rss", "cpu_time"]).apply(pd.to_numeric, errors="coerce")
-        rows.append(
-            (
-                name,
-                len(frame),
-                numbers["s"].sum(),
-                numbers["s"].max(),
-                numbers["max_rss"].max(),
-                numbers["cpu_time"].sum(),
-            )
-        )
-    result = pd.DataFrame(rows, columns=["step", "jobs", "seconds", "longest_seconds", "peak_mb", "cpu_seconds"])
-    return result.sort_values("seconds", ascending=False, kind="stable", ignore_index=True).astype({"jobs": np.int64})
-
-
-def runtime(steps: pd.DataFrame) -> Figure:
-    """Where time and memory went."""
-    variants = []
-    for label, column, unit in (
-        ("Time, all jobs", "seconds", "s"),
-        ("Longest job", "longest_seconds", "s"),
-        ("Peak memory of a job", "peak_mb", "MB"),
-    ):
-        frame = steps[steps[column].notna()].sort_values(column, ascending=False, kind="stable")
-        data = [
-            {
-                "type": "bar",
-                "orientation": "h",
-                "y": list(frame["step"]),
-                "x": clean(frame[column]),
-                "marker": {"color": ACCENT},
-                "customdata": clean(frame["jobs"]),
-                "hovertemplate": "%{y}<br>%{x:.4g} " + unit + ", %{customdata} jobs<extra></extra>",
-            }
-        ]
-        layout = {
-            "height": rows_high(len(frame), row=18),
-            "xaxis": axis(unit, rangemode="tozero"),
-            "yaxis": reversed_axis(),
-            "showlegend": False,
-        }
-        if len(frame):
-            variants.append(Variant(label, data, layout, frame))
-    return Figure(
-        id="runtime",
-        title="Runtime and memory by step",
-        choose="Show",
-        source="benchmarks",
-        caption="As Snakemake measured the jobs that made these results; not part of the promise of equal bytes.",
-        empty="No benchmarks were found beside the results.",
-        variants=variants,
     )
