@@ -1,5 +1,6 @@
 """Pages that are made from the code: written by `python -m tests.test_docs`, tested for drift."""
 
+import ast
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from brainmet import config, contract, tables
 
 from tests.conftest import HOME
+from tests.running import environment
 
 ASIDE = {
     "all", "provenance", "figures", "adc_coverage", "crosstalk_summary", "duplicates", "fidelity", "composition",
@@ -117,6 +119,78 @@ def test_links_of_the_docs_lead_somewhere():
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def templates() -> str:
+    """Every text of the package and its rules, with … for what is filled in."""
+
+    def text(node: ast.AST) -> str:
+        if isinstance(node, ast.Constant):
+            return str(node.value)
+        if isinstance(node, ast.JoinedStr):
+            return "".join(map(text, node.values))
+        return text(node.left) + text(node.right) if isinstance(node, ast.BinOp) else "…"
+
+    nodes = [
+        node
+        for path in sorted((HOME / "workflow/brainmet").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp)
+    ]
+    return "\n".join([*map(text, nodes), *(p.read_text() for p in (HOME / "workflow/rules").glob("*.smk"))])
+
+
+def test_sentences_of_troubleshooting_are_in_the_source():
+    page, source = (HOME / "docs/troubleshooting.md").read_text(), templates()
+    pattern = re.compile(r"^\| `([^`]+)` \|", re.M)
+    sentences = [s for s in pattern.findall(page) if "…" in s or " " in s]
+    assert len(sentences) > 20
+    from_snakemake = {"Directory cannot be locked"}
+    made = {"config.yaml: qc.n_mad: unknown key; did you mean n_mads?"}  # put together by brainmet.validate
+    missing = [s for s in sentences if s.rstrip("…") not in source and s not in from_snakemake | made]
+    assert missing == []
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """Code blocks of a page: language and text."""
+    return re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(), re.M | re.S)
+
+
+def test_targets_that_the_docs_name_exist():
+    rules = set(re.findall(r"^rule (\w+):", "".join(p.read_text() for p in HOME.glob("workflow/rules/*.smk")), re.M))
+    pages = [HOME / "README.md", HOME / "config/README.md", *sorted(HOME.glob("docs/*.md"))]
+    commands = [line for page in pages for kind, text in blocks(page) if kind == "bash" for line in text.splitlines()]
+    asked = [line for line in commands if "snakemake" in line]
+    assert len(asked) > 5
+    for line in asked:
+        words = line.split()
+        after = words[words.index("--cores") + 2 :] if "--cores" in words else []
+        targets = [w for w in after if re.fullmatch(r"\w+", w)]
+        assert set(targets) <= rules, line
+    table = (HOME / "README.md").read_text().split("| target | what it makes |")[1].split("\n\n")[0]
+    named = re.findall(r"`(\w+)`", "".join(row.split("|")[1] for row in table.splitlines() if row.startswith("| `")))
+    assert len(named) > 8 and set(named) <= rules
+
+
+@pytest.mark.slow
+def test_the_tutorial_does_what_it_says(tmp_path):
+    """Its files are written, its commands run, in order, from a folder that holds the workflow."""
+    for name in ("Snakefile", "workflow", "resources", "config", "profiles"):
+        (tmp_path / name).symlink_to(HOME / name)
+    (tmp_path / "tutorial").mkdir()
+    for kind, text in blocks(HOME / "docs/tutorial.md"):
+        if kind == "bash":
+            line = text.replace("uv run snakemake", f"{sys.executable} -m snakemake")
+            line = line.replace("uv run python", sys.executable)
+            done = subprocess.run(line, shell=True, cwd=tmp_path, capture_output=True, text=True, env=environment())
+            assert done.returncode == 0, f"{line}\n{(done.stdout + done.stderr)[-4000:]}"
+        else:
+            (tmp_path / text.splitlines()[0].removeprefix("# ")).write_text(text)
+    assert "<svg" in (tmp_path / "tutorial/figure.svg").read_text()
+    for path in re.findall(
+        r"`((?:samples|tables|cohort|provenance)/[\w/.]+\.\w+)`", (HOME / "docs/tutorial.md").read_text()
+    ):
+        assert (tmp_path / "tutorial/results" / path).exists(), path
 
 
 if __name__ == "__main__":
