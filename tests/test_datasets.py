@@ -257,3 +257,10 @@ def test_the_state_of_local_files_is_noted(series, tmp_path):
     (tmp_path / "data/a.h5ad").write_text("xy")
     datasets.stamp(records)
     assert records["A"]["files"][0]["stamp"] != stamp
+
+
+def test_two_datasets_of_the_same_donors_are_named():
+    loaded = {"A": {"same_donors_as": ["B", "gone"]}, "B": {"same_donors_as": ["A"]}, "C": {}}
+    (said,) = dataset_checks.shared_donors(loaded)
+    assert said.startswith("A and B hold some of the same donors") and "take one of them out of datasets" in said
+    assert dataset_checks.shared_donors({"A": loaded["A"], "C": {}}) == []

@@ -47,7 +47,7 @@ def catalogue(files: Sequence[Path], *, layouts: Sequence[str]) -> pd.DataFrame:
 
 def page(table: pd.DataFrame) -> str:
     """The table as a page that needs nothing else."""
-    shown = [name for name in table.columns if name not in ("note", "title", "doi", "cells_published")]
+    shown = [name for name in table.columns if name not in ("note", "title", "doi", "cells_published", "verify")]
     head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in ["dataset", "cells", *shown[1:]])
     rows = "\n".join(_html(entry, shown) for entry in table.to_dict("records"))
     evidence = "; ".join(f"{grade} {meaning}" for grade, meaning in EVIDENCE.items())
@@ -86,6 +86,7 @@ def _row(path: Path, layouts: Sequence[str]) -> dict[str, Any]:
         "evidence": entry.get("evidence", "") or "",
         "doi": (entry.get("citation") or {}).get("doi") or "",
         "note": note(path.read_text()),
+        "verify": bool((entry.get("citation") or {}).get("verify")),
     }
 
 
@@ -116,7 +117,8 @@ def _source(entry: Mapping[str, Any]) -> str:
 
 
 def _html(entry: Mapping[str, Any], shown: Sequence[str]) -> str:
-    doi = f' <a href="https://doi.org/{escape(entry["doi"])}">paper</a>' if entry["doi"] else ""
+    check = " (address written from memory: to be checked)" if entry["verify"] else ""
+    doi = f' <a href="https://doi.org/{escape(entry["doi"])}">paper</a>{check}' if entry["doi"] else ""
     about = f"<details><summary>{escape(entry['title'])}{doi}</summary>{escape(entry['note'])}</details>"
     cells = entry["cells_published"]
     number = f"{cells:,.0f}" if np.isfinite(cells) else ""

@@ -64,6 +64,21 @@ def check_run(
                 raise BrainmetError(f"{where}: labels: map: {label}: {unknown(type_, sorted(types), 'cell type')}")
 
 
+def shared_donors(datasets: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A sentence for every two datasets of a run that hold some of the same donors, as one of them says."""
+    pairs = {
+        tuple(sorted((id_, other)))
+        for id_, dataset in datasets.items()
+        for other in dataset.get("same_donors_as") or []
+        if other in datasets
+    }
+    return [
+        f"{a} and {b} hold some of the same donors (same_donors_as): each counts as a donor of its own in both; "
+        "take one of them out of datasets, or exclude: the samples of one"
+        for a, b in sorted(pairs)
+    ]
+
+
 def type_ids(files: Sequence[Path]) -> list[str]:
     """Ids of the cell types in files like `resources/markers/markers.yaml`; a missing file is its reader's to name."""
     return [entry["id"] for file in files if file.is_file() for entry in read_yaml(file)["cell_types"]]

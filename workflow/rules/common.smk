@@ -5,8 +5,9 @@ import re
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
-from brainmet import failures, folders, run, tables
+from brainmet import dataset_checks, failures, folders, run, tables
 from brainmet.code import modules as code
 from brainmet.errors import BrainmetError
 
@@ -79,6 +80,8 @@ def shown(name, category, label):
 
 
 DATASETS, RECORDS = load_run()
+for sentence in dataset_checks.shared_donors(DATASETS):
+    logger.warning(f"brainmet: {sentence}")
 BULK_SAMPLES = {
     sample: record for sample, record in RECORDS.items() if record["suspension"] == "bulk"
 }  # enter at bulk.smk

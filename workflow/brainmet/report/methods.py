@@ -102,7 +102,9 @@ def _of_dataset(item: tuple[str, Mapping[str, Any]]) -> Reference | None:
     fields = {
         "author": f"Data of {id_}",
         "title": str(document.get("title", id_)),
-        "note": str(citation.get("note", "")),
+        "note": "; ".join(
+            filter(None, [str(citation.get("note", "")), "address to be checked" if citation.get("verify") else ""])
+        ),
     }
     fields |= (
         {"doi": str(citation["doi"])}
