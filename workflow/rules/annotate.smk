@@ -53,7 +53,7 @@ rule evidence:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(220, 16),
+        mem_mb=memory(330, 12),
     params:
         methods=SAMPLE_METHODS,
         options={name: config["annotate"].get(name, {}) for name in SAMPLE_METHODS},
@@ -131,7 +131,7 @@ rule concordance:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(250, 40),
+        mem_mb=memory(200, 45),
     params:
         n_bootstrap=lookup(dpath="annotate/concordance/n_bootstrap", within=config),
         n_bins=lookup(dpath="annotate/concordance/n_bins", within=config),

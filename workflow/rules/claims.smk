@@ -27,7 +27,7 @@ rule correlations:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=memory(290, 20),
     params:
         min_cells=lookup(dpath="claims/correlation/min_cells", within=config),
         n_random=lookup(dpath="claims/correlation/n_random", within=config),

@@ -45,7 +45,7 @@ rule cluster:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(280, 2.6),
+        mem_mb=memory(240, 3.0),
     params:
         resolution=lookup(dpath="cluster/resolution", within=config),
         resolutions=lookup(dpath="cluster/resolutions", within=config),

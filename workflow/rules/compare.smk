@@ -164,7 +164,7 @@ rule gsea:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(1500),
+        mem_mb=memory(150, 66),
     params:
         tier=lookup(dpath="score/tier", within=config),
         min_cells=lookup(dpath="compare/min_cells", within=config),

@@ -22,7 +22,7 @@ rule export:
         "../envs/brainmet.yaml"
     threads: 2
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory(340, 0.9),
     params:
         samples=SAMPLES,
         compression=lookup(dpath="export/compression", within=config),

@@ -20,7 +20,7 @@ rule pseudobulk:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(280, 5),
+        mem_mb=memory(240, 6),
     params:
         covariates=lookup(dpath="{sample}", within=SAMPLES),
     script:

@@ -25,7 +25,7 @@ rule recovery:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(1000),
+        mem_mb=memory(310),
     params:
         samples=SIMULATED,
     script:

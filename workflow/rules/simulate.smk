@@ -29,7 +29,7 @@ rule simulate:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(1000),
+        mem_mb=memory(320),
     params:
         samples=DEMO["samples"],
         seed=lookup(dpath="simulate/seed", within=config),
