@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from brainmet.cell_types import load_cell_types
-from brainmet.consensus import override, read_overrides
+from brainmet.consensus import _joined, override, read_overrides
 from brainmet.errors import BrainmetError
 from brainmet.malignancy import malignancy
 
@@ -50,11 +50,28 @@ def test_tiers():
 
 def test_overrides(tmp_path):
     types = load_cell_types([TYPES])
-    (tmp_path / "o.tsv").write_text("level\tid\tcell_type\ncluster\t3\tmast\ncell\tc1\tnk\n")
-    table = pd.DataFrame({"cluster": ["3", "0"], "cell_type": "unknown"}, index=["c0", "c1"])
+    (tmp_path / "o.tsv").write_text("level\tid\tcell_type\ncluster\t3\tmast\ncell\tc1\tmalignant_lung\n")
+    table = pd.DataFrame({"cluster": ["3", "0"], "cell_type": "unknown", "malignancy": "malignant"}, index=["c0", "c1"])
     table = table.assign(lineage="unknown", cell_ontology_term_id="", confidence=np.float32(0), reason="")
-    result = override(table, read_overrides(str(tmp_path / "o.tsv"), types), types)
-    assert result.cell_type.tolist() == ["mast", "nk"] and result.lineage.tolist() == ["immune", "immune"]
+    table = table.assign(malignancy_score=np.float32(0.5), tumour_of_origin="breast", state="x")
+    for given in (str(tmp_path / "o.tsv"), [str(tmp_path / "o.tsv")]):
+        result = override(table, read_overrides(given, types), types)
+        assert result.cell_type.tolist() == ["mast", "malignant_lung"]
+        assert result.lineage.tolist() == ["immune", "epithelial"]
+        assert result.malignancy.tolist() == ["normal", "malignant"]
+        assert result.tumour_of_origin.tolist() == ["", "lung"] and result.malignancy_score.tolist() == [0, 1]
+    (tmp_path / "none.tsv").write_text("level\tid\tcell_type\ncluster\t9\tmast\n")
+    with pytest.raises(BrainmetError, match="no cell has the cluster '9'; clusters are 0, 3"):
+        override(table, read_overrides(str(tmp_path / "none.tsv"), types), types)
     (tmp_path / "bad.tsv").write_text("level\tid\tcell_type\ncluster\t3\tmastt\n")
     with pytest.raises(BrainmetError, match="cell type 'mastt' is not known"):
         read_overrides(str(tmp_path / "bad.tsv"), types)
+
+
+def test_a_reference_votes_only_among_what_it_knows():
+    """The share of the types that it does not know stays, and so do cells that it says nothing of."""
+    joint = np.array([[0.6, 0.2, 0.2], [0.6, 0.2, 0.2]])
+    votes = np.array([[np.nan, 0.1, 0.9], [np.nan, 0.0, 0.0]])
+    result = _joined(joint, votes, np.array([False, True, True]), weight=1.0)
+    assert result[0, 0] == pytest.approx(0.6) and result[0, 2] / result[0, 1] == pytest.approx(3.0)
+    assert result[1].tolist() == joint[1].tolist()

@@ -10,6 +10,7 @@ from brainmet.documents import read_schema, read_yaml
 from brainmet.errors import BrainmetError
 from brainmet.validate import validate
 
+METHODS = Path(__file__).parent / "annotate"
 SCHEMA = Path(__file__).parent.parent / "schemas" / "config.schema.yaml"
 
 
@@ -21,9 +22,11 @@ def check(config: dict[str, Any]) -> None:
     """
     rules = schema()
     validate(config, rules, name="config.yaml")
-    # A section of its own belongs to a method that runs; any other name is a slip of the pen.
+    # A section of its own belongs to a method, of the run or of the benchmark; any other name is a slip of the pen.
     known, section = list(rules["properties"]["annotate"]["properties"]), config.get("annotate", {})
-    allowed = [*known, *(name for name in section.get("methods", []) if name not in known)]
+    files = sorted(path.stem for path in METHODS.glob("*.py") if not path.stem.startswith("_"))
+    allowed = [*known, *(name for name in [*section.get("methods", []), *files] if name not in known)]
+    allowed = list(dict.fromkeys(allowed))
     if unknown := [name for name in section if name not in allowed]:
         close = difflib.get_close_matches(str(unknown[0]), allowed, n=1)
         guess = f"; did you mean {close[0]}?" if close else ""

@@ -15,7 +15,7 @@ from brainmet.annotate import NOTE, SCORE, VOTE
 from brainmet.annotate.context import positions
 from brainmet.annotate.self_training import blended, softmax
 from brainmet.cell_types import CellTypes
-from brainmet.contract import MALIGNANT_TIERS, UNKNOWN, Obs
+from brainmet.contract import MALIGNANT_PREFIX, MALIGNANT_TIERS, UNKNOWN, Obs
 from brainmet.errors import BrainmetError
 from brainmet.malignancy import malignancy
 
@@ -130,36 +130,60 @@ def consensus(
 
 
 def override(annotation: pd.DataFrame, overrides: pd.DataFrame, types: CellTypes) -> pd.DataFrame:
-    """The annotation with the types that an expert gives to clusters or cells."""
+    """The annotation with the types that an expert gives to clusters or cells; tiers and origin follow the type.
+
+    Raises:
+        BrainmetError: no cell of the run has the named cluster or id.
+    """
     result = annotation.copy()
     for level, name, kind in overrides[["level", "id", "cell_type"]].itertuples(index=False):
         rows = result[Obs.CLUSTER] == str(name) if level == "cluster" else result.index == name
+        if not rows.any():
+            known = ", ".join(sorted(set(annotation[Obs.CLUSTER]))) if level == "cluster" else "sample:barcode"
+            raise BrainmetError(f"annotate.overrides: no cell has the {level} {name!r}; {level}s are {known}")
+        malignant = kind.startswith(MALIGNANT_PREFIX)
         result.loc[rows, Obs.CELL_TYPE] = kind
         result.loc[rows, Obs.LINEAGE] = types.lineage(kind)
         result.loc[rows, Obs.CELL_ONTOLOGY] = types.ontology(kind)
         result.loc[rows, Obs.CONFIDENCE] = np.float32(1.0)
+        result.loc[rows, Obs.MALIGNANCY] = MALIGNANT_TIERS[0] if malignant else "normal"
+        result.loc[rows, Obs.MALIGNANCY_SCORE] = np.float32(malignant)
+        result.loc[rows, Obs.TUMOUR_OF_ORIGIN] = types[kind].origin
+        result.loc[rows, "state"] = ""
         result.loc[rows, Obs.REASON] = f"set by hand ({level} {name})"
     return result
 
 
 def _votes(evidence: Mapping[str, pd.DataFrame], types: CellTypes, *, weight: float) -> tuple[list[str], np.ndarray]:
-    """Candidates and their joint probabilities: a weighted geometric mean over the methods that vote, markers if none
-    does."""
+    """Candidates and their joint probabilities over the methods that vote; of the markers if none does."""
     names = [name for name in types.decided("broad", "clear") if SCORE + name in evidence["markers"]]
-    joint, total = np.zeros((len(evidence["markers"]), len(names))), 0.0
+    joint: np.ndarray | None = None
     for method, table in evidence.items():
-        columns = [VOTE + name for name in names]
-        if not any(column in table for column in columns):
+        known = np.array([VOTE + name in table for name in names])
+        if not known.any():
             continue
-        share = 1.0 if total == 0 else weight
-        joint += share * np.log(np.maximum(table.reindex(columns=columns).fillna(0).to_numpy(np.float64), 1e-6))
-        total += share
-        log.info("votes of %s, weight %.3g", method, share)
-    if total == 0:
-        return names, softmax(
-            3 * np.nan_to_num(evidence["markers"][[SCORE + n for n in names]].to_numpy(np.float64), nan=-9)
-        )
-    return names, softmax(joint / total)
+        votes = table.reindex(columns=[VOTE + name for name in names]).to_numpy(np.float64)
+        joint = np.nan_to_num(votes) if joint is None else _joined(joint, votes, known, weight=weight)
+        log.info("votes of %s among %d types", method, known.sum())
+    if joint is None:
+        scores = evidence["markers"][[SCORE + name for name in names]].to_numpy(np.float64)
+        joint = softmax(3 * np.nan_to_num(scores, nan=-9))
+    return names, joint
+
+
+def _joined(joint: np.ndarray, votes: np.ndarray, known: np.ndarray, *, weight: float) -> np.ndarray:
+    """Probabilities after one more method: a weighted geometric mean among the types that it knows.
+
+    The share of these types together stays: a reference of immune cells must not turn tumour cells into them, nor can
+    it say anything of a cell to which it gives no votes.
+    """
+    rows = np.nan_to_num(votes[:, known]).sum(axis=1) > 0
+    own = joint[:, known]
+    logs = np.log(np.maximum(own, 1e-6)) + weight * np.log(np.maximum(np.nan_to_num(votes[:, known]), 1e-6))
+    mixed = softmax(logs / (1 + weight)) * own.sum(axis=1, keepdims=True)
+    result = joint.copy()
+    result[:, known] = np.where(rows[:, None], mixed, own)
+    return result
 
 
 def _shared(votes: np.ndarray, groups: np.ndarray, best: np.ndarray) -> np.ndarray:

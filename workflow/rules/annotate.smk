@@ -10,6 +10,11 @@ try:
     METHODS = {name: describe(name) for name in config["annotate"]["methods"]}
 except BrainmetError as error:
     raise WorkflowError(str(error)) from None
+ALL_METHODS = sorted(
+    path.stem
+    for path in (HOME / "workflow/brainmet/annotate").glob("*.py")
+    if not path.stem.startswith("_")
+)
 SAMPLE_METHODS = [name for name, method in METHODS.items() if method.scope == "sample"]
 COHORT_METHODS = [name for name, method in METHODS.items() if method.scope == "cohort"]
 # What a method of scope cohort may read, by the names in its REQUIRES.
@@ -93,7 +98,7 @@ rule annotate:
         **{name: COHORT_FILES[name] for name in ("cells", "neighbors", "clusters", *METHODS)},
         types="<shipped>/markers/markers.yaml",
         type_files=lookup(dpath="annotate/marker_files", within=config),
-        overrides=lookup(dpath="annotate/overrides", within=config),
+        overrides=config["annotate"]["overrides"] or [],
         duplicates="<results>/tables/duplicates.tsv",
         code=code("consensus", "evidence", "duplicates"),
     output:
@@ -162,3 +167,32 @@ rule collect_cnv_arms:
         min_shift=lookup(dpath="annotate/cnv_arms/min_shift", within=config),
     script:
         "../scripts/collect_cnv_arms.py"
+
+
+rule annotation_benchmark:
+    """On request: the annotation, each evidence alone and all other installed methods on the labelled cells of the run."""
+    input:
+        counts=collect("<results>/samples/{sample}/counts.h5ad", sample=SAMPLES),
+        **{name: COHORT_FILES[name] for name in ("cells", "slices", "features", "neighbors", "clusters")},
+        annotation="<results>/cohort/annotation.parquet",
+        types="<shipped>/markers/markers.yaml",
+        type_files=lookup(dpath="annotate/marker_files", within=config),
+        code=code("annotation_benchmark", *(f"annotate.{name}" for name in ALL_METHODS)),
+    output:
+        "<results>/tables/annotation_benchmark.tsv",
+    log:
+        "<logs>/annotation_benchmark.log",
+    benchmark:
+        "<benchmarks>/annotation_benchmark.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=4000,
+    params:
+        methods=list(METHODS),
+        options={name: config["annotate"].get(name, {}) for name in ALL_METHODS},
+        n_bootstrap=lookup(dpath="annotate/concordance/n_bootstrap", within=config),
+        n_bins=lookup(dpath="annotate/concordance/n_bins", within=config),
+        seed=lookup(dpath="annotate/concordance/seed", within=config),
+    script:
+        "../scripts/annotation_benchmark.py"

@@ -14,6 +14,7 @@ module, so that adding a method is one file here and its name in the config.
 """
 
 import importlib
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,8 +59,16 @@ def describe(name: str, folder: Path = Path(__file__).parent) -> Method:
 
 
 def run(name: str, inputs: dict[str, Any], **options: Any) -> pd.DataFrame:
-    """Import a method and call it; the note column is added where a method gives none."""
-    table: pd.DataFrame = importlib.import_module(f"brainmet.annotate.{name}").annotate(**inputs, **options)
+    """Import a method and call it; the note column is added where a method gives none.
+
+    Raises:
+        BrainmetError: an option without a default is not given.
+    """
+    function = importlib.import_module(f"brainmet.annotate.{name}").annotate
+    needed = [key for key, one in inspect.signature(function).parameters.items() if one.default is one.empty]
+    if missing := [key for key in needed if key not in inputs and key not in options]:
+        raise BrainmetError(f"config.yaml: annotate.{name}: give {', '.join(missing)}")
+    table: pd.DataFrame = function(**inputs, **options)
     if NOTE not in table:
         table.insert(0, NOTE, "")
     return table[[NOTE, *(column for column in table.columns if column != NOTE)]]

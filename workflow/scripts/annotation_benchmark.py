@@ -1,0 +1,18 @@
+"""Methods of annotation compared on the labelled cells of the run."""
+
+from brainmet import evidence
+from brainmet.annotation_benchmark import annotation_benchmark
+from brainmet.cell_types import load_cell_types
+from brainmet.job import job
+from brainmet.tables import read_table, write_table
+
+with job(snakemake) as params:
+    files = snakemake.input
+    types = load_cell_types([files.types, *files.get("type_files", [])])
+    pairs = zip(files.counts, files.cells, strict=True)
+    samples = [(evidence.read("counts", counts), evidence.read("cells", cells)) for counts, cells in pairs]
+    names = ("cells", "slices", "features", "neighbors", "clusters")
+    cohort = {name: evidence.read(name, files[name]) for name in names}
+    annotation = read_table(files.annotation, "annotation")
+    table = annotation_benchmark(samples, cohort, annotation, types=types, **params)
+    write_table(table, snakemake.output[0], "annotation_benchmark")
