@@ -270,6 +270,8 @@ def _full() -> dict[str, pd.DataFrame]:
                     "call": "gain",
                     "n_cells": 10,
                     "z": 3.0,
+                    "shift": 0.1,
+                    "n_genes": 40.0,
                 }
                 for g in ("malignant", "immune")
                 for a in arms

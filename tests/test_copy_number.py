@@ -6,6 +6,7 @@ import pytest
 import scipy.sparse as sp
 from brainmet.annotate import copy_number as method
 from brainmet.cell_types import load_cell_types
+from brainmet.cnv_arms import cnv_arms, segments
 from brainmet.copy_number import arm_shift, benjamini_hochberg, gene_order, log_ratio, window_weights, windowed
 from brainmet.counts import open_counts, write_counts
 
@@ -85,6 +86,35 @@ def test_normal_epithelium_is_not_aneuploid(tmp_path):
     X, cells, genes, _ = toy(gain=(), seed=3)
     write_counts(tmp_path / "s.h5ad", X, cells, genes, {})
     assert (_run(tmp_path / "s.h5ad", cells).cnv_slope == 0).all()
+
+
+def test_a_donors_tumour_as_segments():
+    arms = pd.DataFrame(
+        [
+            ("A", "d", "malignant", "1p", 0.0, "gain", 30, 1.0, np.log(2), 40.0),
+            ("B", "d", "malignant", "1p", 0.0, "gain", 10, 1.0, 0.0, 50.0),
+            ("A", "d", "malignant", "22q", 0.0, "loss", 30, 1.0, -np.log(2), 25.0),
+            ("A", "d", "immune", "1p", 0.0, "neutral", 90, 1.0, np.nan, np.nan),
+            ("C", "e", "immune", "1p", 0.0, "neutral", 90, 1.0, np.nan, np.nan),
+        ],
+        columns=["sample", "donor", "group", "arm", "mean", "call", "n_cells", "z", "shift", "n_genes"],
+    )
+    found = dict(segments(arms))
+    assert list(found) == ["d"], "a donor without a tumour profile has no file"
+    table = found["d"]
+    assert table.columns.tolist() == ["ID", "chrom", "loc.start", "loc.end", "num.mark", "seg.mean"]
+    assert table.iloc[0].tolist() == ["d", "1", 1, 123_400_000, 50, pytest.approx(0.75)]
+    assert table.iloc[1].tolist() == ["d", "22", 15_000_001, 50_818_468, 25, pytest.approx(-1.0)]
+
+
+def test_arms_of_the_tumour_are_called_and_kept_with_their_genes(tmp_path):
+    X, cells, genes, kind = toy(gain=("3q", "8q"), seed=2, background=6_000)
+    write_counts(tmp_path / "s.h5ad", X, cells, genes, {})
+    annotation = cells.assign(cell_type=np.where(kind == "epithelial", "malignant_epithelial", kind), lineage="normal")
+    evidence = _run(tmp_path / "s.h5ad", cells)
+    table = cnv_arms(annotation, evidence, min_cells=10, max_fdr=0.05, min_shift=0.1).set_index(["group", "arm"])
+    assert table.call[table.call != "neutral"].to_dict() == {("malignant", "3q"): "gain", ("malignant", "8q"): "gain"}
+    assert table.n_genes["malignant", "8q"] > 20 and table.n_genes["normal"].isna().all()
 
 
 def test_false_discovery_rates_by_hand():

@@ -1,12 +1,14 @@
 """Arm-level copy number of each sample's groups of cells."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
 from brainmet.contract import MALIGNANT_PREFIX, Obs
-from brainmet.copy_number import ARMS
+from brainmet.copy_number import ARMS, CENTROMERE, LENGTH
 
-_COLUMNS = ["sample", "donor", "group", "arm", "mean", "call", "n_cells", "z"]
+_COLUMNS = ["sample", "donor", "group", "arm", "mean", "call", "n_cells", "z", "shift", "n_genes"]
 
 
 def cnv_arms(
@@ -20,17 +22,20 @@ def cnv_arms(
 
     Args:
         annotation: the columns of `annotation.parquet`.
-        evidence: evidence of the method `copy_number` for the same cells: `arm_{arm}, shift_{arm}, fdr_{arm}`.
+        evidence: evidence of the method `copy_number` for the same cells: `arm_{arm}, shift_{arm}, fdr_{arm},
+            genes_{arm}`.
         min_cells: cells a group needs.
         max_fdr, min_shift: limits of a call.
 
     Returns:
-        `sample, donor, group, arm, mean, call (gain, loss, neutral), n_cells, z`; z is the mean in robust standard
-        deviations of the sample's normal groups.
+        `sample, donor, group, arm, mean, call (gain, loss, neutral), n_cells, z, shift, n_genes`; z is the mean in
+        robust standard deviations of the sample's normal groups, shift and n_genes (NaN in normal groups) are what was
+        tested.
     """
     aligned = evidence.reindex(annotation.index)
-    arms, shifts, rates = (
-        aligned[[f"{name}_{arm}" for arm in ARMS]].set_axis(list(ARMS), axis=1) for name in ("arm", "shift", "fdr")
+    arms, shifts, rates, genes = (
+        aligned[[f"{name}_{arm}" for arm in ARMS]].set_axis(list(ARMS), axis=1)
+        for name in ("arm", "shift", "fdr", "genes")
     )
     malignant = annotation[Obs.CELL_TYPE].str.startswith(MALIGNANT_PREFIX)
     group = annotation[Obs.LINEAGE].where(~malignant, "malignant").rename("group")
@@ -38,7 +43,7 @@ def cnv_arms(
     sizes = annotation.groupby(keys, sort=True).size()
     means = arms.groupby(keys, sort=True).mean()
     means = means[(sizes >= min_cells).to_numpy() & means.notna().any(axis=1).to_numpy()]
-    shift, rate = (table.groupby(annotation[Obs.SAMPLE], sort=True).first() for table in (shifts, rates))
+    shift, rate, number = (table.groupby(annotation[Obs.SAMPLE], sort=True).first() for table in (shifts, rates, genes))
     rows = []
     for sample, table in means.groupby(level=0, sort=True):
         normal = table[table.index.get_level_values("group") != "malignant"].to_numpy().ravel()
@@ -50,5 +55,33 @@ def cnv_arms(
                 clear = name == "malignant" and float(rate.at[sample, arm]) <= max_fdr and abs(off) >= min_shift
                 call = "neutral" if not clear else "gain" if off > 0 else "loss"
                 n_cells = int(sizes[(sample, donor, name)])
-                rows.append((sample, donor, name, arm, float(mean), call, n_cells, float(mean) / spread))
+                tested = (off, float(number.at[sample, arm])) if name == "malignant" else (np.nan, np.nan)
+                rows.append((sample, donor, name, arm, float(mean), call, n_cells, float(mean) / spread, *tested))
     return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def segments(arms: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The tumour of each donor as segments, one an arm, as IGV and GISTIC read them.
+
+    Samples of a donor are averaged, weighted by their malignant cells. Arms are the resolution that expression gives
+    safely: no focal gain is read from the transcripts of its own genes.
+
+    Args:
+        arms: the columns of `cnv_arms.tsv`.
+
+    Yields:
+        Donor, and `ID, chrom, loc.start, loc.end, num.mark (genes), seg.mean (log2 ratio)`; donors without a tumour
+        profile have none.
+    """
+    tested = arms[(arms["group"] == "malignant") & arms["shift"].notna()]
+    for donor, rows in tested.groupby("donor", sort=True):
+        table = []
+        for arm in ARMS:
+            own = rows[rows["arm"] == arm]
+            if own.empty:
+                continue
+            chromosome, border = arm[:-1], int(CENTROMERE[arm[:-1]] * 1e6)
+            start, end = (1, border) if arm.endswith("p") else (border + 1, LENGTH[chromosome])
+            mean = float(np.average(own["shift"], weights=own["n_cells"]) / np.log(2))
+            table.append((donor, chromosome, start, end, int(own["n_genes"].max()), mean))
+        yield str(donor), pd.DataFrame(table, columns=["ID", "chrom", "loc.start", "loc.end", "num.mark", "seg.mean"])

@@ -16,6 +16,13 @@ CENTROMERE = {
     12.0, "22": 15.0,
 }  # fmt: skip
 """Border of the p and q arm in Mb, GRCh38 (UCSC table cytoBand, bands p11 and q11)."""
+LENGTH = {
+    "1": 248956422, "2": 242193529, "3": 198295559, "4": 190214555, "5": 181538259, "6": 170805979, "7": 159345973,
+    "8": 145138636, "9": 138394717, "10": 133797422, "11": 135086622, "12": 133275309, "13": 114364328, "14": 107043718,
+    "15": 101991189, "16": 90338345, "17": 83257441, "18": 80373285, "19": 58617616, "20": 64444167, "21": 46709983,
+    "22": 50818468,
+}  # fmt: skip
+"""Bases of each chromosome, GRCh38."""
 CHROMOSOMES = tuple(CENTROMERE)
 LINEAGE_VARIANCE = 0.3
 """Variance of a gene's log ratio between two normal lineages, as an order of magnitude: only weights depend on it."""

@@ -11,9 +11,7 @@ try:
 except BrainmetError as error:
     raise WorkflowError(str(error)) from None
 ALL_METHODS = sorted(
-    path.stem
-    for path in (HOME / "workflow/brainmet/annotate").glob("*.py")
-    if not path.stem.startswith("_")
+    path.stem for path in (HOME / "workflow/brainmet/annotate").glob("*.py") if not path.stem.startswith("_")
 )
 SAMPLE_METHODS = [name for name, method in METHODS.items() if method.scope == "sample"]
 COHORT_METHODS = [name for name, method in METHODS.items() if method.scope == "cohort"]
@@ -42,15 +40,16 @@ COHORT_CODE = {name: code(f"annotate.{name}", "evidence") for name in COHORT_MET
 
 
 rule evidence:
-    """What every method of scope sample says of the kept cells of one sample."""
+    """What every method of scope sample says of the kept cells of one sample; which types quality control dropped."""
     input:
         counts="<results>/samples/{sample}/counts.h5ad",
         cells="<results>/samples/{sample}/cells.parquet",
         types="<shipped>/markers/markers.yaml",
         type_files=lookup(dpath="annotate/marker_files", within=config),
-        code=code("evidence", *(f"annotate.{name}" for name in SAMPLE_METHODS)),
+        code=code("evidence", "dropped", *(f"annotate.{name}" for name in SAMPLE_METHODS)),
     output:
         **{name: f"<results>/samples/{{sample}}/evidence/{name}.parquet" for name in SAMPLE_METHODS},
+        dropped="<results>/samples/{sample}/dropped.tsv",
     log:
         "<logs>/evidence/{sample}.log",
     benchmark:
@@ -62,8 +61,32 @@ rule evidence:
     params:
         methods=SAMPLE_METHODS,
         options={name: config["annotate"].get(name, {}) for name in SAMPLE_METHODS},
+        look={
+            "options": config["annotate"]["markers"],
+            "flag_type": config["qc"]["flag_type"],
+            "min_cells": config["qc"]["flag_cells"],
+        },
     script:
         "../scripts/evidence.py"
+
+
+rule collect_dropped:
+    """The second look at quality control of all samples."""
+    input:
+        samples=collect("<results>/samples/{sample}/dropped.tsv", sample=SAMPLES),
+        code=code("tables"),
+    output:
+        "<results>/tables/dropped.tsv",
+    log:
+        "<logs>/collect_dropped.log",
+    benchmark:
+        "<benchmarks>/collect_dropped.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=300,
+    script:
+        "../scripts/collect_dropped.py"
 
 
 rule annotate_method:
@@ -146,13 +169,14 @@ rule concordance:
 
 
 rule collect_cnv_arms:
-    """Copy number by chromosome arm of every sample's malignant and normal cells."""
+    """Copy number by chromosome arm of every sample's malignant and normal cells; a .seg file for each donor's tumour."""
     input:
         annotation="<results>/cohort/annotation.parquet",
         evidence=COHORT_FILES.get("copy_number", []),
         code=code("cnv_arms", "evidence"),
     output:
         arms="<results>/tables/cnv_arms.tsv",
+        segments=directory("<results>/cnv"),
     log:
         "<logs>/collect_cnv_arms.log",
     benchmark:
@@ -172,8 +196,8 @@ rule collect_cnv_arms:
 rule annotation_benchmark:
     """On request: the annotation, each evidence alone and all other installed methods on the labelled cells of the run."""
     input:
-        counts=collect("<results>/samples/{sample}/counts.h5ad", sample=SAMPLES),
         **{name: COHORT_FILES[name] for name in ("cells", "slices", "features", "neighbors", "clusters")},
+        counts=collect("<results>/samples/{sample}/counts.h5ad", sample=SAMPLES),
         annotation="<results>/cohort/annotation.parquet",
         types="<shipped>/markers/markers.yaml",
         type_files=lookup(dpath="annotate/marker_files", within=config),

@@ -1,7 +1,8 @@
-"""What every annotation method of scope sample says of one sample."""
+"""What every annotation method of scope sample says of one sample, and which types quality control dropped."""
 
 from brainmet import annotate, evidence
 from brainmet.cell_types import load_cell_types
+from brainmet.dropped import dropped
 from brainmet.job import job
 from brainmet.tables import write_table
 
@@ -10,3 +11,4 @@ with job(snakemake) as params:
     inputs = {name: evidence.read(name, snakemake.input[name]) for name in ("counts", "cells")}
     for name, table in annotate.run_all(params["methods"], inputs, types=types, options=params["options"]).items():
         write_table(table, snakemake.output[name], "evidence")
+    write_table(dropped(**inputs, types=types, **params["look"]), snakemake.output.dropped, "dropped")

@@ -47,6 +47,8 @@ CARCINOMA = ("epithelial", "malignant_melanocytic")
 """Lineages that a tumour's cells have in any tissue."""
 GLIOMA = ("astrocyte", "opc", "mural", "fibroblast")
 """Coarse classes that a glioma's cells are taken for."""
+OF_TUMOUR = ("shift", "fdr", "genes")
+"""What is said of each arm of the sample's most aneuploid group."""
 LINEAGE_T = 2.0
 """Root mean square t of arms between normal lineages, at least: few cells of a category hide what lineages differ
 by."""
@@ -104,7 +106,8 @@ def annotate(
         Index cell id; `note`; `cnv_slope` (1 like the tumour's profile, 0 like the reference), `cnv_z` (the slope in
         robust standard deviations of the reference), `cnv_burden` (root mean square of the windows), `cnv_aneuploid`
         (arms called in the cell's tumour profile), `n_reference`, `arm_{arm}` (mean log difference of the cell), and,
-        of the sample's most aneuploid group, `shift_{arm}` and `fdr_{arm}`. NaN where nothing can be inferred.
+        of the sample's most aneuploid group, `shift_{arm}`, `fdr_{arm}` and `genes_{arm}`. NaN where nothing can be
+        inferred.
     """
     sample = _prepare(counts, cells, markers, types, min_gene_share=min_gene_share, n_neighbors=n_neighbors)
     index = markers.index
@@ -292,9 +295,10 @@ def _lineage_scale(categories: np.ndarray, arm: np.ndarray, *, min_genes: int) -
 
 
 def _called(tumour: pd.DataFrame | None, index: pd.Index) -> pd.DataFrame:
-    """Shift and false discovery rate of the sample's tumour arms, beside every cell; NaN without a tumour profile."""
-    table = (pd.DataFrame() if tumour is None else tumour).reindex(index=list(ARMS), columns=["shift", "fdr"])
-    row = {f"{name}_{arm}": table.at[arm, name] for name in ("shift", "fdr") for arm in ARMS}
+    """What is said of the sample's tumour arms, beside every cell; NaN without a tumour profile."""
+    table = (pd.DataFrame() if tumour is None else tumour).rename(columns={"n_genes": "genes"})
+    table = table.reindex(index=list(ARMS), columns=list(OF_TUMOUR))
+    row = {f"{name}_{arm}": table.at[arm, name] for name in OF_TUMOUR for arm in ARMS}
     return pd.DataFrame(row, index=index, dtype=np.float32)
 
 
@@ -338,7 +342,7 @@ def _robust(values: np.ndarray) -> tuple[float, float]:
 
 def _nothing(index: pd.Index, text: str, n_reference: int) -> pd.DataFrame:
     columns = ["cnv_slope", "cnv_z", "cnv_aneuploid", "cnv_burden"]
-    columns += [f"{name}_{arm}" for name in ("arm", "shift", "fdr") for arm in ARMS]
+    columns += [f"{name}_{arm}" for name in ("arm", *OF_TUMOUR) for arm in ARMS]
     table = pd.DataFrame(np.nan, index=index, columns=columns, dtype=np.float32)
     table.insert(0, NOTE, text)
     table["n_reference"] = np.float32(n_reference)
