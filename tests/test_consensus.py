@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from brainmet.cell_types import load_cell_types
-from brainmet.consensus import _joined, override, read_overrides
+from brainmet.consensus import _joined, _normal_epithelium, _subtypes, override, read_overrides
 from brainmet.errors import BrainmetError
 from brainmet.malignancy import malignancy
 
@@ -35,13 +35,14 @@ def test_tiers():
                 ("G", "glioma", "neuroglia", "opc", nan, nan, nan),
                 ("O", "other", "epithelial", "epithelial", nan, nan, nan),
                 ("U", "primary", "epithelial", "epithelial", 0.0, 0.0, 0.0),
+                ("L", "cell_line", "vascular_stromal", "fibroblast", nan, nan, nan),
             ]
         ),
         **LIMITS,
     )
     expected = (
         "malignant normal likely_malignant normal normal normal likely_malignant normal likely_malignant "
-        "likely_malignant likely_malignant"
+        "likely_malignant likely_malignant likely_malignant"
     )
     assert table.malignancy.tolist() == expected.split()
     assert table.line.iloc[3] == "carries the tumour's copy number: doublet-like"
@@ -75,3 +76,25 @@ def test_a_reference_votes_only_among_what_it_knows():
     result = _joined(joint, votes, np.array([False, True, True]), weight=1.0)
     assert result[0, 0] == pytest.approx(0.6) and result[0, 2] / result[0, 1] == pytest.approx(3.0)
     assert result[1].tolist() == joint[1].tolist()
+
+
+def test_normal_epithelium_of_a_breast_is_refined():
+    types = load_cell_types([TYPES])
+    called = np.array(["epithelial"] * 4, dtype=object)
+    frame = pd.DataFrame({"condition": ["normal_breast", "normal_breast", "primary", "brain_metastasis"]})
+    names = ["normal_luminal_hs", "normal_luminal_asp", "normal_myoepithelial"]
+    smooth = pd.DataFrame([[1.0, 0, 0], [0.5, 0.5, 0], [0, 0, 1.0], [1.0, 0, 0]], columns=names)
+    tier = np.array(["normal", "normal", "normal", "normal"])
+    found = _normal_epithelium(called, frame, tier, smooth, types, 0.02)
+    assert found.tolist() == ["normal_luminal_hs", "epithelial", "normal_myoepithelial", "epithelial"]
+    assert _normal_epithelium(called, frame, np.full(4, "uncertain"), smooth, types, 0.02).tolist() == called.tolist()
+
+
+def test_a_subtype_is_the_tumours_not_the_cells():
+    types = load_cell_types([TYPES])
+    names = ["malignant_luminal", "malignant_her2", "malignant_basal"]
+    smooth = pd.DataFrame([[1.0, 0, 0], [0.6, 0, 0.7], [0.3, 0, 0.3], [0, 0, 9.0]], columns=names)
+    result = pd.DataFrame({"study": "s", "donor": ["a", "a", "b", "a"], "tumour_of_origin": "breast", "state": "x"})
+    result["cell_type"] = ["malignant_epithelial"] * 3 + ["t_cell"]
+    found = _subtypes(result, smooth, types, margin=0.2)
+    assert found.tolist() == ["malignant_luminal", "malignant_luminal", "", "x"]

@@ -26,6 +26,8 @@ BREAST = "malignant_epithelial"
 MICROGLIA = "microglia"
 OUTSIDE_BRAIN = ("primary", "normal_breast", "extracranial_metastasis", "lymph_node_metastasis")
 """Tissues without microglia; macrophages share its C1QA, TREM2 and GPR34 there."""
+WITH_BREAST = ("primary", "normal_breast")
+"""Tissues with normal epithelium of the breast."""
 
 
 def consensus(
@@ -105,7 +107,8 @@ def consensus(
     if MICROGLIA in smooth:
         smooth.loc[cells[Obs.CONDITION].isin(OUTSIDE_BRAIN).to_numpy(), MICROGLIA] = -np.inf
     cell_type = _within(called, smooth, types, margin=within_margin)
-    cell_type = _tumour_type(cell_type, frame, malignant, tumour[Obs.MALIGNANCY].to_numpy())
+    cell_type = _tumour_type(cell_type, frame, malignant)
+    cell_type = _normal_epithelium(cell_type, frame, tumour[Obs.MALIGNANCY].to_numpy(), smooth, types, within_margin)
     result = frame[[Obs.DATASET, Obs.SAMPLE, Obs.DONOR, Obs.CONDITION]].copy()
     result[Obs.CLUSTER] = clusters.to_numpy()
     result[Obs.LINEAGE] = [types.lineage(name) for name in cell_type]
@@ -123,6 +126,7 @@ def consensus(
     result[Obs.AUTHOR_CELL_TYPE] = cells[Obs.AUTHOR_CELL_TYPE].to_numpy()
     result[Obs.STUDY] = cells[Obs.STUDY].to_numpy()
     result["state"] = _states(cell_type, smooth, types, margin=state_margin)
+    result["state"] = _subtypes(result, smooth, types, margin=state_margin)
     if overrides is not None:
         result = override(result, overrides, types)
     log.info("cell types: %s", result[Obs.CELL_TYPE].value_counts().to_dict())
@@ -197,11 +201,14 @@ def _shared(votes: np.ndarray, groups: np.ndarray, best: np.ndarray) -> np.ndarr
     return np.clip(total, 0, 1)
 
 
-def _within(called: np.ndarray, smooth: pd.DataFrame, types: CellTypes, *, margin: float) -> np.ndarray:
+def _within(
+    called: np.ndarray, smooth: pd.DataFrame, types: CellTypes, *, margin: float, epithelium: bool = False
+) -> np.ndarray:
     """The best child of each called type where it leads its siblings clearly; the called type elsewhere."""
     result = called.astype(object).copy()
     for name in dict.fromkeys(called):
-        if name not in types or name == "epithelial":
+        # What an epithelial cell is depends on whether it is a tumour's.
+        if name not in types or (name == "epithelial" and not epithelium):
             continue
         children = [
             child for child in types.children(name, level="type") if types[child].decide == "within" and child in smooth
@@ -216,17 +223,29 @@ def _within(called: np.ndarray, smooth: pd.DataFrame, types: CellTypes, *, margi
     return result
 
 
-def _tumour_type(cell_type: np.ndarray, frame: pd.DataFrame, malignant: np.ndarray, tier: np.ndarray) -> np.ndarray:
+def _tumour_type(cell_type: np.ndarray, frame: pd.DataFrame, malignant: np.ndarray) -> np.ndarray:
     """Types of malignant cells by what they come from; normal epithelium keeps its own."""
     result = cell_type.copy()
     lineage = frame[Obs.LINEAGE].to_numpy()
     glioma = (frame[Obs.CONDITION] == "glioma").to_numpy()
-    result[malignant & (lineage == "epithelial")] = BREAST
-    result[malignant & (lineage == "vascular_stromal")] = BREAST
+    # Outside a glioma, malignant cells of another lineage are a carcinoma's that lost its epithelial programme.
+    result[malignant & (lineage != "malignant_melanocytic")] = BREAST
     result[malignant & (lineage == "malignant_melanocytic")] = "malignant_melanocytic"
     result[malignant & glioma & np.isin(lineage, ["neuroglia", "vascular_stromal"])] = "malignant_glial"
     # A melanocytic identity without any other line of evidence may be a normal melanocyte.
     result[(cell_type == "malignant_melanocytic") & ~malignant] = UNKNOWN
+    return result
+
+
+def _normal_epithelium(
+    cell_type: np.ndarray, frame: pd.DataFrame, tier: np.ndarray, smooth: pd.DataFrame, types: CellTypes, margin: float
+) -> np.ndarray:
+    """Epithelial cells that are normal, in a breast: luminal or myoepithelial where one leads."""
+    result = cell_type.copy()
+    breast = frame[Obs.CONDITION].isin(WITH_BREAST).to_numpy()
+    rows = np.flatnonzero((cell_type == "epithelial") & breast & (tier == "normal"))
+    if len(rows):
+        result[rows] = _within(cell_type[rows], smooth.iloc[rows], types, margin=margin, epithelium=True)
     return result
 
 
@@ -264,6 +283,25 @@ def _states(cell_type: np.ndarray, smooth: pd.DataFrame, types: CellTypes, *, ma
         clear = (ordered[:, -1] >= margin) & (ordered[:, -1] - ordered[:, -2] >= margin)
         result[rows[clear]] = np.array(states, dtype=object)[scores.argmax(axis=1)][clear]
     return result
+
+
+def _subtypes(result: pd.DataFrame, smooth: pd.DataFrame, types: CellTypes, *, margin: float) -> np.ndarray:
+    """States of all cells, those of a breast tumour decided by donor: a subtype is a property of the tumour."""
+    state = result["state"].to_numpy(object).copy()
+    subtypes = [name for name in types.children(BREAST, level="state") if types[name].decide is None and name in smooth]
+    own = ((result[Obs.CELL_TYPE] == BREAST) & (result[Obs.TUMOUR_OF_ORIGIN] == types[BREAST].origin)).to_numpy()
+    state[(result[Obs.CELL_TYPE] == BREAST).to_numpy()] = ""
+    if len(subtypes) < 2:
+        return state
+    for _, rows in result.groupby([Obs.STUDY, Obs.DONOR], sort=True).indices.items():
+        tumour = rows[own[rows]]
+        if not len(tumour):
+            continue
+        means = np.nan_to_num(smooth[subtypes].to_numpy()[tumour].mean(axis=0), nan=-9.0)
+        first, second = np.sort(means)[::-1][:2]
+        if first - second >= margin:
+            state[tumour] = subtypes[int(means.argmax())]
+    return state
 
 
 def _agreement(called: np.ndarray, neighbors: np.ndarray) -> np.ndarray:

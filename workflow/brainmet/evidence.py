@@ -20,6 +20,7 @@ CELL_COLUMNS = (
     "total_counts",
     "doublet_score",
     "keep",
+    "reason",
 )
 
 

@@ -11,6 +11,7 @@
 | | any other | normal |
 | stromal | like the aneuploid profile | likely_malignant (mesenchymal tumour cell) |
 | immune, endothelial | any | normal; a strong profile is named as a doublet |
+| any, in a cell line | any | likely_malignant: a line holds nothing else |
 
 Tissue declared normal stays normal unless copy number says otherwise.
 """
@@ -65,6 +66,7 @@ def malignancy(cells: pd.DataFrame, *, positive_slope: float, positive_z: float,
     glioma = condition == "glioma"
     progenitor = glioma & cells["broad"].isin(PROGENITORS).to_numpy()
     stromal = (lineage == "vascular_stromal") & (cells["broad"] != "endothelial").to_numpy()
+    line = condition == "cell_line"
     follows = profile & (slope > positive_slope) & (z > positive_z)
     between = profile & ~follows & (slope > 0.5 * positive_slope)
     normal_tissue = np.isin(condition, NORMAL_TISSUE)
@@ -84,13 +86,16 @@ def malignancy(cells: pd.DataFrame, *, positive_slope: float, positive_z: float,
     tier[progenitor & between] = "uncertain"
     tier[glial & glioma & follows] = "malignant"
     tier[stromal & follows] = "likely_malignant"
+    # A line holds nothing else, whatever programme its cells have; a melanocyte's line is no exception.
+    tier[line & ~epithelial & ~follows] = "likely_malignant"
 
     like_tumour = np.where(profile, 1 / (1 + np.exp(-6 * (slope - positive_slope))), np.nan)
     prior = np.select([normal_tissue, foreign, biopsy], [0.02, 0.9, 0.7], 0.5)
     prior = np.where(glial, np.where(progenitor, 0.7, 0.01), prior)
     capable = np.select([epithelial, glial & glioma, glial | stromal], [1.0, 1.0, 0.6], 0.02)
-    score = capable * np.where(profile, like_tumour, np.where(epithelial | glial, prior, 0.02))
-    capable_of = epithelial | glial | stromal
+    capable = np.where(line, 1.0, capable)
+    score = capable * np.where(profile, like_tumour, np.where(epithelial | glial | line, prior, 0.02))
+    capable_of = epithelial | glial | stromal | line
     words = _words(
         tier, follows, profile, tested, cells["cnv_note"].to_numpy(), capable_of, foreign, biopsy, glial & ~glioma
     )
