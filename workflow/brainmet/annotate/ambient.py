@@ -20,6 +20,9 @@ SCOPE = "sample"
 REQUIRES = ("counts", "cells", "markers")
 log = logging.getLogger(__name__)
 
+MIN_SOURCE, RICH = 5, 3.0
+"""Cells of a lineage, and times that its cells hold more of a gene than others, for it to be a source."""
+
 
 def annotate(
     counts: Counts, cells: pd.DataFrame, markers: pd.DataFrame, *, types: CellTypes, min_expected: float
@@ -50,8 +53,8 @@ def annotate(
         blocks.append(block[:, columns])
     X, total = sp.vstack(blocks, format="csr"), np.concatenate(totals)
     profile = sums[columns] / max(sums.sum(), 1.0)
-    # Genes made by a cell's own lineage are no measure of what floated in; a lineage that is hardly there floats
-    # little.
+    foreign = foreign * _sourced(X, total, own, lineages)
+    # Genes made by a cell's own lineage are no measure of what floated in.
     observed = np.asarray((X @ foreign.T)[np.arange(len(own)), own]).ravel()
     expected = total * (foreign @ profile)[own]
     share = np.divide(observed, expected, out=np.full(len(own), np.nan), where=expected >= min_expected)
@@ -60,6 +63,18 @@ def annotate(
     log.info("ambient share of the sample: %.3g (median of %d cells)", typical, int(np.isfinite(share).sum()))
     values = {"ambient_share": share.astype(np.float32), "sample_ambient_share": np.full(len(own), typical, np.float32)}
     return pd.DataFrame(values, index=counts.cells.index[keep])
+
+
+def _sourced(X: sp.csr_matrix, total: np.ndarray, own: np.ndarray, lineages: list[str]) -> np.ndarray:
+    """By lineage and gene, whether the sample holds the gene's source: another lineage whose cells are rich in it.
+
+    Without its source a gene that is in every cell is no ambient RNA: blood cells alone say nothing of their soup.
+    """
+    member = np.array([own == i for i in range(len(lineages))], dtype=float)
+    rate = np.asarray((X.T @ member.T).T) / np.maximum(member @ total, 1.0)[:, None]
+    many = member.sum(axis=1) >= MIN_SOURCE
+    best = np.where(many[:, None], rate, 0.0).max(axis=0)
+    return (best[None, :] > RICH * rate) & (best > 0)[None, :]
 
 
 def _foreign_genes(
