@@ -95,7 +95,12 @@ def pages() -> dict[Path, str]:
     readme = between(readme, "rulegraph", rulegraph())
     readme = between(readme, "contract", contract.markdown())
     head = (HOME / "config" / "README.md").read_text()
-    return {
+    rules = "".join(path.read_text() for path in sorted(HOME.glob("workflow/rules/*.smk")))
+    captions = {
+        HOME / f"workflow/report/captions/table_{name}.rst": " ".join(tables.schema(name)["description"].split()) + "\n"
+        for name in re.findall(r'=listed\("(\w+)"', rules)
+    }
+    return captions | {
         HOME / "README.md": readme,
         HOME / "config" / "README.md": between(head, "keys", config.markdown()),
         HOME / "docs" / "tables.md": table_pages(),
@@ -112,6 +117,12 @@ def expected() -> dict[Path, str]:
 def test_generated_pages_are_up_to_date(expected, name):
     path = HOME / name
     assert path.read_text() == expected[path], f"{name} has drifted: run `uv run python -m tests.test_docs`"
+
+
+def test_captions_of_the_tables_are_their_descriptions(expected):
+    captions = {path: text for path, text in expected.items() if path.suffix == ".rst"}
+    assert len(captions) > 10
+    assert [p.name for p, text in captions.items() if not p.exists() or p.read_text() != text] == []
 
 
 def test_links_of_the_docs_lead_somewhere():

@@ -5,6 +5,9 @@ import gzip
 import itertools
 import json
 import re
+import shutil
+import subprocess
+import tarfile
 import time
 import xml.dom.minidom
 from dataclasses import replace
@@ -406,6 +409,38 @@ def _tables_and_access(b: Browser) -> None:
         and heads.count(1) == 1
         and all(after - before <= 1 for before, after in itertools.pairwise(heads))
     )
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory) -> str:
+    """The accessibility checker of npm, fetched for the test; the page does not carry it."""
+    folder = tmp_path_factory.mktemp("axe")
+    npm = shutil.which("npm") or pytest.skip("npm is not installed")
+    done = subprocess.run([npm, "pack", "axe-core"], cwd=folder, capture_output=True, text=True, timeout=120)
+    if done.returncode:
+        pytest.skip(f"axe-core cannot be fetched here: {done.stderr[-200:]}")
+    with tarfile.open(next(folder.glob("*.tgz"))) as archive:
+        return archive.extractfile("package/axe.min.js").read().decode()
+
+
+@browser
+@pytest.mark.slow
+@pytest.mark.parametrize("cells", [40, 0])
+def test_the_page_passes_axe_in_both_themes(axe, tmp_path, cells):
+    page = tmp_path / "report.html"
+    page.write_text(report.page(toy.run(simulated=True, cells=cells), toy.parts(), **toy.SETTINGS))
+    with Browser(tmp_path) as b:
+        b.open(page)
+        b.run("brainmet.drawAll()")
+        b.run("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+        b.run(axe + ";1")
+        for _ in ("light", "dark"):
+            broken = b.run(
+                "axe.run(document).then(r => r.violations.map(v => v.id + ': ' + v.nodes[0].html.slice(0, 200)))"
+            )
+            assert broken == []
+            b.click("#theme")
+            time.sleep(0.3)
 
 
 @browser

@@ -149,7 +149,7 @@ rule concordance:
         type_files=lookup(dpath="annotate/marker_files", within=config),
         code=code("concordance"),
     output:
-        concordance="<results>/tables/concordance.tsv",
+        concordance=listed("concordance", "Cells", "agreement with the authors"),
         confusion="<results>/tables/confusion.tsv",
         calibration="<results>/tables/calibration.tsv",
     log:
@@ -175,7 +175,7 @@ rule collect_cnv_arms:
         evidence=COHORT_FILES.get("copy_number", []),
         code=code("cnv_arms", "evidence"),
     output:
-        arms="<results>/tables/cnv_arms.tsv",
+        arms=listed("cnv_arms", "Cells", "copy number by arm"),
         segments=directory("<results>/cnv"),
     log:
         "<logs>/collect_cnv_arms.log",

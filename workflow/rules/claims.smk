@@ -53,7 +53,7 @@ rule claims:
         own=lookup(dpath="claims/files", within=config),
         code=code("claims", "stage_inputs"),
     output:
-        table="<results>/tables/claims.tsv",
+        table=listed("claims", "Findings", "verdicts on published statements"),
     log:
         "<logs>/claims.log",
     benchmark:

@@ -75,7 +75,17 @@ def shown(name, category, label):
         f"<results>/figures/{name}.svg",
         caption=str(HOME / f"workflow/report/captions/{name.split('_')[0]}.rst"),
         category=category,
-        labels={"figure": label},
+        labels={"what": label, "kind": "figure"},
+    )
+
+
+def listed(name, category, label):
+    """A table with its place and caption in `snakemake --report`."""
+    return report(
+        f"<results>/tables/{name}.tsv",
+        caption=str(HOME / f"workflow/report/captions/table_{name}.rst"),
+        category=category,
+        labels={"what": label, "kind": "table"},
     )
 
 

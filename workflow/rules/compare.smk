@@ -38,7 +38,7 @@ rule donor_scores:
         files=lookup(dpath="score/files", within=config),
         code=code("donor_scores", "stage_inputs"),
     output:
-        table="<results>/tables/donor_scores.tsv",
+        table=listed("donor_scores", "Signatures", "scores of donors"),
     log:
         "<logs>/donor_scores.log",
     benchmark:
@@ -65,7 +65,7 @@ rule contrasts:
         files=lookup(dpath="score/files", within=config),
         code=code("confounders", "drift", "stage_inputs"),
     output:
-        table="<results>/tables/contrasts.tsv",
+        table=listed("contrasts", "Findings", "signatures between conditions"),
     log:
         "<logs>/contrasts.log",
     benchmark:
@@ -95,7 +95,7 @@ rule nulls:
         files=lookup(dpath="score/files", within=config),
         code=code("nulls", "stage_inputs"),
     output:
-        table="<results>/tables/nulls.tsv",
+        table=listed("nulls", "Findings", "tests where nothing is"),
     log:
         "<logs>/nulls.log",
     benchmark:
@@ -123,7 +123,7 @@ rule de:
         compartments="<shipped>/signatures/compartments.yaml",
         code=code("expression", "stage_inputs"),
     output:
-        table="<results>/tables/de.tsv",
+        table=listed("de", "Findings", "genes between conditions"),
     log:
         "<logs>/de.log",
     benchmark:
@@ -155,7 +155,7 @@ rule gsea:
         files=lookup(dpath="score/files", within=config),
         code=code("sets", "stage_inputs"),
     output:
-        table="<results>/tables/gsea.tsv",
+        table=listed("gsea", "Findings", "enrichment of signatures"),
         donors="<results>/tables/donor_sets.tsv",
     log:
         "<logs>/gsea.log",
@@ -183,7 +183,7 @@ rule composition:
         bulk="<results>/cohort/pseudobulk.h5ad",
         code=code("composition"),
     output:
-        table="<results>/tables/composition.tsv",
+        table=listed("composition", "Composition", "cell types between conditions"),
     log:
         "<logs>/composition.log",
     benchmark:

@@ -39,7 +39,7 @@ rule crosstalk_summary:
         axes="<shipped>/crosstalk/axes.yaml",
         code=code("crosstalk_summary"),
     output:
-        table="<results>/tables/crosstalk_summary.tsv",
+        table=listed("crosstalk_summary", "Findings", "crosstalk by condition"),
     log:
         "<logs>/crosstalk_summary.log",
     benchmark:

@@ -14,7 +14,7 @@ rule adc_coverage:
         drugs="<shipped>/drugs/drugs.yaml",
         code=code("druggability"),
     output:
-        coverage="<results>/tables/adc_coverage.tsv",
+        coverage=listed("adc_coverage", "Findings", "antigens of antibody-drug conjugates"),
         antigens="<results>/tables/adc_antigens.tsv",
     log:
         "<logs>/adc_coverage.log",
@@ -41,7 +41,7 @@ rule druggability:
         compartments="<shipped>/signatures/compartments.yaml",
         code=code("druggability"),
     output:
-        table="<results>/tables/druggability.tsv",
+        table=listed("druggability", "Findings", "drug targets"),
     log:
         "<logs>/druggability.log",
     benchmark:

@@ -14,7 +14,7 @@ rule fidelity:
         files=lookup(dpath="score/files", within=config),
         code=code("models"),
     output:
-        table="<results>/tables/fidelity.tsv",
+        table=listed("fidelity", "Findings", "models beside patients"),
     log:
         "<logs>/fidelity.log",
     benchmark:

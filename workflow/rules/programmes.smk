@@ -17,7 +17,7 @@ rule programmes:
         files=lookup(dpath="score/files", within=config),
         code=code("programmes"),
     output:
-        programmes="<results>/tables/programmes.tsv",
+        programmes=listed("programmes", "Findings", "recurrent programmes"),
         pairs="<results>/tables/programme_pairs.tsv",
     log:
         "<logs>/programmes.log",

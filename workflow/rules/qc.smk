@@ -36,8 +36,8 @@ rule collect_qc:
         cells=collect("<results>/samples/{sample}/cells.parquet", sample=SAMPLES),
         code=code("qc"),
     output:
-        qc="<results>/tables/qc.tsv",
-        samples="<results>/tables/samples.tsv",
+        qc=listed("qc", "Quality", "quality by sample"),
+        samples=listed("samples", "Quality", "samples of the run"),
     log:
         "<logs>/collect_qc.log",
     benchmark:

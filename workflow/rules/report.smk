@@ -35,7 +35,12 @@ rule report:
         bib=str(PAGE / "references.bib"),
         code=code("report", "report.load"),
     output:
-        page="<results>/report.html",
+        page=report(
+            "<results>/report.html",
+            caption=str(PAGE / "captions/page.rst"),
+            category="Report",
+            labels={"what": "the page", "kind": "page"},
+        ),
     log:
         "<logs>/report.log",
     benchmark:

@@ -113,7 +113,7 @@ rule collect_coverage:
         coverage=collect("<results>/samples/{sample}/coverage.tsv", sample=SAMPLES),
         code=code("tables"),
     output:
-        coverage="<results>/tables/coverage.tsv",
+        coverage=listed("coverage", "Signatures", "coverage of signatures"),
     log:
         "<logs>/collect_coverage.log",
     benchmark:
