@@ -12,8 +12,10 @@ in any order and on any number of cores.
 """
 
 import logging
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -186,7 +188,8 @@ def log_normalised(cells: Cells) -> sp.csr_matrix:
 def components(logs: sp.csr_matrix, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean and leading principal axes (genes × n) of the cells, exact; the largest loading of an axis is positive."""
     from scipy.linalg.blas import ssyrk
-    from scipy.sparse.linalg import eigsh
+
+    from brainmet.embed import eigenvectors
 
     mean = np.asarray(logs.mean(axis=0, dtype=np.float64)).ravel()
     gram = np.zeros((logs.shape[1],) * 2, np.float32, order="F")
@@ -194,10 +197,7 @@ def components(logs: sp.csr_matrix, n: int) -> tuple[np.ndarray, np.ndarray]:
         gram = ssyrk(1.0, logs[start : start + BLOCK].toarray().T, beta=1.0, c=gram, overwrite_c=1)
     gram = np.triu(gram) + np.triu(gram, 1).T
     covariance = gram / logs.shape[0] - np.outer(mean, mean)
-    n = min(n, logs.shape[0], len(mean) - 1)
-    values, axes = eigsh(covariance, k=n, v0=np.ones(len(mean)))
-    axes = axes[:, np.argsort(-values, kind="stable")]
-    return mean, axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(n)])
+    return mean, eigenvectors(covariance, min(n, *logs.shape))[0]
 
 
 def neighborhood(points: np.ndarray, is_made: np.ndarray) -> np.ndarray:
@@ -259,8 +259,7 @@ def _learned(
     table: np.ndarray, is_made: np.ndarray, *, rate: float, n_rounds: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Probability of each cell to be artificial, by trees that were grown without it and without likely doublets."""
-    import xgboost
-
+    xgboost = _boosting()
     n = int((~is_made).sum())
     score = table[:, 0]
     fold = rng.permutation(np.arange(len(table)) % FOLDS)
@@ -277,6 +276,19 @@ def _learned(
             fresh[fold == number] = trees.inplace_predict(table[fold == number])
         score = fresh
     return score[:n]
+
+
+def _boosting() -> Any:
+    """xgboost without scikit-learn, which it imports where it can, a second a job, for an interface not used here."""
+    hide = "sklearn" not in sys.modules
+    if hide:
+        sys.modules["sklearn"] = None  # type: ignore[assignment]
+    try:
+        import xgboost
+    finally:
+        if hide:
+            del sys.modules["sklearn"]
+    return xgboost
 
 
 def _clusters(points: np.ndarray, seed: int) -> np.ndarray:

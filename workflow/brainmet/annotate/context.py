@@ -12,9 +12,9 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from scipy.linalg import eigh
 
 from brainmet.contract import CELL_ID
+from brainmet.embed import eigenvectors
 from brainmet.neighbors import nearest
 from brainmet.slice import Slice
 
@@ -71,11 +71,11 @@ def components(X: sp.csr_matrix, *, n_components: int) -> np.ndarray:
     top = max(1, min(n_components, n - 1, m))
     if m <= n:
         scatter = (X.T @ X).toarray().astype(np.float64) - n * np.outer(mean, mean)
-        _, axes = eigh(scatter, subset_by_index=[m - top, m - 1])
+        axes, _ = eigenvectors(scatter, top)
         return np.asarray(X @ axes - mean @ axes)
     centred = X.toarray().astype(np.float64) - mean
-    values, axes = eigh(centred @ centred.T, subset_by_index=[n - top, n - 1])
-    return np.asarray(axes * np.sqrt(np.maximum(values, 0)))
+    axes, values = eigenvectors(centred @ centred.T, top)
+    return np.asarray(axes * np.sqrt(values))
 
 
 def positions(table: pd.DataFrame) -> np.ndarray:
