@@ -58,3 +58,7 @@ rule all:
         rules.figures.output,
         "<results>/provenance/run.json",
         collect("<results>/tables/{table}.tsv", table=TABLES),
+        collect(
+            "<results>/samples/{sample}/scores_networks.parquet",
+            sample=SAMPLES if config["score"]["networks"] else [],
+        ),

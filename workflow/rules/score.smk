@@ -107,6 +107,29 @@ rule score_aucell:
         "../scripts/score_aucell.py"
 
 
+rule score_networks:
+    """Activities of pathways and factors in every kept cell of one sample, from the networks that the config names."""
+    input:
+        counts="<results>/samples/{sample}/counts.h5ad",
+        cells="<results>/samples/{sample}/cells.parquet",
+        networks=lookup(dpath="score/networks", within=config),
+        code=code("networks"),
+    output:
+        scores="<results>/samples/{sample}/scores_networks.parquet",
+    log:
+        "<logs>/score_networks/{sample}.log",
+    benchmark:
+        "<benchmarks>/score_networks/{sample}.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=memory(600),
+    params:
+        min_genes=lookup(dpath="score/min_genes", within=config),
+    script:
+        "../scripts/score_networks.py"
+
+
 rule collect_coverage:
     """The coverage of every signature in every sample."""
     input:

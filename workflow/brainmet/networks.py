@@ -1,0 +1,97 @@
+"""Footprints: activities of pathways and transcription factors in every cell, from a network that the user supplies.
+
+A network (PROGENy, CollecTRI, or one's own) is a table of `source, target, weight`, as decoupler's `op` functions
+return and save it. Activities are decoupler's `ulm`: the same kernel as that of the signatures, with the network's
+weights. No network is shipped: their licences and sizes are their authors'.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from brainmet.contract import CELL_ID, Obs, Uns
+from brainmet.counts import Counts
+from brainmet.errors import BrainmetError
+from brainmet.normalise import log_normalised
+from brainmet.score import ROWS, ulm
+from brainmet.signatures import positions
+
+log = logging.getLogger(__name__)
+
+COLUMNS = ["source", "target"]
+
+
+@dataclass(frozen=True)
+class Network:
+    """Sources and their targets.
+
+    Attributes:
+        name: the file's stem.
+        edges: `source, target, weight`, one row an edge.
+    """
+
+    name: str
+    edges: pd.DataFrame
+
+
+def load(path: str | Path) -> Network:
+    """A network of a `.tsv` or `.csv` file, gzipped or not.
+
+    Raises:
+        BrainmetError: a column is missing, a weight is no number, or an edge appears twice.
+    """
+    path = Path(path)
+    fix = "a network holds source, target and (optional) weight, as decoupler's op functions return it"
+    try:
+        table = pd.read_csv(path, sep="," if ".csv" in path.suffixes else "\t", comment="#")
+    except (OSError, ValueError, UnicodeDecodeError) as error:
+        raise BrainmetError(f"{path}: cannot be read ({error}); {fix}") from error
+    if missing := [name for name in COLUMNS if name not in table]:
+        raise BrainmetError(f"{path}: has no column {missing[0]}; {fix}")
+    table = table.assign(weight=table.get("weight", 1.0))[[*COLUMNS, "weight"]]
+    numbers = pd.to_numeric(table["weight"], errors="coerce")
+    if numbers.isna().any():
+        bad = table.loc[numbers.isna()].iloc[0]
+        raise BrainmetError(
+            f"{path}: {bad['source']} to {bad['target']}: the weight {bad['weight']} is no number; correct it"
+        )
+    if (twice := table.duplicated(COLUMNS)).any():
+        bad = table[twice].iloc[0]
+        raise BrainmetError(f"{path}: {bad['source']} to {bad['target']} appears twice; keep one of the rows")
+    return Network(path.name.split(".")[0], table.assign(weight=numbers))
+
+
+def score_networks(counts: Counts, cells: pd.DataFrame, networks: Sequence[Network], *, min_genes: int) -> pd.DataFrame:
+    """Activities of all sources in the kept cells: the table scores_networks, a column `network:source` each.
+
+    Args:
+        counts: the sample.
+        cells: the table cells (`keep`), in the order of the counts.
+        networks: as `load` returns them.
+        min_genes: sources with fewer measured targets are NaN.
+    """
+    keep = cells[Obs.KEEP].to_numpy(bool)
+    where, matrices, names, enough = positions(counts.genes), [], [], []
+    for network in networks:
+        sources = sorted(set(network.edges["source"]))
+        column = network.edges["source"].map({name: i for i, name in enumerate(sources)}).to_numpy()
+        row = network.edges["target"].map(where)
+        known = row.notna().to_numpy()
+        values = network.edges["weight"].to_numpy(float)[known], (row[known].astype(int), column[known])
+        matrix = sp.csc_matrix(values, shape=(len(counts.genes), len(sources)))
+        matrices.append(matrix)
+        names += [f"{network.name}:{source}" for source in sources]
+        enough.append(np.diff(matrix.indptr) >= min_genes)
+        log.info(
+            "%s: %d of %d sources have %d measured targets", network.name, enough[-1].sum(), len(sources), min_genes
+        )
+    weights = sp.hstack(matrices, format="csc")
+    blocks = [ulm(log_normalised(block, values=counts.uns[Uns.VALUES]), weights) for block in counts.chunks(keep, ROWS)]
+    scores = np.vstack(blocks).astype(np.float32)
+    scores[:, ~np.concatenate(enough)] = np.nan
+    return pd.DataFrame(scores, pd.Index(cells.index[keep], name=CELL_ID), names)
