@@ -144,7 +144,8 @@ def contrasts() -> pd.DataFrame:
             "fdr": [0.01, 0.8, 0.01, 0.04, 0.3],
         }
     )
-    table = table.assign(cell_type="malignant", contrast="m_vs_p", estimator="within", study="pooled")
+    about = {"cell_type": "malignant", "contrast": "m_vs_p", "estimator": "within", "study": "pooled"}
+    table = table.assign(**about, explained_by="")
     # What must not be counted: other estimators, other compartments, single studies.
     others = [{"estimator": "nested"}, {"cell_type": "t_cell"}, {"study": "demo_a"}]
     return pd.concat([table, *(table.assign(fdr=1e-9, **other) for other in others)])
@@ -157,6 +158,13 @@ def test_shifts_count_only_the_deciding_rows_with_the_right_sign(contrasts: pd.D
     assert found["falsely_found"] == 1 and found["traps_found"] == found["trap_study_only"] == 0
     note = next(note for _, metric, _, _, note in rows if metric == "found")
     assert "missed: missed, turned" in note
+
+
+def test_a_finding_marked_as_ambient_rna_is_none(contrasts: pd.DataFrame, shifts: pd.DataFrame) -> None:
+    marked = contrasts.assign(explained_by="depth;ambient_rna")
+    assert values(recovery.shift_rows(marked, shifts))["falsely_found"] == 0
+    other = contrasts.assign(explained_by="depth")
+    assert values(recovery.shift_rows(other, shifts))["falsely_found"] == 1
 
 
 def test_claims_are_judged_against_the_verdict_that_the_truth_calls_for(shifts: pd.DataFrame) -> None:

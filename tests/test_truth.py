@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from brainmet import claims as stage
 from brainmet.ambience import cleaned, expected
+from brainmet.confounders import explained_by
 from brainmet.contrasts import contrasts
 from brainmet.donors import Cohort, declared
 from brainmet.nulls import nulls
@@ -70,10 +71,13 @@ def test_every_planted_shift_is_found(demo_bulk: "AnnData") -> None:
         how=demo.HOW,
         clean={"malignant": clean["malignant"]},
     )
+    confounders = [s for s in demo.every_set() if s.id not in {t.id for t in demo.signatures()} and "ambient" in s.id]
+    how = {"design": demo.DESIGN, "how": demo.HOW}
+    table["explained_by"] = explained_by(table, malignant, demo.signatures(), confounders, demo.ARMS[:1], **how)
     found = metrics(shift_rows(table, truth_shifts(demo.known(), demo.settings())))
     assert found["found"] == 1
     assert found["wrong_sign"] == found["falsely_found"] == 0
-    assert found["trap_study_only"] == found["trap_subtype"] == 0
+    assert found["traps_found"] == 0
 
 
 def test_verdicts_match_the_truth(demo_bulk: "AnnData") -> None:

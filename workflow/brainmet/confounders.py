@@ -15,7 +15,7 @@ import pandas as pd
 from brainmet import effects
 from brainmet.compare import POOLED, WITHIN, Design, eligible
 from brainmet.contract import UNKNOWN, Obs
-from brainmet.contrasts import Scorer
+from brainmet.contrasts import AMBIENT, Scorer
 from brainmet.donor_scores import GeneSet, Scoring
 from brainmet.donors import ANY, PLATFORM, Profiles
 
@@ -24,7 +24,6 @@ log = logging.getLogger(__name__)
 CELL_CYCLE = ("cell_cycle_s", "cell_cycle_g2m")
 SAME = 5
 """Genes of the cell cycle that a signature shares with it from which on it is the cell cycle, not confounded by it."""
-AMBIENT = "ambient_rna"
 PART = 0.5
 """Part of a finding that a confounder must account for."""
 
@@ -78,8 +77,8 @@ def explained_by(
 
 def _lost(row: pd.Series, alpha: float) -> bool:
     """Whether a finding is lost or turned around on profiles less ambient RNA."""
-    known = np.isfinite(float(row["p_clean"]))
-    return bool(known and (row["p_clean"] >= alpha or np.sign(row["effect_clean"]) != np.sign(row["effect"])))
+    known = np.isfinite(float(row["fdr_clean"]))
+    return bool(known and (row["fdr_clean"] >= alpha or np.sign(row["effect_clean"]) != np.sign(row["effect"])))
 
 
 def _unshared(signature: GeneSet, confounders: Sequence[GeneSet]) -> list[GeneSet]:

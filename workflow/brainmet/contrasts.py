@@ -20,6 +20,8 @@ from brainmet.tables import columns, empty
 log = logging.getLogger(__name__)
 
 CONFIRMATORY, EXPLORATORY = "confirmatory", "exploratory"
+AMBIENT = "ambient_rna"
+"""Mark of a finding that does not hold on profiles less ambient RNA."""
 MUCH_AMBIENT = 0.2
 """Share of counts that ambient RNA can explain above which a row is flagged."""
 
@@ -160,10 +162,11 @@ def finish(table: pd.DataFrame, home: Mapping[str, str]) -> pd.DataFrame:
         if name not in table:
             table[name] = "" if name == "explained_by" else np.nan
     table["ambient_flag"] = table["ambient_max"] > MUCH_AMBIENT
-    table["fdr"] = np.nan
+    table["fdr"], table["fdr_clean"] = np.nan, np.nan
     judged = (table["study"] == POOLED) & table["estimator"].isin([WITHIN, NESTED, TRANSFER])
     for family in (CONFIRMATORY, EXPLORATORY, TRANSFER):
         rows = judged & (table["family"] == family)
-        table.loc[rows, "fdr"] = effects.fdr(table.loc[rows, "p"].to_numpy(float))
+        for p, adjusted in (("p", "fdr"), ("p_clean", "fdr_clean")):
+            table.loc[rows, adjusted] = effects.fdr(table.loc[rows, p].to_numpy(float))
     keys = ["signature", "cell_type", "contrast", "estimator", "primary_site", "study"]
     return table.sort_values(keys, kind="stable", ignore_index=True)[columns("contrasts")]

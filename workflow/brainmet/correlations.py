@@ -3,7 +3,7 @@
 Cells of a donor share depth, and deep cells score high in everything. The correlation is therefore a partial one, of
 ranks, given each cell's depth and whatever else the claim names; and it is set against that of random pairs of sets of
 the same size and expression in the same cells, which share all that is technical. One number a donor goes on: donors
-are the replicates. Only the variable genes that the embedding reads are known here (slices): no count is read again.
+are the replicates. Only the informative genes of the slices are known here: no count is read again.
 """
 
 import logging
@@ -61,8 +61,8 @@ def correlations(
     asked = [claim for claim in claims if "correlation" in claim["readout"]]
     if not asked:
         return empty("correlations")
-    rows = []
-    for compartment, cells in _gather(parts, annotation, depth, types_of, {c["compartment"] for c in asked}).items():
+    rows, places = [], {claim["compartment"] for claim in asked}
+    for compartment, cells in _gather(parts, annotation, depth, types_of, places, len(symbols)).items():
         for who, (X, counts, measured) in sorted(cells.items()):
             for claim in asked:
                 if claim["compartment"] == compartment:
@@ -81,6 +81,7 @@ def _gather(
     depth: pd.Series,
     types_of: Mapping[str, Collection[str]],
     compartments: Collection[str],
+    n_genes: int,
 ) -> dict[str, dict[tuple[str, ...], tuple[sp.csr_matrix, np.ndarray, np.ndarray]]]:
     """Cells by compartment and donor: values, depth, and which genes all of the donor's samples measured."""
     found: dict[str, dict[tuple[str, ...], list[tuple[sp.csr_matrix, np.ndarray, np.ndarray]]]] = {
@@ -90,6 +91,8 @@ def _gather(
         own = annotation.reindex(part.cells).assign(row=np.arange(len(part.cells)))
         for name, donors in found.items():
             members = own[own[Obs.CELL_TYPE].isin(list(types_of[name]))]
+            if part.X.shape[1] != n_genes:
+                raise ValueError(f"{n_genes} symbols do not name the {part.X.shape[1]} genes of a slice")
             for who, rows in members.groupby(_WHO, sort=True)["row"]:
                 at = rows.to_numpy()
                 cells = part.X[at], depth.loc[part.cells[at]].to_numpy(float), part.measured

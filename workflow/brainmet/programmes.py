@@ -119,6 +119,8 @@ def programmes(
         log.info("%d donors are needed: the tables are empty", how.min_donors)
         return tables.empty("programmes"), tables.empty("programme_pairs")
     names = np.asarray(symbols, dtype=object)
+    if wrong := [donor.donor for donor in enough if donor.X.shape[1] != len(names)]:
+        raise ValueError(f"{wrong[0]}: {len(names)} symbols do not name the genes of the slices")
     factors = [factor for donor in enough for factor in factorise(donor, names, how=how)]
     found = recurrent(factors, min_donors=how.min_donors, overlap=how.overlap_between, n_genes=how.n_genes)
     log.info(

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from brainmet.contract import CELL_ID, MALIGNANT_TIERS, UNKNOWN, Obs
+from brainmet.contrasts import AMBIENT
 
 ALPHA = 0.05
 TUMOUR = "malignant"
@@ -55,7 +56,7 @@ def recovery(
         annotation: `cell_type, malignancy, malignancy_score` of the kept cells, indexed by cell id.
         arms: called copy number, `sample, group, arm, call`.
         true_arms: the table `truth_arms`.
-        contrasts: `signature, cell_type, contrast, estimator, study, effect, fdr`.
+        contrasts: `signature, cell_type, contrast, estimator, study, effect, fdr, explained_by`.
         claims: `claim, verdict`.
         shifts: the table `truth_shifts`.
         coarse: type id → class in which agreement is measured.
@@ -162,11 +163,16 @@ def copy_number(arms: pd.DataFrame, true_arms: pd.DataFrame) -> list[Row]:
 
 
 def shift_rows(contrasts: pd.DataFrame, shifts: pd.DataFrame) -> list[Row]:
-    """Planted shifts found and shifts falsely found, by the estimator `within` at FDR 0.05 in malignant cells."""
+    """Planted shifts found and shifts falsely found, by the estimator `within` at FDR 0.05 in malignant cells.
+
+    A finding that the table marks as ambient RNA (`explained_by`) is no finding.
+    """
     decides = (contrasts["estimator"] == "within") & (contrasts["study"] == "pooled") & contrasts["fdr"].notna()
     rows = contrasts[decides & (contrasts["cell_type"] == TUMOUR)]
-    judged = shifts.merge(rows[["signature", "contrast", "effect", "fdr"]], on=["signature", "contrast"], how="inner")
-    found = (judged["fdr"] < ALPHA).to_numpy()
+    keys = ["signature", "contrast"]
+    judged = shifts.merge(rows[[*keys, "effect", "fdr", "explained_by"]], on=keys, how="inner")
+    marked = judged["explained_by"].fillna("").str.split(";").map(lambda names: AMBIENT in names)
+    found = (judged["fdr"] < ALPHA).to_numpy() & ~marked.to_numpy(bool)
     right = found & (np.sign(judged["effect"]) == judged["direction"]).to_numpy()
     wrong = found & ~right
     kind, trap = judged["kind"].to_numpy(), judged["trap"].to_numpy()

@@ -17,7 +17,7 @@ rule correlations:
         files=lookup(dpath="score/files", within=config),
         claims="<shipped>/claims/claims.yaml",
         own=lookup(dpath="claims/files", within=config),
-        code=code("correlations", "stage_inputs"),
+        code=code("correlations", "features", "stage_inputs"),
     output:
         table="<results>/tables/correlations.tsv",
     log:

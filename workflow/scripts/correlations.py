@@ -4,6 +4,7 @@ import pandas as pd
 from brainmet import slice
 from brainmet.claims import load
 from brainmet.correlations import correlations
+from brainmet.features import informative
 from brainmet.job import job
 from brainmet.stage_inputs import every_set, types_of
 from brainmet.tables import read_table, write_table
@@ -13,8 +14,11 @@ with job(snakemake) as params:
     entries = load([files.claims, *files.own])
     annotation = read_table(files.annotation, "annotation", ["study", "donor", "condition", "cell_type"])
     depth = pd.concat([read_table(path, "cells", columns=["total_counts"])["total_counts"] for path in files.cells])
-    symbols = read_table(files.features, "features").query("highly_variable")["symbol"].tolist()
+    features = read_table(files.features, "features").set_index("ensembl_id", drop=False)
+    symbols = features.loc[informative(features)[0], "symbol"].tolist()
     cells = types_of(files, entries, annotation["cell_type"].unique())
     sets = {s.id: s for s in every_set(files)}
-    table = correlations(slice.Slices(files.slices), annotation, depth, symbols, entries, sets, cells, **params)
+    table = correlations(
+        slice.Slices(files.slices, informative=True), annotation, depth, symbols, entries, sets, cells, **params
+    )
     write_table(table, snakemake.output.table, "correlations")
