@@ -40,12 +40,12 @@ include: "workflow/rules/models.smk"  # pseudobulk       -> fidelity
 include: "workflow/rules/programmes.smk"  # slices           -> programmes
 include: "workflow/rules/claims.smk"  # tables           -> claims
 include: "workflow/rules/recovery.smk"  # tables, truth    -> recovery
-include: "workflow/rules/provenance.smk"  # raw files        -> provenance/
 include: "workflow/rules/export.smk"  # tables           -> atlas.h5ad
 include: "workflow/rules/extract.smk"  # atlas            -> parts of it, on request
 include: "workflow/rules/targets.smk"  # names for parts of a run
 include: "workflow/rules/project.smk"  # atlas            -> projection of new samples
 include: "workflow/rules/report.smk"  # tables           -> report.html
+include: "workflow/rules/provenance.smk"  # everything       -> provenance/, ro-crate-metadata.json
 include: "workflow/rules/design.smk"  # dataset files    -> design, catalogue
 
 
@@ -56,7 +56,7 @@ rule all:
         "<results>/atlas.h5ad",
         "<results>/report.html",
         rules.figures.output,
-        "<results>/provenance/run.json",
+        "<results>/ro-crate-metadata.json",
         collect("<results>/tables/{table}.tsv", table=TABLES),
         collect(
             "<results>/samples/{sample}/scores_networks.parquet",

@@ -17,7 +17,7 @@ from tests.running import environment
 ASIDE = {
     "all", "provenance", "figures", "adc_coverage", "crosstalk_summary", "duplicates", "fidelity", "composition",
     "collect_cnv_arms", "collect_dropped", "annotation_benchmark", "choose_genes", "collect_coverage",
-    "collect_genes_lost", "collect_qc", "stability", "recovery", "nulls",
+    "collect_genes_lost", "collect_qc", "stability", "recovery", "nulls", "crate",
 }  # fmt: skip
 """Rules that the picture leaves out: they gather tables, or check results, and would hide the way through."""
 

@@ -27,3 +27,42 @@ rule provenance:
         samples=RECORDS,
     script:
         "../scripts/provenance.py"
+
+
+# Raw file to its entry in the dataset file: a published file is known by its address.
+SOURCES = {
+    path: {key: file[key] for key in ("url", "package") if file.get(key)}
+    for sample, record in RECORDS.items()
+    for path, file in zip(raw_paths(sample), record["files"])
+}
+
+
+rule crate:
+    """The results as an RO-Crate: inputs and outputs with checksums, settings, software."""
+    input:
+        results=[
+            "<results>/atlas.h5ad",
+            "<results>/report.html",
+            "<results>/cohort/annotation.parquet",
+            *rules.provenance.output,
+            *rules.figures.output,
+            *collect("<results>/tables/{table}.tsv", table=TABLES),
+        ],
+        run="<results>/provenance/run.json",
+        inputs="<results>/provenance/inputs.tsv",
+        code=code("crate"),
+    output:
+        "<results>/ro-crate-metadata.json",
+    log:
+        "<logs>/crate.log",
+    benchmark:
+        "<benchmarks>/crate.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=memory(500),
+    params:
+        sources=SOURCES,
+        titles={dataset: entry["title"] for dataset, entry in DATASETS.items()},
+    script:
+        "../scripts/crate.py"
