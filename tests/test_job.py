@@ -104,8 +104,9 @@ def test_a_folder_that_cannot_be_written_is_named(snakemake, capsys, code):
 
 
 @pytest.mark.parametrize(
-    "error", [MemoryError(), OSError(errno.ENOMEM, "Cannot allocate memory"), RuntimeError("std::bad_alloc")]
-)
+    "error", [MemoryError(), OSError(errno.ENOMEM, "Cannot allocate memory"), RuntimeError("std::bad_alloc"),
+     ImportError("libx.so: failed to map segment from shared object"), RuntimeError("can't start new thread")],
+)  # fmt: skip
 def test_too_little_memory_is_named_with_the_remedy(snakemake, capsys, error):
     printed = stopped(snakemake, capsys, error)
     assert printed.startswith("brainmet: out of memory in rule qc of sample S1, which asks for 1500 MB; ")

@@ -91,6 +91,9 @@ def test_a_full_disk_in_every_stage(mini_run, disk):
             problems.append(f"{rule}: left {sorted(set(content(disk)) ^ set(before))}")
         for path in paths:
             shutil.copy2(mini_run / path, folder / path)
+        # with Snakemake's own notes, so that the next stage starts from the finished run again
+        shutil.rmtree(folder / ".snakemake")
+        shutil.copytree(mini_run / ".snakemake", folder / ".snakemake")
     assert not problems, "\n\n".join(problems)
     assert "Nothing to be done" in snakemake(folder, "--cores", "2", config=mini())
 
@@ -124,7 +127,8 @@ def test_results_that_cannot_be_written(disk):
 def test_a_folder_closed_in_the_middle_of_a_run(mini_run, disk):
     folder = disk.parent
     shutil.copytree(mini_run, folder, dirs_exist_ok=True)
-    (disk / "tables/qc.tsv").unlink()
+    for name in ("qc.tsv", "samples.tsv"):
+        (disk / "tables" / name).unlink()
     process = subprocess.Popen(
         command(folder, "--cores", "1", "--", "results/tables/qc.tsv", config=mini()), stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, cwd=folder, env=environment(),

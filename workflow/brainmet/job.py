@@ -23,6 +23,9 @@ CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 NUMBERED = re.compile(r"errno[ =:]*(\d+)", re.IGNORECASE)
 """Libraries that write by themselves (HDF5, Arrow) put the system's error number into their message."""
 
+NO_MEMORY = re.compile(r"bad_alloc|cannot allocate memory|failed to map segment|can't start new thread", re.IGNORECASE)
+"""What libraries, the loader and the threads of a job say when memory is short."""
+
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[dict[str, Any]]:
@@ -67,7 +70,7 @@ def circumstance(error: BaseException | None, snakemake: Any) -> str:
                 f"{place}: cannot be written ({os.strerror(code)}) in rule {snakemake.rule}; "
                 "make the folder writable, or work in another one with -d FOLDER"
             )
-        if code == errno.ENOMEM or isinstance(error, MemoryError) or "bad_alloc" in str(error):
+        if code == errno.ENOMEM or isinstance(error, MemoryError) or NO_MEMORY.search(str(error)):
             return _out_of_memory(snakemake)
         if _in_kernel_cache(error):
             folder = os.environ.get("NUMBA_CACHE_DIR", "")
