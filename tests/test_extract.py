@@ -52,12 +52,12 @@ def test_reserved_names_are_renamed_in_the_copy_alone(atlas, tmp_path):
 def test_pseudobulk_as_text_keeps_what_was_not_measured_apart():
     bulk = anndata.AnnData(
         np.array([[3, np.nan], [1, 2]]),
-        obs=pd.DataFrame({"sample": ["a", "b"], "cell_type": ["nk", "nk"]}, index=["1", "2"]),
+        obs=pd.DataFrame({"sample": "a", "donor": ["d", "e"], "condition": "csf", "cell_type": "nk"}, index=["1", "2"]),
         var=pd.DataFrame({"symbol": ["X", "Y"]}, index=["E1", "E2"]),
     )
     table = pseudobulk_text(bulk)
-    assert list(table.columns) == ["ensembl_id", "symbol", "a|nk", "b|nk"]
-    assert table["a|nk"].tolist() == pytest.approx([3, np.nan], nan_ok=True)
+    assert list(table.columns) == ["ensembl_id", "symbol", "a|d|csf|nk", "a|e|csf|nk"]
+    assert table["a|d|csf|nk"].tolist() == pytest.approx([3, np.nan], nan_ok=True)
 
 
 def test_every_named_target_is_known(tmp_path):

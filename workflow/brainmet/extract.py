@@ -59,7 +59,9 @@ def by_value(atlas: str | Path, column: str, folder: str | Path) -> None:
     Path(folder).mkdir(parents=True, exist_ok=True)
     for value in values:
         with replacing(Path(folder) / f"{value}.h5ad") as partial:
-            subset(atlas, column, [value]).write_h5ad(partial, compression="gzip")
+            subset(atlas, column, [value]).write_h5ad(
+                partial, compression="gzip", convert_strings_to_categoricals=False
+            )
 
 
 def for_cellxgene(atlas: str | Path, target: str | Path) -> None:
@@ -76,17 +78,18 @@ def for_cellxgene(atlas: str | Path, target: str | Path) -> None:
 
 
 def pseudobulk_text(bulk: "AnnData") -> pd.DataFrame:
-    """Sums by sample and cell type as one table.
+    """Sums by sample, donor, condition and cell type as one table.
 
     Args:
         bulk: `pseudobulk.h5ad` of the cohort.
 
     Returns:
-        One row a gene: `ensembl_id, symbol`, then a column `{sample}|{cell_type}` a profile; NaN where a sample does
-        not measure the gene.
+        One row a gene: `ensembl_id, symbol`, then a column `{sample}|{donor}|{condition}|{cell_type}` a profile; NaN
+        where a sample does not measure the gene.
     """
     values = bulk.X.toarray() if hasattr(bulk.X, "toarray") else np.asarray(bulk.X)
-    names = [f"{s}|{t}" for s, t in zip(bulk.obs[Obs.SAMPLE], bulk.obs[Obs.CELL_TYPE], strict=True)]
+    keys = (Obs.SAMPLE, Obs.DONOR, Obs.CONDITION, Obs.CELL_TYPE)
+    names = ["|".join(map(str, row)) for row in bulk.obs[list(keys)].itertuples(index=False)]
     table = pd.DataFrame(values.T, columns=names)
     table.insert(0, Var.SYMBOL, bulk.var[Var.SYMBOL].to_numpy())
     table.insert(0, Var.ENSEMBL, bulk.var_names.to_numpy())

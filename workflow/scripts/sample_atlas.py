@@ -5,4 +5,5 @@ from brainmet.files import replacing
 from brainmet.job import job
 
 with job(snakemake), replacing(snakemake.output.atlas) as partial:
-    subset(snakemake.input.atlas, "sample", [snakemake.wildcards.sample]).write_h5ad(partial, compression="gzip")
+    part = subset(snakemake.input.atlas, "sample", [snakemake.wildcards.sample])
+    part.write_h5ad(partial, compression="gzip", convert_strings_to_categoricals=False)

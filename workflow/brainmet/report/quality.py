@@ -204,7 +204,7 @@ def ambient(shares: pd.DataFrame, samples: list[str]) -> Figure:
         caption="Share of a kept cell's counts that floated in (evidence/ambient.parquet of each sample), read from "
         "marker genes that its lineage does not make, against the sample's mean profile. Boxes: quartiles over cells, "
         "whiskers: 5th and 95th percentile. Markers and contrasts allow for it; a sample far above the others deserves "
-        "a look. Where nearly all cells are of one lineage there is little to read it from and it comes out high.",
+        "a look. Cells without foreign genes to read it from are left out.",
         empty="Ambient RNA was not estimated: no cell passed, or the method `ambient` is not among annotate.methods.",
         variants=[Variant("", box, layout, frame.reset_index())] if frame["median"].notna().any() else [],
     )
