@@ -29,7 +29,7 @@ def lap(step: str, call: Callable[[], Any]) -> Any:
 def main(out: str, files: list[str]) -> None:
     """The route; `cpu_s` and `peak_mb` of a step are those of the process so far."""
     parts = lap("read", lambda: [SingleCell(file) for file in files])
-    cells = lap("concat", lambda: parts[0].concat_obs(parts[1:]) if len(parts) > 1 else parts[0])
+    cells = lap("concat", lambda: parts[0].concat_obs(parts[1:], flexible=True) if len(parts) > 1 else parts[0])
     # Limits that drop as little as ours: the drawn cohort has no MALAT1 rule and mitochondrial shares up to 10 %.
     limits = {"max_mito_fraction": 0.1, "nonzero_MALAT1": False, "allow_float": True}
     cells = lap("qc, doublets", lambda: cells.qc(remove_doublets=True, batch_column="sample", **limits))
