@@ -72,7 +72,7 @@ def test_above_floor_by_hand():
 def test_one_ambient_gene_decides_nothing(tmp_path, types):
     X, cells, genes, kind = toy(gain=(), seed=1)
     column = genes.symbol.tolist().index("BG0")
-    genes.loc[genes.index[column], "symbol"] = "IGKC"
+    genes.loc[genes.index[column], "symbol"] = "JCHAIN"
     X = X.tolil()
     X[:, column] = 30  # in every cell: it floats
     table = _markers(tmp_path, X.tocsr(), cells, genes, types)

@@ -11,7 +11,9 @@ with job(snakemake) as params:
     files = snakemake.input
     types = load_cell_types([files.types, *files.get("type_files", [])])
     # Copy number by arm is for the table of arms: at a million cells it would be a third of the memory here.
-    shown = {name: evidence.read(name, files[name], without="(arm|shift|fdr|marker)_") for name in params["methods"]}
+    shown = {
+        name: evidence.read(name, files[name], without="(arm|shift|fdr|genes|marker)_") for name in params["methods"]
+    }
     cells, clusters, neighbors = (evidence.read(name, files[name]) for name in ("cells", "clusters", "neighbors"))
     overrides = read_overrides(files.get("overrides"), types)
     table = consensus(

@@ -1,0 +1,84 @@
+"""Identity on real cells: accuracy, calibration, and what must not change it. Bounds are those that users are promised.
+
+The two tumours and brains here were looked at while the method was made: these tests guard it, they do not prove it.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.annotation_run import load, measured, run, some, thinned, with_ambient, without_genes
+
+BREAST, BRAIN = "breast_cid4465", "brain_gse67835"
+
+
+@pytest.fixture(scope="module")
+def breast(real_data):
+    return load(BREAST)
+
+
+@pytest.fixture(scope="module")
+def whole(breast):
+    annotation = run(breast)
+    return annotation, measured(annotation)
+
+
+def test_a_shallow_tumour(whole):
+    _, found = whole
+    assert found["accuracy"] >= 0.97 and found["macro"] >= 0.97
+    assert found["unknown"] <= 0.04 and found["ece"] <= 0.05
+    assert found["malignant"] >= 0.99
+
+
+@pytest.mark.parametrize(("change", "share"), [(thinned, 0.4), (without_genes, 0.3), (with_ambient, 0.1)])
+def test_loss_and_soup_cost_little(breast, whole, change, share):
+    found = measured(run([change(sample, share) for sample in breast]))
+    assert found["macro"] >= whole[1]["macro"] - 0.03
+    assert found["malignant"] >= 0.97
+
+
+def test_the_order_of_cells_and_genes_is_nothing(breast, whole):
+    rng, sample = np.random.default_rng(0), breast[0]
+    rows, columns = rng.permutation(sample.X.shape[0]), rng.permutation(sample.X.shape[1])
+    turned = some(replace(sample, X=sample.X[:, columns], genes=sample.genes.iloc[columns]), rows)
+    same, first = run([turned]).loc[whole[0].index], whole[0]
+    for name in ("cell_type", "malignancy", "state"):
+        assert (same[name] == first[name]).mean() >= 0.999, name
+    assert np.abs(same["confidence"] - first["confidence"]).mean() < 1e-3
+
+
+@pytest.mark.parametrize("kind", ["malignant_epithelial", "t_cell", "fibroblast"])
+def test_a_sample_of_one_kind_is_that_kind(breast, kind):
+    """No class that is absent may be called in more than a few cells, however small the sample."""
+    sample = breast[0]
+    rows = np.flatnonzero(sample.cells["author_cell_type"] == kind)
+    condition = "cell_line" if kind.startswith("malignant") else "other"
+    found = measured(run([some(sample, rows, condition=condition)]))
+    assert found["accuracy"] >= 0.9
+
+
+def test_a_tumour_line_is_malignant(breast):
+    sample = breast[0]
+    rows = np.flatnonzero(sample.cells["author_cell_type"] == "malignant_epithelial")
+    annotation = run([some(sample, rows, condition="cell_line")])
+    assert annotation["malignancy"].isin(["malignant", "likely_malignant"]).mean() >= 0.95
+
+
+@pytest.mark.slow
+def test_plates_of_brain_and_both_in_one_cohort(breast):
+    """Seven of the eleven cells that authors call endothelial show mural or fibroblast genes and no endothelial one."""
+    brain = measured(run(load(BRAIN)))
+    assert brain["accuracy"] >= 0.86 and brain["macro"] >= 0.82
+    annotation = run([*breast, *load(BRAIN)])
+    both = measured(annotation)
+    assert both["accuracy"] >= 0.965 and both["macro"] >= 0.965 and both["ece"] <= 0.05
+    normal = annotation[annotation["condition"] == "normal_brain"]
+    assert normal["malignancy"].isin(["malignant", "likely_malignant"]).mean() <= 0.005
+
+
+@pytest.mark.slow
+def test_neurons_alone_are_neurons(real_data):
+    sample = load(BRAIN)[0]
+    rows = np.flatnonzero(sample.cells["author_cell_type"] == "neuron")
+    assert measured(run([some(sample, rows)]))["accuracy"] >= 0.9
