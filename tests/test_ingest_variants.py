@@ -243,6 +243,17 @@ def test_rows_of_another_sample_leave_this_one_without_labels(tmp_path: Path, hu
     assert set(run("tenx_triplet", files, human, labels=labels).cells["author_label"]) == {""}
 
 
+def test_mouse_samples_of_a_human_series_are_kept_apart(tmp_path: Path, human: GeneTable) -> None:
+    mouse = read_genes(HERE / "resources/genes/mouse.tsv.gz")
+    theirs = ["Erbb2", "Epcam", "Krt8", "Ptprc", "Cd3e", "Gfap", "Ccn2", "H2az1", "Malat1", "Actb"]
+    files = write_triplet(tmp_path, counts(), prefix="GSM1_Breast_")
+    files += write_triplet(tmp_path, counts(1), prefix="GSM2_Mouse_", symbols=theirs)
+    same(run("tenx_triplet", files, human, match="GSM1_Breast"), counts())
+    same(run("tenx_triplet", files, human, mouse, match="GSM2_Mouse", organism="mouse"), counts(1))
+    with pytest.raises(BrainmetError, match="set organism: mouse"):
+        run("tenx_triplet", files, human, match="GSM2_Mouse")
+
+
 def test_a_bulk_sample_of_one_profile_is_described_by_its_entry(tmp_path: Path, human: GeneTable) -> None:
     path = tmp_path / "t.csv"
     path.write_text(frame(counts() + 5).to_csv())
