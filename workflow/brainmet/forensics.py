@@ -161,6 +161,8 @@ def _in_steps(X: sp.csr_matrix, values: np.ndarray) -> bool:
     """Whether many cells have values of one, two and more steps and none in between: counts times a number, rounded."""
     full = np.flatnonzero(np.diff(X.indptr))
     start = X.indptr[full]
+    if np.median(np.diff(X.indptr)[full]) < MIN_GENES:
+        return False
     step = np.minimum.reduceat(values, start).astype(np.float64)
     each = np.repeat(step, np.diff(X.indptr)[full])
     between = np.logical_or.reduceat((values > each + 1) & (values < 2 * each - 1), start)

@@ -1,0 +1,192 @@
+"""Tables beside a matrix: which of its cells are a sample's, what is said of each, and the authors' labels."""
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brainmet import labels
+from brainmet.errors import BrainmetError
+from brainmet.ingest.members import Member, select
+from brainmet.ingest.raw import Raw, Wanted
+from brainmet.ingest.text import table
+
+log = logging.getLogger(__name__)
+
+
+def found_tables(record: Mapping[str, Any], found: Sequence[Member]) -> dict[str, Member]:
+    """The members that hold the cells table and the labels, by role; some samples of a series may lack labels."""
+    named = {
+        role: _named(spec["file"], record, found, role=role)
+        for role in ("cells", "labels")
+        if (spec := record.get(role)) and spec.get("file")
+    }
+    return {role: member for role, member in named.items() if member is not None}
+
+
+@lru_cache(maxsize=4)
+def _table(member: Member, sep: str) -> pd.DataFrame:
+    """A table of the sample, read once; not to be changed."""
+    return table(member, sep=sep)
+
+
+def _named(name: str, record: Mapping[str, Any], found: Sequence[Member], *, role: str) -> Member | None:
+    """The member of a name; or, with a table a sample, the sample's member that ends with the name. None where only
+    other samples have labels."""
+    hits = [member for member in found if member.name == name]
+    if not hits and record.get("match"):
+        ending = [member for member in found if member.name.endswith(name)]
+        hits = select(ending, record["match"], optional=True)
+        if not hits and ending and role == "labels":
+            log.warning(
+                "%s: %s: no file of the sample ends with %s; its cells stay without labels", record["id"], role, name
+            )
+            return None
+    if len(hits) != 1:
+        word = f"{len(hits)} files are named" if hits else "no file is named"
+        known = ", ".join(sorted(member.name for member in found)[:6])
+        raise BrainmetError(f"{role}: {word} {name} (there are {known}); mend {role}: file in the dataset file")
+    return hits[0]
+
+
+def wanted(record: Mapping[str, Any], tables: Mapping[str, Member]) -> Wanted:
+    """What the reader may leave out."""
+    own = listed = None
+    if record.get("split_by") and record.get("match") is not None:
+        own = partial(_is_own, record, tables)
+    if role := next((role for role in ("cells", "labels") if role in tables), None):
+        frame = _table(tables[role], record[role].get("sep") or "auto")
+        key = _key_column(frame, record[role].get("barcode"), tables[role], role=role)
+        listed = partial(labels.listed, keys=frame[key].to_numpy(object))
+    return Wanted(own=own, listed=listed)
+
+
+def _is_own(
+    record: Mapping[str, Any], tables: Mapping[str, Member], barcodes: np.ndarray, obs: pd.DataFrame | None
+) -> np.ndarray:
+    """Mask of this sample's cells, where one matrix holds many samples."""
+    return _sample_of(record, tables, barcodes, obs) == str(record["match"])
+
+
+def _sample_of(
+    record: Mapping[str, Any], tables: Mapping[str, Member], barcodes: np.ndarray, obs: pd.DataFrame | None
+) -> np.ndarray:
+    """Value of `split_by` of every cell."""
+    ((how, key),) = record["split_by"].items()
+    if how == "barcode":
+        found = (re.search(key, str(barcode)) for barcode in barcodes)
+        return np.array([m.group(1) if m and m.groups() else "" for m in found], dtype=object)
+    if how == "obs":
+        if obs is None or key not in obs:
+            columns = "no columns" if obs is None else ", ".join(obs.columns)
+            raise BrainmetError(
+                f"{record['dataset']}.yaml: split_by: obs has no column {key} ({columns}); mend split_by in the "
+                f"dataset file"
+            )
+        return obs[key].to_numpy(object)
+    return _cell_column(barcodes, record, tables, key)
+
+
+def own_cells(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member]) -> Raw:
+    """The cells of this sample, where one matrix holds many samples."""
+    if not record.get("split_by") or record.get("match") is None:
+        return raw
+    values = _sample_of(record, tables, raw.barcodes, raw.obs)
+    own = values == str(record["match"])
+    if not own.any():
+        ((_, key),) = record["split_by"].items()
+        known = ", ".join(sorted({str(v) for v in values if v})[:8]) or "none"
+        raise BrainmetError(
+            f"{raw.name}: no cell has {key} {record['match']!r} (values: {known}); mend match in the dataset file"
+        )
+    log.info("%s: %d cells are this sample's", raw.name, own.sum())
+    return raw if own.all() else raw.cells(own)
+
+
+def _cell_column(
+    barcodes: np.ndarray, record: Mapping[str, Any], tables: Mapping[str, Member], column: str
+) -> np.ndarray:
+    joined = cell_table(barcodes, record, tables)
+    if joined is None or column not in joined:
+        raise BrainmetError(
+            f"split_by: the cells table has no column {column}; mend split_by or cells in the dataset file"
+        )
+    return joined[column].to_numpy(object)
+
+
+def cell_table(barcodes: np.ndarray, record: Mapping[str, Any], tables: Mapping[str, Member]) -> pd.DataFrame | None:
+    """The cells table in the order of the cells, empty strings where it says nothing; None when there is none."""
+    if "cells" not in tables:
+        return None
+    spec, member = record["cells"], tables["cells"]
+    frame = _table(member, spec.get("sep") or "auto")
+    key = _key_column(frame, spec.get("barcode"), member, role="cells")
+    values = frame.astype(str).agg("\x1f".join, axis=1).to_numpy(object)
+    rows = labels.join(barcodes, frame[key].to_numpy(object), values=values, name=str(member), sample=_names_of(record))
+    taken = frame.iloc[np.maximum(rows, 0)].reset_index(drop=True)
+    taken.loc[rows < 0] = ""
+    if (rows < 0).any():
+        log.warning("%s: %d of %d cells are not in the table", member, (rows < 0).sum(), len(rows))
+    return taken.drop(columns=key)
+
+
+def _key_column(frame: pd.DataFrame, barcode: str | None, member: Member, *, role: str) -> str:
+    """The column of barcodes; an unnamed first column may be called anything but a column's name."""
+    if barcode and barcode in frame:
+        return barcode
+    if barcode in (None, "", "index", "Unnamed: 0") or frame.columns[0] == "index":
+        return str(frame.columns[0])
+    raise BrainmetError(
+        f"{member}: has no column {barcode} ({', '.join(frame.columns)}); mend {role}: barcode in the dataset file"
+    )
+
+
+def _names_of(record: Mapping[str, Any]) -> str:
+    """Names the sample goes by in barcodes: its id, its match, and the match without the accession."""
+    match = str(record.get("match") or "")
+    return "|".join(dict.fromkeys([record["id"], match, re.sub(r"^GSM\d+[_.\-]", "", match)]))
+
+
+def author_labels(
+    raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member], cells: pd.DataFrame | None
+) -> np.ndarray:
+    """The authors' label of every cell, empty where there is none."""
+    spec = record.get("labels")
+    if not spec:
+        return np.array([""] * len(raw.barcodes), dtype=object)
+    column = spec["column"]
+    if "labels" not in tables:
+        if spec.get("file"):
+            return np.array([""] * len(raw.barcodes), dtype=object)
+        for frame in (cells, raw.obs):
+            if frame is not None and column in frame:
+                return frame[column].astype(str).to_numpy(object)
+        raise BrainmetError(
+            f"labels: neither the cells table nor obs has a column {column}; mend labels: column in the dataset file"
+        )
+    member = tables["labels"]
+    frame = _table(member, spec.get("sep") or "auto")
+    key = _key_column(frame, spec.get("barcode"), member, role="labels")
+    if column not in frame:
+        raise BrainmetError(
+            f"{member}: has no column {column} ({', '.join(frame.columns)}); mend labels: column in the dataset file"
+        )
+    if by := spec.get("sample"):
+        if by not in frame:
+            raise BrainmetError(
+                f"{member}: has no column {by} ({', '.join(frame.columns)}); mend labels: sample in the dataset file"
+            )
+        own = frame[by].isin(_names_of(record).split("|"))
+        if not own.any():
+            log.warning("%s: no row has %s %s; the cells stay without labels", member, by, record["id"])
+            return np.array([""] * len(raw.barcodes), dtype=object)
+        frame = frame[own]
+    values = frame[column].to_numpy(object)
+    rows = labels.join(
+        raw.barcodes, frame[key].to_numpy(object), values=values, name=str(member), sample=_names_of(record)
+    )
+    return np.where(rows >= 0, values[np.maximum(rows, 0)], "").astype(object)
