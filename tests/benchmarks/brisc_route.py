@@ -39,8 +39,9 @@ def main(out: str, files: list[str]) -> None:
     cells = lap("harmonize", lambda: cells.harmonize(batch_column="sample"))
     cells = lap("neighbors", lambda: cells.neighbors(PC_key="harmony"))
     cells = lap("shared_neighbors", lambda: cells.shared_neighbors())
-    names = ["a", "b", "c"]
-    cells = lap("cluster", lambda: cells.cluster(resolution=[0.5, 1.0, 2.0], cluster_column=names))
+    for name, resolution in (("coarse", 0.5), ("middle", 1.0), ("fine", 2.0)):
+        how = {"resolution": resolution, "cluster_column": name}
+        cells = lap(f"cluster {resolution}", lambda cells=cells, how=how: cells.cluster(**how))
     lap("pacmap", lambda: cells.pacmap(PC_key="harmony"))
     total = {"stage": "TOTAL", "wall_s": sum(row["wall_s"] for row in LAPS)}
     LAPS.append(total | {name: LAPS[-1][name] for name in ("cpu_s", "peak_mb")})
