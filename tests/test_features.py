@@ -129,6 +129,15 @@ def test_a_datasets_own_genes_and_markers_are_informative() -> None:
     assert found.set_index("symbol")["informative"]["G10"]
 
 
+def test_a_dataset_of_too_few_cells_adds_nothing_and_stops_nothing() -> None:
+    tables, choice = [moments(X) for X in cohort()], {**CHOICE, "min_cells_detected": 5}
+    few = moments(cohort()[-1][:2])
+    with pytest.raises(BrainmetError, match="share no gene that could be variable"):
+        features([few], **choice)
+    found = features([*tables, few], datasets=["a"] * len(tables) + ["b"], **choice)
+    assert found["informative"].sum() >= found["highly_variable"].sum() > 0
+
+
 def test_no_shared_gene_is_an_error() -> None:
     a, b = (moments(X) for X in cohort()[:2])
     b["ensembl_id"] = "MUS" + b["ensembl_id"]

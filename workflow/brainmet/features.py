@@ -95,10 +95,15 @@ def features(
     genes["informative"] = genes["highly_variable"] | genes[Var.SYMBOL].isin(set(markers))
     for own in _within(moments, datasets) if len(set(datasets)) > 1 else ():
         # Genes that this dataset alone measures inform of its cells, though no embedding can use them.
-        table = features(
-            own, n_top=n_top, n_bins=n_bins, min_genes_shared=min_genes_shared, exclude=exclude,
-            min_fraction_samples=min_fraction_samples, min_cells=min_cells, min_cells_detected=min_cells_detected,
-        )  # fmt: skip
+        try:
+            table = features(
+                own, n_top=n_top, n_bins=n_bins, min_genes_shared=min_genes_shared, exclude=exclude,
+                min_fraction_samples=min_fraction_samples, min_cells=min_cells, min_cells_detected=min_cells_detected,
+            )  # fmt: skip
+        except BrainmetError as error:
+            # A dataset of a few cells has no variable genes of its own, which is no fault of the cohort's.
+            log.info("a dataset adds no genes of its own: %s", error)
+            continue
         genes.loc[variable(table), "informative"] = True
     log.info(
         "%d of %d genes are candidates (%s), %d of them variable",
