@@ -51,7 +51,7 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
 
 def _stop(sentence: str) -> None:
     logging.getLogger("brainmet").error(sentence)
-    print(f"brainmet: {sentence}", file=sys.stderr)
+    sys.stderr.write(f"brainmet: {sentence}\n")  # in one piece: other jobs write at the same time
     sys.exit(1)
 
 
