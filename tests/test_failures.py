@@ -39,8 +39,8 @@ def test_a_killed_job_is_said_to_have_run_out_of_memory(tmp_path):
 
 
 def test_another_signal_is_named(tmp_path):
-    (sentence,) = told(tmp_path, DEATH.format(rule="embed", signal="SIGSEGV") + error("embed", "logs/embed.log"))
-    assert sentence.startswith("rule embed: ended by SIGSEGV; run the same command again")
+    (sentence,) = told(tmp_path, DEATH.format(rule="embed", signal="SIGTERM") + error("embed", "logs/embed.log"))
+    assert sentence.startswith("rule embed: ended by SIGTERM; run the same command again")
 
 
 def test_what_a_cluster_says_is_put_in_words(tmp_path):

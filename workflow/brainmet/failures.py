@@ -44,9 +44,9 @@ def _sentence(rule: str, job_log: str, said: str, body: str) -> str:
         return f"{what}: stopped by the cluster at the end of its time; {longer}"
     if status in ("CANCELLED", "PREEMPTED", "NODE_FAIL"):
         return f"{what}: ended by the cluster ({status}); run the same command again"
-    if killed and killed[-1] == "SIGKILL":
+    if killed and killed[-1] in ("SIGKILL", "SIGSEGV", "SIGABRT", "SIGBUS"):
         return (
-            f"{what}: killed by the system before it could say why (SIGKILL), most often because memory ran out; "
+            f"{what}: killed by the system before it could say why ({killed[-1]}), most often because memory ran out; "
             f"run fewer jobs at a time (--cores 1); {_more(rule)}"
         )
     if killed:
