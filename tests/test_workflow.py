@@ -123,8 +123,10 @@ def test_requests_of_memory_are_near_the_peaks(tiny_run):
         if benchmark and request:
             asked[benchmark[1]] = int(request[1])
     made = [name for name in asked if (tiny_run / name).exists()]
-    peaks = {name: pd.read_csv(tiny_run / name, sep="\t")["max_rss"].iloc[0] for name in made}
+    peaks = {name: float(pd.read_csv(tiny_run / name, sep="\t")["max_rss"].replace("-", 0).iloc[0]) for name in made}
     assert len(peaks) > 50
     little = {name: (asked[name], peak) for name, peak in peaks.items() if asked[name] < peak}
-    much = {name: (asked[name], peak) for name, peak in peaks.items() if asked[name] > max(1.7 * peak, peak + 180)}
+    # Every job needs about 300 MB for its libraries; jobs of a second end before Snakemake has looked at them.
+    enough = {name: max(1.7 * peak, peak + 180, 500) for name, peak in peaks.items()}
+    much = {name: (asked[name], peak) for name, peak in peaks.items() if asked[name] > enough[name]}
     assert (little, much) == ({}, {})

@@ -1,5 +1,6 @@
 """Validation messages of one line: the file, the key, the value, what is allowed and the nearest guess."""
 
+import datetime
 import difflib
 import math
 from typing import Any
@@ -56,6 +57,8 @@ def message(error: ValidationError) -> str:
 
 def _plain(error: ValidationError) -> str:
     value, limit = error.instance, error.validator_value
+    if isinstance(value, datetime.date):
+        return f"{value.isoformat()} is read as a date; put it in quotes"
     texts = {
         "type": f"{value!r} must be {' or '.join(limit) if isinstance(limit, list) else limit}",
         "minimum": f"{value!r} must be at least {limit}",
