@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
+from isal import isal_zlib
 
 from brainmet.contract import CELL_ID, VERSION, Obs, Uns, Var
 from brainmet.errors import BrainmetError
@@ -20,6 +21,9 @@ from brainmet.files import replacing
 
 BLOCK = 2_000
 """Cells a block: about 30 MB at 2,000 genes a cell."""
+
+CHUNK_BYTES = 2**20
+"""Size of a compressed piece of the file before compression: the default of h5py is a hundred times smaller."""
 
 
 @dataclass(frozen=True)
@@ -135,16 +139,25 @@ def _write_matrix(group: h5py.Group, X: sp.csr_matrix) -> None:
     group.attrs.update(
         {"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": np.array(X.shape, np.int64)}
     )
-    arrays = {
-        "data": X.data.astype(_stored_type(X.data)),
-        "indices": X.indices.astype(np.int32),
-        "indptr": X.indptr.astype(np.int64),
-    }
-    for name, values in arrays.items():
-        # Blocks of 1 MB read and compress well; the default blocks of h5py are a hundred times smaller.
-        size = min(values.size, 2**20 // values.dtype.itemsize)
-        options = {"chunks": (size,), "compression": "lzf", "shuffle": True} if size else {}
-        group.create_dataset(name, data=values, **options)
+    _write_array(group, "data", X.data.astype(_stored_type(X.data), copy=False))
+    _write_array(group, "indices", X.indices.astype(np.int32, copy=False))
+    _write_array(group, "indptr", X.indptr.astype(np.int64, copy=False))
+
+
+def _write_array(group: h5py.Group, name: str, values: np.ndarray) -> None:
+    """HDF5's own shuffle and gzip, which every reader has, packed by ISA-L: four times faster than by zlib."""
+    if not values.size:
+        group.create_dataset(name, data=values)
+        return
+    size, width = min(values.size, CHUNK_BYTES // values.dtype.itemsize), values.dtype.itemsize
+    dataset = group.create_dataset(
+        name, values.shape, values.dtype, chunks=(size,), shuffle=True, compression="gzip", compression_opts=1
+    )
+    for start in range(0, values.size, size):
+        piece = values[start : start + size]
+        whole = piece if piece.size == size else np.pad(piece, (0, size - piece.size))
+        shuffled = np.ascontiguousarray(whole.view(np.uint8).reshape(size, width).T)
+        dataset.id.write_direct_chunk((start,), isal_zlib.compress(shuffled, 1))
 
 
 def _write_frame(group: h5py.Group, frame: pd.DataFrame, index: str) -> None:
