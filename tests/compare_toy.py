@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from brainmet.compare import Design
 from brainmet.donor_scores import GeneSet, Scoring
+from brainmet.estimators import Design
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -8,9 +8,9 @@ import pandas as pd
 import yaml
 from brainmet import simulate
 from brainmet.ambience import Ambience
-from brainmet.compare import Design
 from brainmet.datasets import read, records
 from brainmet.donor_scores import GeneSet, Scoring, gene_sets
+from brainmet.estimators import Design
 from brainmet.pseudobulk import COVARIATES, DETECTED, collect, subtype
 from brainmet.readouts import Tables
 from brainmet.signatures import configured

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 from brainmet import claims, datasets, design
-from brainmet.compare import Design
+from brainmet.estimators import Design
 from brainmet.tables import conform
 from statsmodels.stats.power import TTestIndPower, TTestPower
 

@@ -7,6 +7,7 @@ import pytest
 from brainmet import effects
 from scipy import stats
 from statsmodels.stats.meta_analysis import combine_effects
+from statsmodels.stats.power import TTestIndPower, TTestPower
 
 RNG = np.random.default_rng(0)
 
@@ -133,6 +134,30 @@ def test_detectable_effect_has_the_power() -> None:
     # R: power.t.test(n = 17, delta = 1, power = NULL) gives 0.807; n = 16.71 gives 0.8.
     assert effects.detectable(((17, 17),), power=0.8070, alpha=0.05) == pytest.approx(1.0, abs=2e-3)
     assert np.isnan(effects.detectable((), power=0.8, alpha=0.05))
+
+
+def test_pairs_find_smaller_effects_the_more_they_go_together() -> None:
+    """Against statsmodels: a paired t test finds d_z; in standard deviations of the arms that is d_z times the ratio of
+    the differences' spread to theirs."""
+    rng = np.random.default_rng(0)
+    donor = rng.normal(size=(9, 1)) * [0.0, 1.0, 3.0]
+    a, b = (donor + rng.normal(size=(9, 3)) for _ in range(2))
+    ratio = (a - b).std(axis=0, ddof=1) / np.sqrt((a.var(axis=0, ddof=1) + b.var(axis=0, ddof=1)) / 2)
+    paired = effects.detectable_in([effects.pairs(a, b)], power=0.8, alpha=0.05)
+    np.testing.assert_allclose(paired, TTestPower().solve_power(nobs=9, alpha=0.05, power=0.8) * ratio, rtol=1e-4)
+    apart = effects.detectable_in([effects.two_arms(a, b)], power=0.8, alpha=0.05)
+    np.testing.assert_allclose(apart, TTestIndPower().solve_power(nobs1=9, alpha=0.05, power=0.8), rtol=1e-4)
+    assert paired[2] < 0.5 * apart[2]
+
+
+def test_detectable_effect_leaves_out_studies_that_lack_the_feature() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(5, 2)), rng.normal(size=(6, 2))
+    b[:, 1] = np.nan
+    both = [effects.two_arms(a, b), effects.two_arms(a[:, ::-1], a[:4])]
+    found = effects.detectable_in(both, power=0.8, alpha=0.05)
+    assert found[0] == pytest.approx(effects.detectable(((5, 6), (5, 4)), power=0.8, alpha=0.05))
+    assert found[1] == pytest.approx(effects.detectable(((5, 4),), power=0.8, alpha=0.05))
 
 
 def test_fdr_ignores_what_was_not_tested() -> None:

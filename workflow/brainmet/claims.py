@@ -20,22 +20,12 @@ from brainmet import effects
 from brainmet.bulk import PAIRED as BULK_PAIRED
 from brainmet.bulk import UNPAIRED as BULK_UNPAIRED
 from brainmet.bulk import Tissue
-from brainmet.compare import (
-    CONFOUNDED,
-    NESTED,
-    NOT_TESTABLE,
-    POOLED,
-    REFUSED,
-    TRANSFER,
-    WITHIN,
-    Design,
-    contrast,
-    pooled,
-)
+from brainmet.compare import contrast, pooled
 from brainmet.contract import Obs
 from brainmet.documents import read_yaml
 from brainmet.drift import gauge
 from brainmet.errors import BrainmetError
+from brainmet.estimators import CONFOUNDED, NESTED, NOT_TESTABLE, POOLED, REFUSED, TRANSFER, WITHIN, Design
 from brainmet.measures import log_odds
 from brainmet.one_group import one_group
 from brainmet.readouts import WHOLE, Reader, Readout, gene_sets_of, relabelled

@@ -10,7 +10,7 @@ The values may be signature scores, genes, or log-ratios of cell types; donors a
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,34 +18,13 @@ import numpy as np
 import pandas as pd
 
 from brainmet import effects
-from brainmet.contract import UNKNOWN, Obs, Uns
+from brainmet.across_studies import nested, shared_platform, verdict_of_design
+from brainmet.contract import Obs, Uns
 from brainmet.donors import PLATFORM
 from brainmet.effects import Estimate
+from brainmet.estimators import CONFOUNDED, NESTED, NO_SITE, POOLED, TRANSFER, WITHIN, Design, Values, arms_of, eligible
 
 log = logging.getLogger(__name__)
-
-POOLED = "pooled"
-WITHIN, NESTED, TRANSFER = "within", "nested", "transfer"
-CONFOUNDED, REFUSED, NOT_TESTABLE = "confounded", "refused", "not_testable"
-NO_SITE = frozenset({"normal_brain", "normal_breast", "peritumoural_brain"})
-"""Conditions of tissue that has no primary tumour."""
-ANY_SITE = "*"
-
-Values = Callable[[pd.Index], pd.DataFrame]
-"""Donors that are to be compared with each other → donors × features; NaN where a feature cannot be read in them."""
-
-
-@dataclass(frozen=True)
-class Design:
-    """What every contrast shares; see `config: compare`."""
-
-    min_donors: int
-    min_studies: int
-    primary_site: str
-    permutations: int
-    seed: int
-    power: float
-    alpha: float
 
 
 def contrast(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], *, design: Design) -> pd.DataFrame:
@@ -62,7 +41,7 @@ def contrast(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], *, d
     """
     own, other = eligible(donors, arms, site=design.primary_site)
     blocks = _by_study(values, own, arms, WITHIN, design)
-    blocks += _nested(values, own, arms, design)
+    blocks += nested(values, own, arms, design)
     for site in sorted(set(other.loc[other[Obs.CONDITION] == arms["a"], "primary_site"])):
         theirs = other[(other["primary_site"] == site) | other[Obs.CONDITION].isin(NO_SITE)]
         blocks += [block.assign(primary_site=site) for block in _by_study(values, theirs, arms, TRANSFER, design)]
@@ -74,19 +53,6 @@ def contrast(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], *, d
         frame["primary_site"].fillna(design.primary_site) if "primary_site" in frame else design.primary_site
     )
     return frame
-
-
-def eligible(donors: pd.DataFrame, arms: Mapping[str, str], *, site: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Donors of the two conditions with the primary tumour asked about, and those with another known one.
-
-    Tissue without a tumour belongs to both. Donors whose primary is unknown are in neither: a metastasis is compared
-    with its own primary tumour only. The site `*` takes all donors.
-    """
-    both = donors[donors[Obs.CONDITION].isin([arms["a"], arms["b"]])]
-    free = both[Obs.CONDITION].isin(NO_SITE)
-    if site == ANY_SITE:
-        return both, both[:0]
-    return both[free | (both["primary_site"] == site)], both[free | ~both["primary_site"].isin([site, UNKNOWN])]
 
 
 @dataclass(frozen=True)
@@ -108,10 +74,10 @@ def parts_of(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], *, d
     """Studies that hold at least `min_donors` of both arms on one platform."""
     parts = []
     for (study, platform), members in donors.groupby([Obs.STUDY, PLATFORM], sort=True):
-        if min(len(side) for side in _arms(members, arms, design)) < design.min_donors:
+        if min(len(side) for side in arms_of(members, arms, design)) < design.min_donors:
             continue
         table = values(members.index)
-        a, b = _arms(members.loc[table.index], arms, design)
+        a, b = arms_of(members.loc[table.index], arms, design)
         if min(len(a), len(b)) < design.min_donors:
             continue
         paired = list(members.loc[a, Obs.DONOR]) == list(members.loc[b, Obs.DONOR])
@@ -151,21 +117,6 @@ def _by_study(
     return [block.assign(estimator=estimator, simulated=simulated) for block in [*blocks, all_studies]]
 
 
-def _arms(members: pd.DataFrame, arms: Mapping[str, str], design: Design) -> tuple[pd.Index, pd.Index]:
-    """Profiles of each arm. Donors seen in both arms are compared with themselves when there are enough of them
-    (rows of the arms then correspond); otherwise they count in the smaller arm alone, so that no donor stands on
-    both sides."""
-    a, b = (members[members[Obs.CONDITION] == arms[side]].sort_values(Obs.DONOR, kind="stable") for side in "ab")
-    twice = sorted(set(a[Obs.DONOR]) & set(b[Obs.DONOR]))
-    if len(twice) >= design.min_donors:
-        return a.index[a[Obs.DONOR].isin(twice)], b.index[b[Obs.DONOR].isin(twice)]
-    if twice and len(a) <= len(b):
-        b = b[~b[Obs.DONOR].isin(twice)]
-    elif twice:
-        a = a[~a[Obs.DONOR].isin(twice)]
-    return a.index, b.index
-
-
 def _design_word(parts: Sequence[Part]) -> str:
     paired = [part.paired for part in parts]
     return "paired" if all(paired) else "mixed" if any(paired) else "unpaired"
@@ -192,7 +143,7 @@ def _study_row(features: pd.Index, e: Estimate, study: str, platform: str, desig
         "model": "one_study",
         "platform": platform,
         "reason": "",
-        "mde": effects.detectable(((e.n_a, e.n_b),), power=design.power, alpha=design.alpha),
+        "mde": effects.detectable_in([e], power=design.power, alpha=design.alpha),
     }
 
 
@@ -205,8 +156,6 @@ def pooled(features: pd.Index, estimates: list[Estimate], design: Design) -> pd.
     low, high = effects.leave_one_out(g, se)
     used = np.isfinite(g)
     n_a, n_b = (used * np.array([getattr(e, side) for e in estimates])[:, None] for side in ("n_a", "n_b"))
-    sizes = [tuple((int(a), int(b)) for a, b in zip(x, y, strict=True) if a) for x, y in zip(n_a.T, n_b.T, strict=True)]
-    mde = [effects.detectable(size, power=design.power, alpha=design.alpha) for size in sizes]
     return pd.DataFrame(
         {
             "feature": features,
@@ -231,7 +180,7 @@ def pooled(features: pd.Index, estimates: list[Estimate], design: Design) -> pd.
             "loo_low": low,
             "loo_high": high,
             "i2": np.where(many, _i2(g, se), np.nan),
-            "mde": mde,
+            "mde": effects.detectable_in(estimates, power=design.power, alpha=design.alpha),
             "reason": np.where(random.k > 0, "", "not scorable, or without variation, in every study"),
         }
     )
@@ -272,100 +221,15 @@ def permutation(parts: Sequence[Part], *, design: Design) -> tuple[np.ndarray, n
     return p, least
 
 
-def _nested(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], design: Design) -> list[pd.DataFrame]:
-    """Studies that hold one arm only, at least `min_studies` an arm on one platform: the study is the unit."""
-    blocks = []
-    for platform, members in donors.groupby(PLATFORM, sort=True):
-        alone = members.groupby(Obs.STUDY)[Obs.CONDITION].transform("nunique") == 1
-        if not _enough_studies(members[alone], arms, design):
-            continue
-        table = values(members.index[alone])
-        used = members.loc[table.index]
-        if not _enough_studies(used, arms, design):
-            continue
-        difference, se, p, df, spread = study_is_unit(table, used, arms, design)
-        from scipy import stats
-
-        half = stats.t.isf(0.025, df) * se
-        n_a, n_b = ((used[Obs.CONDITION] == arms[side]).sum() for side in "ab")
-        blocks.append(
-            pd.DataFrame(
-                {
-                    "feature": table.columns,
-                    "study": POOLED,
-                    "estimator": NESTED,
-                    "model": "study_is_unit",
-                    "platform": platform,
-                    "studies": ";".join(sorted(set(used[Obs.STUDY]))),
-                    "n_studies": used[Obs.STUDY].nunique(),
-                    "design": "unpaired",
-                    "effect": difference / spread,
-                    "se": se / spread,
-                    "ci_low": (difference - half) / spread,
-                    "ci_high": (difference + half) / spread,
-                    "difference": difference,
-                    "difference_low": difference - half,
-                    "difference_high": difference + half,
-                    "p": p,
-                    "n_a": n_a,
-                    "n_b": n_b,
-                    "mde": effects.detectable(
-                        (_n_studies(used, arms, design),), power=design.power, alpha=design.alpha
-                    ),
-                    "simulated": bool(used[Uns.SIMULATED].any()),
-                    "reason": "",
-                }
-            )
-        )
-    return blocks
-
-
-def study_is_unit(
-    table: pd.DataFrame, members: pd.DataFrame, arms: Mapping[str, str], design: Design
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, int, np.ndarray]:
-    """Difference of two arms in different studies, its standard error, p and degrees of freedom, and the standard
-    deviation of donors around their study."""
-    a, b = (_study_means(table, members[members[Obs.CONDITION] == arms[side]], design) for side in "ab")
-    return *effects.nested(a, b), np.sqrt(_within_variance(table, members))
-
-
-def _n_studies(members: pd.DataFrame, arms: Mapping[str, str], design: Design) -> tuple[int, int]:
-    """Studies with enough donors, by arm."""
-    sizes = members.groupby([Obs.CONDITION, Obs.STUDY]).size()
-    counts = sizes[sizes >= design.min_donors].groupby(level=0).size()
-    return int(counts.get(arms["a"], 0)), int(counts.get(arms["b"], 0))
-
-
-def _enough_studies(members: pd.DataFrame, arms: Mapping[str, str], design: Design) -> bool:
-    return min(_n_studies(members, arms, design)) >= design.min_studies
-
-
-def _study_means(table: pd.DataFrame, members: pd.DataFrame, design: Design) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and its standard error in each study with enough donors, studies × features."""
-    groups = [
-        table.loc[rows.index].to_numpy()
-        for _, rows in members.groupby(Obs.STUDY, sort=True)
-        if len(rows) >= design.min_donors
-    ]
-    return np.array([x.mean(axis=0) for x in groups]), np.array([x.std(axis=0, ddof=1) / len(x) ** 0.5 for x in groups])
-
-
-def _within_variance(table: pd.DataFrame, members: pd.DataFrame) -> np.ndarray:
-    """Variance of donors around the mean of their study and condition."""
-    groups = [table.loc[rows.index].to_numpy() for _, rows in members.groupby([Obs.STUDY, Obs.CONDITION], sort=True)]
-    df = sum(len(x) - 1 for x in groups)
-    return sum((len(x) - 1) * x.var(axis=0, ddof=1) for x in groups if len(x) > 1) / df
-
-
 def _no_verdict(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], design: Design) -> pd.DataFrame:
     """One row a feature that says why the contrast cannot be judged; a confounded difference is shown all the same."""
     state, reason = verdict_of_design(donors, arms, design)
     if state == CONFOUNDED:
-        platform = _shared_platform(donors, arms)
+        platform = shared_platform(donors, arms)
         members = donors[donors[PLATFORM] == platform]
         table = values(members.index)
         members = members.loc[table.index]
-        a, b = _arms(members, arms, design)
+        a, b = arms_of(members, arms, design)
         if min(len(a), len(b)) >= 2:
             estimate = effects.two_arms(table.loc[a].to_numpy(), table.loc[b].to_numpy())
             row = _study_row(table.columns, estimate, POOLED, platform, design)
@@ -396,36 +260,3 @@ def _no_verdict(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], d
             "platform": ";".join(sorted(set(donors[PLATFORM]))),
         }
     )
-
-
-def verdict_of_design(donors: pd.DataFrame, arms: Mapping[str, str], design: Design) -> tuple[str, str]:
-    """Why neither `within` nor `nested` applies: the state and a sentence that names the culprit."""
-    n = {side: int((donors[Obs.CONDITION] == arms[side]).sum()) for side in "ab"}
-    where = {side: sorted(set(donors.loc[donors[Obs.CONDITION] == arms[side], Obs.STUDY])) for side in "ab"}
-    if lacking := [arms[side] for side in "ab" if n[side] == 0]:
-        site = "" if design.primary_site == ANY_SITE else f"{design.primary_site} "
-        return NOT_TESTABLE, f"no {site}donor of {' or '.join(lacking)} with enough cells and counts"
-    if few := [f"{n[side]} of {arms[side]}" for side in "ab" if n[side] < design.min_donors]:
-        return NOT_TESTABLE, f"too few donors: {', '.join(few)}; {design.min_donors} an arm are needed"
-    if not _shared_platform(donors, arms):
-        platforms = {side: sorted(set(donors.loc[donors[Obs.CONDITION] == arms[side], PLATFORM])) for side in "ab"}
-        return REFUSED, (
-            f"{arms['a']} was measured on {', '.join(platforms['a'])} and {arms['b']} on {', '.join(platforms['b'])}: "
-            "a difference of technology or suspension cannot be told from one of condition"
-        )
-    if set(where["a"]) & set(where["b"]):
-        return NOT_TESTABLE, f"no study has {design.min_donors} donors of both conditions on one platform"
-    return CONFOUNDED, (
-        f"study and condition coincide: {arms['a']} in {', '.join(where['a'])}, "
-        f"{arms['b']} in {', '.join(where['b'])}; "
-        f"{design.min_studies} studies an arm, or both arms in one study, are needed"
-    )
-
-
-def _shared_platform(donors: pd.DataFrame, arms: Mapping[str, str]) -> str:
-    """The platform with both arms and most donors, or an empty string."""
-    counts = donors.groupby([PLATFORM, Obs.CONDITION]).size().unstack(fill_value=0)
-    if not {arms["a"], arms["b"]} <= set(counts.columns):
-        return ""
-    least = counts[[arms["a"], arms["b"]]].min(axis=1)
-    return str(least.idxmax()) if least.max() > 0 else ""

@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from brainmet import effects
-from brainmet.compare import NESTED, POOLED, TRANSFER, WITHIN, Design, contrast
+from brainmet.compare import contrast
 from brainmet.contract import UNKNOWN, Obs, Uns
 from brainmet.donors import PLATFORM
+from brainmet.estimators import NESTED, POOLED, TRANSFER, WITHIN, Design
 from brainmet.tables import columns, empty
 
 log = logging.getLogger(__name__)

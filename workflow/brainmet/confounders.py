@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 
 from brainmet import effects
-from brainmet.compare import POOLED, WITHIN, Design, eligible
 from brainmet.contract import UNKNOWN, Obs
 from brainmet.contrasts import AMBIENT, Scorer
 from brainmet.donor_scores import GeneSet, Scoring
 from brainmet.donors import ANY, PLATFORM, Profiles
+from brainmet.estimators import POOLED, WITHIN, Design, eligible
 
 log = logging.getLogger(__name__)
 

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from brainmet import donor_scores, effects
-from brainmet.compare import NESTED, POOLED, TRANSFER, WITHIN, Design, contrast
+from brainmet.compare import contrast
 from brainmet.contract import Obs
 from brainmet.donor_scores import GeneSet, Scoring
 from brainmet.donors import ANY, PLATFORM, Profiles, declared
+from brainmet.estimators import NESTED, POOLED, TRANSFER, WITHIN, Design
 from brainmet.tables import columns, empty
 
 log = logging.getLogger(__name__)

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brainmet.compare import NESTED, NOT_TESTABLE, POOLED, TRANSFER, WITHIN, Design, contrast
+from brainmet.compare import contrast
 from brainmet.contract import UNKNOWN, Obs, Uns
 from brainmet.donors import PLATFORM
+from brainmet.estimators import NESTED, NOT_TESTABLE, POOLED, TRANSFER, WITHIN, Design
 from brainmet.one_group import one_group
 from brainmet.pseudobulk import subtype
 from brainmet.readouts import relabelled

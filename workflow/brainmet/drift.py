@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from brainmet.compare import NESTED, POOLED, Design, eligible, study_is_unit
+from brainmet.across_studies import study_is_unit
 from brainmet.contract import Obs
 from brainmet.donor_scores import GeneSet, Scoring
 from brainmet.donors import PLATFORM, Profiles
+from brainmet.estimators import NESTED, POOLED, Design, eligible
 from brainmet.nulls import RandomScores, random_like
 
 RUNS = 200

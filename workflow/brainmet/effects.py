@@ -8,6 +8,7 @@ J Res NBS 87:377 (tau²); Hartung & Knapp 2001 Stat Med 20:3875 (interval); Higg
 (prediction interval); Phipson & Smyth 2010 SAGMB 9:39 (p of sampled permutations).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations, product
@@ -30,6 +31,7 @@ class Estimate:
             paired).
         p: two-sided.
         g, g_se, g_df: Hedges' g, its standard error, and the degrees of freedom of its t interval.
+        g_se_null: standard error that g has where there is no effect; what power is reckoned with.
         n_a, n_b: donors.
     """
 
@@ -39,6 +41,7 @@ class Estimate:
     p: Array
     g: Array
     g_se: Array
+    g_se_null: Array
     g_df: int
     n_a: int
     n_b: int
@@ -86,8 +89,9 @@ def two_arms(a: Array, b: Array) -> Estimate:
         g = small_sample(n_a + n_b - 2) * _ratio(difference, pooled)
         se = np.sqrt(share_a + share_b)
         p = 2 * stats.t.sf(np.abs(_ratio(difference, se)), df)
-    g_se = np.sqrt((n_a + n_b) / (n_a * n_b) + g**2 / (2 * (n_a + n_b)))
-    return Estimate(difference, se, df, p, g, g_se, n_a + n_b - 2, n_a, n_b)
+    null = np.full(len(g), (n_a + n_b) / (n_a * n_b))
+    g_se = np.sqrt(null + g**2 / (2 * (n_a + n_b)))
+    return Estimate(difference, se, df, p, g, g_se, np.sqrt(null), n_a + n_b - 2, n_a, n_b)
 
 
 def pairs(a: Array, b: Array) -> Estimate:
@@ -100,8 +104,9 @@ def pairs(a: Array, b: Array) -> Estimate:
     se, correction = spread / np.sqrt(n), small_sample(n - 1)
     p = 2 * stats.t.sf(np.abs(_ratio(difference, se)), n - 1)
     g = correction * _ratio(difference, scale)
-    g_se = np.sqrt(_ratio(spread, scale) ** 2 / n + g**2 / (2 * n))
-    return Estimate(difference, se, np.full(len(se), n - 1.0), p, g, g_se, n - 1, n, n)
+    null = _ratio(spread, scale) ** 2 / n
+    g_se = np.sqrt(null + g**2 / (2 * n))
+    return Estimate(difference, se, np.full(len(se), n - 1.0), p, g, g_se, np.sqrt(null), n - 1, n, n)
 
 
 def one_sample(change: Array) -> Estimate:
@@ -112,7 +117,9 @@ def one_sample(change: Array) -> Estimate:
     se, scaled = spread / np.sqrt(n), _ratio(difference, spread)
     p = 2 * stats.t.sf(np.abs(_ratio(difference, se)), n - 1)
     g = small_sample(n - 1) * scaled
-    return Estimate(difference, se, np.full(len(se), n - 1.0), p, g, np.sqrt(1 / n + g**2 / (2 * n)), n - 1, n, n)
+    null = np.full(len(g), 1 / n)
+    g_se = np.sqrt(null + g**2 / (2 * n))
+    return Estimate(difference, se, np.full(len(se), n - 1.0), p, g, g_se, np.sqrt(null), n - 1, n, n)
 
 
 def fixed_studies(estimates: list[Estimate]) -> tuple[Pooled, Array, Array, Array]:
@@ -286,27 +293,42 @@ def fdr(p: Array) -> Array:
     return adjusted
 
 
-@cache
-def detectable(n: tuple[tuple[int, int], ...], *, power: float, alpha: float, one_group: bool = False) -> float:
-    """Smallest g found with the given power by a stratified two-sided t test of the given donors (n_a, n_b) a study.
+def detectable(n: tuple[tuple[int, int], ...], *, power: float, alpha: float) -> float:
+    """Smallest g found with the given power by a stratified two-sided t test of the given donors (n_a, n_b) a study:
+    Σ(n − 2) degrees of freedom, noncentrality g √Σ(n_a n_b / (n_a + n_b))."""
+    df = sum(n_a + n_b - 2 for n_a, n_b in n)
+    scale = sum(n_a * n_b / (n_a + n_b) for n_a, n_b in n) ** 0.5
+    return noncentrality(df, power=power, alpha=alpha) / scale if df > 0 else float("nan")
 
-    Noncentral t with Σ(n − 2) degrees of freedom and noncentrality g √Σ(n_a n_b / (n_a + n_b)); for one group of n_a
-    donors a study, Σ(n − 1) and g √Σn.
+
+def detectable_in(estimates: Sequence[Estimate], *, power: float, alpha: float) -> Array:
+    """Smallest g found with the given power by the studies at hand, one a feature.
+
+    Pairs find smaller effects the more a donor's two values go together, so it is reckoned from the standard error that
+    g has in each study where there is no effect: 1/n_a + 1/n_b of two arms, 1/n times the variance of the differences
+    over that of the arms for pairs.
     """
+    used = np.array([np.isfinite(e.g) & np.isfinite(e.g_se_null) for e in estimates])
+    df = (used * np.array([e.g_df for e in estimates])[:, None]).sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weight = np.where(used, 1 / np.array([e.g_se_null for e in estimates]) ** 2, 0.0).sum(axis=0)
+        return np.array([noncentrality(int(d), power=power, alpha=alpha) for d in df]) / np.sqrt(weight)
+
+
+@cache
+def noncentrality(df: int, *, power: float, alpha: float) -> float:
+    """Noncentrality at which a two-sided t test reaches the power; NaN without degrees of freedom."""
     from scipy.optimize import brentq
 
-    df = sum(n_a - 1 if one_group else n_a + n_b - 2 for n_a, n_b in n)
     if df < 1:
         return float("nan")
-    scale = sum(n_a if one_group else n_a * n_b / (n_a + n_b) for n_a, n_b in n) ** 0.5
     threshold = stats.t.isf(alpha / 2, df)
 
-    def shortfall(g: float) -> float:
-        reached = stats.nct.sf(threshold, df, g * scale) + stats.nct.cdf(-threshold, df, g * scale)
-        return float(reached) - power
+    def shortfall(delta: float) -> float:
+        return float(stats.nct.sf(threshold, df, delta) + stats.nct.cdf(-threshold, df, delta)) - power
 
     # The tail of the noncentral t is not computed reliably far out: widen the bracket no further than needed.
-    high = 1.0 / scale
+    high = 1.0
     while shortfall(high) < 0:
         high *= 1.5
     return float(brentq(shortfall, 1e-6, high))

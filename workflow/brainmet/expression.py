@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from brainmet.compare import Design, eligible, verdict_of_design
+from brainmet.across_studies import verdict_of_design
 from brainmet.contract import Obs
 from brainmet.contrasts import MUCH_AMBIENT
 from brainmet.donors import PLATFORM, Profiles
 from brainmet.errors import BrainmetError
+from brainmet.estimators import Design, eligible
 from brainmet.tables import columns
 
 log = logging.getLogger(__name__)

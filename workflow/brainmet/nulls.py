@@ -18,11 +18,12 @@ import numpy as np
 import pandas as pd
 
 from brainmet import effects
-from brainmet.compare import Design, Part, eligible, parts_of, pooled_p
+from brainmet.compare import Part, parts_of, pooled_p
 from brainmet.contract import Obs
 from brainmet.contrasts import Scorer
 from brainmet.donor_scores import GeneSet, Scoring, deep_enough, expression_bins, log_cpm, thinned_log_cpm
 from brainmet.donors import PLATFORM, Profiles, declared
+from brainmet.estimators import Design, eligible
 from brainmet.tables import columns, empty
 
 log = logging.getLogger(__name__)

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from brainmet import effects
-from brainmet.compare import ANY_SITE, NOT_TESTABLE, POOLED, WITHIN, Design, Part, Values, permutation, pooled
+from brainmet.compare import Part, permutation, pooled
 from brainmet.contract import Obs, Uns
 from brainmet.donors import PLATFORM
+from brainmet.estimators import ANY_SITE, NOT_TESTABLE, POOLED, WITHIN, Design, Values
 
 ONE_GROUP = "one_group"
 
@@ -50,9 +51,6 @@ def one_group(
     p, least = permutation(found, design=design)
     row["p_perm"], row["p_perm_min"] = p[0], least[0]
     n = [e.n_a for e in estimates]
-    row["mde"] = effects.detectable(
-        tuple((size, size) for size in n), power=design.power, alpha=design.alpha, one_group=True
-    )
     row["n_a"], row["n_b"] = sum(n), 0
     row["estimator"], row["design"] = WITHIN, ONE_GROUP
     row["studies"] = ";".join(sorted({part.study for part in found}))

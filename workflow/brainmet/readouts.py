@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 
 from brainmet import composition, measures
-from brainmet.compare import Values
 from brainmet.contract import Obs
 from brainmet.contrasts import Scorer
 from brainmet.copy_number import gene_order
 from brainmet.donor_scores import GeneSet, Scoring
 from brainmet.donors import ANY, Cohort, Profiles, declared
 from brainmet.donors import profiles as profiles_of
+from brainmet.estimators import Values
 
 NAME = "readout"
 WHOLE = "whole_sample"

@@ -2,9 +2,9 @@
 
 from brainmet.bulk import Tissue
 from brainmet.claims import claims, load
-from brainmet.compare import Design
 from brainmet.counts import open_counts
 from brainmet.donor_scores import Scoring
+from brainmet.estimators import Design
 from brainmet.job import job
 from brainmet.stage_inputs import reader
 from brainmet.tables import write_table

@@ -1,7 +1,7 @@
 """Composition."""
 
-from brainmet.compare import Design
 from brainmet.composition import composition
+from brainmet.estimators import Design
 from brainmet.job import job
 from brainmet.pseudobulk import read
 from brainmet.tables import write_table

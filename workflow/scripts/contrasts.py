@@ -1,10 +1,10 @@
 """Contrasts of signatures."""
 
-from brainmet.compare import Design
 from brainmet.confounders import explained_by
 from brainmet.contrasts import contrasts
 from brainmet.donor_scores import Scoring
 from brainmet.drift import drift
+from brainmet.estimators import Design
 from brainmet.job import job
 from brainmet.stage_inputs import clean, cohort, confounder_sets, sets
 from brainmet.tables import write_table

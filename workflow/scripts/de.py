@@ -1,6 +1,6 @@
 """Differential expression."""
 
-from brainmet.compare import Design
+from brainmet.estimators import Design
 from brainmet.expression import expression
 from brainmet.job import job
 from brainmet.stage_inputs import clean, cohort

@@ -1,8 +1,8 @@
 """What the dataset files of the run allow."""
 
 from brainmet.claims import load
-from brainmet.compare import Design
 from brainmet.design import cohort, estimable
+from brainmet.estimators import Design
 from brainmet.job import job
 from brainmet.tables import write_table
 

@@ -1,7 +1,7 @@
 """Nulls of the contrasts."""
 
-from brainmet.compare import Design
 from brainmet.donor_scores import Scoring
+from brainmet.estimators import Design
 from brainmet.job import job
 from brainmet.nulls import nulls
 from brainmet.stage_inputs import clean, cohort, sets

@@ -1,0 +1,132 @@
+"""Arms that lie in different studies: what can be estimated there, and the sentence where nothing can.
+
+With three studies an arm the study is the unit of a `nested` estimate. With fewer, study and condition are one and the
+same, and the contrast is `confounded`, `refused` or `not_testable`.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from brainmet import effects
+from brainmet.contract import Obs, Uns
+from brainmet.donors import PLATFORM
+from brainmet.estimators import ANY_SITE, CONFOUNDED, NESTED, NOT_TESTABLE, POOLED, REFUSED, Design, Values
+
+
+def nested(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], design: Design) -> list[pd.DataFrame]:
+    """Studies that hold one arm only, at least `min_studies` an arm on one platform: the study is the unit."""
+    blocks = []
+    for platform, members in donors.groupby(PLATFORM, sort=True):
+        alone = members.groupby(Obs.STUDY)[Obs.CONDITION].transform("nunique") == 1
+        if not _enough_studies(members[alone], arms, design):
+            continue
+        table = values(members.index[alone])
+        used = members.loc[table.index]
+        if not _enough_studies(used, arms, design):
+            continue
+        difference, se, p, df, spread = study_is_unit(table, used, arms, design)
+        half = stats.t.isf(0.025, df) * se
+        n_a, n_b = ((used[Obs.CONDITION] == arms[side]).sum() for side in "ab")
+        blocks.append(
+            pd.DataFrame(
+                {
+                    "feature": table.columns,
+                    "study": POOLED,
+                    "estimator": NESTED,
+                    "model": "study_is_unit",
+                    "platform": platform,
+                    "studies": ";".join(sorted(set(used[Obs.STUDY]))),
+                    "n_studies": used[Obs.STUDY].nunique(),
+                    "design": "unpaired",
+                    "effect": difference / spread,
+                    "se": se / spread,
+                    "ci_low": (difference - half) / spread,
+                    "ci_high": (difference + half) / spread,
+                    "difference": difference,
+                    "difference_low": difference - half,
+                    "difference_high": difference + half,
+                    "p": p,
+                    "n_a": n_a,
+                    "n_b": n_b,
+                    "mde": effects.detectable(
+                        (_n_studies(used, arms, design),), power=design.power, alpha=design.alpha
+                    ),
+                    "simulated": bool(used[Uns.SIMULATED].any()),
+                    "reason": "",
+                }
+            )
+        )
+    return blocks
+
+
+def study_is_unit(
+    table: pd.DataFrame, members: pd.DataFrame, arms: Mapping[str, str], design: Design
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int, np.ndarray]:
+    """Difference of two arms in different studies, its standard error, p and degrees of freedom, and the standard
+    deviation of donors around their study."""
+    a, b = (_study_means(table, members[members[Obs.CONDITION] == arms[side]], design) for side in "ab")
+    return *effects.nested(a, b), np.sqrt(_within_variance(table, members))
+
+
+def _n_studies(members: pd.DataFrame, arms: Mapping[str, str], design: Design) -> tuple[int, int]:
+    """Studies with enough donors, by arm."""
+    sizes = members.groupby([Obs.CONDITION, Obs.STUDY]).size()
+    counts = sizes[sizes >= design.min_donors].groupby(level=0).size()
+    return int(counts.get(arms["a"], 0)), int(counts.get(arms["b"], 0))
+
+
+def _enough_studies(members: pd.DataFrame, arms: Mapping[str, str], design: Design) -> bool:
+    return min(_n_studies(members, arms, design)) >= design.min_studies
+
+
+def _study_means(table: pd.DataFrame, members: pd.DataFrame, design: Design) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and its standard error in each study with enough donors, studies × features."""
+    groups = [
+        table.loc[rows.index].to_numpy()
+        for _, rows in members.groupby(Obs.STUDY, sort=True)
+        if len(rows) >= design.min_donors
+    ]
+    return np.array([x.mean(axis=0) for x in groups]), np.array([x.std(axis=0, ddof=1) / len(x) ** 0.5 for x in groups])
+
+
+def _within_variance(table: pd.DataFrame, members: pd.DataFrame) -> np.ndarray:
+    """Variance of donors around the mean of their study and condition."""
+    groups = [table.loc[rows.index].to_numpy() for _, rows in members.groupby([Obs.STUDY, Obs.CONDITION], sort=True)]
+    df = sum(len(x) - 1 for x in groups)
+    return sum((len(x) - 1) * x.var(axis=0, ddof=1) for x in groups if len(x) > 1) / df
+
+
+def verdict_of_design(donors: pd.DataFrame, arms: Mapping[str, str], design: Design) -> tuple[str, str]:
+    """Why neither `within` nor `nested` applies: the state and a sentence that names the culprit."""
+    n = {side: int((donors[Obs.CONDITION] == arms[side]).sum()) for side in "ab"}
+    where = {side: sorted(set(donors.loc[donors[Obs.CONDITION] == arms[side], Obs.STUDY])) for side in "ab"}
+    if lacking := [arms[side] for side in "ab" if n[side] == 0]:
+        site = "" if design.primary_site == ANY_SITE else f"{design.primary_site} "
+        return NOT_TESTABLE, f"no {site}donor of {' or '.join(lacking)} with enough cells and counts"
+    if few := [f"{n[side]} of {arms[side]}" for side in "ab" if n[side] < design.min_donors]:
+        return NOT_TESTABLE, f"too few donors: {', '.join(few)}; {design.min_donors} an arm are needed"
+    if not shared_platform(donors, arms):
+        platforms = {side: sorted(set(donors.loc[donors[Obs.CONDITION] == arms[side], PLATFORM])) for side in "ab"}
+        return REFUSED, (
+            f"{arms['a']} was measured on {', '.join(platforms['a'])} and {arms['b']} on {', '.join(platforms['b'])}: "
+            "a difference of technology or suspension cannot be told from one of condition"
+        )
+    if set(where["a"]) & set(where["b"]):
+        return NOT_TESTABLE, f"no study has {design.min_donors} donors of both conditions on one platform"
+    return CONFOUNDED, (
+        f"study and condition coincide: {arms['a']} in {', '.join(where['a'])}, "
+        f"{arms['b']} in {', '.join(where['b'])}; "
+        f"{design.min_studies} studies an arm, or both arms in one study, are needed"
+    )
+
+
+def shared_platform(donors: pd.DataFrame, arms: Mapping[str, str]) -> str:
+    """The platform with both arms and most donors, or an empty string."""
+    counts = donors.groupby([PLATFORM, Obs.CONDITION]).size().unstack(fill_value=0)
+    if not {arms["a"], arms["b"]} <= set(counts.columns):
+        return ""
+    least = counts[[arms["a"], arms["b"]]].min(axis=1)
+    return str(least.idxmax()) if least.max() > 0 else ""
