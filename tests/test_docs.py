@@ -6,10 +6,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 import pytest
 from brainmet import config, contract, tables
+from packaging.specifiers import SpecifierSet
 
 from tests.conftest import HOME
 from tests.running import environment
@@ -117,6 +119,20 @@ def expected() -> dict[Path, str]:
 def test_generated_pages_are_up_to_date(expected, name):
     path = HOME / name
     assert path.read_text() == expected[path], f"{name} has drifted: run `uv run python -m tests.test_docs`"
+
+
+def test_the_container_is_the_lock_file():
+    """It cannot be built in a test: what it copies is there, its Python is supported, it installs what is locked."""
+    text = (HOME / "workflow/envs/Dockerfile").read_text()
+    copied = {name for line in re.findall(r"^COPY (.+)$", text, re.M) for name in line.split()[:-1]}
+    assert {"pyproject.toml", "uv.lock", "Snakefile", "workflow", "config", "resources"} <= copied
+    assert [name for name in copied if not (HOME / name).exists()] == []
+    project = tomllib.loads((HOME / "pyproject.toml").read_text())["project"]
+    (version,) = re.findall(r"^FROM python:([\d.]+)", text, re.M)
+    assert SpecifierSet(project["requires-python"]).contains(f"{version}.0")
+    assert project["readme"] in copied, "the package is built from it"
+    assert "RUN uv sync --locked" in text
+    assert '"-s", "/brainmet/Snakefile"' in text and "WORKDIR /brainmet\n" in text
 
 
 def test_captions_of_the_tables_are_their_descriptions(expected):

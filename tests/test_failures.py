@@ -38,6 +38,12 @@ def test_a_killed_job_is_said_to_have_run_out_of_memory(tmp_path):
     assert other.startswith("rule embed: failed without a sentence of its own")
 
 
+def test_a_signal_of_a_library_may_be_memory_or_a_fault(tmp_path):
+    (sentence,) = told(tmp_path, DEATH.format(rule="qc", signal="SIGSEGV") + error("qc", "logs/qc/S1.log"))
+    assert sentence.startswith("rule qc, S1: ran out of memory, or a library failed (SIGSEGV); run fewer jobs at a")
+    assert "--set-resources qc:mem_mb=" in sentence and sentence.endswith("report it with logs/qc/S1.log")
+
+
 def test_another_signal_is_named(tmp_path):
     (sentence,) = told(tmp_path, DEATH.format(rule="embed", signal="SIGTERM") + error("embed", "logs/embed.log"))
     assert sentence.startswith("rule embed: ended by SIGTERM; run the same command again")

@@ -105,12 +105,18 @@ def test_a_folder_that_cannot_be_written_is_named(snakemake, capsys, code):
 
 @pytest.mark.parametrize(
     "error", [MemoryError(), OSError(errno.ENOMEM, "Cannot allocate memory"), RuntimeError("std::bad_alloc"),
-     ImportError("libx.so: failed to map segment from shared object"), RuntimeError("can't start new thread")],
+     ImportError("libx.so: failed to map segment from shared object")],
 )  # fmt: skip
 def test_too_little_memory_is_named_with_the_remedy(snakemake, capsys, error):
     printed = stopped(snakemake, capsys, error)
     assert printed.startswith("brainmet: out of memory in rule qc of sample S1, which asks for 1500 MB; ")
     assert "--set-resources qc:mem_mb=3000" in printed
+
+
+def test_too_few_threads_may_be_a_limit_of_processes(snakemake, capsys):
+    printed = stopped(snakemake, capsys, RuntimeError("can't start new thread"))
+    assert printed.startswith("brainmet: out of memory, or of processes and threads in rule qc of sample S1")
+    assert "lift the limit (ulimit -v, ulimit -u)" in printed
 
 
 def test_the_cause_behind_an_error_counts(snakemake, capsys):
@@ -119,17 +125,26 @@ def test_the_cause_behind_an_error_counts(snakemake, capsys):
     assert "no space left" in stopped(snakemake, capsys, error)
 
 
-def test_a_damaged_cache_of_kernels_is_deleted(snakemake, capsys, tmp_path, monkeypatch):
-    cache = tmp_path / "numba"
-    cache.mkdir()
+@pytest.mark.parametrize(
+    ("place", "kept", "told"),
+    [
+        ("work/.cache/numba", False, "the cache of compiled kernels was damaged and is deleted now"),
+        ("shared", True, "shared (NUMBA_CACHE_DIR): the cache of compiled kernels is damaged; delete it, or unset"),
+    ],
+)
+def test_a_damaged_cache_is_deleted_where_it_is_our_own(snakemake, capsys, tmp_path, monkeypatch, place, kept, told):
+    cache = tmp_path / place
+    cache.mkdir(parents=True)
+    (tmp_path / "work").mkdir(exist_ok=True)
+    monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(cache))
     code = compile("def load(): raise pickle.UnpicklingError('truncated')", "/x/numba/core/caching.py", "exec")
     names: dict = {"pickle": pickle}
     exec(code, names)
     with pytest.raises(SystemExit), job(snakemake):
         names["load"]()
-    assert "the cache of compiled kernels was damaged and is deleted now" in capsys.readouterr().err
-    assert not cache.exists()
+    assert told in capsys.readouterr().err
+    assert cache.exists() == kept
 
 
 def test_a_log_that_cannot_be_written_is_told(snakemake, capsys, tmp_path):

@@ -61,7 +61,6 @@ def describe(
     made = [_output(crate, root, path) for path in sorted(outputs)]
     action = {"name": "Run of brainmet", "instrument": workflow, "object": [*taken, *settings], "result": made}
     crate.root_dataset["mentions"] = [_entity(crate, "#run", "CreateAction", **action)]
-    crate.root_dataset["conformsTo"] = {"@id": "https://w3id.org/ro/wfrun/process/0.5"}
     return dict(crate.metadata.generate())
 
 

@@ -44,10 +44,16 @@ def _sentence(rule: str, job_log: str, said: str, body: str) -> str:
         return f"{what}: stopped by the cluster at the end of its time; {longer}"
     if status in ("CANCELLED", "PREEMPTED", "NODE_FAIL"):
         return f"{what}: ended by the cluster ({status}); run the same command again"
-    if killed and killed[-1] in ("SIGKILL", "SIGSEGV", "SIGABRT", "SIGBUS"):
+    fewer = f"run fewer jobs at a time (--cores 1); {_more(rule)}"
+    if killed and killed[-1] == "SIGKILL":
         return (
             f"{what}: killed by the system before it could say why ({killed[-1]}), most often because memory ran out; "
-            f"run fewer jobs at a time (--cores 1); {_more(rule)}"
+            + fewer
+        )
+    if killed and killed[-1] in ("SIGSEGV", "SIGABRT", "SIGBUS"):
+        return (
+            f"{what}: ran out of memory, or a library failed ({killed[-1]}); {fewer}; "
+            f"if it comes back with memory to spare, report it with {job_log}"
         )
     if killed:
         return f"{what}: ended by {killed[-1]}; run the same command again, and report it if it comes back ({job_log})"

@@ -23,8 +23,14 @@ CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 NUMBERED = re.compile(r"errno[ =:]*(\d+)", re.IGNORECASE)
 """Libraries that write by themselves (HDF5, Arrow) put the system's error number into their message."""
 
-NO_MEMORY = re.compile(r"bad_alloc|cannot allocate memory|failed to map segment|can't start new thread", re.IGNORECASE)
-"""What libraries, the loader and the threads of a job say when memory is short."""
+NO_MEMORY = re.compile(r"bad_alloc|cannot allocate memory|failed to map segment", re.IGNORECASE)
+"""What libraries and the loader say when memory is short."""
+
+NO_THREAD = re.compile(r"can't start new thread")
+"""What Python says when memory is short, or the number of processes and threads is at its limit."""
+
+OWN_CACHE = Path(".cache/numba")
+"""Compiled kernels, in the working directory, unless NUMBA_CACHE_DIR names another folder."""
 
 
 @contextmanager
@@ -70,27 +76,38 @@ def circumstance(error: BaseException | None, snakemake: Any) -> str:
                 f"{place}: cannot be written ({os.strerror(code)}) in rule {snakemake.rule}; "
                 "make the folder writable, or work in another one with -d FOLDER"
             )
+        if NO_THREAD.search(str(error)):
+            return _out_of(snakemake, "memory, or of processes and threads", "ulimit -v, ulimit -u")
         if code == errno.ENOMEM or isinstance(error, MemoryError) or NO_MEMORY.search(str(error)):
-            return _out_of_memory(snakemake)
+            return _out_of(snakemake, "memory", "ulimit -v")
         if _in_kernel_cache(error):
-            folder = os.environ.get("NUMBA_CACHE_DIR", "")
-            shutil.rmtree(folder, ignore_errors=True)
-            return (
-                f"{folder}: the cache of compiled kernels was damaged and is deleted now; run the same command again, "
-                "it will be made anew"
-            )
+            return _damaged_cache(Path(os.environ.get("NUMBA_CACHE_DIR", OWN_CACHE)))
         error = error.__cause__ or error.__context__
     return ""
 
 
-def _out_of_memory(snakemake: Any) -> str:
+def _out_of(snakemake: Any, what: str, limit: str) -> str:
     given = getattr(snakemake.resources, "mem_mb", None)
     more = f"--set-resources {snakemake.rule}:mem_mb={2 * given}" if isinstance(given, int) else "more memory"
     asked = f", which asks for {given} MB" if isinstance(given, int) else ""
     who = "".join(f" of {name} {value}" for name, value in snakemake.wildcards.items())
     return (
-        f"out of memory in rule {snakemake.rule}{who}{asked}; lift the limit (ulimit -v) or run fewer jobs at a time "
+        f"out of {what} in rule {snakemake.rule}{who}{asked}; lift the limit ({limit}) or run fewer jobs at a time "
         f"(--cores 1), on a cluster ask for more ({more}), and run the same command again: finished results are kept"
+    )
+
+
+def _damaged_cache(folder: Path) -> str:
+    """Delete the workflow's own cache; one that the user named may hold other programs' kernels and stays."""
+    if folder.resolve() != OWN_CACHE.resolve():
+        return (
+            f"{folder} (NUMBA_CACHE_DIR): the cache of compiled kernels is damaged; delete it, or unset the variable, "
+            "and run the same command again"
+        )
+    shutil.rmtree(folder, ignore_errors=True)
+    return (
+        f"{folder}: the cache of compiled kernels was damaged and is deleted now; run the same command again, "
+        "it will be made anew"
     )
 
 
