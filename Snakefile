@@ -4,6 +4,7 @@ The stages below run in this order: a map over samples, then reduces over the co
 """
 
 import os
+import sys
 
 from snakemake.utils import min_version
 
@@ -62,3 +63,9 @@ rule all:
             "<results>/samples/{sample}/scores_networks.parquet",
             sample=SAMPLES if config["score"]["networks"] else [],
         ),
+
+
+# At a terminal a job is one line, its rule and its sample, instead of its dozens of inputs.
+if sys.stderr.isatty():
+    for each in workflow.rules:
+        each.message = "{rule} {wildcards}"

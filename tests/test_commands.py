@@ -1,5 +1,8 @@
 """The commands that the README promises, each as a user types it."""
 
+import os
+import pty
+import re
 import subprocess
 import sys
 import zipfile
@@ -7,7 +10,7 @@ import zipfile
 import pytest
 import yaml
 
-from tests.running import HOME, environment, mini, snakemake
+from tests.running import HOME, command, environment, mini, snakemake
 
 
 def typed(cwd, *words: str) -> str:
@@ -35,6 +38,41 @@ def test_from_any_folder(tmp_path):
 def test_the_list_and_the_graph(tmp_path):
     assert "annotate" in snakemake(tmp_path, "--list")
     assert "digraph" in snakemake(tmp_path, "--rulegraph")
+
+
+def at_a_terminal(folder, *words: str) -> str:
+    """What a command line of Snakemake shows where standard error is a terminal."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        command(folder, *words, config=mini()), stdout=theirs, stderr=theirs, cwd=folder, env=environment()
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        while chunk := _chunk(ours):
+            shown += chunk
+    os.close(ours)
+    assert process.returncode == 0, shown[-4000:]
+    return shown.decode()
+
+
+def _chunk(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 1 << 16)
+    except OSError:  # the other end is closed
+        return b""
+
+
+def test_a_terminal_shows_one_line_a_job_and_a_file_everything(tmp_path):
+    shown = at_a_terminal(tmp_path, "-n", "quality")
+    assert re.search(r"Job \d+: qc sample=demoA_M1\s", shown), shown
+    assert not re.search(r"^\s+input:", shown, re.M)
+    assert re.search(r"^rule qc:\s+input: \S+", snakemake(tmp_path, "-n", "quality", config=mini()), re.M)
+
+
+def test_the_last_line_names_the_page_only_where_it_was_asked_for(mini_run):
+    whole, part = (snakemake(mini_run, "--cores", "1", *target, config=mini()) for target in ([], ["ingested"]))
+    assert f"{mini_run}/results/report.html begins with what was found" in whole
+    assert "Nothing to be done" in part and "report.html" not in part
 
 
 @pytest.mark.slow

@@ -31,7 +31,7 @@ def load(config: Mapping[str, Any], *, shipped: Path) -> tuple[dict[str, dict[st
                     f"config.yaml: {key}: there is no file {Path(file).absolute()}; mend the path "
                     "(relative to the working directory, or absolute)"
                 )
-    searched = [*map(Path, config["dataset_paths"]), shipped / "datasets"]
+    searched = [*(Path(folder).absolute() for folder in config["dataset_paths"]), shipped / "datasets"]
     loaded = datasets.load(config["datasets"], folders=searched)
     records = datasets.records(loaded, exclude=config["exclude"])
     paths = {id_: datasets.find(id_, folders=searched) for id_ in loaded}

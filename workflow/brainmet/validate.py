@@ -60,7 +60,7 @@ def _plain(error: ValidationError) -> str:
     if isinstance(value, datetime.date):
         return f"{value.isoformat()} is read as a date; put it in quotes"
     texts = {
-        "type": f"{value!r} must be {' or '.join(limit) if isinstance(limit, list) else limit}",
+        "type": f"{value!r} must be {_kinds(limit)}",
         "minimum": f"{value!r} must be at least {limit}",
         "maximum": f"{value!r} must be at most {limit}",
         "exclusiveMinimum": f"{value!r} must be greater than {limit}",
@@ -71,6 +71,12 @@ def _plain(error: ValidationError) -> str:
         "const": f"{value!r} must be {limit!r}",
     }
     return texts.get(str(error.validator), " ".join(error.message.split()))
+
+
+def _kinds(limit: str | list[str]) -> str:
+    """Types as YAML has them."""
+    names = [limit] if isinstance(limit, str) else limit
+    return " or ".join("a mapping (name: value)" if name == "object" else name for name in names)
 
 
 def _unknown_key(error: ValidationError, key: str) -> str:

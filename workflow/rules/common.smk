@@ -106,8 +106,9 @@ wildcard_constraints:
 
 
 onsuccess:
-    if os.path.exists("results/report.html"):
-        print("brainmet: done. results/report.html begins with what was found and what to distrust.")
+    page = os.path.abspath(workflow.pathvars.apply("<results>/report.html"))
+    if any(job.rule.name == "report" for job in workflow.dag.jobs) and os.path.exists(page):
+        print(f"brainmet: done. {page} begins with what was found and what to distrust.")
 
 
 onerror:

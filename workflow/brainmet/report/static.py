@@ -10,7 +10,7 @@ import pandas as pd
 from brainmet.contract import Obs
 from brainmet.report.comparison import score_heat
 from brainmet.report.figure import words
-from brainmet.report.palette import DROPPED, INK, MUTED, colours, in_order
+from brainmet.report.palette import DIVERGING, DROPPED, INK, MUTED, colours, in_order
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -94,6 +94,7 @@ def fate(cells: pd.DataFrame, samples: Sequence[str]) -> Callable[["Figure"], No
 
 def signatures(means: pd.DataFrame) -> Callable[["Figure"], None]:
     """Heat map of signatures by type and condition; each signature over its largest absolute mean."""
+    from matplotlib.colors import LinearSegmentedColormap
 
     def draw(figure: "Figure") -> None:
         axes = figure.subplots()
@@ -104,7 +105,8 @@ def signatures(means: pd.DataFrame) -> Callable[["Figure"], None]:
             return
         columns = [(t, c) for t in in_order(matrix.columns.get_level_values(0)) for c in in_order(matrix[t].columns)]
         matrix = matrix[columns]
-        image = axes.pcolormesh(matrix.to_numpy(float), cmap="RdBu_r", vmin=-1, vmax=1, rasterized=True)
+        shades = LinearSegmentedColormap.from_list("diverging", [tuple(stop) for stop in DIVERGING])
+        image = axes.pcolormesh(matrix.to_numpy(float), cmap=shades, vmin=-1, vmax=1, rasterized=True)
         axes.set_yticks(np.arange(len(matrix)) + 0.5, [words(str(n)) for n in matrix.index], fontsize=5)
         axes.set_xticks(
             np.arange(len(columns)) + 0.5, [f"{words(t)}, {words(c)}" for t, c in columns], rotation=90, fontsize=6
