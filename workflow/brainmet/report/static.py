@@ -105,7 +105,7 @@ def signatures(means: pd.DataFrame) -> Callable[["Figure"], None]:
             return
         columns = [(t, c) for t in in_order(matrix.columns.get_level_values(0)) for c in in_order(matrix[t].columns)]
         matrix = matrix[columns]
-        shades = LinearSegmentedColormap.from_list("diverging", [tuple(stop) for stop in DIVERGING])
+        shades = LinearSegmentedColormap.from_list("diverging", [str(colour) for _, colour in DIVERGING])
         image = axes.pcolormesh(matrix.to_numpy(float), cmap=shades, vmin=-1, vmax=1, rasterized=True)
         axes.set_yticks(np.arange(len(matrix)) + 0.5, [words(str(n)) for n in matrix.index], fontsize=5)
         axes.set_xticks(
