@@ -73,10 +73,10 @@ def _plain(error: ValidationError) -> str:
     return texts.get(str(error.validator), " ".join(error.message.split()))
 
 
-def _kinds(limit: str | list[str]) -> str:
+def _kinds(limit: Any) -> str:
     """Types as YAML has them."""
-    names = [limit] if isinstance(limit, str) else limit
-    return " or ".join("a mapping (name: value)" if name == "object" else name for name in names)
+    names = limit if isinstance(limit, list) else [limit]
+    return " or ".join("a mapping (name: value)" if name == "object" else str(name) for name in names)
 
 
 def _unknown_key(error: ValidationError, key: str) -> str:
