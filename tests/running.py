@@ -29,7 +29,7 @@ def snakemake(
     """Run the workflow in a folder of its own; returns what it printed."""
     done = subprocess.run(
         command(folder, *arguments, config=config, python=python),
-        capture_output=True, text=True, cwd=folder, env=environment(), timeout=1200,
+        capture_output=True, text=True, cwd=folder, env=environment(), timeout=3600,
     )  # fmt: skip
     printed = done.stdout + done.stderr
     if check:

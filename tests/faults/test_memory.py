@@ -39,7 +39,7 @@ def run_and_meet_job(folder: Path, act) -> str:
         time.sleep(0.005)
     for pid in children(process.pid):
         act(pid)
-    printed, _ = process.communicate(timeout=900)
+    printed, _ = process.communicate(timeout=3600)
     assert process.returncode != 0, printed
     assert "Traceback" not in printed
     return printed

@@ -22,11 +22,11 @@ class Cluster:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        subprocess.run([HERE / "start", folder], check=True, timeout=60)
+        subprocess.run([HERE / "start", folder], check=True, timeout=300)
         os.environ["SLURM_CONF"] = str(folder / "slurm.conf")
 
     def stop(self) -> None:
-        subprocess.run([HERE / "stop", self.folder], check=True, timeout=60)
+        subprocess.run([HERE / "stop", self.folder], check=True, timeout=300)
         os.environ.pop("SLURM_CONF", None)
 
     def restart_controller(self, pause: float) -> None:
@@ -54,7 +54,7 @@ class Cluster:
 
     def finish(self, process: subprocess.Popen, folder: Path) -> str:
         """Wait for a run that should succeed; returns what it printed."""
-        code = process.wait(1800)
+        code = process.wait(3600)
         printed = (folder / "printed.log").read_text()
         assert code == 0, printed[-6000:]
         return printed

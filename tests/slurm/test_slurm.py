@@ -62,7 +62,7 @@ def test_without_a_retry_the_end_of_the_run_names_memory(cluster, mini_run, star
     process = cluster.begin(
         started, "--retries", "0", "--set-resources", "score:mem_mb=60", "--", SCORES, config=mini()
     )
-    assert process.wait(900) != 0
+    assert process.wait(3600) != 0
     printed = (started / "printed.log").read_text()
     assert "brainmet: rule score, demoA_M1: stopped by the cluster for using more memory than it asked for" in printed
     cluster.finish(cluster.begin(started, "--", SCORES, config=mini()), started)
