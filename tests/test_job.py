@@ -2,7 +2,10 @@
 
 import errno
 import logging
+import os
 import pickle
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -34,6 +37,28 @@ def test_params_and_one_thread(snakemake):
     with job(snakemake) as params:
         assert params == {"n_mads": 3}
         assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
+
+
+LATER = """
+import sys
+from types import SimpleNamespace
+from brainmet.job import job
+with job(SimpleNamespace(log=[sys.argv[1]], params={})):
+    import scipy.linalg
+    from threadpoolctl import threadpool_info
+    found = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+    assert len(found) == 2, "numpy and scipy each bring a library of their own"
+    print(max(found))
+"""
+
+
+def test_libraries_loaded_inside_a_job_get_one_thread(tmp_path):
+    """Two threads of BLAS add in another order, and Snakemake asks for as many as the rule has."""
+    given = {"OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2", "GOTO_NUM_THREADS": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", LATER, tmp_path / "x.log"], capture_output=True, text=True, env={**os.environ, **given}
+    )
+    assert done.stdout == "1\n", done.stderr
 
 
 def test_an_error_is_one_sentence_with_the_line_to_add(snakemake, capsys, tmp_path):

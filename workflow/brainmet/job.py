@@ -29,6 +29,9 @@ NO_MEMORY = re.compile(r"bad_alloc|cannot allocate memory|failed to map segment"
 NO_THREAD = re.compile(r"can't start new thread")
 """What Python says when memory is short, or the number of processes and threads is at its limit."""
 
+ONE_BLAS_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"), "1")
+"""For libraries that are loaded later than `threadpool_limits` looks: Snakemake sets these to the rule's threads."""
+
 OWN_CACHE = Path(".cache/numba")
 """Compiled kernels, in the working directory, unless NUMBA_CACHE_DIR names another folder."""
 
@@ -44,6 +47,7 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
     _end_with_parent()
     try:
         _start_log(Path(snakemake.log[0]))
+        os.environ.update(ONE_BLAS_THREAD)
         with threadpool_limits(1):
             yield dict(snakemake.params.items())
     except BrainmetError as error:

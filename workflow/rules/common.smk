@@ -13,15 +13,16 @@ from brainmet.errors import BrainmetError
 
 HOME = Path(workflow.basedir).resolve()
 
-# Jobs inherit these: compiled kernels are kept in the working directory, one BLAS thread and kernel give the same bytes.
-os.environ.update(
-    {
-        "NUMBA_CACHE_DIR": os.environ.get("NUMBA_CACHE_DIR", os.path.abspath(".cache/numba")),
-        "MPLCONFIGDIR": os.environ.get("MPLCONFIGDIR", os.path.abspath(".cache/matplotlib")),
-        "OPENBLAS_CORETYPE": os.environ.get("OPENBLAS_CORETYPE", "Haswell"),
-        "PYTHONHASHSEED": "0",
-    }
-)
+# Jobs inherit these unless the user set them: compiled kernels are kept in the working directory, one BLAS kernel gives
+# the same bytes, and threads that wait for one another sleep instead of spinning on a core that another job needs.
+for name, value in {
+    "NUMBA_CACHE_DIR": os.path.abspath(".cache/numba"),
+    "MPLCONFIGDIR": os.path.abspath(".cache/matplotlib"),
+    "OPENBLAS_CORETYPE": "Haswell",
+    "OMP_WAIT_POLICY": "PASSIVE",
+}.items():
+    os.environ.setdefault(name, value)
+os.environ["PYTHONHASHSEED"] = "0"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
