@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from brainmet.cell_types import load_cell_types
-from brainmet.consensus import _joined, _normal_epithelium, _subtypes, override, read_overrides
+from brainmet.consensus import _joined, _normal_epithelium, _subtypes, consensus, override, read_overrides
 from brainmet.errors import BrainmetError
 from brainmet.malignancy import malignancy
 
-from tests.annotation_toy import TYPES
+from tests.annotation_toy import TYPES, options
 
 LIMITS = {"positive_slope": 0.5, "positive_z": 2.5, "line_share": 0.8}
 
@@ -98,3 +98,34 @@ def test_a_subtype_is_the_tumours_not_the_cells():
     result["cell_type"] = ["malignant_epithelial"] * 3 + ["t_cell"]
     found = _subtypes(result, smooth, types, margin=0.2)
     assert found.tolist() == ["malignant_luminal", "malignant_luminal", "", "x"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "neuroglia", "brain"),
+    [
+        ("brain_metastasis", 0, True),
+        ("primary", 50, False),
+        ("other", 0, False),
+        ("csf", 1, False),  # of 100 cells: strays
+        ("csf", 5, True),
+    ],
+)
+def test_microglia_and_border_macrophages_are_of_the_brain(condition, neuroglia, brain):
+    types = load_cell_types([TYPES])
+    kind = np.array(["astrocyte"] * neuroglia + ["myeloid"] * (100 - neuroglia))
+    index = pd.Index([f"c{i}" for i in range(100)])
+    markers = pd.DataFrame(-0.5, index=index, columns=[f"score_{name}" for name in types.entries])
+    for name in ("astrocyte", "myeloid"):
+        markers.loc[kind == name, f"score_{name}"] = 2.0
+    border = np.arange(100) % 2 == 0
+    markers.loc[~border, "score_microglia"], markers.loc[border, "score_macrophage_ba"] = 2.0, 2.0
+    markers["score_macrophage_md"] = 1.0
+    fields = {"dataset": "D", "study": "D", "sample": "S", "donor": "S", "author_label": "", "author_cell_type": ""}
+    cells, clusters = pd.DataFrame({**fields, "condition": condition}, index=index), pd.Series("0", index=index)
+    found = consensus(
+        cells, clusters, np.zeros((100, 0), int), {"markers": markers.assign(note="")}, types=types,
+        **options("consensus"),
+    )  # fmt: skip
+    called = found["cell_type"].to_numpy()[kind == "myeloid"]
+    expected = np.where(border, "macrophage_ba", "microglia") if brain else np.full(100, "macrophage_md")
+    assert called.tolist() == expected[kind == "myeloid"].tolist()

@@ -25,6 +25,7 @@ class CellType:
     coarse: str | None
     decide: str | None
     origin: str
+    tissue: str
     ontology: str
     positive: tuple[str, ...]
     negative: tuple[str, ...]
@@ -128,6 +129,7 @@ def _entry(raw: dict) -> CellType:
     return CellType(
         **{key: raw[key] for key in ("id", "name", "level", "parent", "coarse", "decide")},
         origin=raw.get("origin", ""),
+        tissue=raw.get("tissue", ""),
         ontology=ontology,
         positive=tuple(raw.get("positive") or ()),
         negative=tuple(raw.get("negative") or ()),

@@ -23,9 +23,9 @@ log = logging.getLogger(__name__)
 
 CELL_COLUMNS = (Obs.DATASET, Obs.STUDY, Obs.SAMPLE, Obs.DONOR, Obs.CONDITION, Obs.AUTHOR_LABEL, Obs.AUTHOR_CELL_TYPE)
 BREAST = "malignant_epithelial"
-MICROGLIA = "microglia"
+IN_BRAIN = ("brain_metastasis", "leptomeningeal", "normal_brain", "peritumoural_brain", "glioma")
 OUTSIDE_BRAIN = ("primary", "normal_breast", "extracranial_metastasis", "lymph_node_metastasis")
-"""Tissues without microglia; macrophages share its C1QA, TREM2 and GPR34 there."""
+"""Conditions that tell whether a sample is of the brain; the others leave it open."""
 WITH_BREAST = ("primary", "normal_breast")
 """Tissues with normal epithelium of the breast."""
 
@@ -44,6 +44,7 @@ def consensus(
     within_margin: float,
     state_margin: float,
     origin_score: float,
+    brain_share: float,
     positive_slope: float,
     positive_z: float,
     line_share: float,
@@ -64,6 +65,7 @@ def consensus(
         within_margin: lead in marker score that a type inside a broad type needs over its siblings.
         state_margin: the same for states, and the score a state needs.
         origin_score: marker score from which on a tumour's organ of origin other than the breast is called.
+        brain_share: share of neuroglia from which on a sample is taken for brain if its condition leaves it open.
         positive_slope, positive_z, line_share: see `brainmet.malignancy`.
         overrides: optional `level` (cluster or cell), `id`, `cell_type`: what an expert knows better.
 
@@ -104,8 +106,9 @@ def consensus(
     tumour = malignancy(frame, positive_slope=positive_slope, positive_z=positive_z, line_share=line_share)
     malignant = tumour[Obs.MALIGNANCY].isin(MALIGNANT_TIERS).to_numpy()
 
-    if MICROGLIA in smooth:
-        smooth.loc[cells[Obs.CONDITION].isin(OUTSIDE_BRAIN).to_numpy(), MICROGLIA] = -np.inf
+    # Macrophages elsewhere share C1QA, TREM2 and GPR34 with microglia, MRC1 and LYVE1 with those at its borders.
+    only_there = [entry.id for entry in types.entries.values() if entry.tissue == "brain" and entry.id in smooth]
+    smooth.loc[~_in_brain(frame, share=brain_share), only_there] = -np.inf
     cell_type = _within(called, smooth, types, margin=within_margin)
     cell_type = _tumour_type(cell_type, frame, malignant)
     cell_type = _normal_epithelium(cell_type, frame, tumour[Obs.MALIGNANCY].to_numpy(), smooth, types, within_margin)
@@ -199,6 +202,13 @@ def _shared(votes: np.ndarray, groups: np.ndarray, best: np.ndarray) -> np.ndarr
             own = best == column
         total += np.where(own, votes[:, column], 0)
     return np.clip(total, 0, 1)
+
+
+def _in_brain(frame: pd.DataFrame, *, share: float) -> np.ndarray:
+    """Whether each cell's sample is of the brain: by its condition, or where that is silent by its neuroglia."""
+    neuroglia = (frame[Obs.LINEAGE] == "neuroglia").groupby(frame[Obs.SAMPLE]).transform("mean").to_numpy()
+    condition = frame[Obs.CONDITION]
+    return np.where(condition.isin(IN_BRAIN + OUTSIDE_BRAIN), condition.isin(IN_BRAIN), neuroglia >= share)
 
 
 def _within(
