@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 from brainmet import report
 from brainmet.report import comparison, data, figure, findings, identity, methods, palette, quality, record, static
+from brainmet.tables import empty
 
 from tests import report_toy as toy
 from tests.browser import CHROMIUM, Browser
@@ -290,6 +291,17 @@ def test_static_figures_are_svg_with_text_and_the_same_twice(tmp_path, cells):
         assert "SIMULATED" in first.read_text() and xml.dom.minidom.parse(str(first))
 
 
+def test_bars_of_few_samples_leave_room_for_the_keys_of_many_types(tmp_path):
+    run = toy.run()
+    kinds = pd.Series(list(palette.CELL_TYPES)[:20] * 4, index=run.annotation.index)
+    path = tmp_path / "composition.svg"
+    height = static.bars_high(2, 20)
+    drawn = static.composition(run.annotation.assign(cell_type=kinds), ["S1", "S2"])
+    static.save(path, drawn, size=(7, height), simulated=False)
+    inside = [float(y) for y in re.findall(r"<use [^>]*y=\"([\d.]+)\"", path.read_text())]
+    assert len(inside) >= 20 and min(inside) > 0 and max(inside) < 72 * height
+
+
 # --- in a browser -----------------------------------------------------------------------------------------------------
 
 
@@ -457,3 +469,56 @@ def test_a_run_with_nothing_in_its_tables_opens_too(tmp_path):
             b.run("brainmet.drawAll()")
             assert b.complaints == []
             assert "No published statement was configured" in b.run("document.body.innerText")
+
+
+def _narrowed(run, case):
+    """The run without what the case lacks."""
+    cells = run.annotation.copy()
+    if case == "one sample":
+        cells = cells[cells["sample"] == "S1"]
+    elif case == "one condition":
+        cells["condition"] = "primary"
+    elif case == "no labels":
+        cells[["author_label", "author_cell_type"]] = ""
+    else:
+        cells["malignancy"] = "normal"
+        cells[["cell_type", "lineage"]] = cells[["cell_type", "lineage"]].replace("malignant_epithelial", "astrocyte")
+    tables = dict(run.tables)
+    for name, table in tables.items():
+        if "sample" in table:
+            tables[name] = table[table["sample"].isin(["", *cells["sample"]])]
+    if case == "one condition":
+        tables["samples"] = tables["samples"].assign(condition="primary")
+    kept = {
+        "one condition": ["contrasts", "de", "gsea", "composition"],
+        "no labels": ["confusion", "concordance", "calibration"],
+    }
+    for name in kept.get(case, ["cnv_arms", "adc_coverage", "adc_antigens", "programmes"]):
+        tables[name] = empty(name)
+    at = cells.index
+    return replace(
+        run, annotation=cells, layout=run.layout.loc[at], scores=run.scores.loc[at], genes=run.genes.loc[at],
+        ambient=run.ambient.loc[at], cells=run.cells[run.cells["sample"].isin(cells["sample"])], tables=tables,
+    )  # fmt: skip
+
+
+@browser
+def test_runs_that_lack_something_open_and_draw_the_rest(tmp_path):
+    page = tmp_path / "report.html"
+    with Browser(tmp_path) as b:
+        for case in ("one sample", "one condition", "no labels", "no malignant cells"):
+            page.write_text(report.page(_narrowed(toy.run(), case), toy.parts(), **toy.SETTINGS))
+            b.open(page)
+            b.run("brainmet.drawAll()")
+            assert (
+                b.run("[...document.querySelectorAll('[data-figure]')].filter(f => !f.querySelector('svg')).length")
+                == 0
+            )
+            assert (
+                b.run("document.querySelector('#cells .status').textContent")
+                == ("40" if case == "one sample" else "80") + " cells"
+            )
+            for width in (1280, 800):
+                b.size(width, 900)
+                b.wait(f"document.documentElement.scrollWidth <= {width}", 10)
+            assert b.complaints == [], case

@@ -3,6 +3,7 @@
 from brainmet.job import job
 from brainmet.report import load, static
 from brainmet.report.comparison import donor_means
+from brainmet.report.palette import DROPPED
 from brainmet.tables import read_table
 
 with job(snakemake):
@@ -14,7 +15,8 @@ with job(snakemake):
     means = donor_means(load.scores(files.scores), annotation)
     for key in ("cell_type", "sample", "condition", "malignancy"):
         static.save(out[key], static.umap(layout, annotation[key]), size=(7, 5), simulated=simulated)
-    tall = (7, 1.2 + 0.22 * len(samples))
-    static.save(out.composition, static.composition(annotation, samples), size=tall, simulated=simulated)
-    static.save(out.qc, static.fate(load.metrics(files.cells), samples), size=tall, simulated=simulated)
+    composed, fate = static.composition(annotation, samples), static.fate(load.metrics(files.cells), samples)
+    types = annotation["cell_type"].nunique()
+    static.save(out.composition, composed, size=(7, static.bars_high(len(samples), types)), simulated=simulated)
+    static.save(out.qc, fate, size=(7, static.bars_high(len(samples), len(DROPPED))), simulated=simulated)
     static.save(out.signatures, static.signatures(means), size=(9, 9), simulated=simulated)

@@ -130,6 +130,9 @@ def signature_donors(table: pd.DataFrame, names: Names) -> Figure:
     scored = table[table["score"].notna()]
     for compartment, own in scored.groupby("cell_type", sort=True):
         # centred by platform: the level of a score depends on it, differences between conditions do not
+        own = own[own.groupby("platform")["condition"].transform("nunique") > 1]
+        if own.empty:
+            continue
         level = own.groupby(["signature", "platform"])["score"].transform("mean")
         own = own.assign(centred=own["score"] - level)
         matrix = own.pivot_table(index="signature", columns="condition", values="centred")
@@ -166,8 +169,10 @@ def signature_donors(table: pd.DataFrame, names: Names) -> Figure:
         source="donor_scores.tsv",
         caption="Pseudobulk scores of donors (log2 units against random genes of the same expression, after "
         "thinning to one depth), averaged over donors and "
-        "centred on each platform's mean; largest differences on top. What is tested is in the forest plots.",
-        empty="No donor has enough cells and counts in any compartment to score a signature.",
+        "centred on the mean of each platform that measured two conditions; largest differences on top. What is tested "
+        "is in the forest plots.",
+        empty="No platform measured two conditions in donors with enough cells and counts, so that no scores can be set"
+        " against each other; the table has those of every donor.",
         variants=variants,
     )
 

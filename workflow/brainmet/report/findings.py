@@ -172,7 +172,7 @@ def _contrasts(table: pd.DataFrame) -> list[Warning]:
         for estimator, (level, text) in words_of.items():
             bad = own[own["estimator"] == estimator]
             if len(bad) and (len(bad) == len(own) or estimator == "confounded"):
-                reason = bad["reason"].value_counts().index[0]
+                reason = words(bad["reason"].value_counts().index[0])
                 found.append(
                     Warning(
                         level,

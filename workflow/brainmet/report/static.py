@@ -23,6 +23,8 @@ _STYLE: Any = {
     "svg.hashsalt": "brainmet", "legend.frameon": False,
 }  # fmt: skip
 
+_KEYS_A_COLUMN = 28
+
 
 def save(path: str | Path, draw: Callable[["Figure"], None], *, size: tuple[float, float], simulated: bool) -> None:
     """Draw a figure of `size` inches and write it as SVG: same bytes for the same content, text as text.
@@ -47,6 +49,11 @@ def save(path: str | Path, draw: Callable[["Figure"], None], *, size: tuple[floa
             )
         with replacing(path) as partial:
             figure.savefig(partial, format="svg", metadata={"Date": None, "Creator": None})
+
+
+def bars_high(rows: int, keys: int) -> float:
+    """Height in inches of bars, one a row, that leaves room for the keys beside them."""
+    return max(1.2 + 0.22 * rows, 0.5 + 0.17 * min(keys, _KEYS_A_COLUMN))
 
 
 def umap(layout: pd.DataFrame, values: pd.Series) -> Callable[["Figure"], None]:
@@ -135,5 +142,9 @@ def _keys(axes: "Axes", entries: list[tuple[str, str]]) -> None:
         Line2D([], [], marker="o", linestyle="", color=colour, label=label, markersize=5) for label, colour in entries
     ]
     axes.legend(
-        handles=handles, loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=7, ncols=1 + len(entries) // 28
+        handles=handles,
+        loc="center left",
+        bbox_to_anchor=(1.01, 0.5),
+        fontsize=7,
+        ncols=-(-len(entries) // _KEYS_A_COLUMN) or 1,
     )
