@@ -8,9 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from brainmet import effects
+from brainmet import effects, student
 from brainmet.contract import Obs, Uns
 from brainmet.donors import PLATFORM
 from brainmet.estimators import ANY_SITE, CONFOUNDED, NESTED, NOT_TESTABLE, POOLED, REFUSED, Design, Values
@@ -28,7 +27,7 @@ def nested(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], design
         if not _enough_studies(used, arms, design):
             continue
         difference, se, p, df, spread = study_is_unit(table, used, arms, design)
-        half = stats.t.isf(0.025, df) * se
+        half = student.isf(0.025, df) * se
         n_a, n_b = ((used[Obs.CONDITION] == arms[side]).sum() for side in "ab")
         blocks.append(
             pd.DataFrame(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brainmet import effects
+from brainmet import effects, student
 from brainmet.contract import MALIGNANT_PREFIX, Obs, Uns, Var
 from brainmet.counts import Counts
 from brainmet.donor_scores import GeneSet, Scoring, coverage_of, weights_of
@@ -114,14 +114,12 @@ class Compared:
 
 def intercept(design: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Intercept of each column of y by least squares, and its two-sided p; the design's first column is 1."""
-    from scipy import stats
-
     inverse = np.linalg.pinv(design.T @ design)
     coefficient = inverse @ design.T @ y
     df = len(design) - np.linalg.matrix_rank(design)
     variance = ((y - design @ coefficient) ** 2).sum(axis=0) / df * inverse[0, 0]
     with np.errstate(invalid="ignore", divide="ignore"):
-        return coefficient[0], 2 * stats.t.sf(np.abs(coefficient[0]) / np.sqrt(variance), df)
+        return coefficient[0], 2 * student.sf(np.abs(coefficient[0]) / np.sqrt(variance), df)
 
 
 def bulk(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from brainmet import effects
+from brainmet import effects, student
 from brainmet.contract import UNKNOWN, Obs
 from brainmet.contrasts import AMBIENT, Scorer
 from brainmet.donor_scores import GeneSet, Scoring
@@ -135,8 +135,6 @@ def _explains(signature: pd.Series, confounder: pd.Series, donors: pd.DataFrame,
 
 def inner_slope(x: np.ndarray, y: np.ndarray, group: np.ndarray) -> tuple[float, float]:
     """Slope of y on x with an intercept for each group, and its two-sided p."""
-    from scipy import stats
-
     sizes = np.bincount(group)
     x, y = (v - np.bincount(group, v)[group] / sizes[group] for v in (x, y))
     df, spread = len(x) - len(sizes) - 1, float(x @ x)
@@ -144,4 +142,4 @@ def inner_slope(x: np.ndarray, y: np.ndarray, group: np.ndarray) -> tuple[float,
         return 0.0, 1.0
     slope = float(x @ y) / spread
     error = np.sqrt(float(((y - slope * x) ** 2).sum()) / df / spread)
-    return slope, float(2 * stats.t.sf(abs(slope) / error, df)) if error > 0 else 0.0
+    return slope, float(2 * student.sf(abs(slope) / error, df)) if error > 0 else 0.0

@@ -15,8 +15,9 @@ from itertools import combinations, product
 from math import comb, prod
 
 import numpy as np
-from scipy import stats
 from scipy.special import gammaln
+
+from brainmet import student
 
 Array = np.ndarray
 
@@ -48,12 +49,12 @@ class Estimate:
 
     def interval(self, level: float = 0.95) -> tuple[Array, Array]:
         """Confidence interval of g."""
-        half = stats.t.isf((1 - level) / 2, self.g_df) * self.g_se
+        half = student.isf((1 - level) / 2, self.g_df) * self.g_se
         return self.g - half, self.g + half
 
     def difference_interval(self, level: float = 0.95) -> tuple[Array, Array]:
         """Confidence interval of the difference."""
-        half = stats.t.isf((1 - level) / 2, self.df) * self.se
+        half = student.isf((1 - level) / 2, self.df) * self.se
         return self.difference - half, self.difference + half
 
 
@@ -88,7 +89,7 @@ def two_arms(a: Array, b: Array) -> Estimate:
         df = (share_a + share_b) ** 2 / (share_a**2 / (n_a - 1) + share_b**2 / (n_b - 1))
         g = small_sample(n_a + n_b - 2) * _ratio(difference, pooled)
         se = np.sqrt(share_a + share_b)
-        p = 2 * stats.t.sf(np.abs(_ratio(difference, se)), df)
+        p = 2 * student.sf(np.abs(_ratio(difference, se)), df)
     null = np.full(len(g), (n_a + n_b) / (n_a * n_b))
     g_se = np.sqrt(null + g**2 / (2 * (n_a + n_b)))
     return Estimate(difference, se, df, p, g, g_se, np.sqrt(null), n_a + n_b - 2, n_a, n_b)
@@ -102,7 +103,7 @@ def pairs(a: Array, b: Array) -> Estimate:
     difference, spread = change.mean(axis=0), change.std(axis=0, ddof=1)
     scale = np.sqrt((a.var(axis=0, ddof=1) + b.var(axis=0, ddof=1)) / 2)
     se, correction = spread / np.sqrt(n), small_sample(n - 1)
-    p = 2 * stats.t.sf(np.abs(_ratio(difference, se)), n - 1)
+    p = 2 * student.sf(np.abs(_ratio(difference, se)), n - 1)
     g = correction * _ratio(difference, scale)
     null = _ratio(spread, scale) ** 2 / n
     g_se = np.sqrt(null + g**2 / (2 * n))
@@ -115,7 +116,7 @@ def one_sample(change: Array) -> Estimate:
     n = len(change)
     difference, spread = change.mean(axis=0), change.std(axis=0, ddof=1)
     se, scaled = spread / np.sqrt(n), _ratio(difference, spread)
-    p = 2 * stats.t.sf(np.abs(_ratio(difference, se)), n - 1)
+    p = 2 * student.sf(np.abs(_ratio(difference, se)), n - 1)
     g = small_sample(n - 1) * scaled
     null = np.full(len(g), 1 / n)
     g_se = np.sqrt(null + g**2 / (2 * n))
@@ -143,8 +144,8 @@ def fixed_studies(estimates: list[Estimate]) -> tuple[Pooled, Array, Array, Arra
         difference = (share * np.array([np.nan_to_num(e.difference) for e in estimates])).sum(axis=0)
         df = parts.sum(axis=0) ** 2 / np.nansum(parts**2 / np.array([e.df for e in estimates]), axis=0)
         spread = np.sqrt(parts.sum(axis=0))
-        p = 2 * stats.t.sf(np.abs(_ratio(difference, spread)), df)
-    half, half_difference = stats.t.isf(0.025, g_df) * se, stats.t.isf(0.025, df) * spread
+        p = 2 * student.sf(np.abs(_ratio(difference, spread)), df)
+    half, half_difference = student.isf(0.025, g_df) * se, student.isf(0.025, df) * spread
     nothing = np.full(len(effect), np.nan)
     pooled = Pooled(effect, se, effect - half, effect + half, p, nothing, nothing, nothing, k)
     return pooled, difference, difference - half_difference, difference + half_difference
@@ -188,9 +189,9 @@ def random_effects(effect: Array, se: Array) -> Pooled:
         mean = (weight * np.nan_to_num(effect)).sum(axis=0) / total
         scale = np.nansum(weight * (effect - mean) ** 2, axis=0) / (k - 1)
         error = np.sqrt(scale / total)
-        p = 2 * stats.t.sf(np.abs(_ratio(mean, error)), k - 1)
-        half = stats.t.isf(0.025, k - 1) * error
-        reach = np.where(k > 2, stats.t.isf(0.025, np.maximum(k - 2, 1)) * np.sqrt(tau2 + error**2), np.nan)
+        p = 2 * student.sf(np.abs(_ratio(mean, error)), k - 1)
+        half = student.isf(0.025, k - 1) * error
+        reach = np.where(k > 2, student.isf(0.025, np.maximum(k - 2, 1)) * np.sqrt(tau2 + error**2), np.nan)
     return Pooled(mean, error, mean - half, mean + half, p, tau2, mean - reach, mean + reach, k)
 
 
@@ -221,7 +222,7 @@ def nested(a: tuple[Array, Array], b: tuple[Array, Array]) -> tuple[Array, Array
         arm_a.effect - arm_b.effect,
         np.sqrt(_mean_variance(a[1], arm_a.tau2) + _mean_variance(b[1], arm_b.tau2)),
     )
-    return difference, se, 2 * stats.t.sf(np.abs(_ratio(difference, se)), df), df
+    return difference, se, 2 * student.sf(np.abs(_ratio(difference, se)), df), df
 
 
 def labelings(strata: Array, arm: Array, *, limit: int, seed: int) -> tuple[Array, bool]:
@@ -289,7 +290,9 @@ def fdr(p: Array) -> Array:
     adjusted = np.full(len(p), np.nan)
     tested = np.isfinite(p)
     if tested.any():
-        adjusted[tested] = stats.false_discovery_control(p[tested])
+        order = np.argsort(p[tested], kind="stable")
+        scaled = p[tested][order] * (len(order) / np.arange(1, len(order) + 1))
+        adjusted[np.flatnonzero(tested)[order]] = np.minimum.accumulate(scaled[::-1])[::-1].clip(0, 1)
     return adjusted
 
 
@@ -318,14 +321,15 @@ def detectable_in(estimates: Sequence[Estimate], *, power: float, alpha: float) 
 @cache
 def noncentrality(df: int, *, power: float, alpha: float) -> float:
     """Noncentrality at which a two-sided t test reaches the power; NaN without degrees of freedom."""
-    from scipy.optimize import brentq
-
     if df < 1:
         return float("nan")
-    threshold = stats.t.isf(alpha / 2, df)
+    from scipy.optimize import brentq
+    from scipy.stats import nct
+
+    threshold = student.isf(alpha / 2, df)
 
     def shortfall(delta: float) -> float:
-        return float(stats.nct.sf(threshold, df, delta) + stats.nct.cdf(-threshold, df, delta)) - power
+        return float(nct.sf(threshold, df, delta) + nct.cdf(-threshold, df, delta)) - power
 
     # The tail of the noncentral t is not computed reliably far out: widen the bracket no further than needed.
     high = 1.0

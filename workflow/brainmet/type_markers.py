@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from brainmet import effects
+from brainmet import effects, student
 from brainmet.contract import UNKNOWN, Obs, Var
 from brainmet.donor_scores import log_cpm
 from brainmet.tables import empty
@@ -72,8 +71,8 @@ def _test(cell_type: str, change: np.ndarray, genes: pd.DataFrame, *, top: int) 
     mean = change.mean(axis=0)
     se = change.std(axis=0, ddof=1) / np.sqrt(n) if n > 1 else np.full(len(use), np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
-        p = 2 * stats.t.sf(np.abs(mean / se), n - 1) if n > 1 else np.full(len(use), np.nan)
-    half = stats.t.isf(0.025, max(n - 1, 1)) * se
+        p = 2 * student.sf(np.abs(mean / se), n - 1) if n > 1 else np.full(len(use), np.nan)
+    half = student.isf(0.025, max(n - 1, 1)) * se
     frame = pd.DataFrame(
         {
             "cell_type": cell_type,
