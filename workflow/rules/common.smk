@@ -49,10 +49,14 @@ def raw_files(wildcards):
 
 
 def memory(base, per_input_mb=0):
-    """Memory a job asks for, in MB: `base`, more for larger inputs, and as much again with every retry on a cluster."""
+    """Memory a job asks for, in MB: `base`, more for larger inputs, and as much again with every retry on a cluster.
+
+    There it also holds two Snakemakes, one that starts the step and one that runs the script.
+    """
 
     def ask(wildcards, input, attempt):
-        return int((base + (per_input_mb * input.size_mb if per_input_mb else 0)) * attempt)
+        snakemakes = 400 if workflow.non_local_exec else 0
+        return int((base + (per_input_mb * input.size_mb if per_input_mb else 0)) * attempt + snakemakes)
 
     return ask
 
