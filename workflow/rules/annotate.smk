@@ -84,7 +84,7 @@ rule collect_dropped:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=300,
+        mem_mb=memory(300),
     script:
         "../scripts/collect_dropped.py"
 
