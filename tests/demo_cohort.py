@@ -78,11 +78,19 @@ def cohort(*, design: dict[str, Any] | None = None, **changes: Any) -> "AnnData"
     return collect([_sample(sample, what, how) for sample in samples()])
 
 
-def other_tables(*, direction: int = 1, seed: int = 1) -> Tables:
-    """What claims read of other stages: no correlations and no crosstalk here, copy number as it was planted."""
-    arms = simulate.truth_arms(samples(), known(), settings(direction=direction, seed=seed))
-    arms = arms.rename(columns={"state": "call"}).assign(group="malignant")
-    return Tables(empty("correlations"), empty("crosstalk"), arms)
+def other_tables() -> Tables:
+    """What claims read of other stages: no correlations and no crosstalk here."""
+    return Tables(empty("correlations"), empty("crosstalk"))
+
+
+@cache
+def places() -> pd.DataFrame:
+    """`symbol, chromosome, start` of the demo's genes."""
+    genes = pd.read_csv(
+        HOME / "resources/genes/human.tsv.gz", sep="\t", index_col="ensembl_id", dtype={"chromosome": str}
+    )
+    found = genes[["chromosome", "start"]].reindex(known().genes.index)
+    return known().genes[["symbol"]].join(found.fillna({"chromosome": "", "start": 0}))
 
 
 def _sample(sample: dict[str, Any], what: simulate.Knowledge, how: simulate.Settings) -> "AnnData":
@@ -108,4 +116,4 @@ def _sample(sample: dict[str, Any], what: simulate.Knowledge, how: simulate.Sett
         **record,
     )
     obs.index = pd.Index(obs["sample"] + "|" + obs["cell_type"], name="profile")
-    return AnnData(sums, obs, what.genes[["symbol"]].rename_axis("ensembl_id"), layers={DETECTED: detected})
+    return AnnData(sums, obs, places().rename_axis("ensembl_id"), layers={DETECTED: detected})

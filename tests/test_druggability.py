@@ -8,7 +8,17 @@ import pytest
 import yaml
 from anndata import AnnData
 from brainmet import tables
-from brainmet.druggability import Drugs, coverage, expression, load, n_positive, positive, shown, smallest_set
+from brainmet.druggability import (
+    Drugs,
+    coverage,
+    described,
+    expression,
+    load,
+    n_positive,
+    positive,
+    shown,
+    smallest_set,
+)
 from brainmet.errors import BrainmetError
 
 SHIPPED = Path(__file__).parents[1] / "resources"
@@ -216,3 +226,14 @@ def test_bad_list(change, message: str, tmp_path: Path) -> None:  # type: ignore
     (tmp_path / "drugs.yaml").write_text(yaml.safe_dump(document))
     with pytest.raises(BrainmetError, match="drugs.yaml: .*" + message.replace("?", r"\?")):
         load(tmp_path / "drugs.yaml")
+
+
+def test_entries_are_described_with_their_references() -> None:
+    table = described(load(SHIPPED / "drugs" / "drugs.yaml")).set_index("entry")
+    row = table.loc["tucatinib"]
+    assert row["targets"] == "ERBB2"
+    assert "HER2CLIMB" in row["cns_evidence"]
+    assert "Lin NU 2020 J Clin Oncol doi:10.1200/JCO.20.00775" in row["references"]
+    assert "resistance_genes" in row["from_memory"]
+    assert (table["references"] != "").all()
+    tables.conform(table.reset_index(), "drugs")

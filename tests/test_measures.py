@@ -106,27 +106,6 @@ def test_a_gene_of_both_sides_is_left_out_and_too_little_says_so(cells: dict[str
     assert correlated(cells, {"a": "a", "b": "b"}, min_cells=200)["reason"] == "150 cells, 200 needed"
 
 
-def test_burden_is_the_share_of_judged_arms_and_depth_is_taken_out_within_groups() -> None:
-    arms = pd.DataFrame(
-        {
-            "sample": ["x"] * 4 + ["y"] * 2,
-            "donor": "d",
-            "group": "malignant",
-            "call": ["gain", "neutral", "loss", "neutral", "gain", "neutral"],
-        }
-    )
-    obs = pd.DataFrame({"sample": ["x", "y"], "donor": "d", **WHO})
-    assert measures.burden(arms, obs).tolist() == [0.5]
-    rng = np.random.default_rng(4)
-    group = np.repeat(["a", "b"], 10)
-    x = pd.Series(rng.normal(size=20) + 3 * (group == "a"))
-    y = 0.7 * x + 2.0 * (group == "a") + pd.Series(rng.normal(0, 0.1, 20))
-    adjusted = measures.level_with(y, x, group)
-    model = sm.OLS(y, np.column_stack([x, group == "a", np.ones(20)]).astype(float)).fit()
-    difference = adjusted[group == "a"].mean() - adjusted[group == "b"].mean()
-    assert difference == pytest.approx(model.params.iloc[1])
-
-
 def test_a_lead_is_of_the_least_over_the_best() -> None:
     rows = [("u", 0.01), ("v", 0.2), ("w", 0.6)]
     table = pd.DataFrame([{**WHO, "donor": "d", "axis": axis, "p": p, "magnitude_rank": p} for axis, p in rows])

@@ -212,10 +212,10 @@ def threshold(entry: Mapping[str, Any]) -> float:
 def estimate(best: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, float | str]:
     """The effect in units that can be read: log2 difference, rho, share, rank."""
     kind = next(
-        (k for k in ("correlation", "detected", "crosstalk", "burden", "share", "similarity") if k in entry["readout"]),
+        (k for k in ("correlation", "detected", "crosstalk", "share", "similarity") if k in entry["readout"]),
         "",
     )
-    units = {"correlation": "rho", "detected": "share of cells", "burden": "share of arms", "similarity": "z"}
+    units = {"correlation": "rho", "detected": "share of cells", "similarity": "z"}
     units |= {"crosstalk": "rank", "share": "log2 odds"}
     shift = threshold(entry) if "b" not in entry["comparison"] else 0.0
     values = [float(best.get(name, np.nan)) + shift for name in ("difference", "difference_low", "difference_high")]
@@ -345,7 +345,7 @@ def describe(readout: Mapping[str, Any]) -> str:
             f"similarity of {len(readout['similarity']['of'])} signatures to {', '.join(readout['similarity']['to'])}"
         )
     if "burden" in readout:
-        return "share of chromosome arms gained or lost"
+        return "mean absolute shift of chromosome arms against normal types found in both conditions"
     if "detected" in readout:
         return f"share of cells that detect {readout['detected']}"
     what = (

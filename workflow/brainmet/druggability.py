@@ -91,6 +91,39 @@ def load(path: str | Path) -> Drugs:
     return Drugs(document["entries"], document["transport"])
 
 
+def described(drugs: Drugs) -> pd.DataFrame:
+    """What the list says of each entry, with its references and what is still to be looked up (`tables/drugs.yaml`)."""
+    rows = []
+    for entry in (*drugs.entries, *drugs.transport):
+        warning = entry.get("normal_tissue_warning", {})
+        rows.append(
+            {
+                "entry": entry["id"],
+                "name": entry["name"],
+                "class": entry.get("class", "transport"),
+                "targets": ";".join(entry.get("targets", entry.get("genes", []))),
+                "compartment": ";".join(entry.get("target_compartment", entry.get("compartment", []))),
+                "cns_evidence": " ".join(entry.get("cns_evidence", "").split()),
+                "cns_evidence_checked": entry.get("cns_evidence_checked", ""),
+                "normal_brain": "; ".join(warning.get("brain", [])),
+                "normal_elsewhere": "; ".join(warning.get("outside_brain", [])),
+                "caveat": " ".join(entry.get("expression_caveat", "").split()),
+                "references": "; ".join(map(_cited, entry["references"])),
+                "verify": bool(entry["verify"]),
+                "from_memory": "; ".join(entry.get("from_memory", [])),
+            }
+        )
+    return pd.DataFrame(rows)[tables.columns("drugs")]
+
+
+def _cited(reference: Mapping[str, Any]) -> str:
+    """Author, year, journal and identifier, with a mark where it was not read."""
+    words = [str(reference[key]) for key in ("first_author", "year", "journal") if reference.get(key)]
+    words += [f"{key}:{reference[key]}" for key in ("doi", "pmid", "pmcid") if reference.get(key)][:1]
+    doubtful = reference.get("verify") or reference.get("checked") == "memory"
+    return " ".join(words) + (" (to be verified)" if doubtful else "")
+
+
 def shown(cells: pd.DataFrame) -> pd.DataFrame:
     """Antigens of cells, NaN where values are no counts (no total): whether a cell shows one cannot be said then."""
     return cells.where(cells[Obs.TOTAL_COUNTS].notna(), axis=0)

@@ -3,7 +3,7 @@
 Each function gives values indexed by study, donor and condition; what a donor lacks is left out.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,22 +43,6 @@ def _axes(table: pd.DataFrame, axes: Sequence[str], column: str) -> pd.DataFrame
     return wide.reindex(columns=list(axes))
 
 
-def burden(arms: pd.DataFrame, obs: pd.DataFrame) -> pd.Series:
-    """Share of a tumour's judged arms that are gained or lost; samples of a donor are averaged.
-
-    Args:
-        arms: the table cnv_arms.
-        obs: rows of the pseudobulk, for study and condition of samples.
-    """
-    own = arms[arms["group"] == "malignant"]
-    if not len(own):
-        return pd.Series(dtype=float)
-    share = (own["call"] != "neutral").groupby([own[Obs.SAMPLE], own[Obs.DONOR]], sort=True).mean()
-    who = obs[[Obs.SAMPLE, *WHO]].drop_duplicates().set_index([Obs.SAMPLE, Obs.DONOR])
-    joined = who.join(share.rename("share"), how="inner").reset_index()
-    return joined.groupby(WHO, sort=True)["share"].mean()
-
-
 def detected(bulk: "AnnData", types: Collection[str], gene: str, *, min_cells: int) -> pd.Series:
     """Share of a donor's cells of some types with a count of a gene, half a cell added on either side; those with fewer
     cells are left out."""
@@ -90,16 +74,3 @@ def similarity(scores: pd.DataFrame, others: pd.DataFrame) -> pd.Series:
     target = others.mean()
     rho = scores.T.corrwith(target, method="spearman")
     return np.arctanh(rho.clip(-0.999, 0.999))
-
-
-def level_with(values: pd.Series, covariate: pd.Series, groups: Mapping[str, Any] | pd.Series) -> pd.Series:
-    """Values as they would be at the covariate's mean, by the slope within groups.
-
-    The slope is taken within groups (study and condition), so a difference between the groups cannot make it.
-    """
-    x, y = covariate.loc[values.index].to_numpy(float), values.to_numpy(float)
-    group = pd.factorize(np.asarray(groups))[0]
-    inside = [v - np.bincount(group, v)[group] / np.bincount(group)[group] for v in (x, y)]
-    spread = float((inside[0] ** 2).sum())
-    slope = float((inside[0] * inside[1]).sum()) / spread if spread > 0 else 0.0
-    return values - slope * (x - x.mean())

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from brainmet import composition, measures
-from brainmet.contract import Obs
+from brainmet.burden import burden, shared_types
+from brainmet.contract import Obs, Var
 from brainmet.contrasts import Scorer
 from brainmet.copy_number import gene_order
 from brainmet.donor_scores import GeneSet, Scoring
@@ -53,7 +54,6 @@ class Tables:
 
     correlations: pd.DataFrame
     crosstalk: pd.DataFrame
-    cnv_arms: pd.DataFrame
 
 
 class Reader:
@@ -96,7 +96,7 @@ class Reader:
         compartment, which that does not change."""
         if (
             self.cleaned is None
-            or set(entry["readout"]) & set(self._kinds) - {"similarity"}
+            or set(entry["readout"]) & set(self._kinds) - {"similarity", "burden"}
             or entry["compartment"] == WHOLE
         ):
             return None
@@ -199,22 +199,21 @@ class Reader:
         )
 
     def _burden(self, entry: Mapping[str, Any], spec: Any) -> Readout:
-        if self.tables is None:
-            return self._nothing("copy number was not inferred")
-        found = self._of_donors(
-            measures.burden(self.tables.cnv_arms, self.cohort.bulk.obs), "no tumour with judged arms"
-        )
-        if found.reason:
-            return found
-        depth = np.log2(found.donors["total_counts"].astype(float))
+        bulk, profiles = self.cohort.bulk, self._profiles(entry)
+        if profiles is None:
+            return self._nothing(f"no cells of {entry['compartment']}")
+        if Var.CHROMOSOME not in bulk.var:
+            return self._nothing("places of genes are not known")
 
         def values(index: pd.Index) -> pd.DataFrame:
-            own = found.donors.loc[index]
-            groups = (own[Obs.STUDY] + "|" + own[Obs.CONDITION]).to_numpy()
-            # More counts and cells let more arms be called: donors are brought to one depth.
-            return measures.level_with(found.values(index)[NAME], depth, groups).to_frame(NAME)
+            if not len(index):
+                return _no_values()
+            own = profiles.take(profiles.donors.index.get_indexer(index))
+            normal = shared_types(bulk, own.donors, min_cells=self.min_share_cells)
+            found = burden(own, normal, bulk.var, seed=self.how.seed) if len(normal) else pd.Series(dtype=float)
+            return found.reindex(index.intersection(found.index, sort=False)).to_frame(NAME)
 
-        return replace(found, values=lambda index: values(index) if len(index) else found.values(index))
+        return Readout(profiles.donors, values)
 
     def _crosstalk(self, entry: Mapping[str, Any], spec: Mapping[str, Any]) -> Readout:
         if self.tables is None:

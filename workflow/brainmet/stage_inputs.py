@@ -65,8 +65,6 @@ def reader(files: Any, params: Mapping[str, Any]) -> Reader:
     words_, sets_ = words(files.compartments), every_set(files)
     raw = Cohort(read(files.bulk), words_, min_cells=params["min_cells"])
     how, min_share_cells = Scoring(**params["how"]), params["min_share_cells"]
-    tables = Tables(
-        **{name: read_table(getattr(files, name), name) for name in ("correlations", "crosstalk", "cnv_arms")}
-    )
+    tables = Tables(**{name: read_table(getattr(files, name), name) for name in ("correlations", "crosstalk")})
     cleaned_ = clean(raw, params["ambient"])
     return Reader(raw, cleaned_, words_, sets_, min_share_cells=min_share_cells, how=how, tables=tables)

@@ -43,7 +43,6 @@ rule claims:
         bulk="<results>/cohort/pseudobulk.h5ad",
         correlations="<results>/tables/correlations.tsv",
         crosstalk="<results>/tables/crosstalk.tsv",
-        cnv_arms="<results>/tables/cnv_arms.tsv",
         tissues=collect("<results>/samples/{sample}/counts.h5ad", sample=BULK_SAMPLES),
         compartments="<shipped>/signatures/compartments.yaml",
         signatures="<shipped>/signatures/signatures.yaml",

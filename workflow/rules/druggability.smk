@@ -1,7 +1,7 @@
 """Druggability: where drug targets are expressed. Expression, never advice; RNA cannot call HER2-low or IHC.
 
 In: genes of interest of each sample (antigens are among them), the annotation, the cohort's pseudobulk. Out: tables/druggability.tsv, one row a
-donor, compartment and gene; tables/adc_coverage.tsv and adc_antigens.tsv, antigens of antibody-drug conjugates in
+donor, compartment and gene; tables/drugs.tsv, what the drug list says of each entry, with its references; tables/adc_coverage.tsv and adc_antigens.tsv, antigens of antibody-drug conjugates in
 malignant cells at a common depth.
 """
 
@@ -42,6 +42,7 @@ rule druggability:
         code=code("druggability"),
     output:
         table=listed("druggability", "Findings", "drug targets"),
+        drugs="<results>/tables/drugs.tsv",
     log:
         "<logs>/druggability.log",
     benchmark:

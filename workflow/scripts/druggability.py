@@ -13,3 +13,4 @@ with job(snakemake) as params:
     drugs = druggability.load(snakemake.input.drugs)
     table = druggability.expression(read_h5ad(snakemake.input.pseudobulk), drugs, compartments, **params)
     write_table(table, snakemake.output.table, "druggability")
+    write_table(druggability.described(drugs), snakemake.output.drugs, "drugs")

@@ -170,7 +170,7 @@ TABLES_OF = {
     "signatures": ("donor_scores", "coverage"),
     "contrasts": ("contrasts", "de", "gsea", "nulls", "claims"),
     "crosstalk": ("crosstalk_summary", "crosstalk"),
-    "drugs": ("druggability", "adc_coverage", "adc_antigens"),
+    "drugs": ("druggability", "adc_coverage", "adc_antigens", "drugs"),
     "programmes": ("programmes", "programme_pairs", "fidelity"),
     "recovery": ("recovery",),
 }
