@@ -138,6 +138,12 @@ def test_too_little_memory_is_named_with_the_remedy(snakemake, capsys, error):
     assert "--set-resources qc:mem_mb=3000" in printed
 
 
+def test_a_file_that_memory_was_too_short_to_read_is_not_called_damaged(snakemake, capsys):
+    said = "x.h5ad: cannot be read as counts (Can't synchronously read data (memory allocation failed for chunk))"
+    printed = stopped(snakemake, capsys, BrainmetError(f"{said}; delete it and run again"))
+    assert printed.startswith("brainmet: out of memory in rule qc of sample S1") and "delete" not in printed
+
+
 def test_too_few_threads_may_be_a_limit_of_processes(snakemake, capsys):
     printed = stopped(snakemake, capsys, RuntimeError("can't start new thread"))
     assert printed.startswith("brainmet: out of memory, or of processes and threads in rule qc of sample S1")

@@ -23,7 +23,9 @@ CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 NUMBERED = re.compile(r"errno[ =:]*(\d+)", re.IGNORECASE)
 """Libraries that write by themselves (HDF5, Arrow) put the system's error number into their message."""
 
-NO_MEMORY = re.compile(r"bad_alloc|cannot allocate memory|failed to map segment", re.IGNORECASE)
+NO_MEMORY = re.compile(
+    r"bad_alloc|cannot allocate memory|memory allocation failed|failed to map segment", re.IGNORECASE
+)
 """What libraries and the loader say when memory is short."""
 
 NO_THREAD = re.compile(r"can't start new thread")
@@ -51,7 +53,9 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
         with threadpool_limits(1):
             yield dict(snakemake.params.items())
     except BrainmetError as error:
-        _stop(_sentence(snakemake, error))
+        # A file that cannot be read for want of memory is whole: nobody should delete it.
+        short = isinstance(error.__cause__, MemoryError) or NO_MEMORY.search(f"{error} {error.__cause__}")
+        _stop(_out_of(snakemake, "memory", "ulimit -v") if short else _sentence(snakemake, error))
     except Exception as error:
         if told := circumstance(error, snakemake):
             _stop(told)
