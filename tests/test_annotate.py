@@ -223,3 +223,9 @@ def test_a_parent_is_shown_by_any_of_its_types(types):
     evidence = pd.DataFrame({"score_myeloid": [0.1, 0.1], "score_microglia": [0.9, 0.0], "score_opc": [0.2, 0.2]})
     scores = self_training.shown(evidence, ["myeloid", "opc"], types)
     assert scores.tolist() == [[0.9, 0.2], [0.1, 0.2]]
+
+
+def test_own_markers_that_lead_set_the_lineage():
+    own = np.array([[0.9, 0.0, 0.8], [0.2, 0.0, 0.1], [0.0, 0.5, 0.1], [-np.inf, -np.inf, -np.inf]])
+    inside = self_training.inside_lineage(own, np.array(["a", "b", "a"], dtype=object), lead=0.3)
+    assert inside.tolist() == [[True, False, True], [True, True, True], [False, True, False], [True, True, True]]

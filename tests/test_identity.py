@@ -1,6 +1,7 @@
-"""Identity on real cells: accuracy, calibration, and what must not change it. Bounds are those that users are promised.
+"""Identity on real cells: accuracy, calibration, and what must not change it.
 
-The two tumours and brains here were looked at while the method was made: these tests guard it, they do not prove it.
+The tumour and the brain here were looked at while the method was made: these tests guard it, they do not prove it. The
+bounds of the tumour are those that users are promised. Those of the brain lie below: see docs/accuracy.md.
 """
 
 from dataclasses import replace
@@ -56,6 +57,18 @@ def test_a_sample_of_one_kind_is_that_kind(breast, kind):
     condition = "cell_line" if kind.startswith("malignant") else "other"
     found = measured(run([some(sample, rows, condition=condition)]))
     assert found["accuracy"] >= 0.9
+
+
+def test_most_of_a_few_others_among_tumour_cells_are_no_tumour(breast):
+    """Two T cells, macrophages, fibroblasts and endothelial cells each, among tumour cells; shallow ones are lost."""
+    sample = breast[0]
+    label = sample.cells["author_cell_type"].to_numpy(object)
+    others = ["t_cell", "macrophage_md", "fibroblast", "endothelial"]
+    kinds = [np.flatnonzero(label == "malignant_epithelial"), *(np.flatnonzero(label == kind)[:2] for kind in others)]
+    annotation = run([some(sample, np.concatenate(kinds))])
+    tumour = annotation["malignancy"].isin(["malignant", "likely_malignant"])
+    own = annotation["author_cell_type"] == "malignant_epithelial"
+    assert tumour[own].mean() >= 0.95 and tumour[~own].sum() <= 3
 
 
 def test_a_tumour_line_is_malignant(breast):

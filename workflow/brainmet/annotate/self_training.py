@@ -57,6 +57,8 @@ def annotate(
     clear_score: float,
     seed_score: float,
     alone_lead: float,
+    own_lead: float,
+    min_lead: float,
     temperature: float,
 ) -> pd.DataFrame:
     """Vote of the learned profiles, markers included, for every broad and clear type.
@@ -77,28 +79,34 @@ def annotate(
         clear_score: marker score below which a rare type is no candidate for a cell.
         seed_score: marker score that a seed needs.
         alone_lead: lead in marker score that a type without a profile needs over those with one.
+        own_lead: lead in a cell's own marker scores from which on it is decided inside the lineage that leads, in
+            datasets whose typical lead is below `min_lead`.
+        min_lead: lead in log likelihood that counts like a unit of marker score, or more where a dataset's is larger.
         temperature: of the probabilities, as a share of the dataset's typical lead.
 
     Returns:
         Index cell id; `vote_{type}` float32 summing to one, and `marker_{type}`, the smoothed marker scores.
     """
     names = [name for name in types.decided("broad", "clear") if SCORE + name in markers]
-    scores = blended(shown(markers, names, types), positions(context), share=smoothing)
+    own = shown(markers, names, types)
+    scores = blended(own, positions(context), share=smoothing)
     rare = np.array([types[name].decide == "clear" for name in names])
     marker = np.where(rare[None, :] & (scores < clear_score), -np.inf, np.where(np.isnan(scores), -np.inf, scores))
+    own = np.where(np.isneginf(marker) | np.isnan(own), -np.inf, own)
     symbols = dict(zip(features[Var.ENSEMBL], features[Var.SYMBOL], strict=True))
     lineages = np.array([types.lineage(name) for name in names], dtype=object)
+    inside = inside_lineage(own, lineages, lead=own_lead)
     votes = np.zeros(marker.shape, np.float32)
     # A profile holds for one platform and way of dissociation: each dataset learns its own from all of its samples.
     for dataset, (parts, rows) in grouped(slices, cells[Obs.DATASET].reindex(markers.index).to_numpy(object)).items():
-        total = _trained(
-            parts, marker[rows], names, lineages, symbols, label=dataset, rounds=rounds, seed_share=seed_share,
-            min_seeds=min_seeds, marker_weight=marker_weight, prior_values=prior_values, seed_score=seed_score,
-            alone_lead=alone_lead,
+        total, allowed = _trained(
+            parts, marker[rows], inside[rows], names, lineages, symbols, label=dataset, rounds=rounds,
+            seed_share=seed_share, min_seeds=min_seeds, marker_weight=marker_weight, prior_values=prior_values,
+            seed_score=seed_score, alone_lead=alone_lead, min_lead=min_lead,
         )  # fmt: skip
         # The typical cell sets the scale: leads of hard and of easy data differ in absolute units.
         scale = max(float(np.median(_lead(total))), 1e-6) if len(total) else 1.0
-        votes[rows] = softmax(total / (temperature * scale))
+        votes[rows] = softmax(np.where(allowed, total, -np.inf) / (temperature * scale))
     table = pd.DataFrame(votes, index=markers.index, columns=[VOTE + n for n in names])
     for name, column in zip(names, scores.T, strict=True):
         table[f"marker_{name}"] = column.astype(np.float32)
@@ -123,6 +131,7 @@ def grouped(slices: Iterable[Slice], datasets: np.ndarray) -> dict[str, tuple[It
 def _trained(
     slices: Iterable[Slice],
     marker: np.ndarray,
+    inside: np.ndarray,
     names: Sequence[str],
     lineages: np.ndarray,
     symbols: dict[str, str],
@@ -135,12 +144,13 @@ def _trained(
     prior_values: float,
     seed_score: float,
     alone_lead: float,
-) -> np.ndarray:
-    """Score of every type in every cell of one dataset, after the last round; cells × types."""
+    min_lead: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Score of every type in every cell of one dataset at the end, and whether it is allowed; cells × types."""
     ahead = marker - marker.max(axis=1, keepdims=True)
     # A type with a handful of stray cells is noise that learning would feed: seeds must show their markers.
     seeds = clearest(ahead, share=seed_share, eligible=marker >= seed_score)
-    total = marker_weight * ahead
+    total, allowed = marker_weight * ahead, inside
     for turn in range(rounds):
         profiles, usable = learn(slices, seeds, len(names), symbols, prior_values=prior_values)
         profiles = pooled(profiles, lineages, minimum=min_seeds)
@@ -150,13 +160,16 @@ def _trained(
         if not learned.any():
             break
         total = compare(slices, profiles, usable)
-        scale = 1 / max(float(np.median(_lead(total[:, learned]))), 1e-6)
+        # Profiles of few seeds, or of one class and its strays, hardly differ: their noise must not be blown up.
+        lead = float(np.median(_lead(total[:, learned])))
+        allowed = inside | (lead >= min_lead)
+        scale = 1 / max(lead, min_lead)
         total = total * scale + marker_weight * ahead
         # A type too rare to learn is judged by its markers alone, and must lead the learned ones by more.
         best, rival = (values[:, learned].max(axis=1, keepdims=True) for values in (total, marker))
         total[:, ~learned] = best + ALONE * (marker[:, ~learned] - np.maximum(rival, 0) - alone_lead)
-        seeds = clearest(total, share=seed_share, eligible=(marker >= seed_score) & learned)
-    return total
+        seeds = clearest(total, share=seed_share, eligible=(marker >= seed_score) & learned & allowed)
+    return total, allowed
 
 
 def shown(markers: pd.DataFrame, names: Sequence[str], types: CellTypes) -> np.ndarray:
@@ -169,6 +182,24 @@ def shown(markers: pd.DataFrame, names: Sequence[str], types: CellTypes) -> np.n
         inside = [t for t in types.children(name, level="type") if t not in names and SCORE + t in markers]
         columns.append(markers[[SCORE + t for t in (name, *inside)]].max(axis=1))
     return np.column_stack(columns).astype(np.float64)
+
+
+def inside_lineage(own: np.ndarray, lineages: np.ndarray, *, lead: float) -> np.ndarray:
+    """Types that each cell may be of: those of the lineage that leads all others in its own markers, or all types.
+
+    Where one class fills a sample, the profiles are those of the class and of its noise, and the neighbours are its
+    cells: neither may overrule what a lone cell of another lineage shows itself.
+
+    Args:
+        own: cells × types, marker scores of the cell alone.
+        lineages: of each type.
+        lead: in score over the best type of any other lineage.
+    """
+    best = lineages[own.argmax(axis=1)][:, None] == lineages[None, :]
+    first = own.max(axis=1)
+    second = np.where(best, -np.inf, own).max(axis=1)
+    clear = np.isfinite(first) & (first - second >= lead)
+    return best | ~clear[:, None]
 
 
 def blended(scores: np.ndarray, neighbors: np.ndarray, *, share: float) -> np.ndarray:
