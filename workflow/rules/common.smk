@@ -22,7 +22,7 @@ for name, value in {
     "OMP_WAIT_POLICY": "PASSIVE",
 }.items():
     os.environ.setdefault(name, value)
-os.environ["PYTHONHASHSEED"] = "0"
+os.environ.update(PYTHONHASHSEED="0")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
