@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -71,48 +72,51 @@ def features(
     Raises:
         BrainmetError: no candidate gene is left.
     """
-    genes, n_samples, largest = _measured(moments)
-    genes["reason"] = _reasons(
-        genes,
-        n_samples=n_samples,
-        min_genes_shared=min_genes_shared,
-        min_fraction_samples=min_fraction_samples,
-        min_cells_detected=min_cells_detected,
-        exclude=exclude,
-    )
-    candidates = genes.index[genes["reason"] == ""]
-    if not len(candidates):
+    how: dict[str, Any] = {
+        "n_top": n_top,
+        "n_bins": n_bins,
+        "min_genes_shared": min_genes_shared,
+        "min_fraction_samples": min_fraction_samples,
+        "min_cells": min_cells,
+        "min_cells_detected": min_cells_detected,
+        "exclude": exclude,
+    }
+    genes, n_samples = _ranked(moments, **how)
+    if not (genes["reason"] == "").any():
         raise BrainmetError(
             f"the {n_samples} samples share no gene that could be variable ({_tally(genes['reason'])}); check that all "
             "are of one organism, or exclude the sample with the smallest gene panel (tables/genes_lost.tsv)"
         )
+    genes["informative"] = genes["highly_variable"] | genes[Var.SYMBOL].isin(set(markers))
+    for own in _within(moments, datasets) if len(set(datasets)) > 1 else ():
+        # Genes that this dataset alone measures inform of its cells, though no embedding can use them. One of a few
+        # cells has no variable genes of its own, which is no fault of the cohort's.
+        table, _ = _ranked(own, **how)
+        genes.loc[table.index[table["highly_variable"]], "informative"] = True
+    log.info(
+        "%d of %d genes are candidates (%s), %d of them variable",
+        (genes["reason"] == "").sum(),
+        len(genes),
+        _tally(genes["reason"]),
+        genes["highly_variable"].sum(),
+    )
+    return genes.rename_axis(Var.ENSEMBL).reset_index().drop(columns=["share", "n_cells_detected"])
+
+
+def _ranked(
+    moments: Iterable[pd.DataFrame], *, n_top: int, n_bins: int, min_cells: int, **candidacy: Any
+) -> tuple[pd.DataFrame, int]:
+    """Genes of the samples by Ensembl id with their reason, votes, rank and `highly_variable`; number of samples."""
+    genes, n_samples, largest = _measured(moments)
+    genes["reason"] = _reasons(genes, n_samples=n_samples, **candidacy)
+    candidates = genes.index[genes["reason"] == ""]
     votes = _votes(moments, candidates, n_top=n_top, n_bins=n_bins, min_cells=min(min_cells, largest))
     order = _ordered(votes)
     genes = genes.join(votes)
     genes["n_samples_variable"] = genes["n_samples_variable"].fillna(0).astype(np.int64)
     genes["rank"] = pd.Series(np.arange(1, len(order) + 1), order).reindex(genes.index, fill_value=0)
     genes["highly_variable"] = genes["rank"].between(1, n_top)
-    genes["informative"] = genes["highly_variable"] | genes[Var.SYMBOL].isin(set(markers))
-    for own in _within(moments, datasets) if len(set(datasets)) > 1 else ():
-        # Genes that this dataset alone measures inform of its cells, though no embedding can use them.
-        try:
-            table = features(
-                own, n_top=n_top, n_bins=n_bins, min_genes_shared=min_genes_shared, exclude=exclude,
-                min_fraction_samples=min_fraction_samples, min_cells=min_cells, min_cells_detected=min_cells_detected,
-            )  # fmt: skip
-        except BrainmetError as error:
-            # A dataset of a few cells has no variable genes of its own, which is no fault of the cohort's.
-            log.info("a dataset adds no genes of its own: %s", error)
-            continue
-        genes.loc[variable(table), "informative"] = True
-    log.info(
-        "%d of %d genes are candidates (%s), %d of them variable",
-        len(candidates),
-        len(genes),
-        _tally(genes["reason"]),
-        genes["highly_variable"].sum(),
-    )
-    return genes.rename_axis(Var.ENSEMBL).reset_index().drop(columns=["share", "n_cells_detected"])
+    return genes, n_samples
 
 
 def _ordered(votes: pd.DataFrame) -> pd.Index:
@@ -227,17 +231,19 @@ def _votes(
         table = sample.set_index(Var.ENSEMBL).reindex(candidates)
         measured = table["mean_expm1"].notna().to_numpy()
         seen = np.flatnonzero((table["n_cells_detected"] > 0).to_numpy())
+        expressed += measured
+        # A gene that is measured but silent has no dispersion there: it counts as 0, as in scanpy.
+        defined += measured
+        if not seen.size:
+            continue
         mean, dispersion = dispersions(
             table["mean_expm1"].to_numpy()[seen], table["var_expm1"].to_numpy()[seen], n_bins=n_bins
         )
         ranked = np.sort(dispersion[~np.isnan(dispersion)])[::-1]
         if ranked.size:
             votes[seen] += dispersion >= ranked[min(n_top, ranked.size) - 1]
-        expressed += measured
         means[seen] += mean
-        # A gene that is measured but silent has no dispersion there: it counts as 0, as in scanpy.
         sums[seen] += np.nan_to_num(dispersion)
-        defined += measured
         defined[seen[np.isnan(dispersion)]] -= 1
     with np.errstate(invalid="ignore", divide="ignore"):
         result = {"share": votes / expressed, "mean": means / expressed, "dispersion": sums / defined}
