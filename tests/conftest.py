@@ -94,6 +94,14 @@ def mini_run(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def demo_run(tmp_path_factory) -> Path:
+    """The folder of a finished run of the shipped default, for slow tests."""
+    folder = tmp_path_factory.mktemp("demo")
+    snakemake(folder, "--cores", "2")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def real_run(real_data, tmp_path_factory) -> Path:
     """The folder of a finished run on real cells: a breast tumour with its stroma, and normal brain."""
     folder = tmp_path_factory.mktemp("real")

@@ -41,13 +41,9 @@ def snakemake(
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """Checksums of what the promise of equal bytes covers: tables, annotation, scores."""
+    """Checksums of what the promise of equal bytes covers: every table, also those of single samples and of the cohort."""
     results = folder / "results"
-    paths = [
-        *results.glob("tables/*.tsv"),
-        *results.glob("cohort/annotation.parquet"),
-        *results.glob("samples/*/scores*.parquet"),
-    ]
+    paths = [*results.rglob("*.tsv"), *results.rglob("*.parquet")]
     return {str(p.relative_to(results)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(paths)}
 
 

@@ -58,9 +58,9 @@ def test_another_python(mini_run, tmp_path):
     assert digests(folder) == digests(mini_run)
 
 
-def test_one_core_of_more_samples(tiny_run, tmp_path):
-    snakemake(tmp_path, "--cores", "1", config=tiny())
-    assert digests(tmp_path) == digests(tiny_run)
+def test_the_demo_on_one_core(demo_run, tmp_path):
+    snakemake(tmp_path, "--cores", "1")
+    assert digests(tmp_path) == digests(demo_run)
 
 
 def test_jobs_in_another_order(tiny_run, tmp_path):

@@ -17,6 +17,9 @@ from brainmet.errors import BrainmetError
 from brainmet.fetch import archive_url, sha256
 
 WORKFLOW = "#brainmet"
+PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
+"""Process Run Crate (doi:10.1371/journal.pone.0309210): tools that were run on files, without the graph of their steps."""
+
 MEDIA = {
     ".h5ad": "application/x-hdf5",
     ".html": "text/html",
@@ -55,11 +58,14 @@ def describe(
     crate.license = _entity(
         crate, "#licence", "CreativeWork", name="The licences of the input series apply; see inputs"
     )
+    profile = _entity(crate, PROFILE, "CreativeWork", name="Process Run Crate", version="0.5")
+    crate.root_dataset["conformsTo"] = profile
     workflow = _workflow(crate, run)
     taken = [_input(crate, row, sources.get(str(row["file"]), {})) for row in inputs.to_dict("records")]
     settings = [_setting(crate, key, value) for key, value in _leaves(run["config"])]
     made = [_output(crate, root, path) for path in sorted(outputs)]
-    action = {"name": "Run of brainmet", "instrument": workflow, "object": [*taken, *settings], "result": made}
+    about = {"name": "Run of brainmet", "description": crate.description}
+    action = {**about, "instrument": workflow, "object": [*taken, *settings], "result": made}
     crate.root_dataset["mentions"] = [_entity(crate, "#run", "CreateAction", **action)]
     return dict(crate.metadata.generate())
 
@@ -97,7 +103,7 @@ def _workflow(crate: ROCrate, run: Mapping[str, Any]) -> ContextEntity:
     ]
     kind = ["SoftwareApplication", "SoftwareSourceCode"]
     version = run["software"]["brainmet"]
-    about = {"name": "brainmet", "softwareVersion": version, "softwareRequirements": needs}
+    about = {"name": "brainmet", "version": version, "softwareVersion": version, "softwareRequirements": needs}
     return _entity(crate, WORKFLOW, kind, **about)
 
 
