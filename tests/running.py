@@ -41,10 +41,15 @@ def snakemake(
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """Checksums of what the promise of equal bytes covers: every table, also those of single samples and of the cohort."""
+    """Checksums of all results but those that tell of the run itself: the page, the crate and the provenance."""
     results = folder / "results"
-    paths = [*results.rglob("*.tsv"), *results.rglob("*.parquet")]
-    return {str(p.relative_to(results)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(paths)}
+    paths = {path.relative_to(results).as_posix(): path for path in sorted(results.rglob("*")) if path.is_file()}
+    of_the_run = ("report.html", "ro-crate-metadata.json", "provenance/")
+    return {
+        name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for name, path in paths.items()
+        if not name.startswith(of_the_run)
+    }
 
 
 def demo_samples() -> list[str]:

@@ -18,7 +18,7 @@ from brainmet.fetch import archive_url, sha256
 
 WORKFLOW = "#brainmet"
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
-"""Process Run Crate (doi:10.1371/journal.pone.0309210): tools that were run on files, without the graph of their steps."""
+"""Process Run Crate (doi:10.1371/journal.pone.0309210): tools that were run on files, not the graph of their steps."""
 
 MEDIA = {
     ".h5ad": "application/x-hdf5",
