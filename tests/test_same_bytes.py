@@ -65,11 +65,8 @@ def test_the_demo_on_one_core(demo_run, tmp_path):
 
 def test_jobs_in_another_order(tiny_run, tmp_path):
     folder, order = elsewhere(tmp_path), random.Random(6)
-    made = [
-        *digests(tiny_run),
-        *(f"samples/{path.name}/counts.h5ad" for path in (tiny_run / "results/samples").iterdir()),
-    ]
-    for target in order.sample(made, 6):
+    made = [name for name in digests(tiny_run) if not name.startswith("cnv/")]  # a folder is made as a whole
+    for target in order.sample(made, 5):
         snakemake(folder, "--cores", "2", "--scheduler", "ilp", "--", f"results/{target}", config=tiny())
     snakemake(folder, "--cores", "2", "--scheduler", "ilp", config=tiny())
     assert digests(folder) == digests(tiny_run)

@@ -41,7 +41,7 @@ def test_an_unknown_key_is_refused_with_the_nearest():
 
 
 def test_a_wrong_type_names_key_and_value():
-    assert refuse({"exclude": "S1"}) == "config.yaml: exclude: 'S1' must be array"
+    assert refuse({"exclude": "S1"}) == "config.yaml: exclude: 'S1' must be a list ([one, two])"
 
 
 def test_an_empty_list_of_datasets_is_refused():

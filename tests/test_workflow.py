@@ -61,8 +61,8 @@ def test_a_partial_config_keeps_every_default(tmp_path):
     [
         ({"datasets": ["demmo"]}, r"config.yaml: datasets: no file demmo.yaml; did you mean demo\?"),
         ({"qc": {"n_mad": 3}}, r"config.yaml: qc.n_mad: unknown key; did you mean n_mads"),
-        ({"exclude": ["nobody"]}, r"config.yaml: exclude: no sample 'nobody' in this run"),
-        ({"cluster": {"resolutions": "high"}}, r"config.yaml: cluster.resolutions: 'high' must be array"),
+        ({"exclude": ["demoA_P11"]}, r"exclude: no sample 'demoA_P11' in this run; did you mean demoA_P1\?"),
+        ({"cluster": {"resolutions": "high"}}, r"config.yaml: cluster.resolutions: 'high' must be a list"),
     ],
 )
 def test_wrong_configuration_stops_before_any_job(tmp_path, config, message):

@@ -163,6 +163,11 @@ def test_through_the_command(tmp_path, text):
     assert len(printed.splitlines()) < 30, printed
 
 
+def test_a_folder_of_dataset_files_that_is_not_there_is_told():
+    told = tell(lambda: parse({"dataset_paths": ["nowhere"]}))
+    assert re.match(r"config.yaml: dataset_paths: there is no folder /\S+/nowhere; mend the path", told)
+
+
 def test_dates_survive_the_messages():
     """YAML turns 2020-01-01 into a date, which is no text; it is told, not tripped over."""
     assert datetime.date(2020, 1, 1).isoformat() in tell(lambda: parse({"datasets": [datetime.date(2020, 1, 1)]}))

@@ -1,6 +1,5 @@
 """The user's configuration, checked before any rule is made."""
 
-import difflib
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import yaml
 
 from brainmet.documents import read_schema, read_yaml
 from brainmet.errors import BrainmetError
-from brainmet.validate import validate
+from brainmet.validate import guess, validate
 
 METHODS = Path(__file__).parent / "annotate"
 SCHEMA = Path(__file__).parent.parent / "schemas" / "config.schema.yaml"
@@ -28,10 +27,8 @@ def check(config: dict[str, Any]) -> None:
     allowed = [*known, *(name for name in [*section.get("methods", []), *files] if name not in known)]
     allowed = list(dict.fromkeys(allowed))
     if unknown := [name for name in section if name not in allowed]:
-        close = difflib.get_close_matches(str(unknown[0]), allowed, n=1)
-        guess = f"; did you mean {close[0]}?" if close else ""
         raise BrainmetError(
-            f"config.yaml: annotate.{unknown[0]}: unknown key{guess}; "
+            f"config.yaml: annotate.{unknown[0]}: unknown key{guess(unknown[0], allowed)}; "
             f"allowed: {', '.join(allowed)} and the names of methods"
         )
 

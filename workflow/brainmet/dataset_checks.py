@@ -8,6 +8,7 @@ from typing import Any
 
 from brainmet.documents import read_yaml
 from brainmet.errors import BrainmetError
+from brainmet.validate import guess
 
 READERS = Path(__file__).parent / "ingest"
 
@@ -86,9 +87,7 @@ def type_ids(files: Sequence[Path]) -> list[str]:
 
 def unknown(value: object, known: Sequence[str], what: str) -> str:
     """`'x' is no reader; did you mean y?; allowed: …`."""
-    close = difflib.get_close_matches(str(value), known, n=1)
-    guess = f"; did you mean {close[0]}?" if close else ""
-    return f"{value!r} is no {what}{guess}; allowed: {', '.join(known)}"
+    return f"{value!r} is no {what}{guess(value, known)}; allowed: {', '.join(known)}"
 
 
 def _files(dataset: Mapping[str, Any], path: Path) -> None:

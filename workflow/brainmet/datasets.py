@@ -4,7 +4,6 @@ Read at parse time by the Snakefile, so nothing here imports more than yaml and 
 """
 
 import csv
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from brainmet import dataset_checks
 from brainmet.contract import UNKNOWN
 from brainmet.documents import read_schema, read_yaml
 from brainmet.errors import BrainmetError
-from brainmet.validate import validate
+from brainmet.validate import guess, validate
 
 SCHEMA = Path(__file__).parent.parent / "schemas" / "dataset.schema.yaml"
 
@@ -72,12 +71,10 @@ def find(id_: str, *, folders: Sequence[Path]) -> Path:
         if (path := folder / f"{id_}.yaml").is_file():
             return path
     known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
-    close = difflib.get_close_matches(id_, known, n=1, cutoff=0.5)
-    guess = f"; did you mean {close[0]}?" if close else ""
     searched = ", ".join(str(folder) for folder in folders)
     raise BrainmetError(
-        f"config.yaml: datasets: no file {id_}.yaml{guess}; searched: {searched}; known: {', '.join(known)}; "
-        "add the file, or its folder to dataset_paths"
+        f"config.yaml: datasets: no file {id_}.yaml{guess(id_, known, cutoff=0.5)}; searched: {searched}; "
+        f"known: {', '.join(known)}; add the file, or its folder to dataset_paths"
     )
 
 
@@ -180,7 +177,10 @@ def records(datasets: dict[str, dict[str, Any]], *, exclude: Sequence[str]) -> d
                 )
             found[sample["id"]] = _record(dataset, sample)
     if unknown := [sample for sample in exclude if sample not in found]:
-        raise BrainmetError(f"config.yaml: exclude: no sample {unknown[0]!r} in this run; samples: {', '.join(found)}")
+        raise BrainmetError(
+            f"config.yaml: exclude: no sample {unknown[0]!r} in this run{guess(unknown[0], found)}; "
+            f"samples: {', '.join(found)}"
+        )
     return dict(sorted((id_, record) for id_, record in found.items() if id_ not in set(exclude)))
 
 

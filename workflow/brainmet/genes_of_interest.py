@@ -4,7 +4,6 @@ The antigens of antibody-drug conjugates, genes named by claims, further drug ta
 cell type. The page colours its map by them, druggability reads the antigens.
 """
 
-import difflib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, zip_longest
@@ -18,6 +17,7 @@ from brainmet.counts import Counts
 from brainmet.errors import BrainmetError
 from brainmet.normalise import log_normalised
 from brainmet.signatures import positions
+from brainmet.validate import guess
 
 log = logging.getLogger(__name__)
 
@@ -72,11 +72,8 @@ def check_symbols(own: Sequence[str], known: Iterable[str]) -> None:
     symbols = set(known)
     for gene in own:
         if gene not in symbols:
-            near = difflib.get_close_matches(gene.upper(), symbols, 1)
-            raise BrainmetError(
-                f"config.yaml: genes_of_interest.own: no gene {gene!r}"
-                + (f"; did you mean {near[0]}?" if near else "; give the current HGNC symbol")
-            )
+            remedy = guess(gene.upper(), symbols) or "; give the current HGNC symbol"
+            raise BrainmetError(f"config.yaml: genes_of_interest.own: no gene {gene!r}{remedy}")
 
 
 def _turns(lists: Iterable[list[tuple[str, str]]]) -> list[tuple[str, str]]:

@@ -31,6 +31,12 @@ def load(config: Mapping[str, Any], *, shipped: Path) -> tuple[dict[str, dict[st
                     f"config.yaml: {key}: there is no file {Path(file).absolute()}; mend the path "
                     "(relative to the working directory, or absolute)"
                 )
+    for folder in config["dataset_paths"]:
+        if not Path(folder).is_dir():
+            raise BrainmetError(
+                f"config.yaml: dataset_paths: there is no folder {Path(folder).absolute()}; mend the path "
+                "(relative to the working directory, or absolute)"
+            )
     searched = [*(Path(folder).absolute() for folder in config["dataset_paths"]), shipped / "datasets"]
     loaded = datasets.load(config["datasets"], folders=searched)
     records = datasets.records(loaded, exclude=config["exclude"])

@@ -3,6 +3,7 @@
 import datetime
 import difflib
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -47,8 +48,8 @@ def message(error: ValidationError) -> str:
         missing = [name for name in error.validator_value if name not in error.instance]
         return f"{key + ': ' if key else ''}required key missing: {', '.join(missing)}"
     if error.validator == "enum":
-        guess = _guess(error.instance, error.validator_value)
-        return f"{key}: {error.instance!r} is not allowed{guess}; allowed: {', '.join(map(str, error.validator_value))}"
+        allowed, near = ", ".join(map(str, error.validator_value)), guess(error.instance, error.validator_value)
+        return f"{key}: {error.instance!r} is not allowed{near}; allowed: {allowed}"
     if error.validator in ("oneOf", "anyOf") and error.context:
         options = "; or ".join(dict.fromkeys(_plain(option) for option in error.context))
         return f"{key}: {error.instance!r} fits none of the allowed forms: {options}"
@@ -76,16 +77,18 @@ def _plain(error: ValidationError) -> str:
 def _kinds(limit: Any) -> str:
     """Types as YAML has them."""
     names = limit if isinstance(limit, list) else [limit]
-    return " or ".join("a mapping (name: value)" if name == "object" else str(name) for name in names)
+    words = {"object": "a mapping (name: value)", "array": "a list ([one, two])"}
+    return " or ".join(words.get(name, str(name)) for name in names)
 
 
 def _unknown_key(error: ValidationError, key: str) -> str:
     allowed = list(error.schema.get("properties", {}))
     unknown = next(name for name in error.instance if name not in allowed)
     path = f"{key}.{unknown}" if key else str(unknown)
-    return f"{path}: unknown key{_guess(unknown, allowed)}; allowed: {', '.join(allowed)}"
+    return f"{path}: unknown key{guess(unknown, allowed)}; allowed: {', '.join(allowed)}"
 
 
-def _guess(value: Any, allowed: list[Any]) -> str:
-    close = difflib.get_close_matches(str(value), [str(option) for option in allowed], n=1)
+def guess(value: Any, allowed: Iterable[Any], *, cutoff: float = 0.6) -> str:
+    """`; did you mean …?` with the nearest of what is allowed, or empty; `cutoff` as of `difflib.get_close_matches`."""
+    close = difflib.get_close_matches(str(value), [str(option) for option in allowed], n=1, cutoff=cutoff)
     return f"; did you mean {close[0]}?" if close else ""

@@ -24,6 +24,7 @@ import pandas as pd
 
 from brainmet.code import constants
 from brainmet.errors import BrainmetError
+from brainmet.validate import guess
 
 NOTE = "note"
 SCORE = "score_"
@@ -49,8 +50,10 @@ def describe(name: str, folder: Path = Path(__file__).parent) -> Method:
     """
     path = folder / f"{name}.py"
     if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_")))
-        raise BrainmetError(f"config.yaml: annotate.methods: no method {name!r}; known methods: {known}")
+        known = sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_"))
+        raise BrainmetError(
+            f"config.yaml: annotate.methods: no method {name!r}{guess(name, known)}; known methods: {', '.join(known)}"
+        )
     stated = constants(path, "SCOPE", "REQUIRES")
     scope, requires = stated.get("SCOPE"), stated.get("REQUIRES")
     if scope not in SCOPES or not isinstance(requires, tuple):
