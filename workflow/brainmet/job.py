@@ -53,9 +53,7 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
         with threadpool_limits(1):
             yield dict(snakemake.params.items())
     except BrainmetError as error:
-        # A file that cannot be read for want of memory is whole: nobody should delete it.
-        short = isinstance(error.__cause__, MemoryError) or NO_MEMORY.search(f"{error} {error.__cause__}")
-        _stop(_out_of(snakemake, "memory", "ulimit -v") if short else _sentence(snakemake, error))
+        _stop(_behind(error, snakemake) or _sentence(snakemake, error))
     except Exception as error:
         if told := circumstance(error, snakemake):
             _stop(told)
@@ -67,6 +65,13 @@ def _stop(sentence: str) -> None:
     logging.getLogger("brainmet").error(sentence)
     sys.stderr.write(f"brainmet: {sentence}\n")  # in one piece: other jobs write at the same time
     sys.exit(1)
+
+
+def _behind(error: BrainmetError, snakemake: Any) -> str:
+    """What a reader took for a fault of its file although the file is whole and nobody should delete it; or empty."""
+    if isinstance(error.__cause__, MemoryError) or NO_MEMORY.search(f"{error} {error.__cause__}"):
+        return _out_of(snakemake, "memory", "ulimit -v")
+    return _damaged_cache() if error.__cause__ and _in_kernel_cache(error.__cause__) else ""
 
 
 def circumstance(error: BaseException | None, snakemake: Any) -> str:
@@ -89,7 +94,7 @@ def circumstance(error: BaseException | None, snakemake: Any) -> str:
         if code == errno.ENOMEM or isinstance(error, MemoryError) or NO_MEMORY.search(str(error)):
             return _out_of(snakemake, "memory", "ulimit -v")
         if _in_kernel_cache(error):
-            return _damaged_cache(Path(os.environ.get("NUMBA_CACHE_DIR", OWN_CACHE)))
+            return _damaged_cache()
         error = error.__cause__ or error.__context__
     return ""
 
@@ -105,8 +110,9 @@ def _out_of(snakemake: Any, what: str, limit: str) -> str:
     )
 
 
-def _damaged_cache(folder: Path) -> str:
+def _damaged_cache() -> str:
     """Delete the workflow's own cache; one that the user named may hold other programs' kernels and stays."""
+    folder = Path(os.environ.get("NUMBA_CACHE_DIR", OWN_CACHE))
     if folder.resolve() != OWN_CACHE.resolve():
         return (
             f"{folder} (NUMBA_CACHE_DIR): the cache of compiled kernels is damaged; delete it, or unset the variable, "
