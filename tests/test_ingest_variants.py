@@ -10,6 +10,8 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import anndata
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -78,6 +80,37 @@ def test_row_numbers_in_front(tmp_path: Path, human: GeneTable) -> None:
     same(run("tenx_triplet", files, human), counts())
 
 
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (("cells_x_genes.mtx", "cells_x_genes.barcodes.txt", "cells_x_genes.genes.txt"), None),
+        (("quants_mat.mtx", "quants_mat_rows.txt", "quants_mat_cols.txt"), None),
+        (("count_matrix.mtx", "cell_metadata.csv", "all_genes.csv"), None),
+        (("S1.mtx", "S1_types.csv", "S1_genes.csv"), {"file": "S1_types.csv", "barcode": "bc", "column": "bc"}),
+    ],
+    ids=["kallisto", "alevin-fry", "Parse Biosciences", "a table of labels for barcodes"],
+)
+def test_cells_as_rows_of_other_tools(
+    tmp_path: Path, human: GeneTable, names: tuple[str, str, str], labels: dict[str, str] | None
+) -> None:
+    found = parts(counts().T)
+    rows = {"x_genes": "", "quants": "", "count_": "bc_wells,sample\n", "S1": "bc,type\n"}
+    head = next(text for name, text in rows.items() if name in names[0])
+    cells = head + "".join(f"{b},T\n" if head else f"{b}\n" for b in BARCODES)
+    for name, data in zip(names, (found["matrix"], cells.encode(), "\n".join(SYMBOLS).encode()), strict=True):
+        (tmp_path / name).write_bytes(data)
+    same(run("tenx_triplet", [tmp_path / name for name in names], human, labels=labels), counts())
+
+
+def test_samples_in_front_of_barcodes(tmp_path: Path, human: GeneTable) -> None:
+    files = write_triplet(tmp_path, counts(), gz=False)
+    files[2].write_text("".join(f"P{i % 2}\t{b}\n" for i, b in enumerate(BARCODES)))
+    same(run("tenx_triplet", files, human), counts())
+    files[2].write_text("".join(f"P{i % 2}\t{BARCODES[i // 2]}\n" for i in range(6)))
+    result = run("tenx_triplet", files, human, split_by={"barcode": "^(P[01])_"}, match="P1")
+    assert result.matrix.sum() == counts()[:, 1::2].sum()
+
+
 def test_array_of_matrix_market(tmp_path: Path, human: GeneTable) -> None:
     files = write_triplet(tmp_path, counts(), gz=False)
     values = "\n".join(map(str, counts().ravel(order="F")))
@@ -86,6 +119,14 @@ def test_array_of_matrix_market(tmp_path: Path, human: GeneTable) -> None:
     files[0].write_text("%%MatrixMarket matrix array integer general\n10 6\n1\n2\n")
     with pytest.raises(BrainmetError, match="is not the array of numbers that it announces"):
         run("tenx_triplet", files, human)
+
+
+def test_folders_of_starsolo(tmp_path: Path, human: GeneTable) -> None:
+    with zipfile.ZipFile(tmp_path / "solo.zip", "w") as archive:
+        for folder, X in (("filtered", counts()), ("raw", counts(7))):
+            for role, data in parts(X).items():
+                archive.writestr(f"Solo.out/Gene/{folder}/{role}.{'mtx' if role == 'matrix' else 'tsv'}", data)
+    same(run("tenx_triplet", [tmp_path / "solo.zip"], human), counts())
 
 
 @pytest.mark.parametrize("kind", ["tar", "tgz", "zip"])
@@ -158,6 +199,12 @@ TABLES: dict[str, Callable[[np.ndarray], bytes]] = {
         frame(X).T.assign(nCount_RNA=X.sum(axis=0), percent_mito=1.5, cluster=3, kind="T cell").to_csv().encode()
     ),
     "cells as rows, numbered": lambda X: frame(X).T.rename_axis("cell").reset_index().to_csv().encode(),
+    "decimal commas": lambda X: (
+        frame(X).map("{:.1f}".format).map(lambda v: v.replace(".", ",")).to_csv(sep=";").encode()
+    ),
+    "carriage returns": lambda X: frame(X).to_csv(lineterminator="\r").encode(),
+    "lines of separators at the end": lambda X: frame(X).to_csv().encode() + b",,,,,,\r\n \r\n\r\n",
+    "a column of totals": lambda X: frame(X).assign(Total=X.sum(axis=1)).to_csv().encode(),
     "a line about the cells": lambda X: (
         ("\t".join(["", *BARCODES]) + "\n" + "\t".join(["cell type", *["T cell"] * 6]) + "\n").encode()
         + frame(X).to_csv(sep="\t", header=False).encode()
@@ -182,6 +229,17 @@ def test_what_a_table_says_of_its_cells_can_label_them(
     path.write_bytes(TABLES[name](counts()))
     labels = {"column": column, "map": {"T cell": "t_cell"}}
     assert set(run("dense_text", [path], human, labels=labels).cells["author_cell_type"]) == {"t_cell"}
+
+
+def test_tables_that_are_none_are_refused(tmp_path: Path, human: GeneTable) -> None:
+    path = tmp_path / "t.csv"
+    long = frame(counts(cells=10)[:, :6]).rename_axis("gene").reset_index().melt("gene", var_name="cell")
+    long.to_csv(path, index=False)
+    with pytest.raises(BrainmetError, match=r"one value a line \(value of ERBB2 and AAAC.*a long table"):
+        run("dense_text", [path], human)
+    frame(counts()).to_csv(path, header=False)
+    with pytest.raises(BrainmetError, match="first line holds numbers where the names of the cells are expected"):
+        run("dense_text", [path], human)
 
 
 def test_genes_that_some_cells_lack_are_left_out(tmp_path: Path, human: GeneTable) -> None:
@@ -223,6 +281,41 @@ def test_workbooks_with_titles_and_dates(tmp_path: Path, human: GeneTable, layou
 
 
 # --- what belongs to a sample -----------------------------------------------------------------------------------------
+
+
+def _labels(path: Path, form: str) -> None:
+    """Types of the cells in one of the forms that authors give them."""
+    pairs = pd.DataFrame({"bc": BARCODES, "type": ["T cell"] * 6})
+    text = {
+        "csv.zip": pairs.to_csv(index=False),
+        "txt": '"type" "sub"\n' + "".join(f'"{b}" "T cell" "a b"\n' for b in BARCODES),
+        "csv": "# ours\n# 2021\n\n" + pairs.to_csv(index=False),
+        "blanks.csv": pairs.to_csv(index=False).replace(",", " , ").replace("\n", " \n"),
+    }
+    if form == "xlsx":
+        with pd.ExcelWriter(path) as book:
+            pd.DataFrame({"Read": ["me"]}).to_excel(book, sheet_name="about", index=False)
+            titled = [["Table S2", None], [None, None], ["bc", "type"], *pairs.to_numpy().tolist()]
+            pd.DataFrame(titled).to_excel(book, sheet_name="cells", index=False, header=False)
+    elif form == "csv.zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("labels.csv", text[form])
+    else:
+        path.write_text(text[form])
+
+
+@pytest.mark.parametrize("form", ["xlsx", "csv.zip", "txt", "csv", "blanks.csv"])
+def test_tables_of_labels(tmp_path: Path, human: GeneTable, form: str) -> None:
+    path = tmp_path / f"labels.{form}"
+    _labels(path, form)
+    labels = {
+        "file": path.name,
+        "barcode": "" if form == "txt" else "bc",
+        "column": "type",
+        "map": {"T cell": "t_cell"},
+    }
+    result = run("tenx_triplet", [*write_triplet(tmp_path, counts()), path], human, labels=labels)
+    assert set(result.cells["author_cell_type"]) == {"t_cell"}
 
 
 def test_samples_without_labels_are_kept(tmp_path: Path, human: GeneTable, caplog: pytest.LogCaptureFixture) -> None:
@@ -273,3 +366,48 @@ def test_the_record_of_the_tests_is_that_of_a_run() -> None:
 
     entry = datasets.read(HERE / "resources/datasets/GSE234832.yaml")
     assert set(record("tenx_triplet", [])) <= set(next(iter(datasets.records({"D": entry}, exclude=[]).values())))
+
+
+# --- several matrices in one file -------------------------------------------------------------------------------------
+
+
+def scaled(X: np.ndarray) -> np.ndarray:
+    logs = np.log1p(X / X.sum(axis=0) * 1e4)
+    return (logs - logs.mean(axis=1, keepdims=True)) / (logs.std(axis=1, keepdims=True) + 1e-9)
+
+
+def write_loom(path: Path, matrix: np.ndarray, layers: dict[str, np.ndarray]) -> Path:
+    with h5py.File(path, "w") as file:
+        file["matrix"] = matrix
+        for name, values in layers.items():
+            file[f"layers/{name}"] = values
+        file["row_attrs/Gene"], file["col_attrs/CellID"] = SYMBOLS, BARCODES
+    return path
+
+
+def test_loom_with_counts_in_a_layer(tmp_path: Path, human: GeneTable) -> None:
+    X = counts()
+    same(run("loom", [write_loom(tmp_path / "a.loom", scaled(X), {"umi": X})], human), X)
+    parts = {"spliced": X // 2, "unspliced": X - X // 2, "ambiguous": 0 * X}
+    same(run("loom", [write_loom(tmp_path / "b.loom", X, parts)], human), X)
+
+
+def test_h5ad_with_spliced_and_unspliced_counts(tmp_path: Path, human: GeneTable) -> None:
+    """Where nothing else holds counts, their sum does; an empty layer holds none."""
+    X = counts()
+    data = anndata.AnnData(scaled(X).T, pd.DataFrame(index=BARCODES), pd.DataFrame(index=SYMBOLS))
+    data.layers["empty"] = np.zeros_like(X.T)
+    for name, values in {"spliced": X // 2, "unspliced": X - X // 2, "ambiguous": 0 * X}.items():
+        data.layers[name] = values.T
+    data.write_h5ad(tmp_path / "a.h5ad")
+    result = run("h5ad", [tmp_path / "a.h5ad"], human)
+    same(result, X)
+
+
+@pytest.mark.parametrize(("written", "layout"), [("h5ad", "tenx_h5"), ("loom", "tenx_h5"), ("loom", "h5ad")])
+def test_another_kind_of_hdf5_is_named(tmp_path: Path, human: GeneTable, written: str, layout: str) -> None:
+    path = write_loom(tmp_path / "x.h5", counts(), {})
+    if written == "h5ad":
+        anndata.AnnData(counts().T, pd.DataFrame(index=BARCODES), pd.DataFrame(index=SYMBOLS)).write_h5ad(path)
+    with pytest.raises(BrainmetError, match=f"set layout: {written} in the dataset file"):
+        run(layout, [path], human)

@@ -4,8 +4,9 @@ A declared kind is checked, not believed: normalised values that pass for counts
 reanalyses.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -36,6 +37,9 @@ MIDDLE_90 = 3.29
 """Standard deviations between the quantiles of 5 % and 95 % of a normal distribution."""
 DENSE = 0.9
 """Share of values above zero that no matrix of counts reaches: what was imputed has none."""
+RANK = {"counts": 0, "expected_counts": 1, "tpm": 2, "log": 3, "scaled": 4, "invalid": 5}
+SPLICING = ("spliced", "unspliced", "ambiguous", "spanning")
+"""Layers of velocyto, each a part of the counts: their sum holds all."""
 INVERSES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "exp(x) - 1": np.expm1,
     "2^x - 1": lambda v: np.exp2(v) - 1,
@@ -127,6 +131,22 @@ def judge(X: sp.csr_matrix) -> Verdict:
         "expected_counts",
         f"{decimals:.0%} of the values are not whole (such as {example}) and the cells' totals differ",
     )
+
+
+def rawest(matrices: Mapping[str, sp.csr_matrix]) -> tuple[str, Verdict]:
+    """Of several matrices of the same cells the name of the one nearest to counts, and what it holds.
+
+    Among equals the widest, then one whose name speaks of counts, then the first; an empty one comes last.
+    """
+    verdicts = {name: judge(X) for name, X in matrices.items()}
+    names = list(matrices)
+
+    def rank(name: str) -> tuple[Any, ...]:
+        X = matrices[name]
+        return not X.nnz, RANK[verdicts[name].kind], -X.shape[1], "counts" not in name.lower(), names.index(name)
+
+    best = min(names, key=rank)
+    return best, verdicts[best]
 
 
 def _totals(X: sp.csr_matrix, values: np.ndarray) -> np.ndarray:

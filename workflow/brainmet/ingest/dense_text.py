@@ -5,6 +5,7 @@ the text.
 """
 
 import codecs
+import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,7 +70,8 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
     if len(tables) != 1:
         names = ", ".join(member.name for member in (tables or own)[:6])
         raise BrainmetError(
-            f"{match or 'the dataset'}: {len(tables)} files can be its table ({names}); mend match in the dataset file"
+            f"{match or 'the dataset'}: {len(tables)} files can be its table ({names}); mend match in the dataset "
+            "file, where several samples may name one donor"
         )
     member = tables[0]
     if WORKBOOK.search(member.name):
@@ -98,9 +100,27 @@ def _wanted_columns(form: Format, genes: GeneTable, barcodes: Wanted | None) -> 
 
 
 def _utf8(stream: IO[bytes]) -> IO[bytes]:
-    """The text in UTF-8: spreadsheets export UTF-16."""
-    head = stream.peek(2)[:2]  # type: ignore[attr-defined]
-    return codecs.EncodedFile(stream, "utf-8", "utf-16") if head in (b"\xff\xfe", b"\xfe\xff") else stream
+    """The text in UTF-8 with a line feed at the end of lines: spreadsheets export UTF-16, and old ones carriage
+    returns alone."""
+    head = stream.peek(2)  # type: ignore[attr-defined]
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return codecs.EncodedFile(stream, "utf-8", "utf-16")
+    return io.BufferedReader(_LineFeeds(stream)) if b"\r" in head and b"\n" not in head else stream
+
+
+class _LineFeeds(io.RawIOBase):
+    """A text whose lines end with carriage returns, with line feeds instead."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]
+        data = self.stream.read(len(buffer)).replace(b"\r", b"\n")
+        buffer[: len(data)] = data
+        return len(data)
 
 
 def _head(stream: IO[bytes], member: Member) -> list[bytes]:
@@ -110,7 +130,7 @@ def _head(stream: IO[bytes], member: Member) -> list[bytes]:
         comment = not found and line.lstrip().startswith((b"#", b"!"))
         if line.startswith(b"%%MatrixMarket"):
             raise BrainmetError(f"{member}: is a Matrix Market file; set layout: tenx_triplet in the dataset file")
-        if line.strip() and not comment:
+        if line.strip(b" \t\r\n,;") and not comment:
             found.append(line)
     if len(found) < 2:
         raise BrainmetError(
@@ -132,7 +152,8 @@ def _body(stream: IO[bytes], form: Format, head: list[bytes], member: Member) ->
     texts: list[list[str]] = [[] for _ in range(n_texts)]
     missing_columns = np.zeros(n_values, np.int64)
     lines_done = zeros = 0
-    for block in whole_lines(stream, BLOCK, b"".join(head)):
+    for lines in whole_lines(stream, BLOCK, b"".join(head)):
+        block = lines.replace(b",", b".") if form.comma else lines
         text = np.frombuffer(block, np.uint8)
         count = int(block.count(b"\n") + 1)
         room = min(len(block) + 1, count * n_values)
@@ -172,7 +193,7 @@ def _narrow(values: np.ndarray) -> np.ndarray:
 def _unreadable(member: Member, line: int, column: int, form: Format) -> str:
     if column > form.kinds.size:
         return f"{member}: line {line} has more than {form.kinds.size} columns; fetch the file again"
-    name = form.header[column - 1]
+    name = form.header[column - 1][:40]
     where = f"column {column}" + (f" ({name})" if name else "")
     return f"{member}: line {line} has no number in {where}, or ends before it; fetch the file again"
 
@@ -206,6 +227,11 @@ def _oriented(
             notes=["cells are rows"],
         )
         return raw, gaps.columns
+    if len(top) == 1 and len(texts) > 1 and all(len(set(text)) < len(text) for text in texts):
+        raise BrainmetError(
+            f"{member}: holds one value a line ({top[0]} of {texts[0][0]} and {texts[1][0]}): a long table; give it as "
+            "a table of genes × cells or as Matrix Market"
+        )
     names = texts[int(np.argmax(scores))]
     ids = next((column for column in texts if _ids(column) > 0.5), None)
     if ids is not None and _ids(names) > 0.5:

@@ -28,7 +28,6 @@ SYMBOLS = (
 )
 IDS = ("gene_ids", "gene_id", "ensembl_id", "ensembl", "feature_id", "ENSEMBL", "ensembl_ids")
 BARCODES = ("cell_id", "barcode", "barcodes", "CellID", "obs_names", "index")
-RANK = {"counts": 0, "expected_counts": 1, "tpm": 2, "log": 3, "scaled": 4, "invalid": 5}
 PEEK = 400
 """Cells looked at to tell what a matrix holds."""
 ROWS = 1_000
@@ -51,13 +50,17 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
     source: Any = io.BytesIO(member.read()) if member.packed else member.path
     try:
         with h5py.File(source) as file:
+            if "X" not in file and ("matrix" in file or "row_attrs" in file):
+                layout = "loom" if "row_attrs" in file else "tenx_h5"
+                raise BrainmetError(f"{member}: is no h5ad file; set layout: {layout} in the dataset file")
             slot, verdict = find(file)
             where = file["raw/var"] if slot.startswith("raw/") else file["var"]
             obs, var = frame(file["obs"]), frame(where)
             labels = _barcodes(obs)
-            if len(labels) != shape(file[slot])[0]:
+            nodes = [file[name] for name in slot.split("+")]
+            if len(labels) != shape(nodes[0])[0]:
                 raise BrainmetError(
-                    f"{member}: {slot} has {shape(file[slot])[0]} rows, but obs lists {len(labels)} cells; fetch the "
+                    f"{member}: {slot} has {shape(nodes[0])[0]} rows, but obs lists {len(labels)} cells; fetch the "
                     f"file again"
                 )
             own = np.ones(len(obs), bool)
@@ -65,7 +68,8 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
                 own = barcodes.own(labels, obs)
             # No cell of this sample: all are read, for the message that lists the values there are.
             own = own if own.any() else ~own
-            matrix, obs, labels = whole(file[slot], None if own.all() else own), obs[own], labels[own]
+            matrix = sum(whole(node, None if own.all() else own) for node in nodes)
+            obs, labels = obs[own], labels[own]
     except (OSError, KeyError, ValueError) as error:
         raise BrainmetError(f"{member}: cannot be read as h5ad ({error}); fetch it again, or mend layout") from error
     if matrix.shape != (len(obs), len(var)):
@@ -80,15 +84,18 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
 
 
 def find(file: h5py.File) -> tuple[str, forensics.Verdict]:
-    """The slot that holds the rawest values, and what they are."""
-    slots = [slot for slot in ("raw/X", "X") if slot in file] + [f"layers/{name}" for name in file.get("layers", {})]
+    """The slot that holds the rawest values, or several joined by `+` that must be added, and what they are."""
+    layers = list(file.get("layers", {}))
+    parts = [name for name in forensics.SPLICING if name in layers] if {*forensics.SPLICING[:2]} <= {*layers} else []
+    slots = [slot for slot in ("raw/X", "X") if slot in file] + [f"layers/{n}" for n in layers if n not in parts]
     if not slots:
         raise KeyError("X")
-    verdicts = {slot: forensics.judge(peek(file[slot])) for slot in slots}
-    width = {slot: shape(file[slot])[1] for slot in slots}
-    # A layer named counts says that it is meant; otherwise the order raw, X, layers.
-    best = min(slots, key=lambda s: (RANK[verdicts[s].kind], -width[s], "counts" not in s.lower(), slots.index(s)))
-    return best, verdicts[best]
+    best, verdict = forensics.rawest({slot: peek(file[slot]) for slot in slots})
+    if parts and verdict.kind != "counts":
+        summed = forensics.judge(sum(peek(file[f"layers/{name}"]) for name in parts))
+        if summed.kind == "counts":
+            return "+".join(f"layers/{name}" for name in parts), summed
+    return best, verdict
 
 
 def shape(node: h5py.Dataset | h5py.Group) -> tuple[int, int]:

@@ -190,6 +190,14 @@ def dense(
         if text[i] == 10 or text[i] == 13:
             i += 1
             continue
+        if text[i] == sep or text[i] == 32 or text[i] == 9:
+            # Spreadsheets end tables with lines of nothing but separators.
+            j = i
+            while j < n and (text[j] == sep or text[j] == 32 or text[j] == 9):
+                j += 1
+            if j >= n or text[j] == 10 or text[j] == 13:
+                i = j
+                continue
         c = 0
         while c < width:
             if sep != 32 and kinds[c] == VALUE:

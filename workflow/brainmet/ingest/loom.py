@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from brainmet import forensics
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable
 from brainmet.ingest.members import PACKED, Member, one, select
@@ -22,7 +23,7 @@ COLUMNS = 500
 
 
 def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcodes: Wanted | None) -> Raw:
-    """Read a loom file in blocks of cells.
+    """Read a loom file in blocks of cells: its main matrix, or the layer that is nearer to counts.
 
     Args:
         files: all files of the series.
@@ -47,12 +48,20 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
             keep = np.ones(len(cells), bool)
             if barcodes is not None and barcodes.own is not None and (mask := barcodes.own(cells, obs)).any():
                 keep = mask
-            matrix = _matrix(file["matrix"], keep)
+            slot, verdict = _rawest(file)
+            matrix = _matrix(file[slot], keep)
     except (OSError, KeyError, ValueError) as error:
         raise BrainmetError(f"{member}: cannot be read as loom ({error}); fetch it again, or mend layout") from error
     named = names if names is not None else ids
     assert named is not None
-    return Raw(matrix=matrix, barcodes=cells[keep], names=named, ids=ids, name=str(member), obs=obs[keep])
+    note = f"{slot} holds {verdict.kind}: {verdict.why}"
+    return Raw(matrix, cells[keep], named, ids, f"{member}:{slot}", obs=obs[keep], notes=[note])
+
+
+def _rawest(file: h5py.File) -> tuple[str, forensics.Verdict]:
+    """The matrix nearest to counts; the main one of velocyto is the sum of its layers."""
+    slots = ["matrix", *(f"layers/{name}" for name in file.get("layers", {}) if name not in forensics.SPLICING)]
+    return forensics.rawest({slot: sp.csr_matrix(file[slot][:, :COLUMNS].T) for slot in slots})
 
 
 def _attributes(group: h5py.Group) -> dict[str, np.ndarray]:

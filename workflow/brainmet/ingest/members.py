@@ -39,8 +39,9 @@ DAMAGED: Any = (
     tarfile.TarError,
     zipfile.BadZipFile,
 )
-ALL_DROPLETS = re.compile(r"(^|[^a-z])raw_(feature|gene)_bc_matri", re.IGNORECASE)
-CELLS_ONLY = re.compile(r"(^|[^a-z])filtered_(feature|gene)_bc_matri", re.IGNORECASE)
+ALL_DROPLETS = re.compile(r"(^|[^a-z])raw(_(feature|gene)_bc_matri|/)", re.IGNORECASE)
+CELLS_ONLY = re.compile(r"(^|[^a-z])filtered(_(feature|gene)_bc_matri|/)", re.IGNORECASE)
+"""Names of cellranger, and the folders of STARsolo."""
 UNPACK: dict[bytes, Callable[[Any], Any]] = {
     b"\x1f\x8b": lambda stream: igzip.IGzipFile(fileobj=stream),  # Four times as fast as zlib.
     b"BZh": bz2.BZ2File,

@@ -21,10 +21,12 @@ class Wanted:
         own: cells of this sample where one matrix holds many samples: barcodes and obs to a mask.
         listed: cells that the cells table or the labels list: barcodes to a mask. Cells not listed are left out only
             where the matrix holds every droplet.
+        keys: barcodes of that table in its order, for a matrix that has no other list of its cells.
     """
 
     own: Callable[[np.ndarray, pd.DataFrame | None], np.ndarray] | None = None
     listed: Callable[[np.ndarray], np.ndarray] | None = None
+    keys: np.ndarray | None = None
 
     def droplets(self, barcodes: np.ndarray, totals: np.ndarray) -> tuple[np.ndarray, str]:
         """Mask of the cells of a matrix that may hold every droplet, and what was left out, as a clause."""

@@ -14,10 +14,13 @@ NUMBER = re.compile(rb"^([-+]?(\d+\.?\d*([eE][-+]?\d+)?|\.\d+)|NA|NaN|nan)$")
 NAMES = re.compile(r"^(|index|x|v1|unnamed.*|.*_?ids?|.*names?|cells?|genes?|.*barcodes?)$", re.IGNORECASE)
 """Headers of a first column that holds names, even where the names are bare numbers."""
 GENE_COLUMNS = re.compile(
-    r"^(gene[_. ]?|transcript[_. ]?|exon[_. ]?)?(start|end|stop|length|width|strand|entrez([_. ]?(gene)?[_. ]?id)?)$",
+    r"^(gene[_. ]?|transcript[_. ]?|exon[_. ]?)?(start|end|stop|length|width|strand|entrez([_. ]?(gene)?[_. ]?id)?)$"
+    r"|^(row[_. ]?)?(totals?|sums?|means?|averages?|medians?)$",
     re.IGNORECASE,
 )
-"""Columns of numbers that describe genes, as featureCounts and others write them: no cells."""
+"""Columns of numbers that describe genes, as featureCounts and spreadsheets write them: no cells."""
+DECIMAL_COMMA = re.compile(rb"^[-+]?(0|[1-9]\d*),\d+$")
+THOUSANDS = re.compile(rb"^[1-9]\d{0,2}(,\d{3})+$")
 MOST, FEW = 0.8, 0.2
 """Shares of numbers that make a column one of values, and a line none of values."""
 
@@ -30,12 +33,14 @@ class Format:
         sep: the separator's byte; 32 takes any run of blanks.
         header: names of all columns, aligned to the columns of the rows.
         kinds: per column VALUE, TEXT or SKIP.
+        comma: whether decimals stand behind a comma, as spreadsheets write them in much of Europe.
         above: lines between header and values that describe the columns, by their name; aligned to the columns.
     """
 
     sep: int
     header: list[str]
     kinds: np.ndarray
+    comma: bool = False
     above: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -45,7 +50,10 @@ def recognise(head: list[bytes], member: Member) -> Format:
     Raises:
         BrainmetError: no separator gives rows of equal width with numbers in them.
     """
-    sep, rows = _separated(head[1:], member)
+    sep, rows = _separated(head, member)
+    comma = sep != 44 and _decimal_comma(rows)
+    if comma:
+        rows = [[part.replace(b",", b".") for part in row] for row in rows]
     width, first = len(rows[0]), fields(head[0], sep)
     if (
         all(not row[-1] for row in rows)
@@ -61,12 +69,18 @@ def recognise(head: list[bytes], member: Member) -> Format:
         above += 1
     kinds = np.where(_shares(rows[above:], width) > MOST, VALUE, TEXT).astype(np.uint8)
     header = _aligned([name.decode("utf-8", "replace") for name in first], kinds, member)
+    values = [name.encode() for name, kind in zip(header, kinds, strict=True) if kind == VALUE]
+    if len(set(values)) < len(values) and np.mean([bool(NUMBER.match(name)) for name in values]) > MOST:
+        raise BrainmetError(
+            f"{member}: the first line holds numbers where the names of the cells are expected (such as "
+            f"{values[0].decode()}); write a line of column names above the table"
+        )
     if kinds[0] == VALUE and width > 2 and (NAMES.match(header[0]) or not (kinds == TEXT).any()):
         kinds[0] = TEXT  # Names of cells or genes that are bare numbers.
     if (kinds == TEXT).any():
         kinds[[k == VALUE and bool(GENE_COLUMNS.match(name)) for k, name in zip(kinds, header, strict=True)]] = SKIP
     texts = [[part.decode("utf-8", "replace") for part in row[:width]] for row in rows[:above]]
-    return Format(sep, header, kinds, {row[0] or f"line_{i + 2}": row for i, row in enumerate(texts)})
+    return Format(sep, header, kinds, comma, {row[0] or f"line_{i + 2}": row for i, row in enumerate(texts)})
 
 
 def fields(line: bytes, sep: int) -> list[bytes]:
@@ -87,9 +101,11 @@ def fields(line: bytes, sep: int) -> list[bytes]:
     return [part.strip().strip(b'"').strip() for part in parts]
 
 
-def _separated(body: list[bytes], member: Member) -> tuple[int, list[list[bytes]]]:
-    for sep in (9, 44, 59, 32):
-        rows = [fields(line, sep) for line in body]
+def _separated(head: list[bytes], member: Member) -> tuple[int, list[list[bytes]]]:
+    """The separator and the parts of the lines below the header."""
+    # Semicolons cut first where the header has them too: the commas are then decimal ones.
+    for sep in (9, *((59, 44) if head[0].count(b";") > head[0].count(b",") else (44, 59)), 32):
+        rows = [fields(line, sep) for line in head[1:]]
         widths = {len(_trimmed(row)) for row in rows} if sep == 32 else {len(row) for row in rows}
         if len(widths) == 1 and max(widths) > 1:
             return sep, rows
@@ -97,6 +113,12 @@ def _separated(body: list[bytes], member: Member) -> tuple[int, list[list[bytes]
         f"{member}: no separator (tab, comma, semicolon, blank) gives rows of equal length; check the file "
         "and its layout"
     )
+
+
+def _decimal_comma(rows: list[list[bytes]]) -> bool:
+    """Whether numbers have a decimal comma; `1,234` alone may be a thousand as well."""
+    written = [part for row in rows for part in row if DECIMAL_COMMA.match(part)]
+    return any(not THOUSANDS.match(part) for part in written)
 
 
 def _shares(rows: list[list[bytes]], width: int) -> np.ndarray:

@@ -37,7 +37,7 @@ def _table(member: Member, sep: str) -> pd.DataFrame:
 def _named(name: str, record: Mapping[str, Any], found: Sequence[Member], *, role: str) -> Member | None:
     """The member of a name; or, with a table a sample, the sample's member that ends with the name. None where only
     other samples have labels."""
-    hits = [member for member in found if member.name == name]
+    hits = [member for member in found if name in (member.name, member.path.name)]
     if not hits and record.get("match"):
         ending = [member for member in found if member.name.endswith(name)]
         hits = select(ending, record["match"], optional=True)
@@ -55,14 +55,15 @@ def _named(name: str, record: Mapping[str, Any], found: Sequence[Member], *, rol
 
 def wanted(record: Mapping[str, Any], tables: Mapping[str, Member]) -> Wanted:
     """What the reader may leave out."""
-    own = listed = None
+    own = listed = keys = None
     if record.get("split_by") and record.get("match") is not None:
         own = partial(_is_own, record, tables)
     if role := next((role for role in ("cells", "labels") if role in tables), None):
         frame = _table(tables[role], record[role].get("sep") or "auto")
         key = _key_column(frame, record[role].get("barcode"), tables[role], role=role)
-        listed = partial(labels.listed, keys=frame[key].to_numpy(object))
-    return Wanted(own=own, listed=listed)
+        keys = frame[key].to_numpy(object)
+        listed = partial(labels.listed, keys=keys)
+    return Wanted(own=own, listed=listed, keys=keys)
 
 
 def _is_own(

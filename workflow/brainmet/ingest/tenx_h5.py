@@ -30,6 +30,9 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
     )
     try:
         with h5py.File(io.BytesIO(member.read()) if member.packed else member.path) as file:
+            if "X" in file or "row_attrs" in file:
+                layout = "h5ad" if "X" in file else "loom"
+                raise BrainmetError(f"{member}: is no 10x HDF5 file; set layout: {layout} in the dataset file")
             wanted = barcodes or Wanted()
             raw, kinds = _v3(file["matrix"], wanted) if "matrix" in file else _v2(file, wanted)
     except (OSError, KeyError, ValueError) as error:

@@ -19,17 +19,17 @@ TABLE = rf"\.(tsv|csv|txt){PACKED}"
 BARCODES = (
     rf"barcodes?{TABLE}",
     rf"barcodes?[^/]*{TABLE}",
-    rf"(^|[^a-z])(cells?|cell_?(ids?|names?)|col_?names?|columns?){TABLE}",
+    rf"(^|[^a-z])(cells?|cell_?(ids?|names?|meta_?data)|col_?names?|columns?|quants_mat_rows){TABLE}",
 )
 FEATURES = (
-    rf"(features?|genes?){TABLE}",
+    rf"(features?|genes?|quants_mat_cols){TABLE}",
     rf"(^|[^a-z])(gene_?(ids?|names?|list|symbols?)|row_?names?|rows?|var_?names?){TABLE}",
     rf"(features?|genes?)(?![^/]*(barcodes?|cells?){TABLE})[^/]*{TABLE}",
 )
 """Names that the files go by, the plainest first."""
 HEADER = re.compile(
     r"^(|x|v1|index|ids?|barcodes?|symbols?|(cell|gene|feature)s?"
-    r"|(cell|gene|feature)[_. ]?(ids?|names?|symbols?|barcodes?))$",
+    r"|(cell|gene|feature)[_. ]?(ids?|names?|symbols?|barcodes?)|bc_wells)$",
     re.IGNORECASE,
 )
 """What the first line of a list may say when it is a header; nobody's barcode, and no gene's name."""
@@ -48,10 +48,9 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
     own = select(files, match)
     among = match or "the dataset"
     matrix = one(own, MATRIX, what="matrix (.mtx)", among=among)
-    cells = one(own, *BARCODES, what="barcodes", among=among)
+    names = _barcodes(own, barcodes or Wanted(), among=among)
     listed = any(re.search(pattern, member.name, re.IGNORECASE) for pattern in FEATURES for member in own)
     features = one(own if listed else files, *FEATURES, what="features", among=among)
-    names = barcode_column(cells)
     ids, symbols, kinds = feature_columns(features)
     table = read_matrix(matrix)
     if table.shape == (len(names), len(symbols)) and len(names) != len(symbols):
@@ -59,8 +58,8 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
     if table.shape != (len(symbols), len(names)):
         raise BrainmetError(
             f"{matrix}: the matrix has {table.shape[0]} rows and {table.shape[1]} columns, but {features.name} "
-            f"lists {len(symbols)} "
-            f"features and {cells.name} {len(names)} barcodes; the three files do not belong together: fetch them again"
+            f"lists {len(symbols)} features and there are {len(names)} barcodes; these files do not belong together: "
+            "fetch them again"
         )
     raw = Raw(matrix=table.T.tocsr(), barcodes=names, names=symbols, ids=ids, name=str(matrix))
     if len(names) >= RAW_BARCODES:
@@ -71,13 +70,25 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
     return rna_only(raw, kinds)
 
 
+def _barcodes(own: Sequence[Member], wanted: Wanted, *, among: str) -> np.ndarray:
+    """The list of cells; a table of the cells stands for it where there is no other."""
+    if wanted.keys is not None and not any(re.search(p, m.name, re.IGNORECASE) for p in BARCODES for m in own):
+        return wanted.keys
+    return barcode_column(one(own, *BARCODES, what="barcodes", among=among))
+
+
 def barcode_column(member: Member) -> np.ndarray:
-    """Barcodes: the first column, behind row numbers where there are any, with or without a header."""
+    """Barcodes: the first column without repeats, behind row numbers where there are any, with or without a header.
+    Where all repeat, as samples and barcodes side by side do, the columns joined by `_`."""
     rows = [[part.strip().strip('"') for part in re.split(r"[\t,]", line)] for line in lines(member)]
     if rows and HEADER.match(rows[0][0]):
         rows = rows[1:]
     at = int(len(rows) > 1 and min(map(len, rows)) > 1 and _are_row_numbers([row[0] for row in rows]))
-    return np.array([row[at] for row in rows], dtype=object)
+    columns = [list(column) for column in zip(*(row[at:] for row in rows), strict=False)]
+    unique = [column for column in columns if len(set(column)) == len(rows)]
+    if len(columns) > 1 and not unique:
+        unique = [["_".join(row) for row in zip(*columns, strict=True)]]
+    return np.array((unique or columns or [[]])[0], dtype=object)
 
 
 def _are_row_numbers(column: list[str]) -> bool:
