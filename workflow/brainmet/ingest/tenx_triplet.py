@@ -48,7 +48,7 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
     own = select(files, match)
     among = match or "the dataset"
     matrix = one(own, MATRIX, what="matrix (.mtx)", among=among)
-    names = _barcodes(own, barcodes or Wanted(), among=among)
+    list_of_cells, names = _barcodes(own, barcodes or Wanted(), among=among)
     listed = any(re.search(pattern, member.name, re.IGNORECASE) for pattern in FEATURES for member in own)
     features = one(own if listed else files, *FEATURES, what="features", among=among)
     ids, symbols, kinds = feature_columns(features)
@@ -58,8 +58,8 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
     if table.shape != (len(symbols), len(names)):
         raise BrainmetError(
             f"{matrix}: the matrix has {table.shape[0]} rows and {table.shape[1]} columns, but {features.name} "
-            f"lists {len(symbols)} features and there are {len(names)} barcodes; these files do not belong together: "
-            "fetch them again"
+            f"lists {len(symbols)} features and {list_of_cells} {len(names)} barcodes; these files do not belong "
+            "together: fetch them again"
         )
     raw = Raw(matrix=table.T.tocsr(), barcodes=names, names=symbols, ids=ids, name=str(matrix))
     if len(names) >= RAW_BARCODES:
@@ -70,11 +70,12 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
     return rna_only(raw, kinds)
 
 
-def _barcodes(own: Sequence[Member], wanted: Wanted, *, among: str) -> np.ndarray:
-    """The list of cells; a table of the cells stands for it where there is no other."""
+def _barcodes(own: Sequence[Member], wanted: Wanted, *, among: str) -> tuple[str, np.ndarray]:
+    """The list of cells and where it stands; a table of the cells stands for it where there is no other."""
     if wanted.keys is not None and not any(re.search(p, m.name, re.IGNORECASE) for p in BARCODES for m in own):
-        return wanted.keys
-    return barcode_column(one(own, *BARCODES, what="barcodes", among=among))
+        return "the table of cells or labels", wanted.keys
+    member = one(own, *BARCODES, what="barcodes", among=among)
+    return member.name, barcode_column(member)
 
 
 def barcode_column(member: Member) -> np.ndarray:
