@@ -54,6 +54,7 @@ rule evidence:
         "<logs>/evidence/{sample}.log",
     benchmark:
         "<benchmarks>/evidence/{sample}.tsv"
+    priority: ALL_TABLES
     conda:
         "../envs/brainmet.yaml"
     resources:
@@ -104,6 +105,7 @@ rule annotate_method:
         "<benchmarks>/annotate_method/{method}.tsv"
     wildcard_constraints:
         method="|".join(COHORT_METHODS) or "none",
+    priority: ALL_TABLES
     conda:
         "../envs/brainmet.yaml"
     resources:
@@ -130,6 +132,7 @@ rule annotate:
         "<logs>/annotate.log",
     benchmark:
         "<benchmarks>/annotate.tsv"
+    priority: ALL_TABLES
     conda:
         "../envs/brainmet.yaml"
     resources:

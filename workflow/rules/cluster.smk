@@ -12,6 +12,7 @@ rule stability:
         "<logs>/stability.log",
     benchmark:
         "<benchmarks>/stability.tsv"
+    priority: ALL_CELLS
     conda:
         "../envs/brainmet.yaml"
     resources:
@@ -42,6 +43,7 @@ rule cluster:
         "<logs>/cluster.log",
     benchmark:
         "<benchmarks>/cluster.tsv"
+    priority: ALL_CELLS
     conda:
         "../envs/brainmet.yaml"
     resources:

@@ -61,6 +61,15 @@ def memory(base, per_input_mb=0):
     return ask
 
 
+def half_of_cores(wildcards):
+    """Threads of a job over all samples: half of the machine, the other half goes on with single samples.
+
+    Two where a cluster gives each job its own cores. No result depends on the number.
+    """
+    cores = workflow.resource_settings.cores
+    return 2 if cores is None or workflow.remote_exec else max(1, cores // 2)
+
+
 def wanted_tables():
     """Tables that a full run ends with: those of results/tables, less what is made on request or for simulated data only."""
     simulated = any(record["simulated"] for record in SAMPLES.values())
@@ -93,6 +102,10 @@ def listed(name, category, label):
         labels={"what": label, "kind": "table"},
     )
 
+
+# Priorities: what all cells wait for goes first (up to their clusters), then what the tables wait for. Jobs of other
+# rules, 0, fill the cores beside them: one long job over all samples seldom leaves a core idle.
+ALL_CELLS, ALL_TABLES = 20, 10
 
 DATASETS, RECORDS = load_run()
 for sentence in dataset_checks.shared_donors(DATASETS):

@@ -12,6 +12,7 @@ rule duplicates:
         "<logs>/duplicates.log",
     benchmark:
         "<benchmarks>/duplicates.tsv"
+    priority: ALL_TABLES
     conda:
         "../envs/brainmet.yaml"
     resources:

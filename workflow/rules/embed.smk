@@ -13,9 +13,10 @@ rule embed:
         "<logs>/embed.log",
     benchmark:
         "<benchmarks>/embed.tsv"
+    priority: ALL_CELLS
     conda:
         "../envs/brainmet.yaml"
-    threads: 2
+    threads: half_of_cores
     resources:
         mem_mb=memory(320, 2.0),
     params:

@@ -18,9 +18,10 @@ rule export:
         "<logs>/export.log",
     benchmark:
         "<benchmarks>/export.tsv"
+    priority: ALL_TABLES
     conda:
         "../envs/brainmet.yaml"
-    threads: 2
+    threads: half_of_cores
     resources:
         mem_mb=memory(340, 0.9),
     params:

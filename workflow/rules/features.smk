@@ -14,6 +14,7 @@ rule features:
         "<logs>/features.log",
     benchmark:
         "<benchmarks>/features.tsv"
+    priority: ALL_CELLS
     conda:
         "../envs/brainmet.yaml"
     resources:

@@ -48,6 +48,7 @@ rule fetch:
     wildcard_constraints:
         dataset="|".join(re.escape(dataset) for dataset, files in FETCHED.items() if files) or "none",
         file="|".join(re.escape(name) for files in FETCHED.values() for name in files) or "none",
+    priority: ALL_CELLS
     conda:
         "../envs/brainmet.yaml"
     resources:

@@ -20,6 +20,7 @@ rule ingest:
         "<logs>/ingest/{sample}.log",
     benchmark:
         "<benchmarks>/ingest/{sample}.tsv"
+    priority: ALL_CELLS
     conda:
         "../envs/brainmet.yaml"
     resources:

@@ -17,6 +17,7 @@ rule pseudobulk:
         "<logs>/pseudobulk/{sample}.log",
     benchmark:
         "<benchmarks>/pseudobulk/{sample}.tsv"
+    priority: ALL_TABLES
     conda:
         "../envs/brainmet.yaml"
     resources:
@@ -38,6 +39,7 @@ rule collect_pseudobulk:
         "<logs>/collect_pseudobulk.log",
     benchmark:
         "<benchmarks>/collect_pseudobulk.tsv"
+    priority: ALL_TABLES
     conda:
         "../envs/brainmet.yaml"
     resources:

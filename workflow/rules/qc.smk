@@ -14,6 +14,7 @@ rule qc:
         "<logs>/qc/{sample}.log",
     benchmark:
         "<benchmarks>/qc/{sample}.tsv"
+    priority: ALL_CELLS
     conda:
         "../envs/brainmet.yaml"
     resources:

@@ -26,6 +26,7 @@ rule simulate:
         "<logs>/simulate.log",
     benchmark:
         "<benchmarks>/simulate.tsv"
+    priority: ALL_CELLS
     conda:
         "../envs/brainmet.yaml"
     resources:

@@ -14,6 +14,7 @@ rule slice:
         "<logs>/slice/{sample}.log",
     benchmark:
         "<benchmarks>/slice/{sample}.tsv"
+    priority: ALL_CELLS
     conda:
         "../envs/brainmet.yaml"
     resources:
