@@ -78,7 +78,7 @@ def main() -> None:
         pick = {"k": choice["n_neighbors"], "exact_below": choice["exact_below"]}
         indices, distances = lap("neighbours", lambda: neighbors.nearest(space, threads=2, **pick))
         pick = {name: choice[name] for name in ("min_dist", "layout_cells", "seed")}
-        lap("layout", lambda: layout.layout(space, indices, distances, threads=2, **pick))
+        lap("layout", lambda: layout.layout(space, indices, distances, **pick))
         pick = {name: CONFIG["cluster"][name] for name in ("resolutions", "prune", "n_iterations", "seed")}
         lap("cluster", lambda: cluster.clusters(cells, indices, **pick))
         pick |= {name: CONFIG["cluster"][name] for name in ("n_subsamples", "fraction", "stability_cells")}

@@ -150,9 +150,7 @@ def embedding(
     if not wanted:
         log.warning("not integrated: integrate is %s, %d samples, %d cells", integrate, len(samples), len(cells))
     indices, distances = nearest(corrected, k=n_neighbors, exact_below=exact_below, threads=threads)
-    flat = layout(
-        corrected, indices, distances, min_dist=min_dist, layout_cells=layout_cells, seed=seed, threads=threads
-    )
+    flat = layout(corrected, indices, distances, min_dist=min_dist, layout_cells=layout_cells, seed=seed)
     names = [
         *(f"PC_{i + 1}" for i in range(scores.shape[1])),
         *(f"harmony_{i + 1}" for i in range(scores.shape[1])),

@@ -31,7 +31,6 @@ def layout(
     min_dist: float,
     layout_cells: int,
     seed: int,
-    threads: int,
 ) -> np.ndarray:
     """Coordinates of every cell in the plane (McInnes et al. 2018, arXiv 1802.03426).
 
@@ -42,7 +41,6 @@ def layout(
         min_dist: how close two cells may lie.
         layout_cells: with more cells than this, so many landmarks are laid out first.
         seed: of the choice of landmarks and of the optimiser.
-        threads: of the searches; the result does not depend on it.
 
     Returns:
         Cells × 2, float32.
@@ -54,10 +52,10 @@ def layout(
         return _umap(indices, distances, min_dist=min_dist, seed=seed, epochs=_epochs(n))
     chosen = np.sort(np.random.default_rng(seed).choice(n, layout_cells, replace=False))
     landmarks = points[chosen]
-    near, far = among(landmarks, landmarks, k=LANDMARK_NEIGHBORS + 1, threads=threads)
+    near, far = among(landmarks, landmarks, k=LANDMARK_NEIGHBORS + 1)
     start = _umap(near[:, 1:], far[:, 1:], min_dist=min_dist, seed=seed, epochs=_epochs(layout_cells))
     log.info("laid out %d landmarks of %d cells", layout_cells, n)
-    near, far = among(points, landmarks, k=ANCHORS, threads=threads)
+    near, far = among(points, landmarks, k=ANCHORS)
     weight = 1 / np.maximum(far, 1e-6)
     placed = np.einsum("ca,cad->cd", weight / weight.sum(axis=1, keepdims=True), start[near])
     placed[chosen] = start

@@ -25,7 +25,8 @@ def nearest(points: np.ndarray, *, k: int, exact_below: int, threads: int) -> tu
         k: neighbours a point, fewer when there are not as many other points.
         exact_below: with more points than this the search is approximate (Malkov & Yashunin 2018, doi
             10.1109/TPAMI.2018.2889473).
-        threads: used for searching only, where each point's result is its own: the result does not depend on it.
+        threads: used for the approximate search only, where each point's result is its own. The exact one multiplies
+            matrices, whose sums depend on the number of threads, and has one.
 
     Returns:
         Indices (int32) and Euclidean distances (float32), points × k. A point is never its own neighbour.
@@ -42,7 +43,7 @@ def nearest(points: np.ndarray, *, k: int, exact_below: int, threads: int) -> tu
         index = graph = faiss.IndexHNSWFlat(points.shape[1], HNSW_LINKS)
         graph.hnsw.efConstruction, graph.hnsw.efSearch = HNSW_BUILD, max(HNSW_SEARCH, 2 * k)
     index.add(points)
-    faiss.omp_set_num_threads(threads)
+    faiss.omp_set_num_threads(1 if n <= exact_below else threads)
     indices, distances = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
     for start in range(0, n, ROWS):
         rows = np.arange(start, min(start + ROWS, n))
@@ -52,11 +53,11 @@ def nearest(points: np.ndarray, *, k: int, exact_below: int, threads: int) -> tu
     return indices, distances
 
 
-def among(points: np.ndarray, landmarks: np.ndarray, *, k: int, threads: int) -> tuple[np.ndarray, np.ndarray]:
+def among(points: np.ndarray, landmarks: np.ndarray, *, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Indices and distances of the `k` nearest landmarks of every point, exact, nearest first."""
     import faiss
 
-    faiss.omp_set_num_threads(threads)
+    faiss.omp_set_num_threads(1)
     index = faiss.IndexFlatL2(landmarks.shape[1])
     index.add(np.ascontiguousarray(landmarks, dtype=np.float32))
     squared, found = index.search(np.ascontiguousarray(points, dtype=np.float32), min(k, len(landmarks)))

@@ -129,7 +129,6 @@ def project(
     min_confidence: float,
     min_genes: float,
     sample: str,
-    threads: int,
 ) -> pd.DataFrame:
     """Place the cells of one new sample in the atlas and name them (`tables/projection.yaml`).
 
@@ -141,7 +140,6 @@ def project(
         min_confidence: share of the votes that a type needs; below it the lineage stands if it has as many, or unknown.
         min_genes: share of the variable genes that the sample must measure.
         sample: id.
-        threads: of the search; the result does not depend on it.
 
     Raises:
         BrainmetError: too few of the atlas' variable genes are measured.
@@ -154,13 +152,13 @@ def project(
     centre = np.where(part.measured, atlas.mean, 0.0) @ atlas.loadings
     scores = np.asarray(part.X @ atlas.loadings - centre, np.float32)
     points = corrected(scores, atlas, softness=softness)
-    near, far = among(points, atlas.points, k=n_neighbors, threads=threads)
+    near, far = among(points, atlas.points, k=n_neighbors)
     labels = atlas.labels
     cell_type, confidence = _majority(labels[Obs.CELL_TYPE].to_numpy()[near])
     lineage, shared = _majority(labels[Obs.LINEAGE].to_numpy()[near])
     # Taking out a sample's shift also moves cells of a kind that the atlas lacks onto the nearest kind it has: how far
     # a cell is from the atlas is asked before.
-    distance = among(scores, atlas.points, k=n_neighbors, threads=threads)[1].mean(axis=1)
+    distance = among(scores, atlas.points, k=n_neighbors)[1].mean(axis=1)
     limit = np.array([atlas.limits.get(name, atlas.limits[""]) for name in cell_type])
     unsure = confidence < min_confidence
     named = np.where(unsure, np.where(shared >= min_confidence, lineage, UNKNOWN), cell_type)
@@ -307,7 +305,7 @@ def _limits(
     """
     rows = np.sort(np.random.default_rng(seed).permutation(len(points))[:CALIBRATED])
     samples, types = labels[Obs.SAMPLE].to_numpy(), labels[Obs.CELL_TYPE].to_numpy()
-    near, far = among(scores[rows], points, k=OVER * n_neighbors + 1, threads=1)
+    near, far = among(scores[rows], points, k=OVER * n_neighbors + 1)
     alone = near != rows[:, None]
     other = alone & (samples[near] != samples[rows][:, None])
     within, _ = _nearest(alone, far, types[near], types[rows], k=n_neighbors)

@@ -10,4 +10,4 @@ with job(snakemake) as params:
     atlas = load(snakemake.input.reference)
     keep = read_table(snakemake.input.cells, "cells")["keep"].to_numpy()
     part = slice_counts(open_counts(snakemake.input.counts), keep=keep, genes=atlas.genes)
-    write_table(project(part, atlas, **params, threads=snakemake.threads), snakemake.output.cells, "projection")
+    write_table(project(part, atlas, **params), snakemake.output.cells, "projection")
