@@ -3,9 +3,11 @@
 The stages below run in this order: a map over samples, then reduces over the cohort.
 """
 
+import logging
 import os
 import sys
 
+from brainmet.terminal import Short
 from snakemake.utils import min_version
 
 min_version("9.20")
@@ -65,7 +67,8 @@ rule all:
         ),
 
 
-# At a terminal a job is one line, its rule and its sample, instead of its dozens of inputs.
+# At a terminal a job is its rule and its sample, instead of its dozens of inputs.
 if sys.stderr.isatty():
+    logging.getLogger("snakemake.logging").addFilter(Short())
     for each in workflow.rules:
         each.message = "{rule} {wildcards}"

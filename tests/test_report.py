@@ -16,7 +16,22 @@ import numpy as np
 import pandas as pd
 import pytest
 from brainmet import report
-from brainmet.report import comparison, data, figure, findings, identity, methods, palette, quality, record, static
+from brainmet.report import (
+    agreement,
+    cautions,
+    comparison,
+    data,
+    figure,
+    findings,
+    forest,
+    identity,
+    methods,
+    palette,
+    quality,
+    record,
+    static,
+    wording,
+)
 from brainmet.tables import empty
 
 from tests import report_toy as toy
@@ -127,9 +142,9 @@ def test_fates_name_the_one_limit_that_was_broken():
 
 
 def test_confusion_shares_are_of_the_authors_class():
-    trace = identity.confusion(toy.run().tables["confusion"]).variants[0].data[0]
-    row = dict(zip(trace["x"], trace["z"][trace["y"].index("t_nk")], strict=True))
-    assert (row["t_nk"], row["unknown"], row["myeloid"]) == (0.9, 0.1, 0)
+    trace = agreement.confusion(toy.run().tables["confusion"]).variants[0].data[0]
+    row = dict(zip(trace["x"], trace["z"][trace["y"].index("T and NK")], strict=True))
+    assert (row["T and NK"], row["unknown"], row["myeloid"]) == (0.9, 0.1, 0)
 
 
 def test_every_figure_that_owes_its_method_links_to_a_numbered_reference(html):
@@ -146,16 +161,41 @@ def test_clusters_name_the_markers_that_their_cells_show():
     assert identity._named_genes(reasons) == "AQP4 67%, GFAP 33%"
 
 
-def test_what_stands_beside_an_effect():
-    assert identity._beside({"p_perm": 0.01, "coverage": 0.5, "mde": np.nan}) == (
-        "<br>permuting donors: p = 0.01<br>genes measured: 50%"
-    )
+def test_what_stands_beside_an_effect_and_what_explains_it():
+    row = {"effect": 1.0, "ci_low": 0.2, "ci_high": 1.8, "n_a": 4, "n_b": 5, "estimator": "within", "p": 0.01}
+    row |= {"p_perm": 0.02, "coverage": 0.5, "mde": np.nan}
+    rows = pd.DataFrame([row | {"fdr": f, "explained_by": why} for f, why in ((0.01, ""), (0.01, "depth"), (0.2, ""))])
+    (trace,), layout = forest.forest(rows, pd.Series(["a", "b", "c"]))
+    assert trace["marker"]["color"] == [palette.ACCENT, palette.DOUBTED, "#ffffff"]
+    assert trace["text"][1].endswith("permuting donors: p = 0.02<br>genes measured: 50%<br>explained by: depth")
+    assert "permuting" in trace["text"][0] and "explained" not in trace["text"][0]
+    assert layout["yaxis"]["range"] == [-0.7, 2.7]
+
+
+def test_contrasts_that_were_judged_come_first_and_one_compartment_is_shown_once():
+    table = toy.run().tables["contrasts"]
+    confounded = table.tail(1).assign(effect=3.0)
+    labels = [label for label, _ in forest.contrasts(pd.concat([confounded, table.head(2)]))]
+    assert labels == [
+        "brain metastasis against primary",
+        "brain metastasis against normal brain (confounded, never judged)",
+    ]
+    twice = pd.concat([table.head(1), table.head(1).assign(cell_type="malignant_epithelial")], ignore_index=True)
+    assert comparison._once(twice)["cell_type"].tolist() == ["malignant"]
+
+
+def test_names_of_genes_do_not_lie_on_each_other():
+    x, y = np.array([0.0, 0.01, 5.0, 5.0]), np.array([9.0, 9.0, 9.0, 1.0])
+    assert comparison._apart(x, y).tolist() == [True, False, True, True]
 
 
 def test_ambient_shares_are_boxes_of_the_cells():
     shares = pd.DataFrame({"sample": "S", "ambient_share": [0.1, 0.2, np.nan, 0.3]})
-    box = quality.ambient(shares, ["S"]).variants[0].data[0]
-    assert box["median"] == [20.0]
+    samples = pd.DataFrame({"sample": ["S", "P"], "technology": ["10x_3prime", "smartseq"]})
+    drawn = quality.ambient(shares, samples)
+    assert drawn.variants[0].data[0]["median"] == [20.0]
+    assert "cells on plates share no fluid: P." in drawn.caption
+    assert quality.ambient(shares.assign(sample="P"), samples).variants == []
 
 
 def test_runtime_sums_the_jobs_of_a_step():
@@ -192,21 +232,43 @@ def test_every_figure_says_why_it_is_empty(html):
 
 
 def warned(run, **changes):
-    limits = findings.Limits(max_lost=0.1, min_agreement=0.8, max_unknown=0.2)
+    limits = cautions.Limits(max_lost=0.1, min_agreement=0.8, max_unknown=0.2)
     made = report._Tables(dict(run.tables) | changes)
-    return {w.title: w for w in findings.distrust(made, run.annotation, limits=limits, simulated=False)}
+    return {w.title: w for w in cautions.distrust(made, run.annotation, limits=limits, simulated=False)}
 
 
 def test_what_to_distrust_is_named_worst_first():
     found = warned(toy.run())
     assert list(found)[:2] == [
         "Brain metastasis against normal brain is confounded with study",
-        "The tests find something where nothing is (labels)",
+        "The tests find something where nothing is",
     ]
     assert "S1 (60%)" in found["Low agreement with the authors' labels"].detail
     assert "S1 (25%)" in found["Many cells left unknown"].detail
     assert "30%" in found["Many counts were lost with unknown genes"].detail
     assert "notch" in found["1 signature could be scored in no sample"].detail
+
+
+def test_contrasts_and_random_sets_are_told_once():
+    run = toy.run()
+    failed = [
+        {"contrast": f"brain_metastasis_vs_{arm}", "estimator": "not_testable", "study": "pooled", "reason": why}
+        for arm, why in (("csf", "no donor of csf"), ("glioma", "no donor of glioma"))
+    ]
+    kinds = [{"kind": f"random_sets in {k}", "exceeded": True, "n_runs": 200, "most_expected": 16} for k in "ab"]
+    found = warned(run, contrasts=toy.rows("contrasts", failed), nulls=toy.rows("nulls", kinds))
+    assert "against CSF (no donor of CSF); Brain" in found["2 contrasts could not be tested"].detail
+    assert "a 0 of 200; b 0 of 200; chance" in found["Random gene sets differ as well: in a, b"].detail
+
+
+def test_a_type_that_quality_control_took_is_named_and_drawn():
+    seen = {"sample": "S1", "n_barcodes": 40, "n_dropped": 20, "share_dropped": 0.5, "main_reason": "high_mt"}
+    table = toy.rows("dropped", [seen | {"provisional_type": "neuron", "flagged": True}])
+    said = warned(toy.run(), dropped=table)["Quality control dropped much of a cell type"].detail
+    assert said == "neuron in S1 (50%, most for high mitochondrial share)."
+    trace = quality.dropped(table, ["S1"]).variants[0].data[0]
+    assert trace["z"] == [[0.5]] and trace["text"] == [["•"]]
+    assert trace["customdata"] == [["S1<br>neuron: 20 of 40 dropped, most for high mitochondrial share"]]
 
 
 def test_samples_that_hold_the_same_cells_are_named():
@@ -222,9 +284,44 @@ def test_a_clean_run_has_no_serious_warning():
 
 def test_claims_with_a_verdict_come_first_and_others_say_why():
     got = findings.verdicts(toy.run().tables["claims"])
-    assert [c["claim"] for c in got["judged"]] == ["B2"]
-    assert got["judged"][0]["numbers"] == "1.20 [0.30, 2.10]"
-    assert [(c["claim"], c["reason"]) for c in got["others"]] == [("B5", "one study an arm"), ("B4", "too few donors")]
+    assert [c["claim"] for c in got["decided"]] == ["B2"]
+    assert got["decided"][0]["numbers"] == "1.20 [0.30, 2.10]"
+    assert [(c["claim"], c["reason"]) for c in got["others"]] == [("B5", "One study an arm"), ("B4", "Too few donors")]
+
+
+def test_a_claim_that_is_not_settled_says_what_stands_against_it():
+    table = toy.run().tables["claims"].head(1)
+    reason = "g 3.24 (1.48 to 5.00), FDR 0.001; without ambient RNA, g 0.11"
+    got = findings.verdicts(table.assign(verdict="inconclusive", reason=reason))
+    assert not got["decided"] and got["open"][0]["why"] == "Without ambient RNA, g 0.11"
+
+
+def test_the_first_sentence_counts_what_was_analysed_found_and_doubted():
+    run = toy.run()
+    found = findings.overview(run.tables["samples"], run.annotation, run.tables["qc"])
+    said = findings.in_short(found, findings.verdicts(run.tables["claims"]), ["serious", "caution", "note"])
+    assert said == (
+        "2 samples of 2 donors: 1 primary, 1 brain metastasis. Of 3 published statements: 1 supported, 1 confounded, "
+        "1 not testable. What to distrust: 1 serious warning and 1 caution, named below."
+    )
+
+
+def test_an_interval_beyond_the_scale_ends_in_an_arrow():
+    assert findings.verdict_interval(1, 0, 2, reach=6).count("<path") == 0
+    beyond = findings.verdict_interval(8, 5, 11, reach=6)
+    assert beyond.count("<path") == 1 and "<circle" not in beyond
+    assert findings.verdict_interval(float("nan"), 0, 1, reach=6) == ""
+
+
+def test_ids_are_words_and_names_of_others_stay():
+    assert wording.words("macrophage_md") == "macrophage, blood-derived"
+    assert wording.contrast_words("HER2_pos_vs_TNBC") == "HER2-positive against TNBC"
+    assert wording.words("A__B__t_cell_to_neuron") == "A–B (T cell to neuron)"
+    assert wording.prose("brain_metastasis in demo_a, cd8_t") == "brain metastasis in demo_a, CD8 T cell"
+    column = next(c for c in packed(toy.run()).meta["columns"] if c["key"] == "cell_type")
+    assert "T cell" in column["shown"] and "t_cell" in column["levels"]
+    sample = next(c for c in packed(toy.run()).meta["columns"] if c["key"] == "donor")
+    assert sample["shown"] == ["donor_S1", "donor_S2"]
 
 
 def test_simulated_runs_say_so_in_title_and_figures(html):

@@ -203,6 +203,7 @@ class Cells {
     const code = column.codes[i];
     return code === undefined || code === 255 ? null : column.low + ((column.high - column.low) * code) / column.steps;
   }
+  told(column, i) { return column.kind === "category" ? column.shown[column.codes[i]] : this.value(column, i); }
   filter() {
     this.visible.fill(1);
     for (const [key, hidden] of this.hidden) {
@@ -261,7 +262,7 @@ class View {
     this.legend.replaceChildren(...column.levels.map((level, k) => {
       const dot = make("i");
       dot.style.background = column.colours[k];
-      const button = make("button", { type: "button", ariaPressed: String(!hidden.has(k)), title: "Click hides or shows; double-click shows only this" }, dot, `${words(level) || "none"} (${sizes[k].toLocaleString("en")})`);
+      const button = make("button", { type: "button", ariaPressed: String(!hidden.has(k)), title: "Click hides or shows; double-click shows only this" }, dot, `${column.shown[k] || "none"} (${sizes[k].toLocaleString("en")})`);
       button.dataset.level = level;
       button.addEventListener("click", () => { hidden.has(k) ? hidden.delete(k) : hidden.add(k); this.hide(hidden); });
       button.addEventListener("dblclick", () => { hidden.clear(); column.levels.forEach((_, j) => j !== k && hidden.add(j)); this.hide(hidden); });
@@ -407,13 +408,13 @@ class View {
     const tip = $("#tip"), i = this.nearest(at), { cells } = this;
     tip.hidden = i < 0;
     if (i < 0) return;
-    const get = (key) => (cells.by.has(key) ? cells.value(cells.by.get(key), i) : "");
-    const lines = [`${words(get("malignancy"))} · confidence ${Number(get("confidence")).toFixed(2)}`, cells.text("reason", i),
-      `${get("sample")} · ${get("donor")} · ${words(get("condition"))} · cluster ${get("cluster")}`];
+    const get = (key) => (cells.by.has(key) ? cells.told(cells.by.get(key), i) : "");
+    const lines = [`${get("malignancy")} · confidence ${Number(get("confidence")).toFixed(2)}`, cells.text("reason", i),
+      `${get("sample")} · ${get("donor")} · ${get("condition")} · cluster ${get("cluster")}`];
     if (get("author_label")) lines.push(`authors: ${get("author_label")}`);
     if (this.column.kind === "number") { const v = cells.value(this.column, i); lines.push(`${this.column.label}: ${v === null ? "no value" : v.toPrecision(3)}`); }
     lines.push(cells.text("id", i));
-    tip.replaceChildren(make("b", { textContent: words(get("cell_type")) }), ...lines.filter(Boolean).map((t) => make("span", { textContent: t })));
+    tip.replaceChildren(make("b", { textContent: get("cell_type") }), ...lines.filter(Boolean).map((t) => make("span", { textContent: t })));
     const right = event.clientX + 360 > window.innerWidth;
     tip.style.left = right ? "auto" : event.clientX + 14 + "px";
     tip.style.right = right ? window.innerWidth - event.clientX + 14 + "px" : "auto";
@@ -443,14 +444,14 @@ function map(payload, bytes) {
     const box = $(".selection", figure);
     box.hidden = !cells.selected;
     if (!cells.selected) return;
-    const { levels, codes, colours } = cells.by.get("cell_type"), sizes = levels.map(() => 0);
+    const { levels, shown, codes, colours } = cells.by.get("cell_type"), sizes = levels.map(() => 0);
     let n = 0;
     for (let i = 0; i < cells.n; i++) if (cells.selected[i] && cells.visible[i]) { sizes[codes[i]]++; n++; }
     const order = levels.map((_, k) => k).filter((k) => sizes[k]).sort((a, b) => sizes[b] - sizes[a]);
     box.replaceChildren(...order.map((k) => {
       const dot = make("i", { textContent: "● " });
       dot.style.color = colours[k];
-      return make("p", {}, make("span", {}, dot, words(levels[k])), `${sizes[k].toLocaleString("en")} (${Math.round((100 * sizes[k]) / n)} %)`);
+      return make("p", {}, make("span", {}, dot, shown[k]), `${sizes[k].toLocaleString("en")} (${Math.round((100 * sizes[k]) / n)} %)`);
     }));
   };
   const starts = ["cell_type", cells.by.get("condition")?.levels.length > 1 ? "condition" : "malignancy"];
@@ -471,7 +472,7 @@ function legendOf(view) {
   const { column } = view;
   if (column.kind === "number") return [[VIRIDIS[0], column.low.toPrecision(3)], [VIRIDIS[4], ((column.low + column.high) / 2).toPrecision(3)], [VIRIDIS[7], column.high.toPrecision(3)]];
   const hidden = view.cells.hidden.get(column.key) ?? new Set();
-  return column.levels.map((level, k) => [column.colours[k], words(level) || "none", k]).filter(([, , k]) => !hidden.has(k));
+  return column.shown.map((level, k) => [column.colours[k], level || "none", k]).filter(([, , k]) => !hidden.has(k));
 }
 function mapSvg(cells, views) {
   const side = 640, gap = 40, rows = Math.max(...views.map((v) => legendOf(v).length)), height = side + 60 + rows * 17;

@@ -13,10 +13,12 @@ from typing import Any
 import pandas as pd
 
 from brainmet.contract import Obs
-from brainmet.report import comparison, ecosystem, identity, methods, quality, record
+from brainmet.report import agreement, comparison, composition, ecosystem, identity, methods, quality, record
+from brainmet.report.cautions import Limits, distrust
 from brainmet.report.data import as_json, pack, squeeze
-from brainmet.report.figure import Figure, contrast_words, table, words
-from brainmet.report.findings import Limits, distrust, overview, verdicts
+from brainmet.report.figure import Figure, table
+from brainmet.report.findings import in_short, overview, verdicts
+from brainmet.report.wording import contrast_words, prose, words
 from brainmet.tables import empty, schema
 
 log = logging.getLogger(__name__)
@@ -124,13 +126,15 @@ def page(
     drawn = {figure.id: figure.spec() for view in figures.values() for figure in view}
     shown = {name: table(tables[name], max_rows) for name in sorted(run.tables)}
     found = overview(tables["samples"], run.annotation, tables["qc"])
+    claims = verdicts(tables["claims"])
+    warnings = distrust(tables, run.annotation, limits=limits, simulated=simulated)
     payload = {"figures": drawn, "tables": shown, "cells": packed.meta, "simulated": simulated}
     facts = {"overview": found, "simulated": simulated, "n_tests": len(tables["contrasts"])}
     written = methods.write(parts.methods, parts.bib, run=run.provenance, facts=facts, datasets=run.datasets)
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"words": words, "against": contrast_words}
+    environment.filters |= {"words": words, "prose": prose, "against": contrast_words}
     log.info(
         "%d figures, %d tables, %d of %d cells on the map",
         len(drawn),
@@ -142,10 +146,12 @@ def page(
         views=[v for v in VIEWS if v[0] != "recovery" or simulated],
         figures=figures,
         notes=notes,
+        names=run.names,
         simulated=simulated,
         overview=found,
-        claims=verdicts(tables["claims"]),
-        warnings=distrust(tables, run.annotation, limits=limits, simulated=simulated),
+        short=in_short(found, claims, [warning.level for warning in warnings]),
+        claims=claims,
+        warnings=warnings,
         cited=_cited(written["references"]),
         methods=written,
         about={name: schema(name)["description"] for name in shown},
@@ -164,11 +170,11 @@ def page(
 
 
 TABLES_OF = {
-    "quality": ("samples", "qc", "genes_lost", "duplicates"),
+    "quality": ("samples", "qc", "dropped", "genes_lost", "duplicates"),
     "identity": ("concordance", "confusion", "calibration", "cnv_arms", "markers", "stability"),
     "composition": ("composition",),
-    "signatures": ("donor_scores", "coverage"),
-    "contrasts": ("contrasts", "de", "gsea", "nulls", "claims"),
+    "signatures": ("signatures", "donor_scores", "donor_sets", "coverage"),
+    "contrasts": ("contrasts", "de", "gsea", "nulls", "correlations", "claims", "bulk"),
     "crosstalk": ("crosstalk_summary", "crosstalk"),
     "drugs": ("druggability", "adc_coverage", "adc_antigens", "drugs"),
     "programmes": ("programmes", "programme_pairs", "fidelity"),
@@ -220,29 +226,31 @@ def _views(
     run: Run, tables: Mapping[str, pd.DataFrame], *, max_lost: float, max_genes: int
 ) -> tuple[dict[str, list[Figure]], dict[str, Any]]:
     """Figures by view, and small tables that stand in the text."""
-    samples = list(tables["samples"].sort_values(["condition", "study", "sample"], kind="stable")["sample"])
+    ordered = tables["samples"].sort_values(["condition", "study", "sample"], kind="stable")
+    samples = list(ordered["sample"])
     means = comparison.donor_means(run.scores, run.annotation)
     unknown, reasons = identity.unknowns(run.annotation, samples)
     figures = {
         "quality": [
             quality.fate(run.cells, samples),
             quality.distributions(run.cells, tables["qc"], samples),
+            quality.dropped(tables["dropped"], samples),
             quality.doublets(tables["qc"], samples),
-            quality.ambient(run.ambient, samples),
+            quality.ambient(run.ambient, ordered),
             quality.genes_lost(tables["genes_lost"], samples, warn=max_lost),
         ],
         "identity": [
-            identity.confusion(tables["confusion"]),
-            quality.agreement(tables["concordance"]),
-            identity.calibration(tables["calibration"]),
+            agreement.confusion(tables["confusion"]),
+            agreement.classes(tables["concordance"]),
+            agreement.calibration(tables["calibration"]),
             unknown,
             identity.copy_number(tables["cnv_arms"]),
             identity.markers(tables["markers"]),
-            quality.stability(tables["stability"]),
+            identity.stability(tables["stability"]),
         ],
         "composition": [
-            identity.composition(run.annotation, samples),
-            identity.composition_contrasts(tables["composition"]),
+            composition.samples_by_type(run.annotation, samples),
+            composition.contrasts_of_types(tables["composition"]),
         ],
         "signatures": [
             comparison.signature_cells(means, run.names),

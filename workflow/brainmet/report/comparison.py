@@ -6,25 +6,12 @@ import numpy as np
 import pandas as pd
 
 from brainmet.contract import UNKNOWN, Obs
-from brainmet.report.figure import (
-    Figure,
-    Variant,
-    axis,
-    clean,
-    compartment_words,
-    contrast_words,
-    grid,
-    heat_map,
-    reversed_axis,
-    rows_high,
-    words,
-)
-from brainmet.report.identity import POOLED, forest
+from brainmet.report.figure import Figure, Variant, axis, clean, grid, heat_map, reversed_axis, rows_high
+from brainmet.report.forest import POOLED, contrasts, forest
 from brainmet.report.palette import ACCENT, DIVERGING, MUTED, colours, in_order
+from brainmet.report.wording import compartment_words, contrast_words, words
 
 Names = Mapping[str, str]
-JUDGED = ("within", "nested", "transfer")
-"""Estimators that a verdict may rest on."""
 MIN_CELLS = 5
 """Cells below which a donor's mean of a type is not drawn."""
 
@@ -159,7 +146,7 @@ def signature_donors(table: pd.DataFrame, names: Names) -> Figure:
         layout = {
             "height": rows_high(len(matrix), row=17, frame=140),
             "yaxis": reversed_axis(tickfont={"size": 10}),
-            "xaxis": {"type": "category", "automargin": True, "tickangle": -20},
+            "xaxis": {"type": "category", "automargin": True, "side": "top"},
         }
         variants.append(Variant(compartment_words(str(compartment)), [trace], layout, own))
     return Figure(
@@ -180,14 +167,11 @@ def signature_donors(table: pd.DataFrame, names: Names) -> Figure:
 def contrast_forest(table: pd.DataFrame, names: Names, *, top: int = 40) -> Figure:
     """By contrast: the signatures with the strongest evidence."""
     variants = []
-    pooled = table[(table["study"] == POOLED) & table["effect"].notna()]
-    for (contrast, site), own in sorted(pooled.groupby(["contrast", "primary_site"], sort=True), key=_judged_first):
-        own = own.sort_values("p", kind="stable").head(top).sort_values("effect", kind="stable")
+    for label, own in contrasts(table):
+        own = _once(own).sort_values("p", kind="stable").head(top).sort_values("effect", kind="stable")
         labels = (
             own["signature"].map(lambda k: _short(names.get(k, k))) + " · " + own["cell_type"].map(compartment_words)
         )
-        label = contrast_words(str(contrast)) + ("" if site in ("breast", "", UNKNOWN) else f" ({site})")
-        label += "" if own["estimator"].isin(JUDGED).any() else " (confounded, never judged)"
         variants.append(Variant(label, *forest(own, labels), own))
     return Figure(
         id="contrasts-forest",
@@ -196,17 +180,18 @@ def contrast_forest(table: pd.DataFrame, names: Names, *, top: int = 40) -> Figu
         source="contrasts.tsv",
         caption="Hedges' g, first condition minus second, donors as replicates, with 95 % intervals; the "
         f"{top} rows of smallest p. Filled: FDR below 0.05. "
-        "Rows named pooled join studies by random effects.",
+        "Orange: FDR below 0.05 too, but something else explains it, such as ambient RNA or the cell cycle; hover "
+        "for what. Studies are joined by random effects.",
         empty="No contrast could be tested: an arm lacks donors, or conditions lie in different studies (see "
         "the reasons in the table).",
         variants=variants,
     )
 
 
-def _judged_first(group: tuple[tuple[str, str], pd.DataFrame]) -> tuple[bool, bool, tuple[str, str]]:
-    """Contrasts that were judged before those that are only shown, breast before other primary tumours."""
-    (contrast, site), own = group
-    return not own["estimator"].isin(JUDGED).any(), site not in ("breast", "", UNKNOWN), (contrast, site)
+def _once(own: pd.DataFrame) -> pd.DataFrame:
+    """Without compartments of the same cells under another name, such as malignant cells that all are epithelial."""
+    same = ["signature", "contrast", "study", "effect", "ci_low", "ci_high", "n_a", "n_b"]
+    return own.sort_values("cell_type", kind="stable").drop_duplicates(same).sort_index()
 
 
 def _short(name: str, most: int = 52) -> str:
@@ -216,7 +201,7 @@ def _short(name: str, most: int = 52) -> str:
 def study_forest(table: pd.DataFrame, names: Names) -> Figure:
     """By signature: every study and the pooled effect, for all contrasts and compartments."""
     variants = []
-    shown = table[table["effect"].notna()]
+    shown = _once(table[table["effect"].notna()])
     strength = (shown["p"].where(shown["study"] == POOLED)).groupby(shown["signature"]).min()
     groups = dict(list(shown.groupby("signature", sort=True)))
     for key in strength.sort_values(kind="stable").index:  # the clearest signature is shown first
@@ -282,7 +267,7 @@ def enrichment(table: pd.DataFrame, names: Names) -> Figure:
         layout = {
             "height": rows_high(len(matrix), row=17, frame=150),
             "yaxis": reversed_axis(tickfont={"size": 10}),
-            "xaxis": {"type": "category", "automargin": True, "tickangle": -20},
+            "xaxis": {"type": "category", "automargin": True, "side": "top"},
         }
         variants.append(Variant(contrast_words(str(contrast)), [trace], layout, own.drop(columns="row")))
     return Figure(
@@ -302,12 +287,13 @@ def volcano(table: pd.DataFrame, *, most: int) -> Figure:
     """By contrast and compartment: fold change against evidence, the most telling genes."""
     variants = []
     tested = table[table["p"].notna() & table["log2_fold_change"].notna()]
-    for (contrast, compartment), own in tested.groupby(["contrast", "cell_type"], sort=True):
+    groups = sorted(tested.groupby(["contrast", "cell_type"]), key=lambda group: (group[0][1] != "malignant", group[0]))
+    for (contrast, compartment), own in groups:
         n = len(own)
         own = own.sort_values("p", kind="stable").head(most)
         clear = own["fdr"].lt(0.05)
         y = -np.log10(own["p"].clip(lower=1e-300))
-        labels = own["symbol"].where(own.index.isin(own.index[:15]) & clear, "")
+        labels = own["symbol"].where(clear & _apart(own["log2_fold_change"].to_numpy(float), y.to_numpy(float)), "")
         data = [
             {
                 "type": "scatter",
@@ -342,25 +328,23 @@ def volcano(table: pd.DataFrame, *, most: int) -> Figure:
         choose="Compartment and contrast",
         source="de.tsv",
         caption=f"pydeseq2 on pseudobulk with study as covariate; the {most} genes of smallest p of each test "
-        "are drawn, blue where FDR is below 0.05. "
+        "are drawn, blue where FDR is below 0.05, the clearest named where there is room. "
         "ambient_max in the table warns of genes that may come from the surroundings.",
         empty="No compartment has enough donors on both sides to test single genes.",
         variants=variants,
     )
 
 
-def verdict_interval(effect: float, low: float, high: float, *, reach: float) -> str:
-    """A claim's effect and interval as a small inline SVG; empty where there is none."""
-    if not all(np.isfinite([effect, low, high])):
-        return ""
-    x = [60 + 56 * float(np.clip(v / reach, -1, 1)) for v in (low, effect, high)]
-    return (
-        '<svg class="interval" viewBox="0 0 120 18" width="120" height="18" role="img" aria-label="effect '
-        f'{effect:.2f}, interval {low:.2f} to {high:.2f}">'
-        f'<line x1="60" y1="1" x2="60" y2="17" class="zero"/><line x1="{x[0]:.1f}" y1="9" x2="{x[2]:.1f}" '
-        'y2="9" class="bar"/>'
-        f'<circle cx="{x[1]:.1f}" cy="9" r="4"/></svg>'
-    )
+def _apart(x: np.ndarray, y: np.ndarray, most: int = 15) -> np.ndarray:
+    """Which of the points, best first, can be named without their names lying on each other."""
+    named: list[tuple[float, float]] = []
+    wide, high = np.ptp(x) * 0.07 if len(x) else 0.0, np.ptp(y) * 0.035 if len(y) else 0.0
+    chosen = np.zeros(len(x), bool)
+    for i, (a, b) in enumerate(zip(x, y, strict=True)):
+        if len(named) < most and all(abs(a - u) > wide or abs(b - v) > high for u, v in named):
+            named.append((a, b))
+            chosen[i] = True
+    return chosen
 
 
 def score_heat(means: pd.DataFrame) -> pd.DataFrame:

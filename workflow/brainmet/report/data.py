@@ -12,6 +12,7 @@ import pandas as pd
 
 from brainmet.contract import Obs
 from brainmet.report.palette import colours, in_order
+from brainmet.report.wording import words
 
 CATEGORIES = (
     (Obs.CELL_TYPE, "Cell type"),
@@ -27,6 +28,11 @@ CATEGORIES = (
     (Obs.AUTHOR_LABEL, "Authors' label"),
     (Obs.AUTHOR_CELL_TYPE, "Authors' label as our type"),
 )
+WORDED = {
+    *(Obs.CELL_TYPE, Obs.LINEAGE, Obs.MALIGNANCY, Obs.CONDITION),
+    *("state", Obs.TUMOUR_OF_ORIGIN, Obs.AUTHOR_CELL_TYPE),
+}
+"""Categories of ids, which are shown as words; names given by others are shown as they are."""
 NUMBERS = ((Obs.CONFIDENCE, "Confidence", 0.0, 1.0), (Obs.MALIGNANCY_SCORE, "Malignancy score", 0.0, 1.0))
 MISSING = 255
 """Code of a missing number."""
@@ -168,6 +174,7 @@ class _Writer:
             "offset": self.put(codes),
             "bytes": codes.itemsize,
             "levels": levels,
+            "shown": [words(level) for level in levels] if key in WORDED else levels,
             "colours": [palette[level] for level in levels],
         }
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from brainmet.report.figure import Figure, Variant, axis, clean, heat_map, reversed_axis, rows_high, words
+from brainmet.report.figure import BAR, Figure, Variant, axis, clean, heat_map, reversed_axis, rows_high
 from brainmet.report.palette import ACCENT, DIVERGING, MUTED, SEQUENTIAL, in_order
+from brainmet.report.wording import axis_words, compartment_words, words
 
 
 def crosstalk(table: pd.DataFrame) -> Figure:
@@ -21,7 +22,7 @@ def crosstalk(table: pd.DataFrame) -> Figure:
             continue
         rank = {name: i for i, name in enumerate(best)}
         own = own.sort_values("axis", kind="stable", key=lambda c: c.map(rank))
-        rows = [_axis(*parts) for parts in zip(own["axis"], own["sender"], own["receiver"], strict=True)]
+        rows = [axis_words(*parts) for parts in zip(own["axis"], own["sender"], own["receiver"], strict=True)]
         share = own["share_significant"].fillna(0)
         texts = [
             f"{row}<br>{words(c)}: median score {m:.2f}<br>significant in {s:.0%} of {n} donors, FDR "
@@ -44,16 +45,16 @@ def crosstalk(table: pd.DataFrame) -> Figure:
                 "line": {"width": 0.8, "color": MUTED},
                 "colorbar": {
                     "title": {"text": "median score", "side": "right"},
-                    "thickness": 10,
-                    "outlinewidth": 0,
-                    "len": 0.9,
+                    **BAR,
                 },
             },
         }
         conditions = [words(c) for c in in_order(own["condition"])]
         layout = {
             "height": rows_high(len(set(rows)), row=26, frame=140),
-            "yaxis": reversed_axis(tickfont={"size": 10.5}),
+            "yaxis": reversed_axis(
+                tickfont={"size": 10.5}, autorange=False, range=[len(dict.fromkeys(rows)) - 0.3, -0.7]
+            ),
             "showlegend": False,
             "xaxis": {
                 "type": "category",
@@ -71,23 +72,20 @@ def crosstalk(table: pd.DataFrame) -> Figure:
         choose="Axes",
         source="crosstalk_summary.tsv",
         caption="Curated axes of sender and receiver by condition. Colour: median over donors of the axis' "
-        "score; size: share of donors in which it exceeds random pairs of "
-        "the same expression. Expression of a pair is a chance to talk, not proof that they do.",
+        "score (log2 above random pairs of the same expression, or above the other types where both sides are "
+        "read); size: share of donors in which it is significant. Expression of a pair is a chance to talk, not proof "
+        "that they do.",
         empty="No axis could be read: no sample holds enough cells of a sender and its receiver.",
         variants=variants,
     )
-
-
-def _axis(name: str, sender: str, receiver: str) -> str:
-    """`A__B__x_to_y` as `A–B · x → y`: ids name the cells again."""
-    return f"{'–'.join(name.split('__')[:2]).replace('_', ' ')} · {words(sender)} → {words(receiver)}"
 
 
 def drug_targets(table: pd.DataFrame) -> Figure:
     """By compartment: genes × donors of expression, with the highest normal type beside."""
     variants = []
     tested = table[table["log2_cpm"].notna()]
-    for compartment, own in tested.groupby("compartment", sort=True):
+    groups = sorted(tested.groupby("compartment"), key=lambda group: (group[0] != "tumor", group[0]))
+    for compartment, own in groups:
         own = own.assign(column=own["donor"] + " · " + own["condition"].map(words))
         for label, value, scale, middle, bar in (
             ("expression", "log2_cpm", SEQUENTIAL, None, "log2 CPM"),
@@ -105,7 +103,8 @@ def drug_targets(table: pd.DataFrame) -> Figure:
                 "yaxis": reversed_axis(tickfont={"size": 10}),
                 "xaxis": {"type": "category", "tickangle": -60, "automargin": True, "tickfont": {"size": 9}},
             }
-            variants.append(Variant(f"{words(str(compartment))}, {label}", [trace], layout, own.drop(columns="column")))
+            shown = f"{compartment_words(str(compartment))}, {label}"
+            variants.append(Variant(shown, [trace], layout, own.drop(columns="column")))
     return Figure(
         id="drug-targets",
         title="Genes of the drug list",
@@ -121,7 +120,7 @@ def drug_targets(table: pd.DataFrame) -> Figure:
 
 def antigens(table: pd.DataFrame) -> Figure:
     """Share of malignant cells that show none, one or more antigens."""
-    own = table[table["share_0"].notna()]
+    own = table[table["share_0"].notna()].sort_values(["condition", "donor"], kind="stable")
     names = [f"{d} · {words(c)}" for d, c in zip(own["donor"], own["condition"], strict=True)]
     data = [
         {

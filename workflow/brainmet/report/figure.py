@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+BAR = {"thickness": 10, "outlinewidth": 0, "lenmode": "pixels", "len": 180, "y": 1, "yanchor": "top"}
+"""A colour bar at the upper right, however high the figure is."""
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -85,7 +88,7 @@ def heat_map(
         "xgap": 1,
         "ygap": 1,
         "hoverongaps": False,
-        "colorbar": {"title": {"text": label, "side": "right"}, "thickness": 10, "outlinewidth": 0, "len": 0.9},
+        "colorbar": {"title": {"text": label, "side": "right"}, **BAR},
         "hovertemplate": "%{y}<br>%{x}<br>%{z}<extra></extra>",
     }
     if middle is not None:
@@ -117,21 +120,6 @@ def axis(title: str = "", **more: Any) -> dict[str, Any]:
 def reversed_axis(**more: Any) -> dict[str, Any]:
     """A category axis whose first entry is on top."""
     return {"autorange": "reversed", "type": "category", "automargin": True, **more}
-
-
-def words(name: str) -> str:
-    """An id as words."""
-    return name.replace("_", " ")
-
-
-def compartment_words(name: str) -> str:
-    """A compartment as words; `any` is all cells of a donor."""
-    return "all cells" if name == "any" else words(name)
-
-
-def contrast_words(name: str) -> str:
-    """`a_vs_b` as `a against b`."""
-    return words(name.replace("_vs_", " against "))
 
 
 def interval_bars(effect: Sequence[float], low: Sequence[float], high: Sequence[float]) -> Mapping[str, Any]:

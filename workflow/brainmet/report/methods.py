@@ -1,7 +1,7 @@
 """A methods section from what was run: configuration, versions, data, with numbered citations and their BibTeX."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,18 +21,19 @@ class Reference:
     @property
     def text(self) -> str:
         """Author, title, journal and year in a line."""
-        author = self.fields.get("author", "").split(" and ")[0].split(",")[0]
-        more = " et al" if " and " in self.fields.get("author", "") else ""
         parts = [self.fields.get("title", ""), self.fields.get("journal", ""), self.fields.get("year", "")]
-        return f"{author}{more}. " + ". ".join(part for part in parts if part)
+        return f"{self.authors.rstrip('.')}. " + ". ".join(part for part in parts if part)
 
     @property
     def short(self) -> str:
-        """First author and year."""
-        authors = self.fields.get("author", "").split(" and ")
-        return (
-            f"{authors[0].split(',')[0]}{' et al.' if len(authors) > 1 else ''} {self.fields.get('year', '')}".strip()
-        )
+        """Authors and year."""
+        return f"{self.authors} {self.fields.get('year', '')}".strip()
+
+    @property
+    def authors(self) -> str:
+        """Family names: one, two, or the first and others."""
+        names = [name.split(",")[0] for name in self.fields.get("author", "").split(" and ")]
+        return " and ".join(names) if len(names) < 3 else f"{names[0]} et al."
 
     @property
     def url(self) -> str:
@@ -76,7 +77,8 @@ def write(
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
     )
-    text = environment.from_string(template).render(**facts, config=run["config"], v=run["software"], named=named)
+    told = {"named": named, "evidence": evidence(run["config"]["annotate"]["methods"])}
+    text = environment.from_string(template).render(**facts, **told, config=run["config"], v=run["software"])
     order: list[str] = []
     for group in _CITED.findall(text):
         order += [key for key in _keys(group) if key not in order]
@@ -113,6 +115,24 @@ def _of_dataset(item: tuple[str, Mapping[str, Any]]) -> Reference | None:
     )
     body = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items() if value)
     return Reference(id_, fields, f"@misc{{{id_},\n{body}\n}}")
+
+
+EVIDENCE = {
+    "markers": "marker genes",
+    "ambient": "the share of ambient RNA",
+    "context": "the calls of neighbouring cells",
+    "copy_number": "copy number",
+    "self_training": "profiles learned from each type's clearest cells",
+    "celltypist": "CellTypist",
+    "singler": "SingleR",
+}
+"""Methods of annotation in words; others by their names."""
+
+
+def evidence(methods: Sequence[str]) -> str:
+    """The methods of annotation in a sentence."""
+    told = [EVIDENCE.get(name, name.replace("_", " ")) for name in methods]
+    return ", ".join(told[:-1]) + (" and " if len(told) > 1 else "") + told[-1] if told else "no method"
 
 
 def _keys(group: str) -> list[str]:

@@ -124,6 +124,8 @@ VIRIDIS = ["#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a
 """Numbers on the map."""
 
 INK, MUTED, ACCENT, WARN = "#1f2530", "#5b6472", "#0b5c8a", "#a6400a"
+DOUBTED = "#f0a33a"
+"""A finding that something else explains."""
 _CYCLE = (
     "#0072b2",
     "#d55e00",

@@ -5,24 +5,26 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from brainmet.contract import Obs
+from brainmet.contract import UNKNOWN, Obs
 from brainmet.report.figure import (
     Figure,
     Variant,
     axis,
     clean,
     heat_map,
-    interval_bars,
     reversed_axis,
     rows_high,
 )
-from brainmet.report.palette import ACCENT, DROPPED, MUTED, SEQUENTIAL, WARN
+from brainmet.report.palette import ACCENT, DROPPED, SEQUENTIAL, WARN, in_order
+from brainmet.report.wording import listed, words
 
 METRICS = (
     (Obs.TOTAL_COUNTS, "Counts", "min_counts", "lower limit"),
     (Obs.N_GENES, "Genes", "min_genes", "lower limit"),
     (Obs.PCT_MT, "Mitochondrial counts, %", "max_pct_mt", "upper limit"),
 )
+PLATES = "smartseq"
+"""Technology of cells that were sorted one by one into wells."""
 _REASONS = {
     "empty": "empty",
     "low_counts": "low counts",
@@ -187,25 +189,78 @@ def doublets(qc: pd.DataFrame, samples: list[str]) -> Figure:
     )
 
 
-def ambient(shares: pd.DataFrame, samples: list[str]) -> Figure:
+def dropped(table: pd.DataFrame, samples: list[str]) -> Figure:
+    """Share of each provisional type that quality control dropped, sample by sample.
+
+    Args:
+        table: `dropped.tsv`.
+        samples: order.
+    """
+    variants = []
+    typed = table[table["provisional_type"] != UNKNOWN]
+    if len(typed):
+        types = in_order(typed["provisional_type"])
+        rows = [s for s in samples if s in set(table["sample"])]
+        cells = {(row["sample"], row["provisional_type"]): row for row in typed.to_dict("records")}
+        shares = typed.pivot_table(index="sample", columns="provisional_type", values="share_dropped")
+        shares = shares.reindex(index=rows, columns=types)
+        text = pd.DataFrame(
+            [[_told(cells.get((sample, kind)), sample, kind) for kind in types] for sample in rows], rows, types
+        )
+        marks = [["•" if cells.get((s, k), {}).get("flagged") else "" for k in types] for s in rows]
+        trace = heat_map(shares.rename(columns=words), scale=SEQUENTIAL, label="share dropped", limit=(0, 1), text=text)
+        # The hover keeps its words; the marks are drawn.
+        trace |= {"customdata": trace["text"], "hovertemplate": "%{customdata}<extra></extra>"}
+        trace |= {"text": marks, "texttemplate": "%{text}", "textfont": {"size": 18, "color": WARN}}
+        layout = {
+            "height": rows_high(len(rows), frame=150),
+            "yaxis": reversed_axis(),
+            "xaxis": {"type": "category", "tickangle": -45, "automargin": True},
+        }
+        variants = [Variant("", [trace], layout, table)]
+    return Figure(
+        id="qc-dropped",
+        title="A second look: which cell types were dropped",
+        source="dropped.tsv",
+        caption="Every barcode that is neither empty nor a doublet, typed by its markers alone, and the share that the "
+        "limits dropped. Orange dots: a type of which much was lost (qc.flag_type, in at least qc.flag_cells "
+        "barcodes); a limit may have taken it for damage. Blank: no barcode of that type. Barcodes that show no type "
+        "are in the table.",
+        empty="No barcode could be looked at a second time.",
+        variants=variants,
+    )
+
+
+def _told(cell: dict | None, sample: str, kind: str) -> str:
+    if cell is None:
+        return f"{sample}<br>{words(kind)}: none"
+    why = f", most for {words(cell['main_reason'])}" if cell["main_reason"] else ""
+    return f"{sample}<br>{words(kind)}: {cell['n_dropped']} of {cell['n_barcodes']} dropped{why}"
+
+
+def ambient(shares: pd.DataFrame, samples: pd.DataFrame) -> Figure:
     """Ambient share of the kept cells by sample.
 
     Args:
         shares: kept cells; `sample, ambient_share`.
-        samples: order.
+        samples: `sample, technology`, in the order of the figure.
     """
-    frame = _quantiles(shares.dropna(), "ambient_share").reindex(samples) * 100
+    plates = list(samples.loc[samples["technology"] == PLATES, "sample"])
+    droplets = [s for s in samples["sample"] if s not in plates]
+    frame = _quantiles(shares.dropna(), "ambient_share").reindex(droplets) * 100
     box = _boxes(frame.assign(limit=np.nan), "ambient share", "") if len(shares) else []
     layout = _upright("% of a cell's counts", log=False)
+    alone = f"Not shown, because cells on plates share no fluid: {listed(plates)}. " if plates else ""
     return Figure(
         id="qc-ambient",
         title="Ambient RNA",
         source="../cohort/annotation.parquet",
-        caption="Share of a kept cell's counts that floated in (evidence/ambient.parquet of each sample), read from "
-        "marker genes that its lineage does not make, against the sample's mean profile. Boxes: quartiles over cells, "
-        "whiskers: 5th and 95th percentile. Markers and contrasts allow for it; a sample far above the others deserves "
-        "a look. Cells without foreign genes to read it from are left out.",
-        empty="Ambient RNA was not estimated: no cell passed, or the method `ambient` is not among annotate.methods.",
+        caption="Share of a kept cell's counts that floated in, read from marker genes that its lineage does not make, "
+        "against the sample's mean profile. Boxes: quartiles over cells, whiskers: 5th and 95th percentile. Markers "
+        f"and contrasts allow for it; a sample far above the others deserves a look. {alone}Cells without foreign "
+        "genes to read it from are left out.",
+        empty="Ambient RNA was not estimated: the cells lie on plates, none passed, or the method `ambient` is not "
+        "among annotate.methods.",
         variants=[Variant("", box, layout, frame.reset_index())] if frame["median"].notna().any() else [],
     )
 
@@ -281,75 +336,4 @@ def coverage(table: pd.DataFrame, samples: list[str], names: Mapping[str, str]) 
         "where enough of it is measured, else it is missing (never zero).",
         empty="No signature was looked for.",
         variants=variants,
-    )
-
-
-def stability(table: pd.DataFrame) -> Figure:
-    """Agreement of clusterings of subsamples, by resolution, beside the null."""
-    names = [f"{r:g}" for r in table["resolution"]]
-    data = [
-        {
-            "type": "scatter",
-            "mode": "markers+lines",
-            "x": names,
-            "y": clean(table[value]),
-            "name": label,
-            "marker": {"color": colour, "size": 8},
-            "line": {"color": colour, "width": 1.5},
-            "error_y": {"type": "data", "array": clean(table[sd].fillna(0)), "thickness": 1.2, "width": 3},
-        }
-        for value, sd, label, colour in (
-            ("stability", "stability_sd", "cells", ACCENT),
-            ("null_stability", "null_sd", "null without clusters", MUTED),
-        )
-    ]
-    layout = {
-        "height": 300,
-        "xaxis": axis("resolution", type="category"),
-        "yaxis": axis("adjusted Rand index", range=[0, 1.02]),
-    }
-    return Figure(
-        id="cluster-stability",
-        title="Do the clusters hold?",
-        source="stability.tsv",
-        caption="Agreement of clusterings of subsamples with that of all cells, beside points of one normal "
-        "distribution with the same "
-        "covariance. Bars: standard deviation over subsamples.",
-        empty="Too few cells to examine the clusters' stability.",
-        variants=[Variant("", data, layout, table)] if len(table) else [],
-    )
-
-
-def agreement(table: pd.DataFrame) -> Figure:
-    """F1 by coarse class against the authors' labels, with its interval."""
-    own = table[(table["scope"] == "cohort") & ~table["class"].isin(["accuracy", "macro", "malignant"])]
-    names = list(own["class"])
-    data = []
-    for key, colour, symbol in (
-        ("precision", MUTED, "triangle-left"),
-        ("recall", WARN, "triangle-right"),
-        ("f1", ACCENT, "circle"),
-    ):
-        trace = {
-            "type": "scatter",
-            "mode": "markers",
-            "y": names,
-            "x": clean(own[key]),
-            "name": key,
-            "marker": {"color": colour, "symbol": symbol, "size": 9},
-            "customdata": clean(own["n"]),
-            "hovertemplate": "%{y}<br>" + key + " %{x:.3f} (n = %{customdata})<extra></extra>",
-        }
-        data.append(
-            trace | ({"error_x": interval_bars(own["f1"], own["ci_low"], own["ci_high"])} if key == "f1" else {})
-        )
-    layout = {"height": rows_high(len(own), row=26), "xaxis": axis("share", range=[0, 1.02]), "yaxis": reversed_axis()}
-    return Figure(
-        id="agreement-classes",
-        title="Agreement with the authors, class by class",
-        source="concordance.tsv",
-        caption="Precision, recall and F1 of our calls in coarse classes, taking the authors' labels for "
-        "true; bars: 95 % interval of F1 by bootstrap over cells.",
-        empty="No sample comes with labels of its authors, so agreement cannot be measured.",
-        variants=[Variant("", data, layout, own)] if len(own) else [],
     )

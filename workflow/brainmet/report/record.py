@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from brainmet.report.figure import Figure, Variant, axis, clean, reversed_axis, rows_high, words
+from brainmet.report.figure import Figure, Variant, axis, clean, reversed_axis, rows_high
 from brainmet.report.palette import ACCENT, colours
+from brainmet.report.wording import words
 
 _OUTCOMES = ("shifts", "claims")
 
@@ -19,7 +20,9 @@ def outcomes(table: pd.DataFrame) -> pd.DataFrame:
 def recovery(table: pd.DataFrame) -> Figure:
     """Each step against the planted truth, between 0 and 1."""
     inside = table[table["value"].between(0, 1) & ~table["step"].isin(_OUTCOMES)]
-    names = [f"{words(step)} · {words(metric)}" for step, metric in zip(inside["step"], inside["metric"], strict=True)]
+    names = [
+        f"{words(step)} · {_metric(metric)}" for step, metric in zip(inside["step"], inside["metric"], strict=True)
+    ]
     shades = colours(dict.fromkeys(inside["step"]))
     data = [
         {
@@ -46,6 +49,11 @@ def recovery(table: pd.DataFrame) -> Figure:
         empty="There is no planted truth in this run: it holds real data.",
         variants=[Variant("", data, layout, table)] if len(inside) else [],
     )
+
+
+def _metric(name: str) -> str:
+    """`f1_t_nk` as `F1, T and NK`."""
+    return f"F1, {words(name.removeprefix('f1_'))}" if name.startswith("f1_") else words(name)
 
 
 def by_step(benchmarks: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -75,8 +83,8 @@ def runtime(steps: pd.DataFrame) -> Figure:
     """Where time and memory went."""
     variants = []
     for label, column, unit in (
-        ("Time, all jobs", "seconds", "s"),
-        ("Longest job", "longest_seconds", "s"),
+        ("Time, all jobs", "seconds", "seconds"),
+        ("Longest job", "longest_seconds", "seconds"),
         ("Peak memory of a job", "peak_mb", "MB"),
     ):
         frame = steps[steps[column].notna()].sort_values(column, ascending=False, kind="stable")

@@ -9,8 +9,8 @@ import pandas as pd
 
 from brainmet.contract import Obs
 from brainmet.report.comparison import score_heat
-from brainmet.report.figure import words
 from brainmet.report.palette import DIVERGING, DROPPED, INK, MUTED, colours, in_order
+from brainmet.report.wording import words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

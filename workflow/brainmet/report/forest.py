@@ -1,0 +1,86 @@
+"""Effects with their intervals, one row each, and the order in which contrasts are offered."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from brainmet.contract import UNKNOWN
+from brainmet.report.figure import axis, clean, interval_bars, rows_high
+from brainmet.report.palette import ACCENT, DOUBTED, MUTED
+from brainmet.report.wording import contrast_words, words
+
+POOLED = "pooled"
+JUDGED = ("within", "nested", "transfer")
+"""Estimators that a verdict may rest on."""
+_BREAST = ("breast", "", UNKNOWN)
+
+
+def contrasts(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Pooled effects by contrast and primary tumour: judged before only shown, breast before others."""
+    pooled = table[(table["study"] == POOLED) & table["effect"].notna()]
+
+    def rank(group: tuple[tuple[str, str], pd.DataFrame]) -> tuple[bool, bool, tuple[str, str]]:
+        key, own = group
+        return not own["estimator"].isin(JUDGED).any(), key[1] not in _BREAST, key
+
+    for (contrast, site), own in sorted(pooled.groupby(["contrast", "primary_site"], sort=True), key=rank):
+        yield named(contrast, site, own), own
+
+
+def named(contrast: str, site: str, own: pd.DataFrame) -> str:
+    """A contrast as its entry in a list."""
+    label = contrast_words(contrast) + ("" if site in _BREAST else f" ({site})")
+    return label + ("" if own["estimator"].isin(JUDGED).any() else " (confounded, never judged)")
+
+
+def forest(frame: pd.DataFrame, names: pd.Series) -> tuple[list[dict], dict]:
+    """Effects with intervals, one row each: filled where the FDR is below 0.05, orange where something explains that.
+
+    Args:
+        frame: `effect, ci_low, ci_high, n_a, n_b, p, fdr, estimator`; `explained_by` and others where there are.
+        names: of the rows, from bottom to top.
+    """
+    rows = frame.to_dict("records")
+    trace = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": clean(frame["effect"]),
+        "y": list(names),
+        "text": [f"{name}<br>{_told(row)}" for name, row in zip(names, rows, strict=True)],
+        "hovertemplate": "%{text}<extra></extra>",
+        "marker": {"size": 9, "color": list(map(_fill, rows)), "line": {"width": 1.6, "color": ACCENT}},
+        "error_x": {**interval_bars(frame["effect"], frame["ci_low"], frame["ci_high"]), "color": MUTED},
+        "showlegend": False,
+    }
+    layout = {
+        "height": rows_high(len(frame), row=20),
+        "xaxis": axis("Hedges' g", zeroline=True, zerolinecolor=MUTED, zerolinewidth=1.2),
+        "yaxis": {"type": "category", "automargin": True, "tickfont": {"size": 11}, "range": [-0.7, len(rows) - 0.3]},
+    }
+    return [trace], layout
+
+
+def _fill(row: dict) -> str:
+    if not row["fdr"] < 0.05:
+        return "#ffffff"
+    return DOUBTED if row.get("explained_by") else ACCENT
+
+
+_BESIDE = (
+    ("p_perm", "permuting donors: p = {:.2g}"),
+    ("mde", "smallest effect that these donors would show: {:.2f}"),
+    ("coverage", "genes measured: {:.0%}"),
+    ("effect_clean", "without ambient RNA: g = {:.2f}"),
+)
+
+
+def _told(row: dict) -> str:
+    """An effect in numbers, and what stands beside it: its null, the power, the coverage, what explains it."""
+    lines = [
+        f"g = {row['effect']:.2f} [{row['ci_low']:.2f}, {row['ci_high']:.2f}]",
+        f"{row['n_a']} against {row['n_b']} donors, {words(row['estimator'])}",
+        f"p = {row['p']:.2g}, FDR = {row['fdr']:.2g}",
+        *(text.format(row[key]) for key, text in _BESIDE if pd.notna(row.get(key))),
+        *([f"explained by: {words(row['explained_by']).replace(';', ', ')}"] if row.get("explained_by") else []),
+    ]
+    return "<br>".join(lines)

@@ -1,0 +1,91 @@
+"""Ids as words: how types, conditions, contrasts and axes are written on the page and in figures."""
+
+import re
+
+from brainmet.report.palette import CELL_TYPES, CONDITIONS, MALIGNANCY
+
+NAMES = {
+    "malignant_her2": "malignant HER2",
+    "normal_luminal_hs": "normal luminal, hormone-sensing",
+    "normal_luminal_asp": "normal luminal, progenitor",
+    "opc": "OPC",
+    "endothelial_bbb": "endothelial, brain capillary",
+    "macrophage_md": "macrophage, blood-derived",
+    "macrophage_ba": "macrophage, border",
+    "cdc1": "cDC1",
+    "cdc2": "cDC2",
+    "mregdc": "mregDC",
+    "pdc": "pDC",
+    "t_cell": "T cell",
+    "cd4_t": "CD4 T cell",
+    "cd8_t": "CD8 T cell",
+    "cd8_t_exhausted": "CD8 T cell, exhausted",
+    "treg": "Treg",
+    "nk": "NK cell",
+    "b_cell": "B cell",
+    "caf_matrix": "matrix CAF",
+    "vascular_stromal": "vascular and stromal",
+    "b_plasma": "B and plasma",
+    "t_nk": "T and NK",
+    "tumor": "tumour",
+    "csf": "CSF",
+    "ctc": "CTC",
+    "10x_3prime": "10x 3′",
+    "10x_5prime": "10x 5′",
+    "smartseq": "Smart-seq",
+    "HER2_pos": "HER2-positive",
+    "HER2_neg": "HER2-negative",
+    "low_counts": "low counts",
+    "low_genes": "few genes",
+    "high_mt": "high mitochondrial share",
+    "qc": "quality control",
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "macro_f1": "macro-F1",
+    "lr": "ligand–receptor",
+}
+"""Ids that read badly with their underscores taken out."""
+_IDS = {*CELL_TYPES, *CONDITIONS, *MALIGNANCY, *NAMES, "not_testable", "not_tested", "expected_counts"}
+_TOKEN = re.compile(r"\w+")
+
+
+def words(text: str) -> str:
+    """An id, or a text of ids, as words."""
+    return _TOKEN.sub(lambda token: _word(token[0]), text)
+
+
+def prose(text: str) -> str:
+    """A sentence with the ids of this package as words; samples, studies and files keep their names."""
+    return _TOKEN.sub(lambda token: _word(token[0]) if token[0] in _IDS else token[0], text)
+
+
+def start(text: str) -> str:
+    """A text with a capital at its beginning, the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def listed(names: list[str], most: int = 6) -> str:
+    """Names with commas; of many, the first and how many more."""
+    return ", ".join(map(str, names[:most])) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def compartment_words(name: str) -> str:
+    """A compartment as words; `any` is all cells of a donor."""
+    return "all cells" if name == "any" else words(name)
+
+
+def contrast_words(name: str) -> str:
+    """`a_vs_b` as `a against b`."""
+    return " against ".join(words(arm) for arm in name.split("_vs_"))
+
+
+def axis_words(name: str, sender: str, receiver: str) -> str:
+    """`A__B__x_to_y` as `A–B · x → y`: ids name the cells again."""
+    return f"{'–'.join(name.split('__')[:2]).replace('_', ' ')} · {words(sender)} → {words(receiver)}"
+
+
+def _word(id_: str) -> str:
+    if "__" in id_:
+        *pair, cells = id_.split("__")
+        return f"{'–'.join(pair)} ({' to '.join(words(c) for c in cells.split('_to_'))})"
+    return NAMES.get(id_) or id_.replace("_", " ")

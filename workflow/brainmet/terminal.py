@@ -1,0 +1,25 @@
+"""What a person at a terminal sees of a run: a line or two a job instead of pages of file names."""
+
+import logging
+import textwrap
+
+BOOKKEEPING = ("Select jobs to execute...", "Execute ")
+"""How messages begin that tell nothing of the run."""
+WIDTH = 150
+"""Characters of a reason at most."""
+FILES = 3
+"""Inputs of a failed job that are named."""
+
+
+class Short(logging.Filter):
+    """Snakemake's records, shortened; nothing of an error is lost but the list of the job's inputs."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is shown; its reason and its inputs are cut to size."""
+        if record.levelno == logging.INFO and str(record.msg).startswith(BOOKKEEPING):
+            return False
+        if isinstance(reason := getattr(record, "reason", None), str):
+            record.reason = textwrap.shorten(reason, WIDTH, placeholder=" …")
+        if isinstance(files := getattr(record, "input", None), list) and len(files) > FILES:
+            record.input = [*files[:FILES], f"and {len(files) - FILES} more"]
+        return True
