@@ -46,7 +46,7 @@ def confusion(table: pd.DataFrame) -> Figure:
         variants = [Variant("", [trace], layout, table)]
     return Figure(
         id="agreement-confusion",
-        title="What the authors called what we called",
+        title="The authors' labels beside ours",
         source="confusion.tsv",
         caption="Cells with an author's label, by the authors' coarse class (rows add up to 1) and ours. The "
         "diagonal is agreement.",

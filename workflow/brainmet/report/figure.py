@@ -107,7 +107,7 @@ def spread(values: np.ndarray) -> float:
     return float(f"{max(np.quantile(finite, 0.98), 1e-6):.4g}") if finite.size else 1.0
 
 
-def rows_high(n: int, *, row: int = 20, least: int = 240, frame: int = 120) -> int:
+def rows_high(n: int, *, row: int = 20, least: int = 190, frame: int = 120) -> int:
     """Height in pixels of a figure with `n` rows."""
     return max(least, frame + row * n)
 
