@@ -77,8 +77,8 @@ def write(
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
     )
-    told = {"named": named, "evidence": evidence(run["config"]["annotate"]["methods"])}
-    text = environment.from_string(template).render(**facts, **told, config=run["config"], v=run["software"])
+    environment.filters["evidence"] = evidence
+    text = environment.from_string(template).render(**facts, config=run["config"], v=run["software"], named=named)
     order: list[str] = []
     for group in _CITED.findall(text):
         order += [key for key in _keys(group) if key not in order]
