@@ -2,6 +2,8 @@
 
 import os
 import re
+import shlex
+import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -24,6 +26,10 @@ for name, value in {
     os.environ.setdefault(name, value)
 os.environ.update(PYTHONHASHSEED="0")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# Snakemake puts this path into its command lines as it is (github.com/snakemake/snakemake/issues/2645): without quotes no
+# job starts in a clone whose path has a blank.
+sys.executable = shlex.quote(sys.executable)
 
 
 def load_run():
