@@ -49,6 +49,11 @@ def test_another_signal_is_named(tmp_path):
     assert sentence.startswith("rule embed: ended by SIGTERM; run the same command again")
 
 
+def test_ctrl_c_is_no_fault(tmp_path):
+    (sentence,) = told(tmp_path, DEATH.format(rule="qc", signal="SIGINT") + error("qc", "logs/qc/S1.log"))
+    assert sentence == "rule qc, S1: stopped by Ctrl-C; run the same command again: finished results are kept"
+
+
 def test_what_a_cluster_says_is_put_in_words(tmp_path):
     said = "SLURM-job '12' failed, SLURM status is: '{}'. For further error details see the log"
     memory, time = told(

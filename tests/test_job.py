@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -37,6 +38,25 @@ def test_params_and_one_thread(snakemake):
     with job(snakemake) as params:
         assert params == {"n_mads": 3}
         assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
+
+
+STOPPED = """
+import os, signal, sys
+from types import SimpleNamespace
+from brainmet.files import replacing
+from brainmet.job import job
+signal.signal(signal.SIGINT, signal.default_int_handler)
+with job(SimpleNamespace(log=[sys.argv[1]], params={})), replacing(sys.argv[2]) as partial:
+    partial.write_text("half")
+    os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+def test_ctrl_c_ends_a_job_in_silence_and_leaves_nothing(tmp_path):
+    words = [sys.executable, "-c", STOPPED, tmp_path / "x.log", tmp_path / "made" / "x"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+    assert list((tmp_path / "made").iterdir()) == []
 
 
 LATER = """

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -127,18 +128,18 @@ def test_results_that_cannot_be_written(disk):
 def test_a_folder_closed_in_the_middle_of_a_run(mini_run, disk):
     folder = disk.parent
     shutil.copytree(mini_run, folder, dirs_exist_ok=True)
-    for name in ("qc.tsv", "samples.tsv"):
-        (disk / "tables" / name).unlink()
+    log = folder / "logs/collect_qc.log"
+    for path in (log, disk / "tables/qc.tsv", disk / "tables/samples.tsv"):
+        path.unlink()
     process = subprocess.Popen(
         command(folder, "--cores", "1", "--", "results/tables/qc.tsv", config=mini()), stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, cwd=folder, env=environment(),
     )  # fmt: skip
-    printed = ""
-    for line in process.stdout:
-        printed += line
-        if line.startswith(("rule collect_qc:", "localrule collect_qc:")):
-            remount(disk, "ro")
-    process.wait()
+    while not log.exists():  # before its job has begun Snakemake itself meets the closed folder, with a traceback
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.005)
+    remount(disk, "ro")
+    printed, _ = process.communicate(timeout=3600)
     remount(disk, "rw")
     assert "cannot be written (Read-only file system) in rule collect_qc" in printed
     snakemake(folder, "--cores", "2", config=mini())

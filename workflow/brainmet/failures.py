@@ -55,6 +55,8 @@ def _sentence(rule: str, job_log: str, said: str, body: str) -> str:
             f"{what}: ran out of memory, or a library failed ({killed[-1]}); {fewer}; "
             f"if it comes back with memory to spare, report it with {job_log}"
         )
+    if killed and killed[-1] == "SIGINT":
+        return f"{what}: stopped by Ctrl-C; run the same command again: finished results are kept"
     if killed:
         return f"{what}: ended by {killed[-1]}; run the same command again, and report it if it comes back ({job_log})"
     if own:

@@ -59,6 +59,9 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
             _stop(told)
         logging.getLogger("brainmet").exception("job failed")
         raise
+    except KeyboardInterrupt:  # Ctrl-C: temporary files are gone by now; end as any program does, in silence
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 def _stop(sentence: str) -> None:
