@@ -68,17 +68,14 @@ def test_every_named_target_is_known(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("run", ["tiny_run", "real_run"])
-def test_cellxgene_accepts_the_atlas(run, request, tmp_path):
-    """The current validator, in an environment of its own; simulated cells and real ones."""
+@pytest.mark.parametrize("run", [pytest.param("mini_run", marks=pytest.mark.ci), "real_run"])
+def test_cellxgene_accepts_the_copy(run, request, tmp_path):
+    """The current validator, in an environment of its own; simulated cells and real ones. Half a minute an atlas."""
     help_ = subprocess.run([*VALIDATOR, "--help"], capture_output=True, text=True, timeout=600)
     if help_.returncode:
         pytest.skip(f"cellxgene-schema cannot be installed here: {help_.stderr[-200:]}")
     own = request.getfixturevalue(run) / "results/atlas.h5ad"
     for_cellxgene(own, tmp_path / "c.h5ad")
-    strict = subprocess.run([*VALIDATOR, "validate", str(tmp_path / "c.h5ad")], capture_output=True, text=True)
-    assert strict.returncode == 0, strict.stderr[-3000:]
-    # The atlas itself breaks one rule: it keeps the column `cell_type`, a name reserved for CELLxGENE's labels.
-    labelled = subprocess.run([*VALIDATOR, "validate", "-i", str(own)], capture_output=True, text=True)
-    assert labelled.returncode == 0, labelled.stderr[-3000:]
-    print(strict.stderr[-1500:])
+    done = subprocess.run([*VALIDATOR, "validate", str(tmp_path / "c.h5ad")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "is_valid=True" in done.stderr

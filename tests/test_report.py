@@ -418,6 +418,7 @@ def test_the_page_works_in_a_browser(html, tmp_path):
         _colour_filter_select(b)
         _downloads(b)
         _tables_and_access(b)
+        _printed(b)
         for width in (1280, 800):
             b.size(width, 900)
             b.wait(f"document.documentElement.scrollWidth <= {width}", 10)
@@ -458,6 +459,16 @@ def _colour_filter_select(b: Browser) -> None:
     b.mouse("mouseMoved", x + px * w / wide, y + py * w / wide)
     b.wait("!document.querySelector('#tip').hidden")
     assert "& <neighbours>" in b.run("document.querySelector('#tip').textContent")
+
+
+def _printed(b: Browser) -> None:
+    folded = "[...document.querySelectorAll('details.rest')].map(d => d.open)"
+    widths = "[...document.querySelectorAll('.plot svg.main-svg')].map(p => p.getBoundingClientRect().width)"
+    before = b.run(folded)
+    b.run("window.dispatchEvent(new Event('beforeprint'))")
+    assert b.run(folded) == [True] * len(before) and max(b.run(widths)) <= 661
+    b.run("window.dispatchEvent(new Event('afterprint'))")
+    assert b.run(folded) == before and not all(before) and max(b.run(widths)) > 700
 
 
 def _downloads(b: Browser) -> None:

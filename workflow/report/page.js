@@ -552,8 +552,23 @@ function texts() {
   }));
 }
 
+/** What is folded away on screen is printed (long tables are not), and figures are scaled to the paper. */
+const PAPER = 660;
+function printing() {
+  const folded = () => $$("details.rest");
+  window.addEventListener("beforeprint", () => {
+    folded().forEach((d) => { d.dataset.open = d.open; d.open = true; });
+    $$(".plot").forEach((plot) => { plot.style.zoom = Math.min(1, PAPER / plot.clientWidth); });
+  });
+  window.addEventListener("afterprint", () => {
+    folded().forEach((d) => { d.open = d.dataset.open === "true"; });
+    $$(".plot").forEach((plot) => { plot.style.zoom = ""; });
+  });
+}
+
 async function start() {
   navigation();
+  printing();
   texts();
   const [payload, bytes] = await Promise.all([unpack("payload").then((b) => JSON.parse(asText(b))), unpack("blob")]);
   const drawn = figures(payload), cells = map(payload, bytes);
