@@ -36,13 +36,15 @@ def test_tiers():
                 ("O", "other", "epithelial", "epithelial", nan, nan, nan),
                 ("U", "primary", "epithelial", "epithelial", 0.0, 0.0, 0.0),
                 ("L", "cell_line", "vascular_stromal", "fibroblast", nan, nan, nan),
+                ("G", "glioma", "neuroglia", "neuron", nan, nan, nan),
+                ("G", "glioma", "neuroglia", "oligodendrocyte", nan, nan, nan),
             ]
         ),
         **LIMITS,
     )
     expected = (
         "malignant normal likely_malignant normal normal normal likely_malignant normal likely_malignant "
-        "likely_malignant likely_malignant likely_malignant"
+        "likely_malignant likely_malignant likely_malignant uncertain normal"
     )
     assert table.malignancy.tolist() == expected.split()
     assert table.line.iloc[3] == "carries the tumour's copy number: doublet-like"

@@ -68,6 +68,7 @@ def test_a_sample_depends_on_its_own_files_and_the_shared_ones(series):
 
 def test_without_samples_the_dataset_is_one(series):
     assert load(series(samples="drop"))["mine"]["condition"] == "other"
+    assert load(series(samples="drop", condition="cell_line"))["mine"]["condition"] == "cell_line"
 
 
 def test_prefixes_end_at_a_word():

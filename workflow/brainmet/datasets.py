@@ -90,7 +90,8 @@ def read(path: Path) -> dict[str, Any]:
     _name(dataset)
     validate(dataset, read_schema(SCHEMA), name=str(path))
     dataset.setdefault("title", dataset["id"])
-    dataset.setdefault("samples", [{"id": dataset["id"], "donor": dataset["id"], "condition": "other"}])
+    condition = dataset.get("condition") or DEFAULTS["condition"]
+    dataset.setdefault("samples", [{"id": dataset["id"], "donor": dataset["id"], "condition": condition}])
     dataset_checks.check(dataset, path)
     for file in dataset["files"]:
         if "path" in file:

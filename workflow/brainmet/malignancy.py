@@ -7,6 +7,7 @@
 | | nothing to compare with, or no aneuploid profile | likely_malignant in tumours and foreign tissue, else uncertain |
 | neuron or macroglia, in glioma | like an aneuploid profile | malignant |
 | astrocyte or precursor, in glioma | nothing to compare with, or no aneuploid profile | likely_malignant |
+| neuron, in glioma | the same | uncertain: glioma cells resemble neurons too |
 | neuron or macroglia elsewhere | like the aneuploid profile of a carcinoma | uncertain |
 | | any other | normal |
 | stromal | like the aneuploid profile | likely_malignant (mesenchymal tumour cell) |
@@ -83,6 +84,7 @@ def malignancy(cells: pd.DataFrame, *, positive_slope: float, positive_z: float,
     tier[epithelial & follows] = "malignant"
     tier[glial & follows] = "uncertain"
     tier[progenitor & ~profile] = "likely_malignant"
+    tier[glioma & (cells["broad"] == "neuron").to_numpy() & ~profile] = "uncertain"
     tier[progenitor & between] = "uncertain"
     tier[glial & glioma & follows] = "malignant"
     tier[stromal & follows] = "likely_malignant"
