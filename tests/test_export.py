@@ -118,11 +118,19 @@ def test_coordinates_follow_the_cells(tmp_path: Path) -> None:
     parts = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
     for path, cell, value in zip(parts, index, (np.nan, 1.0), strict=True):
         write_table(pd.DataFrame({"hypoxia": [value]}, pd.Index([cell], name="cell_id")), path, "scores")
-    obsm = {name: values() for name, values in coordinates(tmp_path / "e.parquet", parts, index).items()}
+    tumour = pd.DataFrame({"sample": "s", "umap_1": [7.0], "umap_2": 8.0}, index[1:]).astype({"sample": object})
+    write_table(tumour, tmp_path / "m.parquet", "malignant_embedding")
+    places = tmp_path / "e.parquet", tmp_path / "m.parquet"
+    obsm = {name: values() for name, values in coordinates(*places, parts, index).items()}
+    assert obsm["X_umap_malignant"][1].tolist() == [7, 8] and np.isnan(obsm["X_umap_malignant"][0]).all()
     assert obsm["scores"][1] == 1 and np.isnan(obsm["scores"][0]).all()
     assert obsm["X_umap"].tolist() == [[5, 0], [6, 0]] and obsm["X_pca"].shape == (2, 1)
     with pytest.raises(BrainmetError, match=r"table scores is of other cells.*1 lacking \['c2'\]"):
-        coordinates(tmp_path / "e.parquet", parts[:1], index)["scores"]()
+        coordinates(*places, parts[:1], index)["scores"]()
+    with pytest.raises(BrainmetError, match=r"m\.parquet: has cells that the atlas lacks, as c2"):
+        coordinates(*places, parts[:1], index[:1])["X_umap_malignant"]()
+    write_table(tumour[:0], tmp_path / "m.parquet", "malignant_embedding")
+    assert "X_umap_malignant" not in coordinates(*places, parts, index)
 
 
 def test_values_and_counts_share_their_places(tmp_path: Path) -> None:

@@ -278,6 +278,15 @@ def test_samples_that_hold_the_same_cells_are_named():
     assert found.level == "caution" and "S2 is left out of everything that counts donors" in found.detail
 
 
+def test_what_integration_merged_is_named():
+    rows = [{"level": "tumours", "label": "S:P1", "alarm": "merged"}, {"level": "types", "label": "mast", "alarm": ""}]
+    table = toy.rows("integration", rows)
+    (found,) = [w for w in warned(toy.run(), integration=table).values() if w.title.startswith("1 donor whose tumour")]
+    assert found.level == "note" and found.detail.startswith("S:P1: moved by integration")
+    found = warned(toy.run(), integration=table.assign(alarm="merged"))["Integration merged 1 cell type with others"]
+    assert found.level == "caution" and "integrate: none" in found.detail
+
+
 def test_a_clean_run_has_no_serious_warning():
     assert not any(w.level == "serious" for w in warned(toy.run(tables=False)).values())
 

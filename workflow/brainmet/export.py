@@ -235,11 +235,16 @@ def description(records: dict[str, dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def coordinates(embedding: str | Path, scores: Sequence[str | Path], cells: pd.Index) -> dict[str, Array]:
+def coordinates(
+    embedding: str | Path, malignant: str | Path, scores: Sequence[str | Path], cells: pd.Index
+) -> dict[str, Array]:
     """`obsm` of the atlas, float32: `X_umap, X_pca, X_harmony, scores`, each read when it is written.
+
+    `X_umap_malignant` is NaN in cells that are not malignant, and is there only where some are.
 
     Args:
         embedding: the table of that name.
+        malignant: the table `malignant_embedding`.
         scores: tables of that name, of the samples in the order of the cells.
         cells: those of the atlas.
     """
@@ -247,6 +252,8 @@ def coordinates(embedding: str | Path, scores: Sequence[str | Path], cells: pd.I
     held = names_in(embedding)
     chosen = {name: [column for column in held if re.match(pattern, column)] for name, pattern in patterns.items()}
     places: dict[str, Array] = {name: partial(_place, embedding, own, cells) for name, own in chosen.items()}
+    if len(read_table(malignant, "malignant_embedding", [Obs.SAMPLE])):
+        places["X_umap_malignant"] = partial(_some_place, malignant, cells)
     return places | {"scores": partial(_scores, scores, cells)}
 
 
@@ -254,6 +261,13 @@ def _place(path: str | Path, columns: list[str], cells: pd.Index) -> np.ndarray:
     table = in_cohort(read_table(path, "embedding", columns), cells)
     join({"embedding": table[[]]}, cells)
     return table.reindex(cells, copy=False).to_numpy(np.float32)
+
+
+def _some_place(path: str | Path, cells: pd.Index) -> np.ndarray:
+    table = read_table(path, "malignant_embedding", ["umap_1", "umap_2"])
+    if len(foreign := table.index.difference(cells)):
+        raise BrainmetError(f"{path}: has cells that the atlas lacks, as {foreign[0]}; delete it and run again")
+    return table.reindex(cells).to_numpy(np.float32)
 
 
 def _scores(paths: Sequence[str | Path], cells: pd.Index) -> np.ndarray:

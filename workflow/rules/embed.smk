@@ -1,4 +1,4 @@
-"""Embed: slices -> embedding.parquet (components, Harmony, layout), neighbors.npz."""
+"""Embed: slices -> embedding.parquet (components, Harmony, layout), neighbors.npz; later what integration did."""
 
 
 rule embed:
@@ -33,3 +33,33 @@ rule embed:
         seed=lookup(dpath="embed/seed", within=config),
     script:
         "../scripts/embed.py"
+
+
+rule integration:
+    """Mixing and conservation before and after integration, with alarms; malignant cells in a space of their own."""
+    input:
+        embedding="<results>/cohort/embedding.parquet",
+        annotation="<results>/cohort/annotation.parquet",
+        slices=collect("<results>/samples/{sample}/slice.npz", sample=SAMPLES),
+        code=code("integration"),
+    output:
+        integration=listed("integration", "Cells", "what integration did"),
+        malignant="<results>/cohort/malignant_embedding.parquet",
+    log:
+        "<logs>/integration.log",
+    benchmark:
+        "<benchmarks>/integration.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    threads: 2
+    resources:
+        mem_mb=memory(360, 2.0),
+    params:
+        measures=lookup(dpath="embed/integration", within=config),
+        seed=lookup(dpath="embed/seed", within=config),
+        space={
+            name: config["embed"][name]
+            for name in ("n_components", "scale", "n_neighbors", "exact_below", "min_dist", "layout_cells")
+        },
+    script:
+        "../scripts/integration.py"

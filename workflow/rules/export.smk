@@ -9,6 +9,7 @@ rule export:
         scores=collect("<results>/samples/{sample}/scores.parquet", sample=SAMPLES),
         features="<results>/cohort/features.tsv",
         embedding="<results>/cohort/embedding.parquet",
+        malignant="<results>/cohort/malignant_embedding.parquet",
         clusters="<results>/cohort/clusters.parquet",
         annotation="<results>/cohort/annotation.parquet",
         code=code("export"),

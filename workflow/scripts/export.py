@@ -14,7 +14,7 @@ with job(snakemake) as params:
     tables = {name: read_table(files[name], name) for name in ("annotation", "clusters")} | {"cells": cells}
     obs = observations({name: in_cohort(table, tables["annotation"].index) for name, table in tables.items()}, records)
     del tables, cells
-    obsm = coordinates(files.embedding, files.scores, obs.index)
+    obsm = coordinates(files.embedding, files.malignant, files.scores, obs.index)
     uns = description(records) | {"scores": names_in(files.scores[0])[1:]}
     counts, features = [open_counts(path) for path in files.counts], read_table(files.features, "features")
     told = {"obs": obs, "obsm": obsm, "features": features, "uns": uns}

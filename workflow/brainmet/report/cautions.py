@@ -40,6 +40,7 @@ def distrust(
         *_quality(tables["qc"], tables["genes_lost"], limits),
         *_dropped(tables["dropped"]),
         *_identity(tables["concordance"], annotation, limits),
+        *_integration(tables["integration"]),
         *_duplicates(tables["duplicates"]),
         *_samples(tables["samples"]),
         *_signatures(tables["coverage"]),
@@ -217,6 +218,24 @@ def _identity(concordance: pd.DataFrame, annotation: pd.DataFrame, limits: Limit
                 "identity",
             )
         )
+    return found
+
+
+def _integration(table: pd.DataFrame) -> list[Warning]:
+    merged = table[table["alarm"] != ""]
+    tumours, kinds = (list(merged["label"][merged["level"] == level]) for level in ("tumours", "types"))
+    found = []
+    if tumours:
+        detail = (
+            f"{_some(tumours)}: moved by integration, see integration.tsv. Read differences between tumours in the "
+            "space of malignant cells (X_umap_malignant of the atlas), which nothing was integrated in."
+        )
+        title = f"{len(tumours)} donor{'s' if len(tumours) > 1 else ''} whose tumour cells lie among others' on the map"
+        found.append(Warning("note", title, detail, "identity"))
+    if kinds:
+        detail = f"{_some([words(kind) for kind in kinds])}: see integration.tsv; compare with embed.integrate: none."
+        title = f"Integration merged {len(kinds)} cell type{'s' if len(kinds) > 1 else ''} with others"
+        found.append(Warning("caution", title, detail, "identity"))
     return found
 
 

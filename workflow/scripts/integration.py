@@ -1,0 +1,15 @@
+"""What integration did, and malignant cells in a space of their own."""
+
+from brainmet.integration import integration, malignant_embedding
+from brainmet.job import job
+from brainmet.slice import Slices
+from brainmet.tables import read_table, write_table
+
+with job(snakemake) as params:
+    annotation, seed = read_table(snakemake.input.annotation, "annotation"), params["seed"]
+    embedding = read_table(snakemake.input.embedding, "embedding")
+    table = integration(embedding, annotation, **params["measures"], seed=seed)
+    write_table(table, snakemake.output.integration, "integration")
+    slices, threads = Slices(snakemake.input.slices), snakemake.threads
+    own = malignant_embedding(slices, annotation, **params["space"], seed=seed, threads=threads)
+    write_table(own, snakemake.output.malignant, "malignant_embedding")
