@@ -44,13 +44,12 @@ def cohort(folder: Path) -> tuple[list[Counts], dict[str, pd.DataFrame], pd.Data
     return counts, {"annotation": table, "more": table[["cluster"]].iloc[::-1].assign(x=1.0)}, features
 
 
-def write(folder: Path, name: str = "atlas.h5ad", threads: int = 1) -> Path:
+def write(folder: Path, name: str = "atlas.h5ad", threads: int = 1, **more: Any) -> Path:
     counts, tables, features = cohort(folder)
     obs = observations(tables, {"a": record(), "b": record(condition="normal_brain")})
     obsm = {"X_umap": lambda: np.arange(160, dtype=np.float32).reshape(80, 2)}
-    export(
-        folder / name, counts, obs=obs, obsm=obsm, features=features, uns={"title": "t"}, compression=4, threads=threads
-    )
+    told: dict[str, Any] = {"features": features, "uns": {"title": "t"}, "compression": 4, "threads": threads}
+    export(folder / name, counts, obs=obs, obsm=obsm, **told, **more)
     return folder / name
 
 
@@ -76,6 +75,17 @@ def test_atlas_holds_counts_and_normalised_values(tmp_path: Path, monkeypatch: p
         "a": "MONDO:0004992",
         "b": "PATO:0000461",
     }
+
+
+def test_counts_less_ambient_rna_are_a_layer_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CHUNK", 64)
+    assert not anndata.read_h5ad(write(tmp_path)).layers
+    atlas = anndata.read_h5ad(write(tmp_path, ambient_shares={"a": 0.2}))
+    assert atlas.uns["ambient_corrected"] == {"a": 0.2, "b": 0.0}
+    raw, left = atlas.raw.X.toarray(), atlas.layers["ambient_corrected"].toarray()
+    own = (atlas.obs["sample"] == "a").to_numpy()
+    assert (left[~own] == raw[~own]).all() and (left <= raw).all() and left.min() >= 0
+    assert left[own].sum() == pytest.approx(0.8 * raw[own].sum(), rel=1e-4)
 
 
 def test_bytes_do_not_depend_on_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 Counts are streamed sample by sample and block by block, so memory is that of the cells' tables. `X` holds log1p of
 counts per ten thousand, `raw.X` the counts, as scanpy, Seurat and CELLxGENE expect them; both are nonzero in the same
-places, so the file holds these once.
+places, so the file holds these once. So is the layer of counts less ambient RNA, which is there on request.
 """
 
 import json
@@ -22,6 +22,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from brainmet import cellxgene
+from brainmet.ambient_correction import correction
 from brainmet.contract import CELL_ID, UNKNOWN, VERSION, Obs, Uns, Var
 from brainmet.counts import Counts
 from brainmet.datasets import DESCRIPTIVE
@@ -38,6 +39,8 @@ ROWS = 500
 """Cells a block: several copies of a block live at once, one in double precision."""
 BYTES_PER_VALUE = 5.0
 """Disk needed for a nonzero of the counts, in `X` and `raw.X` together, which share their indices; 3.5 measured."""
+CORRECTED = "ambient_corrected"
+"""Layer with the counts less ambient RNA, and in `uns` the share that was taken from each sample."""
 Array = Callable[[], np.ndarray]
 ELSEWHERE = ("condition", "organism", "assay", "tissue", "disease", "sex", "development_stage", "ethnicity")
 """Fields that come with the annotation, stand in `uns`, or are given as ontology terms."""
@@ -125,6 +128,7 @@ def export(
     uns: dict[str, Any],
     compression: int,
     threads: int,
+    ambient_shares: Mapping[str, float] | None = None,
 ) -> None:
     """Write the atlas.
 
@@ -138,6 +142,7 @@ def export(
         uns: further entries.
         compression: gzip level.
         threads: compressing; the bytes do not depend on it.
+        ambient_shares: ambient share by sample, for the layer `ambient_corrected`; None: no such layer.
 
     Raises:
         BrainmetError: the disk has too little room, or a table and the counts disagree about the cells.
@@ -147,7 +152,7 @@ def export(
     check_room(Path(path), int(sum(counts.nnz for counts in samples)))
     genes = pd.Index(features[Var.ENSEMBL].to_numpy(object), name=Var.ENSEMBL)
     var = features.set_index(genes).drop(columns=Var.ENSEMBL).assign(**{Var.CHROMOSOME: "", Var.START: 0, Var.END: 0})
-    missing = {}
+    missing, told = {}, dict[str, float]()
     with replacing(path) as partial, h5py.File(partial, "w") as file, ThreadPoolExecutor(threads) as pool:
         file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
         raw = file.create_group("raw")
@@ -156,6 +161,11 @@ def export(
             _Matrix(file.create_group("X"), len(genes), compression, pool),
             _Matrix(raw.create_group("X"), len(genes), compression, pool, shares=True),
         ]
+        layers = file.create_group("layers")
+        layers.attrs.update({"encoding-type": "dict", "encoding-version": "0.1.0"})
+        corrected = None
+        if ambient_shares is not None:
+            corrected = _Matrix(layers.create_group(CORRECTED), len(genes), compression, pool, shares=True)
         start = 0
         for counts in samples:
             position = genes.get_indexer(counts.genes.index)
@@ -174,8 +184,17 @@ def export(
                     f"{counts.path}: its kept cells are not those of the annotation; "
                     "delete results/cohort/annotation.parquet and run again"
                 )
-            start = stop
+            if ambient_shares is not None:
+                kinds = obs[Obs.CELL_TYPE].iloc[start:stop].to_numpy(object)
+                taken = correction(counts, keep, kinds, share=ambient_shares.get(name, np.nan)).moved(
+                    position, len(genes)
+                )
+                told[name] = taken.share
+            done, start = 0, stop
             for block in _blocks(counts, keep, position, len(genes)):
+                if corrected:
+                    corrected.append(taken.apply(block, done).astype(np.float32))
+                    done += block.shape[0]
                 for matrix, values in zip(
                     matrices, (log_normalised(block, values=counts.uns.get(Uns.VALUES, "counts")), block), strict=True
                 ):
@@ -186,10 +205,10 @@ def export(
                 f"the annotation has {len(obs)} cells, the counts {start} of them; "
                 "delete results/cohort/annotation.parquet and run again"
             )
-        for matrix in matrices:
+        for matrix in [*matrices, *([corrected] if corrected else [])]:
             matrix.close()
-        for name in ("indices", "indptr"):
-            raw["X"][name] = file["X"][name]
+            for name in ("indices", "indptr") if matrix.shares else ():
+                matrix.group[name] = file["X"][name]
         write_elem(raw, "var", var.drop(columns="reason"))
         write_elem(raw, "varm", {})
         write_elem(file, "obs", obs.rename_axis(CELL_ID))
@@ -198,8 +217,12 @@ def export(
         for name, values in obsm.items():
             packed = {"compression": "gzip", "compression_opts": compression}
             write_elem(file["obsm"], name, values(), dataset_kwargs=packed)
-        write_elem(file, "uns", uns | {Uns.CONTRACT_VERSION: VERSION, "genes_not_measured": missing})
-        for slot in ("varm", "obsp", "varp", "layers"):
+        write_elem(
+            file,
+            "uns",
+            uns | {Uns.CONTRACT_VERSION: VERSION, "genes_not_measured": missing} | ({CORRECTED: told} if told else {}),
+        )
+        for slot in ("varm", "obsp", "varp"):
             write_elem(file, slot, {})
     log.info("%s: %d cells × %d genes, %.0f MB", path, len(obs), len(genes), Path(path).stat().st_size / 1e6)
 

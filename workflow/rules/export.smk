@@ -1,5 +1,10 @@
 """Export: counts, tables and coordinates of the cohort -> atlas.h5ad."""
 
+if config["export"]["ambient_corrected"] and "ambient" not in SAMPLE_METHODS:
+    raise WorkflowError(
+        "config.yaml: export.ambient_corrected: needs the method ambient; add it to annotate.methods"
+    )
+
 
 rule export:
     """The atlas: counts of all samples, everything said about their cells, and the coordinates, in one h5ad."""
@@ -12,7 +17,8 @@ rule export:
         malignant="<results>/cohort/malignant_embedding.parquet",
         clusters="<results>/cohort/clusters.parquet",
         annotation="<results>/cohort/annotation.parquet",
-        code=code("export"),
+        ambient=COHORT_FILES["ambient"] if config["export"]["ambient_corrected"] else [],
+        code=code("export", "evidence"),
     output:
         atlas="<results>/atlas.h5ad",
     log:
@@ -28,5 +34,6 @@ rule export:
     params:
         samples=SAMPLES,
         compression=lookup(dpath="export/compression", within=config),
+        ambient_corrected=lookup(dpath="export/ambient_corrected", within=config),
     script:
         "../scripts/export.py"
