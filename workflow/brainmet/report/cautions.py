@@ -227,13 +227,13 @@ def _integration(table: pd.DataFrame) -> list[Warning]:
     found = []
     if tumours:
         detail = (
-            f"{_some(tumours)}: moved by integration, see integration.tsv. Read differences between tumours in the "
+            f"{listed(tumours)}: moved by integration, see integration.tsv. Read differences between tumours in the "
             "space of malignant cells (X_umap_malignant of the atlas), which nothing was integrated in."
         )
         title = f"{len(tumours)} donor{'s' if len(tumours) > 1 else ''} whose tumour cells lie among others' on the map"
         found.append(Warning("note", title, detail, "identity"))
     if kinds:
-        detail = f"{_some([words(kind) for kind in kinds])}: see integration.tsv; compare with embed.integrate: none."
+        detail = f"{listed([words(kind) for kind in kinds])}: see integration.tsv; compare with embed.integrate: none."
         title = f"Integration merged {len(kinds)} cell type{'s' if len(kinds) > 1 else ''} with others"
         found.append(Warning("caution", title, detail, "identity"))
     return found
