@@ -100,8 +100,8 @@ def test_malignant_cells_alone():
         tier = np.repeat(["malignant", "normal"], 20)
         annotation.append(pd.DataFrame({"sample": name, "malignancy": tier}, index=ids))
     options = {k: v for k, v in EMBED.items() if k not in ("integrate", "theta", "max_iterations", "integration")}
-    table = malignant_embedding(parts, pd.concat(annotation), **options, threads=1)
+    table = malignant_embedding(parts, pd.concat(annotation), **options)
     assert conform(table, "malignant_embedding")["sample"].tolist() == ["A"] * 20 + ["B"] * 20
     assert abs(np.corrcoef(table.PC_1, np.repeat([0, 1], 20))[0, 1]) > 0.9
-    none = malignant_embedding(parts, pd.concat(annotation).assign(malignancy="normal"), **options, threads=1)
+    none = malignant_embedding(parts, pd.concat(annotation).assign(malignancy="normal"), **options)
     assert none.empty and list(none) == ["sample", "umap_1", "umap_2"]

@@ -115,14 +115,13 @@ def malignant_embedding(
     min_dist: float,
     layout_cells: int,
     seed: int,
-    threads: int,
 ) -> pd.DataFrame:
     """Components and layout of the malignant cells alone, not integrated: tumours stay as different as they are.
 
     Args:
         slices: one a sample, iterated twice.
         annotation: which cells are malignant or likely malignant.
-        n_components, scale, n_neighbors, exact_below, min_dist, layout_cells, seed, threads: see `brainmet.embed`.
+        n_components, scale, n_neighbors, exact_below, min_dist, layout_cells, seed: see `brainmet.embed`.
 
     Returns:
         Index cell id; `sample, PC_1.., umap_1, umap_2`; no row where there are fewer than three such cells.
@@ -136,8 +135,8 @@ def malignant_embedding(
         scores, cells = np.zeros((0, 0), np.float32), np.zeros(0, object)
     flat = np.zeros((len(cells), 2), np.float32)
     if len(cells):
-        near = nearest(scores, k=n_neighbors, exact_below=exact_below, threads=threads)
-        flat = layout(scores, *near, min_dist=min_dist, layout_cells=layout_cells, seed=seed, threads=threads)
+        near = nearest(scores, k=n_neighbors, exact_below=exact_below, threads=1)
+        flat = layout(scores, *near, min_dist=min_dist, layout_cells=layout_cells, seed=seed)
     names = [*(f"PC_{i + 1}" for i in range(scores.shape[1])), "umap_1", "umap_2"]
     index = pd.Index(cells, name=CELL_ID, dtype=object)
     table = pd.DataFrame(np.hstack([scores, flat]).astype(np.float32), index=index, columns=names)

@@ -51,7 +51,6 @@ rule integration:
         "<benchmarks>/integration.tsv"
     conda:
         "../envs/brainmet.yaml"
-    threads: 2
     resources:
         mem_mb=memory(360, 2.0),
     params:

@@ -10,6 +10,5 @@ with job(snakemake) as params:
     embedding = read_table(snakemake.input.embedding, "embedding")
     table = integration(embedding, annotation, **params["measures"], seed=seed)
     write_table(table, snakemake.output.integration, "integration")
-    slices, threads = Slices(snakemake.input.slices), snakemake.threads
-    own = malignant_embedding(slices, annotation, **params["space"], seed=seed, threads=threads)
+    own = malignant_embedding(Slices(snakemake.input.slices), annotation, **params["space"], seed=seed)
     write_table(own, snakemake.output.malignant, "malignant_embedding")
