@@ -6,11 +6,14 @@ import pytest
 import scipy.sparse as sp
 from brainmet import annotate
 from brainmet.annotate import ambient, context, markers, self_training
+from brainmet.annotate.markers import elsewhere
 from brainmet.cell_types import load_cell_types
 from brainmet.counts import open_counts, write_counts
 from brainmet.errors import BrainmetError
 from brainmet.slice import Slice, slice_counts
 
+from tests.annotation_run import Sample
+from tests.annotation_run import run as annotated
 from tests.annotation_toy import TYPES, options, toy
 
 
@@ -69,17 +72,42 @@ def test_above_floor_by_hand():
     assert np.allclose(capped, np.log(4.5 / 0.5))
 
 
-def test_one_ambient_gene_decides_nothing(tmp_path, types):
+def _with_plasma_genes(level, *, blind=10):
+    """The toy with all genes of plasma cells at one level in every cell, and some cells without their own markers."""
     X, cells, genes, kind = toy(gain=(), seed=1)
-    column = genes.symbol.tolist().index("BG0")
-    genes.loc[genes.index[column], "symbol"] = "JCHAIN"
-    X = X.tolil()
-    X[:, column] = 30  # in every cell: it floats
-    table = _markers(tmp_path, X.tocsr(), cells, genes, types)
-    own = np.array([table[f"score_{name}"].iloc[i] for i, name in enumerate(kind)])
-    assert (table.score_plasma < 0.6 * own).mean() > 0.95
-    best = table[[f"score_{k}" for k in ("epithelial", "fibroblast", "myeloid", "t_cell", "plasma")]].idxmax(axis=1)
-    assert (best.str.removeprefix("score_") == kind).mean() > 0.98
+    types, symbols, X = load_cell_types([TYPES]), genes.symbol.tolist(), X.toarray()
+    foreign = [gene for gene in types["plasma"].positive if gene not in symbols]
+    columns = [symbols.index(f"BG{i}") for i in range(len(foreign))]
+    genes.loc[genes.index[columns], "symbol"] = foreign
+    own = [symbols.index(gene) for name in set(kind) for gene in types[name].positive]
+    bare = np.arange(len(kind)) % 40 < blind
+    X[np.ix_(bare, own)] = 0
+    X[:, columns] = np.random.default_rng(0).poisson(level, (len(X), len(columns)))
+    return sp.csr_matrix(X), cells, genes, kind, bare
+
+
+@pytest.mark.parametrize("level", [1, 4])
+def test_markers_at_ambient_level_are_no_evidence(tmp_path, types, level):
+    X, cells, genes, kind, bare = _with_plasma_genes(level)
+    table = _markers(tmp_path, X, cells, genes, types)
+    assert abs(table.score_plasma.median()) < 0.25 and table.score_plasma[bare].median() < 0.3
+    best = table[[f"score_{name}" for name in types.decided("broad")]].idxmax(axis=1).str.removeprefix("score_")
+    assert (best == kind)[~bare].all()
+    annotation = annotated([sample_of(X, cells, genes)])
+    assert (annotation.cell_type != "plasma").all(), "cells without markers of their own are not what floats in them"
+
+
+def test_what_floats_by_hand():
+    X = sp.csr_matrix(np.repeat([[4.0, 0, 2], [1, 8, 2], [9, 9, 9]], [10, 10, 5], axis=0))
+    lineage = np.repeat(["a", "b", ""], [10, 10, 5])
+    makers, total = [{"a"}, {"b"}, set()], np.full(25, 20.0)
+    assert elsewhere(X, total, lineage, makers, min_share=0.1).tolist() == [0.05, 0.0, 0.0]
+    both = [{"c"}, {"a", "b"}, {"c"}]
+    assert elsewhere(X, total, lineage, both, min_share=0.1).tolist() == [0.05, 0.0, 0.1]
+    assert elsewhere(X, total, lineage, makers, min_share=0.5).tolist() == [0.0, 0.0, 0.0]
+    scores = np.array([[2.0, 1.0, 0.4], [2.0, 1.9, 1.8], [-1.0, -2.0, -3.0]])
+    found = markers.clear_lineages(scores, np.array(["a", "a", "b"], dtype=object), lead=0.5)
+    assert found.tolist() == ["a", "", ""]
 
 
 def test_sets_without_measured_genes_are_nan_and_notes_name_genes(tmp_path, types):
@@ -212,6 +240,11 @@ def test_blended_ignores_missing_neighbours():
     scores = np.array([[0.0], [2.0], [4.0]])
     near = np.array([[1, 2], [2, -1], [-1, -1]])
     assert self_training.blended(scores, near, share=0.5).ravel().tolist() == [1.5, 3.0, 4.0]
+
+
+def sample_of(X, cells, genes):
+    kept = cells.assign(keep=True, reason="", doublet_score=0.0)
+    return Sample(X.astype(np.float32), kept, genes, {"values": "counts"})
 
 
 def _markers(folder, X, cells, genes, types):

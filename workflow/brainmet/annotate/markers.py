@@ -1,12 +1,14 @@
 """What each cell's marker genes show above the RNA that floats in its sample.
 
-A gene counts as evidence by how far it lies above a share of the sample's mean profile, which stands for the ambient
-RNA: `log((count + 1/2) / (expected + 1/2))`. Genes that most cells of the sample carry say little of one cell and weigh
-less. The mean over a set is its score. Scores do not assume a balanced sample as z-scores do, nor are they taken in by
-immunoglobulin that is in every cell of a tumour.
+A gene counts as evidence by how far it lies above what floats: `log((count + 1/2) / (expected + 1/2))`. Expected is a
+share of the sample's mean profile, or what cells that are clearly of other lineages all show of the gene, if that is
+more: a tumour's keratins in its T cells, S100A8 in tumour cells, immunoglobulin everywhere. The mean over a set is its
+score. Scores do not assume a balanced sample as z-scores do.
 """
 
 import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -23,6 +25,8 @@ log = logging.getLogger(__name__)
 
 SHOWN = 6
 """Genes named a cell."""
+MIN_TELLING = 10
+"""Clear cells of a lineage from which on it tells what floats."""
 
 
 def annotate(
@@ -35,6 +39,8 @@ def annotate(
     max_evidence: float,
     depth_cap: float,
     prior_genes: float,
+    clear_lead: float,
+    min_clear: float,
 ) -> pd.DataFrame:
     """Score of every set of the resource in every kept cell, and the genes that stand out.
 
@@ -47,6 +53,8 @@ def annotate(
         max_evidence: most that one gene can add, in log units.
         depth_cap: counts of deeper cells are scaled to this total, so that reads of full-length plates do not outweigh.
         prior_genes: genes at the floor that every set is given in addition.
+        clear_lead: lead of a lineage's best set over all other lineages' from which on a cell tells what floats in it.
+        min_clear: share of such cells that a lineage needs for that.
 
     Returns:
         Index cell id; `note` (symbols above the floor, highest first), `score_{id}` float32 for every set with a
@@ -77,19 +85,89 @@ def annotate(
         if len(genes):
             # A mean of few genes is taken in by one stray read: it is drawn to the floor.
             design[genes, j] = 1 / (len(genes) + prior_genes)
-    scores, notes = np.empty((X.shape[0], len(entries)), np.float32), []
-    for start in range(0, X.shape[0], 2_000):
-        part = slice(start, start + 2_000)
-        evidence = above_floor(
-            X[part], total[part], ambient_floor * profile + base_rate, max_evidence=max_evidence, depth_cap=depth_cap
-        )
-        scores[part] = evidence @ design
+    floor = Floor(ambient_floor * profile + base_rate, max_evidence, depth_cap)
+    rough = np.vstack([evidence @ design for evidence in _evidence(X, total, floor)])
+    broad = [j for j, entry in enumerate(entries) if entry.decide == "broad" and len(members[j])]
+    lineages = np.array([types.lineage(entries[j].id) for j in broad], dtype=object)
+    clear = clear_lineages(rough[:, broad], lineages, lead=clear_lead)
+    floating = elsewhere(X, total, clear, _makers(types, symbols[columns]), min_share=min_clear)
+    log.info("%d markers are above the floor in cells that do not make them", (floating > floor.rate).sum())
+    floor = replace(floor, rate=np.maximum(floor.rate, floating))
+    blocks_of_scores: list[np.ndarray] = []
+    notes: list[str] = []
+    for evidence in _evidence(X, total, floor):
+        blocks_of_scores.append(evidence @ design)
         notes += _highest(evidence, symbols[columns])
+    scores = np.vstack(blocks_of_scores).astype(np.float32)
     scores[:, [len(genes) == 0 for genes in members]] = np.nan
     index = counts.cells.index[keep]
     table = pd.DataFrame(scores, index=index, columns=[SCORE + entry.id for entry in entries])
     table.insert(0, NOTE, np.array(notes, dtype=object))
     return table
+
+
+@dataclass(frozen=True)
+class Floor:
+    """What counts have to exceed: rate by gene; most that a gene can add; the depth that counts are scaled to."""
+
+    rate: np.ndarray
+    max_evidence: float
+    depth_cap: float
+
+
+def _evidence(X: sp.csr_matrix, total: np.ndarray, floor: Floor) -> Iterator[np.ndarray]:
+    """Evidence of every cell and gene, some cells at a time; one empty block where there are no cells."""
+    for start in range(0, max(X.shape[0], 1), 2_000):
+        part = slice(start, start + 2_000)
+        yield above_floor(X[part], total[part], floor.rate, max_evidence=floor.max_evidence, depth_cap=floor.depth_cap)
+
+
+def _makers(types: CellTypes, genes: np.ndarray) -> list[set[str]]:
+    """By gene, the lineages whose sets hold it."""
+    found: dict[str, set[str]] = {gene: set() for gene in genes}
+    for entry in types.entries.values():
+        for gene in found.keys() & set(entry.positive):
+            found[gene].add(types.lineage(entry.id))
+    return [found[gene] for gene in genes]
+
+
+def clear_lineages(scores: np.ndarray, lineages: np.ndarray, *, lead: float) -> np.ndarray:
+    """Lineage of each cell whose best set leads those of all other lineages by `lead`; empty for all other cells.
+
+    Args:
+        scores: cells × sets.
+        lineages: of each set.
+        lead: in score.
+    """
+    names = sorted(set(lineages))
+    best = np.stack([scores[:, lineages == name].max(axis=1) for name in names], axis=1)
+    ordered = np.sort(best, axis=1)
+    clear = (ordered[:, -1] > 0) & (ordered[:, -1] - ordered[:, -2] >= lead) if len(names) > 1 else best[:, 0] > 0
+    return np.where(clear, np.array(names, dtype=object)[best.argmax(axis=1)], "")
+
+
+def elsewhere(
+    X: sp.csr_matrix, total: np.ndarray, lineage: np.ndarray, makers: Sequence[set[str]], *, min_share: float
+) -> np.ndarray:
+    """Rate that each gene has at least in every lineage that does not make it: it floats there. 0 where none tells.
+
+    Args:
+        X: cells × genes.
+        total: counts of each cell.
+        lineage: of each clear cell, empty for others.
+        makers: lineages that make a gene; of a gene without any nothing is said.
+        min_share: share of the cells that a lineage needs to tell: strays of a class that fills the sample must not
+            make its own genes seem to float.
+    """
+    low = np.full(X.shape[1], np.inf)
+    for name in sorted(set(lineage) - {""}):
+        rows = lineage == name
+        if rows.sum() < max(MIN_TELLING, min_share * len(lineage)):
+            continue
+        rate = np.asarray(X[rows].sum(axis=0, dtype=np.float64)).ravel() / max(total[rows].sum(), 1.0)
+        foreign = np.array([bool(own) and name not in own for own in makers])
+        low[foreign] = np.minimum(low[foreign], rate[foreign])
+    return np.where(np.isfinite(low), low, 0.0)
 
 
 def above_floor(

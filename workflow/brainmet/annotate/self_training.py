@@ -156,13 +156,14 @@ def _trained(
         profiles = pooled(profiles, lineages, minimum=min_seeds)
         learned = profiles.n_seeds > 0
         counted = {name: int(n) for name, n in zip(names, profiles.n_seeds, strict=True) if n}
-        log.info("%s, round %d: seeds %s", label, turn + 1, counted)
         if not learned.any():
+            log.info("%s, round %d: seeds %s, too few to learn from", label, turn + 1, counted)
             break
         total = compare(slices, profiles, usable)
         # Profiles of few seeds, or of one class and its strays, hardly differ: their noise must not be blown up.
         lead = float(np.median(_lead(total[:, learned])))
         allowed = inside | (lead >= min_lead)
+        log.info("%s, round %d: seeds %s; typical lead %.3g of %.3g", label, turn + 1, counted, lead, min_lead)
         scale = 1 / max(lead, min_lead)
         total = total * scale + marker_weight * ahead
         # A type too rare to learn is judged by its markers alone, and must lead the learned ones by more.
@@ -198,7 +199,7 @@ def inside_lineage(own: np.ndarray, lineages: np.ndarray, *, lead: float) -> np.
     best = lineages[own.argmax(axis=1)][:, None] == lineages[None, :]
     first = own.max(axis=1)
     second = np.where(best, -np.inf, own).max(axis=1)
-    clear = np.isfinite(first) & (first - second >= lead)
+    clear = np.isfinite(first) & (np.where(np.isfinite(first), first, 0.0) - second >= lead)
     return best | ~clear[:, None]
 
 
