@@ -1,12 +1,14 @@
 """Ambient RNA in pseudobulk: a planted soup is found and taken off; kin are not mistaken for it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
 from brainmet.ambience import Ambience, cleaned, expected
 
-HOW = Ambience(genes=40, min_fold=4, min_share=5e-5, min_cells=5, max_share=0.2)
+HOW = Ambience(genes=40, min_fold=4, min_share=5e-5, min_cells=5, max_share=0.2, quantile=0.35)
 GENES = 300
 
 
@@ -40,6 +42,15 @@ def test_a_planted_soup_is_found_source_by_source() -> None:
 def test_without_a_soup_next_to_nothing_is_taken() -> None:
     bulk, _ = sample({})
     assert expected(bulk, how=HOW)[1].sum() < 0.005 * bulk.X[1].sum()
+
+
+def test_what_the_profile_expresses_itself_is_no_soup() -> None:
+    """Half of the astrocytes' own genes are expressed by the tumour too: the share is read from the others."""
+    bulk, planted = sample({"astrocyte": 0.04})
+    bulk.X[1, :20] += 0.3 * bulk.X[0, :20]
+    found = expected(bulk, how=HOW)[1]
+    assert found.sum() == pytest.approx(planted.sum(), rel=0.25)
+    assert expected(bulk, how=replace(HOW, quantile=0.5))[1].sum() > 1.5 * planted.sum()
 
 
 def test_kin_are_not_soup() -> None:

@@ -1,8 +1,9 @@
 """Ambient RNA in pseudobulk: what the other cell types of a sample can explain of a type's counts.
 
 Droplets of public series are rarely kept empty, so the soup cannot be seen; its sources can. For each other type of the
-sample, the genes that it alone is rich in tell how much of its RNA the profile at hand carries: the median over those
-genes of the profile's share over the source's share. The expected ambient counts are the sources times these fractions.
+sample, the genes that it alone is rich in tell how much of its RNA the profile at hand carries: the profile's share over
+the source's share, of which a quantile below the median is taken, as genes that the profile expresses itself lie above.
+The expected ambient counts are the sources times these fractions.
 A source whose own genes the profile carries at more than `max_share` is kin (microglia and macrophages), not soup, and
 is left out.
 
@@ -34,6 +35,7 @@ class Ambience:
     min_share: float
     min_cells: int
     max_share: float
+    quantile: float
 
 
 def expected(bulk: "AnnData", *, how: Ambience) -> np.ndarray:
@@ -74,7 +76,7 @@ def _soup(shares: np.ndarray, target: int, sources: list[int], *, how: Ambience)
         own = own[np.argsort(-shares[source][own], kind="stable")][: how.genes]
         if len(own) < 5:
             continue
-        fraction = float(np.median(shares[target][own] / shares[source][own]))
+        fraction = float(np.quantile(shares[target][own] / shares[source][own], how.quantile))
         if fraction <= how.max_share:
             soup += fraction * shares[source]
     return soup

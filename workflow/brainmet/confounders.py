@@ -3,7 +3,9 @@ subtype and composition.
 
 A confounder explains a finding when it goes with the signature among donors of one study and condition (the slope
 there is not chance), and when what that slope makes of the confounder's difference between the arms is at least half of
-the finding. The slope is taken inside the arms, so a confounder that merely differs between them explains nothing.
+the finding. The slope is taken inside the arms, so a confounder that merely differs between them explains nothing. Each
+finding is held against a dozen confounders: their p values are adjusted over them (Benjamini–Hochberg), or one finding
+in five would be marked by chance.
 """
 
 import logging
@@ -24,6 +26,8 @@ log = logging.getLogger(__name__)
 CELL_CYCLE = ("cell_cycle_s", "cell_cycle_g2m")
 SAME = 5
 """Genes of the cell cycle that a signature shares with it from which on it is the cell cycle, not confounded by it."""
+ALPHA = 0.05
+"""Adjusted p below which a slope is no chance."""
 PART = 0.5
 """Part of a finding that a confounder must account for."""
 
@@ -67,9 +71,7 @@ def explained_by(
         shared = _of_donors(donors) | {"composition": composition(str(cell_type), scores.index)}
         for index, name in rows["signature"].items():
             own = {s.id.partition(" less ")[0]: scores[s.id] for s in _unshared(by_id[name], confounders)} | shared
-            named = [
-                c for c, values in own.items() if values is not None and _explains(scores[name], values, donors, arm)
-            ]
+            named = _explaining(scores[name], {c: v for c, v in own.items() if v is not None}, donors, arm)
             lost = [AMBIENT] if _lost(rows.loc[index], design.alpha) else []
             out[index] = ";".join([*lost, *named])
     return out
@@ -116,8 +118,20 @@ def _of_donors(donors: pd.DataFrame) -> dict[str, pd.Series | None]:
     }
 
 
-def _explains(signature: pd.Series, confounder: pd.Series, donors: pd.DataFrame, arm: Mapping[str, str]) -> bool:
-    """Whether a confounder accounts for at least half of a signature's difference, by the slope inside the arms."""
+def _explaining(
+    signature: pd.Series, confounders: Mapping[str, pd.Series], donors: pd.DataFrame, arm: Mapping[str, str]
+) -> list[str]:
+    """The confounders that go with a signature inside the arms and account for at least `PART` of its difference."""
+    found = {name: _part(signature, values, donors, arm) for name, values in confounders.items()}
+    real = effects.fdr(np.array([p for _, p in found.values()])) < ALPHA
+    return [name for (name, (part, _)), is_real in zip(found.items(), real, strict=True) if is_real and part >= PART]
+
+
+def _part(
+    signature: pd.Series, confounder: pd.Series, donors: pd.DataFrame, arm: Mapping[str, str]
+) -> tuple[float, float]:
+    """Part of a signature's difference that a confounder accounts for by its slope inside the arms, and the slope's
+    p."""
     known = (signature.notna() & confounder.notna()).to_numpy()
     y, x = signature.to_numpy(float)[known], confounder.to_numpy(float)[known]
     own = donors[known]
@@ -126,11 +140,11 @@ def _explains(signature: pd.Series, confounder: pd.Series, donors: pd.DataFrame,
     both = np.array([0 < is_a[strata == s].sum() < (strata == s).sum() for s in strata], bool)
     y, x, strata, is_a = y[both], x[both], strata[both], is_a[both]
     if len(y) < 5:
-        return False
+        return 0.0, np.nan
     slope, p = inner_slope(x, y, pd.factorize(pd.Series(strata) + np.where(is_a, "|a", "|b"))[0])
     weights = effects.arm_weights(strata, is_a[None])[0]
     total, made = float(weights @ y), slope * float(weights @ x)
-    return bool(p < 0.05 and np.sign(total) * made >= PART * abs(total))
+    return made / total if total else 0.0, p
 
 
 def inner_slope(x: np.ndarray, y: np.ndarray, group: np.ndarray) -> tuple[float, float]:
