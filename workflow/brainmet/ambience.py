@@ -1,11 +1,10 @@
 """Ambient RNA in pseudobulk: what the other cell types of a sample can explain of a type's counts.
 
-Droplets of public series are rarely kept empty, so the soup cannot be seen; its sources can. For each other type of the
-sample, the genes that it alone is rich in tell how much of its RNA the profile at hand carries: the profile's share over
-the source's share, of which a quantile below the median is taken, as genes that the profile expresses itself lie above.
-The expected ambient counts are the sources times these fractions.
-A source whose own genes the profile carries at more than `max_share` is kin (microglia and macrophages), not soup, and
-is left out.
+Droplets of public series are rarely kept empty, so the soup cannot be seen; its sources can. For each other type of
+the sample, the genes that it alone is rich in tell how much of its RNA the profile at hand carries: the profile's
+share over the source's share, of which a quantile below the median is taken, as genes that the profile expresses
+itself lie above. The expected ambient counts are the sources times these fractions. A source whose own genes the
+profile carries at more than `max_share` is kin (microglia and macrophages), not soup, and is left out.
 
 The idea of bounding ambient RNA by genes a cell should not express: Young & Behjati 2020 GigaScience 9:giaa151 (SoupX);
 Lun's DropletUtils, `ambientContribMaximum`. Here the bound is set for each source apart, as tissue and tumour soup
