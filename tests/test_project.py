@@ -6,15 +6,18 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.io
 import scipy.sparse as sp
+import yaml
+from brainmet import cell_types, tables
 from brainmet import project as module
-from brainmet import tables
+from brainmet.contract import UNKNOWN
 from brainmet.embed import components
 from brainmet.errors import BrainmetError
 from brainmet.project import corrected, load, project, reference, save, summary
 from brainmet.slice import Slice
 
-from tests.running import snakemake, tiny
+from tests.running import HOME, snakemake, tiny
 
 HOW = {"n_centres": 20, "softness": 0.1, "n_neighbors": 10, "unlike_quantile": 0.97, "seed": 1}
 MAP = {"softness": 0.1, "n_neighbors": 10, "min_confidence": 0.5, "min_genes": 0.5, "sample": "new"}
@@ -141,6 +144,50 @@ def test_a_sample_that_the_atlas_never_saw(tiny_run, tmp_path):
     assert (known["truth"] == known["cell_type"]).mean() > 0.85
     assert table["unlike"].mean() < 0.2
     assert not (tmp_path / "results/atlas.h5ad").exists(), "nothing but the new sample was computed"
+
+
+def half(series: Path, folder: Path, name: str, *, first: int, without: str = "") -> pd.Series:
+    """A dataset file of every second cell of the tumour, without one of the authors' types; the types of its cells."""
+    known = yaml.safe_load((HOME / "tests/real/breast_cid4465.yaml").read_text())
+    genes, barcodes, labels = (
+        pd.read_csv(next(series.glob(f"*{end}")), sep=sep, header=head)
+        for end, sep, head in (("features.tsv.gz", "\t", None), ("barcodes.tsv.gz", "\t", None), ("s.csv.gz", ",", 0))
+    )
+    X = sp.csr_matrix(scipy.io.mmread(next(series.glob("*matrix.mtx.gz"))).T)
+    minor = labels.set_index("Barcode")["celltype_minor"].reindex(barcodes[0].str.removesuffix("-1"))
+    types = minor.map(known["labels"]["map"]).fillna("")
+    rows = [i for i in range(first, len(types), 2) if types.iloc[i] != without]
+    obs = pd.DataFrame({"minor": minor.iloc[rows].to_numpy()}, index=barcodes[0].to_numpy()[rows])
+    anndata.AnnData(X[rows], obs=obs, var=pd.DataFrame(index=genes[1].to_numpy())).write_h5ad(folder / f"{name}.h5ad")
+    document = {key: known[key] for key in ("schema", "title", "organism", "technology", "suspension", "values")}
+    document |= {"id": name, "layout": "h5ad", "files": [{"name": f"{name}.h5ad", "path": f"{name}.h5ad"}]}
+    document |= {"samples": [{"id": name, "condition": "primary", "primary_site": "breast"}]}
+    document |= {"labels": {"column": "minor", "map": known["labels"]["map"]}}
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(document))
+    return pd.Series(types.iloc[rows].to_numpy(), index=[f"{name}:{barcode}" for barcode in obs.index])
+
+
+@pytest.mark.slow
+def test_the_other_half_of_a_tumour_and_a_class_that_the_atlas_lacks(real_data, tmp_path):
+    """Every second cell of a real tumour, without its endothelium, as atlas; the other cells mapped onto it."""
+    data, atlas, new = (tmp_path / name for name in ("data", "atlas", "new"))
+    for folder in (data, atlas, new):
+        folder.mkdir()
+    half(real_data / "GSE176078", data, "even", first=0, without="endothelial")
+    truth = half(real_data / "GSE176078", data, "odd", first=1)
+    config = {"datasets": ["even"], "dataset_paths": [str(data)]}
+    snakemake(atlas, "--cores", "2", "atlas", config=config)
+    finished = atlas / "results/atlas.h5ad"
+    config |= {"datasets": ["odd"], "project": {"atlas": str(finished)}}
+    snakemake(new, "--cores", "2", "project", config=config)
+    table = tables.read_table(new / "results/samples/odd/projection.parquet", "projection")
+    types = cell_types.load_cell_types([HOME / "resources/markers/markers.yaml"])
+    called, told = table["cell_type"].map(types.coarse), truth.reindex(table.index).map(types.coarse)
+    foreign, known = told == "endothelial", ~told.isin(["endothelial", UNKNOWN])
+    strange = {"known": table["unlike"][known].mean(), "withheld": table["unlike"][foreign].mean()}
+    print((called == told)[known].mean(), known.sum(), strange, foreign.sum(), called[foreign].value_counts().to_dict())
+    assert (called == told)[known].mean() > 0.9
+    assert strange["withheld"] > 3 * strange["known"]
 
 
 def test_without_an_atlas_the_config_is_named(tmp_path):
