@@ -43,9 +43,12 @@ def markdown() -> str:
     defaults = read_yaml(SCHEMA.parents[2] / "config" / "config.yaml")
     lines = []
     for name, spec in schema()["properties"].items():
-        lines += ["", f"## `{name}`", "", spec["description"], ""]
-        lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
-        lines += _rows(name, spec, defaults.get(name))
+        lines += ["", f"## `{name}`", "", spec["description"]]
+        if "properties" in spec:
+            lines += ["", "| key | type | default | meaning |", "|---|---|---|---|"]
+            lines += _rows(name, spec, defaults.get(name))
+        else:
+            lines += ["", f"Type: {_type(spec)}; default: `{_show(defaults.get(name))}`."]
     return "\n".join(lines).strip() + "\n"
 
 
