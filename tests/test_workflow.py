@@ -1,5 +1,6 @@
 """The workflow as a user runs it: targets, messages, a tiny run from start to end, a rerun with nothing to do."""
 
+import inspect
 import json
 import re
 
@@ -7,6 +8,7 @@ import anndata as ad
 import pandas as pd
 import pytest
 from brainmet import tables
+from snakemake.scheduling.job_scheduler import JobScheduler
 
 from tests.conftest import HOME
 from tests.running import demo_samples, snakemake, tiny
@@ -42,6 +44,11 @@ def test_every_script_belongs_to_a_rule_and_is_short():
         lines = [line for line in path.read_text().splitlines() if line.strip() and not line.lstrip().startswith("#")]
         assert len(lines) <= 25, f"{path.name} does more than read, call, write"
         assert "snakemake.config" not in path.read_text()
+
+
+def test_the_limit_of_jobs_a_second_has_the_name_by_which_it_is_lifted():
+    """`onstart` in common.smk sets it: under another name every ended job would again cost a choice a second."""
+    assert "self.job_rate_limiter is not None" in inspect.getsource(JobScheduler.schedule)
 
 
 def test_a_dry_run_of_the_default(tmp_path):

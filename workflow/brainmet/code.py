@@ -5,6 +5,7 @@ Snakemake sees edits of a script, not of what the script imports; each rule ther
 """
 
 import ast
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +16,7 @@ PACKAGE = Path(__file__).parent
 def imports(path: Path) -> tuple[Path, ...]:
     """Modules of this package that a module names in its import statements, at any depth of the file."""
     found: set[Path] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in _statements(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
@@ -56,6 +57,16 @@ def constants(path: Path, *names: str) -> dict[str, object]:
             ):
                 values[target.id] = ast.literal_eval(node.value)
     return values
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """All statements at any depth; expressions, which hold no import, are most of a tree."""
+    todo: list[ast.AST] = [tree]
+    while todo:
+        node = todo.pop()
+        yield node
+        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+            todo.extend(getattr(node, part, ()))
 
 
 def _file(name: str) -> Path | None:

@@ -129,6 +129,13 @@ wildcard_constraints:
     method="[a-z][a-z0-9_]*",
 
 
+onstart:
+    # With its limit of jobs a second Snakemake chooses jobs anew every second for each job that has ended, n² times in
+    # all and in the end on a whole core. On one machine the cores are limit enough.
+    if workflow.local_exec:
+        workflow.scheduler.job_rate_limiter = None
+
+
 onsuccess:
     page = os.path.abspath(workflow.pathvars.apply("<results>/report.html"))
     if any(job.rule.name == "report" for job in workflow.dag.jobs) and os.path.exists(page):
