@@ -30,7 +30,9 @@ def test_false_discovery_rate_is_that_of_scipy():
         np.testing.assert_array_equal(effects.fdr(p), stats.false_discovery_control(p))
 
 
-@pytest.mark.parametrize("module", ["stage_inputs", "contrasts", "nulls", "claims", "type_markers"])
+@pytest.mark.parametrize(
+    "module", ["stage_inputs", "contrasts", "nulls", "claims", "type_markers", "crosstalk", "correlations", "models"]
+)
 def test_a_job_does_not_pay_for_scipy_stats(module):
     code = f"import sys, brainmet.{module}; sys.exit('scipy.stats' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -14,10 +14,10 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from scipy.stats import rankdata
 
 from brainmet.contract import Obs
 from brainmet.donor_scores import GeneSet, expression_bins
+from brainmet.ranks import ranks
 from brainmet.slice import Slice
 from brainmet.tables import columns, empty
 
@@ -192,11 +192,11 @@ def sides(spec: str | Sequence[str], sets: Mapping[str, GeneSet]) -> list[tuple[
 
 def _partial(left: np.ndarray, right: np.ndarray, given: Sequence[np.ndarray]) -> np.ndarray:
     """Partial rank correlation of each pair of columns given others; NaN where a column does not vary."""
-    design = np.column_stack([np.ones(len(left)), *(rankdata(column) for column in given)])
+    design = np.column_stack([np.ones(len(left)), *(ranks(column) for column in given)])
     residual = []
     for values in (left, right):
-        ranks = rankdata(values, axis=0)
-        residual.append(ranks - design @ np.linalg.lstsq(design, ranks, rcond=None)[0])
+        ranked = ranks(values)
+        residual.append(ranked - design @ np.linalg.lstsq(design, ranked, rcond=None)[0])
     norm = np.sqrt((residual[0] ** 2).sum(axis=0) * (residual[1] ** 2).sum(axis=0))
     product = (residual[0] * residual[1]).sum(axis=0)
     return np.divide(product, norm, out=np.full(len(norm), np.nan), where=norm > 1e-6)

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import false_discovery_control
 
 from brainmet import tables
 from brainmet.documents import read_yaml
+from brainmet.effects import fdr
 from brainmet.errors import BrainmetError
 from brainmet.ligands import consensus, find_pair
 from brainmet.type_profiles import CELLS, COUNTED, TypeProfiles, present, samples, strata
@@ -127,7 +127,7 @@ def _with_fdr(rows: pd.DataFrame) -> pd.DataFrame:
     """Benjamini-Hochberg within the sample, each readout a family of its own."""
     rows["fdr"] = np.nan
     for _, family in rows[rows["p"].notna()].groupby("readout", sort=True):
-        rows.loc[family.index, "fdr"] = false_discovery_control(family["p"].to_numpy(float))
+        rows.loc[family.index, "fdr"] = fdr(family["p"].to_numpy(float))
     return rows
 
 

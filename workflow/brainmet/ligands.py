@@ -17,9 +17,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import beta, rankdata
+from scipy.special import betainc
 
 from brainmet.errors import BrainmetError
+from brainmet.ranks import ranks
 from brainmet.type_profiles import TypeProfiles
 
 RESOURCE = "resource/omni_resource.csv"
@@ -102,13 +103,13 @@ def robust_rank(scores: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
     """
     if not len(rows):
         return np.empty(0)
-    ranks = np.empty((len(rows), len(scores)))
+    share = np.empty((len(rows), len(scores)))
     for column, values in enumerate(scores):
-        every = rankdata(-values)
-        ranks[:, column] = every[rows] / every.max()
-    ranks.sort(axis=1)
+        every = ranks(-values)
+        share[:, column] = every[rows] / every.max()
+    share.sort(axis=1)
     order = np.arange(1, len(scores) + 1)
-    return np.clip(beta.cdf(ranks, order, len(scores) - order + 1).min(axis=1) * len(scores), 0, 1)
+    return np.clip(betainc(order, len(scores) - order + 1, share).min(axis=1) * len(scores), 0, 1)
 
 
 def _sides(

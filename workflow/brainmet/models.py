@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from brainmet import tables
 from brainmet.contract import Obs
 from brainmet.donor_scores import log_cpm, thin
+from brainmet.ranks import ranks
 from brainmet.signatures import Signature
 from brainmet.type_profiles import TypeProfiles, donors, is_malignant
 
@@ -178,8 +178,8 @@ class _Comparison:
 
 def _spearman(rows: np.ndarray) -> np.ndarray:
     """Rank correlations of rows; NaN with a constant row."""
-    ranks = rankdata(rows, axis=1)
-    ranks -= ranks.mean(axis=1, keepdims=True)
-    norm = np.sqrt((ranks**2).sum(axis=1))
+    ranked = ranks(rows, axis=1)
+    ranked -= ranked.mean(axis=1, keepdims=True)
+    norm = np.sqrt((ranked**2).sum(axis=1))
     scale = np.outer(norm, norm)
-    return np.divide(ranks @ ranks.T, scale, out=np.full(scale.shape, np.nan), where=scale > 0)
+    return np.divide(ranked @ ranked.T, scale, out=np.full(scale.shape, np.nan), where=scale > 0)

@@ -14,6 +14,7 @@ from brainmet.annotate.context import components
 from brainmet.cell_types import CellTypes, gene_columns
 from brainmet.contract import CELL_ID, Obs, Uns, Var
 from brainmet.counts import Counts
+from brainmet.lean import lean
 from brainmet.neighbors import nearest
 from brainmet.normalise import log_normalised
 
@@ -73,7 +74,7 @@ def _scores(X: sp.csr_matrix, symbols: np.ndarray, names: list[str], types: Cell
 
 def _clusters(X: sp.csr_matrix, resolution: float) -> np.ndarray:
     """Leiden clusters of the neighbours in the space of the most variable genes."""
-    import igraph
+    igraph = lean("igraph", without="matplotlib")
     import leidenalg
 
     n = X.shape[0]
