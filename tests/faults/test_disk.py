@@ -45,6 +45,18 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def bring(source: Path, path: Path) -> None:
+    """Copy a file or folder with its times over what may be there."""
+    if source.is_dir():
+        shutil.copytree(source, path, dirs_exist_ok=True)
+    else:
+        shutil.copy2(source, path)
+
+
 def outputs(folder: Path) -> dict[str, list[str]]:
     """Rule to the files of one of its jobs, of a finished run."""
     lines = snakemake(folder, "--summary", config=mini()).splitlines()
@@ -96,22 +108,20 @@ def test_a_full_disk_in_every_stage(mini_run, disk):
         if not paths:
             continue
         for path in paths:
-            (folder / path).unlink()
+            remove(folder / path)
         before = content(disk)
         printed = run_and_fill(folder, disk, [jobs[rule][0] for rule in rules])
         remount(disk, f"size={ROOMY}")
         if "Traceback" in printed:
             problems.append(printed[-1500:])
         for rule in rules:
-            told = (
-                rf"^brainmet: \S+: no space left on the disk \(0 MB free\) in rule {rule}; make room and run the same"
-            )
+            told = rf"^brainmet: \S+: no space left on the disk \(0 MB free\) in rule {rule}; make room and run"
             if not re.search(told, printed, re.M):
                 problems.append(f"{rule}: {re.findall('^brainmet: .*', printed, re.M)}")
         if left := set(content(disk)) ^ set(before):
             problems.append(f"{rules}: left {sorted(left)}")
         for path in paths:
-            shutil.copy2(mini_run / path, folder / path)
+            bring(mini_run / path, folder / path)
         # with Snakemake's own notes, so that the next stages start from the finished run again
         shutil.rmtree(folder / ".snakemake")
         shutil.copytree(mini_run / ".snakemake", folder / ".snakemake")
