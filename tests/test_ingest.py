@@ -296,6 +296,16 @@ def test_tenx_h5(tmp_path: Path, human: GeneTable, version: int, gz: bool) -> No
     same(run("tenx_h5", [path], human), counts())
 
 
+@pytest.mark.parametrize(("part", "value"), [("indices", 10), ("indptr", 10**6)])
+def test_a_matrix_that_points_beyond_itself(tmp_path: Path, human: GeneTable, part: str, value: int) -> None:
+    """SciPy would read foreign memory, and the process end without a word."""
+    path = write_h5(tmp_path / "a.h5", counts(), version=3)
+    with h5py.File(path, "a") as file:
+        file["matrix"][part][2] = value
+    with pytest.raises(BrainmetError, match=r"a.h5: cannot be read as a 10x HDF5 file \(.*\); fetch it again"):
+        run("tenx_h5", [path], human)
+
+
 @pytest.mark.parametrize("form", ["csr", "csc", "dense"])
 @pytest.mark.parametrize("slot", ["X", "raw", "layers"])
 def test_h5ad_counts_found_by_value(tmp_path: Path, human: GeneTable, form: str, slot: str) -> None:

@@ -92,9 +92,9 @@ def survive(folder: Path, config: dict, *, n_kills: int, seed: int) -> None:
     assert "Nothing to be done" in snakemake(folder, "--cores", "2", config=config)
 
 
-@pytest.mark.ci
-def test_killed_at_three_random_moments(mini_run, tmp_path):
-    survive(tmp_path, mini(), n_kills=3, seed=3)
+@pytest.mark.parametrize(("n_kills", "seed"), [pytest.param(3, 3, marks=pytest.mark.ci), (20, 1)])
+def test_killed_at_random_moments(mini_run, tmp_path, n_kills, seed):
+    survive(tmp_path, mini(), n_kills=n_kills, seed=seed)
     assert digests(tmp_path) == digests(mini_run)
 
 

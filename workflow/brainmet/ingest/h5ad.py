@@ -13,7 +13,7 @@ from brainmet import forensics
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable
 from brainmet.ingest.members import PACKED, Member, one, select
-from brainmet.ingest.raw import Raw, Wanted
+from brainmet.ingest.raw import DAMAGED_HDF5, Raw, Wanted, compressed
 
 SYMBOLS = (
     "feature_name",
@@ -70,7 +70,7 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
             own = own if own.any() else ~own
             matrix = sum(whole(node, None if own.all() else own) for node in nodes)
             obs, labels = obs[own], labels[own]
-    except (OSError, KeyError, ValueError) as error:
+    except DAMAGED_HDF5 as error:
         raise BrainmetError(f"{member}: cannot be read as h5ad ({error}); fetch it again, or mend layout") from error
     if matrix.shape != (len(obs), len(var)):
         raise BrainmetError(
@@ -125,12 +125,8 @@ def peek(node: h5py.Dataset | h5py.Group) -> sp.csr_matrix:
     runs = [sp.csr_matrix((0, shape(node)[1]))]
     for start, stop in zip(starts, np.minimum(starts + RUN, np.append(starts[1:], rows)), strict=True):
         first, last = indptr[start], indptr[stop]
-        runs.append(
-            sp.csr_matrix(
-                (data[first:last], indices[first:last], indptr[start : stop + 1] - first),
-                shape=(stop - start, shape(node)[1]),
-            )
-        )
+        parts = (data[first:last], indices[first:last], indptr[start : stop + 1] - first)
+        runs.append(compressed(sp.csr_matrix, parts, (stop - start, shape(node)[1])))
     return sp.vstack(runs[1:] or runs, format="csr")
 
 
@@ -139,7 +135,7 @@ def whole(node: h5py.Dataset | h5py.Group, own: np.ndarray | None = None) -> sp.
     size = shape(node)
     if not isinstance(node, h5py.Dataset) and (own is None or _is_column(node)):
         parts = (node["data"][:], node["indices"][:], node["indptr"][:])
-        matrix = sp.csc_matrix(parts, shape=size).tocsr() if _is_column(node) else sp.csr_matrix(parts, shape=size)
+        matrix = compressed(sp.csc_matrix if _is_column(node) else sp.csr_matrix, parts, size).tocsr()
         return matrix if own is None else matrix[np.flatnonzero(own)]
     blocks = [sp.csr_matrix((0, size[1]), dtype=np.float32)]
     indptr = None if isinstance(node, h5py.Dataset) else node["indptr"][:]
@@ -152,7 +148,7 @@ def whole(node: h5py.Dataset | h5py.Group, own: np.ndarray | None = None) -> sp.
         else:
             first, last = indptr[rows.start], indptr[rows.stop]
             parts = (node["data"][first:last], node["indices"][first:last], indptr[start : rows.stop + 1] - first)
-            block = sp.csr_matrix(parts, shape=(rows.stop - rows.start, size[1]))
+            block = compressed(sp.csr_matrix, parts, (rows.stop - rows.start, size[1]))
         blocks.append(block if own is None else block[np.flatnonzero(own[rows])])
     return sp.vstack(blocks[1:] or blocks, format="csr")
 

@@ -13,7 +13,7 @@ from brainmet import forensics
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable
 from brainmet.ingest.members import PACKED, Member, one, select
-from brainmet.ingest.raw import Raw, Wanted
+from brainmet.ingest.raw import DAMAGED_HDF5, Raw, Wanted
 
 GENES = ("Gene", "GeneName", "gene_name", "gene_symbol", "Symbol", "symbol", "var_names", "feature_name")
 IDS = ("Accession", "gene_ids", "GeneID", "ensembl_id", "EnsemblID", "feature_id", "id")
@@ -50,7 +50,7 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
                 keep = mask
             slot, verdict = _rawest(file)
             matrix = _matrix(file[slot], keep)
-    except (OSError, KeyError, ValueError) as error:
+    except DAMAGED_HDF5 as error:
         raise BrainmetError(f"{member}: cannot be read as loom ({error}); fetch it again, or mend layout") from error
     named = names if names is not None else ids
     assert named is not None

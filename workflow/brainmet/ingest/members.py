@@ -152,13 +152,22 @@ def _archive(stream: IO[bytes]) -> Iterator[Archive]:
     """A tar of any compression, or a zip, by its first bytes."""
     head = stream.read(4)
     stream.seek(0)
-    archive: Archive = zipfile.ZipFile(stream) if head == b"PK\x03\x04" else tarfile.open(fileobj=stream)  # noqa: SIM115
-    with archive:
+    with _zip(stream) if head == b"PK\x03\x04" else tarfile.open(fileobj=stream) as archive:
         yield archive
 
 
+def _zip(stream: IO[bytes]) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(stream)
+    except NotImplementedError as error:  # of a version that is not known yet, or damaged
+        raise zipfile.BadZipFile(str(error)) from error
+
+
 def _extract(archive: Archive, name: str) -> IO[bytes]:
-    stream = archive.open(name) if isinstance(archive, zipfile.ZipFile) else archive.extractfile(name)
+    try:
+        stream = archive.open(name) if isinstance(archive, zipfile.ZipFile) else archive.extractfile(name)
+    except (NotImplementedError, RuntimeError, KeyError) as error:  # encrypted, packed by another method, or damaged
+        raise zipfile.BadZipFile(str(error)) from error
     if stream is None:
         raise tarfile.ReadError(f"{name} is not a file")
     return stream

@@ -13,6 +13,10 @@ EMPTY_COUNTS = 100
 """Droplets with fewer counts hold ambient RNA alone; cells as poor are lost to QC anyway."""
 
 
+DAMAGED_HDF5 = (OSError, LookupError, ValueError, RuntimeError, TypeError, AttributeError, ArithmeticError)
+"""What h5py, and a walk through what it gives, end with where bytes of a file are not what was written."""
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What a reader may leave out, so that it need not hold what nobody asks for.
@@ -88,6 +92,21 @@ class Raw:
             set_aside=self.set_aside,
             notes=self.notes,
         )
+
+
+def compressed(
+    kind: type[sp.csr_matrix], parts: tuple[np.ndarray, np.ndarray, np.ndarray], shape: tuple[int, ...]
+) -> sp.csr_matrix:
+    """A CSR matrix, or another `kind`, of the values, indices and pointers that a file holds.
+
+    SciPy trusts indices: one beyond the matrix, in a damaged file, would end the process without a word.
+
+    Raises:
+        ValueError: the parts do not make a matrix of that shape.
+    """
+    matrix = kind(parts, shape=shape)
+    matrix.check_format()
+    return matrix
 
 
 def rna_only(raw: Raw, kinds: np.ndarray) -> Raw:

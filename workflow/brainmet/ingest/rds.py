@@ -17,7 +17,7 @@ import scipy.sparse as sp
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable
 from brainmet.ingest.members import PACKED, Member, one, select
-from brainmet.ingest.raw import Raw, Wanted
+from brainmet.ingest.raw import Raw, Wanted, compressed
 
 CONVERT = (
     "write it in R as three files with Matrix::writeMM(counts, 'matrix.mtx'), writeLines(rownames(counts), "
@@ -130,7 +130,7 @@ def _sparse(node: dict[str, Any]) -> tuple[sp.csc_matrix, np.ndarray, np.ndarray
     if kind in ("dgCMatrix", "dgRMatrix"):
         index = "i" if kind == "dgCMatrix" else "j"
         parts = (np.asarray(at["x"]["data"]), np.asarray(at[index]["data"]), np.asarray(at["p"]["data"]))
-        matrix = sp.csc_matrix(parts, size) if kind == "dgCMatrix" else sp.csr_matrix(parts, size).tocsc()
+        matrix = compressed(sp.csc_matrix if kind == "dgCMatrix" else sp.csr_matrix, parts, size).tocsc()
     elif kind == "dgTMatrix":
         matrix = sp.csc_matrix((np.asarray(at["x"]["data"]), (at["i"]["data"], at["j"]["data"])), size)
     elif "data" in node:

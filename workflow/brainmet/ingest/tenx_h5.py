@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable
 from brainmet.ingest.members import PACKED, Member, one, select
-from brainmet.ingest.raw import RAW_BARCODES, Raw, Wanted, rna_only
+from brainmet.ingest.raw import DAMAGED_HDF5, RAW_BARCODES, Raw, Wanted, compressed, rna_only
 
 
 def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcodes: Wanted | None) -> Raw:
@@ -35,7 +35,7 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
                 raise BrainmetError(f"{member}: is no 10x HDF5 file; set layout: {layout} in the dataset file")
             wanted = barcodes or Wanted()
             raw, kinds = _v3(file["matrix"], wanted) if "matrix" in file else _v2(file, wanted)
-    except (OSError, KeyError, ValueError) as error:
+    except DAMAGED_HDF5 as error:
         raise BrainmetError(
             f"{member}: cannot be read as a 10x HDF5 file ({error}); fetch it again, or mend layout"
         ) from error
@@ -88,7 +88,7 @@ def _blocks(group: h5py.Group) -> Iterator[tuple[int, sp.csr_matrix]]:
         stop = min(start + step, cells)
         first, last = indptr[start], indptr[stop]
         parts = (data[first:last], indices[first:last], indptr[start : stop + 1] - first)
-        yield start, sp.csr_matrix(parts, shape=(stop - start, features))
+        yield start, compressed(sp.csr_matrix, parts, (stop - start, features))
 
 
 def _text(dataset: h5py.Dataset) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 import datetime
 import io
-import zipfile
 
 import numpy as np
 import pandas as pd
@@ -27,7 +26,9 @@ def read_workbook(member: Member, genes: GeneTable) -> Raw:
     """
     try:
         sheets = pd.read_excel(io.BytesIO(member.read()), sheet_name=None, header=None)
-    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
+    except BrainmetError:
+        raise
+    except Exception as error:  # whatever a damaged archive of XML makes of its reader
         raise BrainmetError(f"{member}: cannot be read as xlsx ({error}); delete it and fetch it again") from error
     for sheet in sheets.values():
         if (table := _table(sheet)) is not None:
