@@ -150,12 +150,18 @@ def test_the_whole_registry_in_words() -> None:
     published = {id_: entry.get("published", {}) for id_, entry in loaded.items()}
     config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
     rows = design.estimable(records, published, config["compare"]["contrasts"], [], design=DESIGN)
-    told = design.text(rows, design.cohort(records), design.cost(records, published, **config["design"]))
+    told = design.text(
+        rows,
+        design.cohort(records),
+        design.cost(records, published, **config["design"]),
+        design.unlisted(records, published),
+    )
     paired = rows[rows["estimator"] == "bulk_paired"].set_index("studies")["n_a"]
     assert paired.to_dict() == {"GSE125989": 16, "GSE184869": 45}
     breast = rows[(rows["id"] == "brain_metastasis_vs_primary") & (rows["primary_site"] == "breast")]
     assert "within" not in set(breast["estimator"])  # no open breast series holds both sites
-    assert "Donors by study" in told
+    assert "Donors by study" in told and "GSE184869: 45 primary, 45 brain_metastasis" in told
+    assert "GSE176078:" not in told  # All of its donors are listed.
 
 
 def test_every_claim_has_a_row_whatever_it_compares() -> None:

@@ -404,6 +404,20 @@ def test_h5ad_with_spliced_and_unspliced_counts(tmp_path: Path, human: GeneTable
     same(result, X)
 
 
+def test_donors_from_columns_of_the_matrix(tmp_path: Path, human: GeneTable) -> None:
+    """Many donors in one object: each cell takes its donor from obs; a column that is not there is named."""
+    donors = ["D1", "D1", "D2", "D2", "D2", "D3"]
+    obs = pd.DataFrame({"donor_id": pd.Categorical(donors), "age": [50.0] * 6, "type": ["T"] * 6}, index=BARCODES)
+    anndata.AnnData(counts().T, obs, pd.DataFrame(index=SYMBOLS)).write_h5ad(tmp_path / "a.h5ad")
+    labels = {"column": "type", "map": {"T": "t_cell"}}
+    cells = {"columns": {"donor": "donor_id", "age": "age"}}
+    result = run("h5ad", [tmp_path / "a.h5ad"], human, cells=cells, labels=labels).cells
+    assert result["donor"].tolist() == donors and set(result["author_age"]) == {"50"}
+    assert set(result["author_cell_type"]) == {"t_cell"} and "author_type" not in result
+    with pytest.raises(BrainmetError, match=r"cells: columns: obs has no column patient \(age, donor_id, type\)"):
+        run("h5ad", [tmp_path / "a.h5ad"], human, cells={"columns": {"donor": "patient"}})
+
+
 @pytest.mark.parametrize(("written", "layout"), [("h5ad", "tenx_h5"), ("loom", "tenx_h5"), ("loom", "h5ad")])
 def test_another_kind_of_hdf5_is_named(tmp_path: Path, human: GeneTable, written: str, layout: str) -> None:
     path = write_loom(tmp_path / "x.h5", counts(), {})

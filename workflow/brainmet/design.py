@@ -135,8 +135,33 @@ def cost(
     }
 
 
-def text(table: pd.DataFrame, groups: pd.DataFrame, size: Mapping[str, float]) -> str:
-    """The design for a terminal."""
+def unlisted(
+    records: Mapping[str, Mapping[str, Any]], published: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Mapping[str, int]]:
+    """Published donors by condition of the datasets whose files list fewer of them: what stands above for them is less
+    than what they hold."""
+    found = {}
+    for dataset in sorted({str(record["dataset"]) for record in records.values()}):
+        said = published.get(dataset, {}).get("donors") or {}
+        own = [record for record in records.values() if record["dataset"] == dataset]
+        listed = {condition: len({r["donor"] for r in own if r["condition"] == condition}) for condition in said}
+        if any(number > listed[condition] for condition, number in said.items()):
+            found[dataset] = said
+    return found
+
+
+def text(
+    table: pd.DataFrame,
+    groups: pd.DataFrame,
+    size: Mapping[str, float],
+    more: Mapping[str, Mapping[str, int]] | None = None,
+) -> str:
+    """The design for a terminal.
+
+    Args:
+        table, groups, size: as `estimable`, `cohort` and `cost` return them.
+        more: as `unlisted` returns it.
+    """
     shown = table.assign(detectable=table["mde"].map(lambda g: f"{g:.2f}" if np.isfinite(g) else "-"))
     shown = shown[["kind", "id", "estimator", "primary_site", "n_a", "n_b", "n_studies", "detectable", "reason"]]
     counts = shown.loc[shown["kind"] == "claim", "estimator"].value_counts()
@@ -145,6 +170,7 @@ def text(table: pd.DataFrame, groups: pd.DataFrame, size: Mapping[str, float]) -
         [
             "Donors by study, condition and subtype",
             groups.to_string(index=False),
+            *_more(more or {}),
             "",
             "What can be estimated (detectable: smallest Hedges' g found with the configured power)",
             shown.to_string(index=False, max_colwidth=90),
@@ -156,6 +182,17 @@ def text(table: pd.DataFrame, groups: pd.DataFrame, size: Mapping[str, float]) -
             "",
         ]
     )
+
+
+def _more(published: Mapping[str, Mapping[str, int]]) -> list[str]:
+    if not published:
+        return []
+    rows = [
+        f"  {dataset}: {', '.join(f'{number} {condition}' for condition, number in donors.items())}"
+        for dataset, donors in published.items()
+    ]
+    why = "Published with more donors than their dataset files list (their comments say why, and how to list them)"
+    return ["", why, *rows]
 
 
 def _samples(records: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:

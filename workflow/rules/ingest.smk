@@ -39,7 +39,7 @@ rule collect_genes_lost:
     input:
         samples=collect("<results>/samples/{sample}/genes_lost.tsv", sample=RECORDS),
         counts=collect("<results>/samples/{sample}/counts.h5ad", sample=RECORDS),
-        types="<shipped>/markers/markers.yaml",
+        types=["<shipped>/markers/markers.yaml", *config["annotate"]["marker_files"]],
         signatures="<shipped>/signatures/signatures.yaml",
         confounders="<shipped>/signatures/confounders.yaml",
         files=lookup(dpath="score/files", within=config),

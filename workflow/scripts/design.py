@@ -2,11 +2,11 @@
 
 import sys
 
-from brainmet.design import cost, text
+from brainmet.design import cost, text, unlisted
 from brainmet.job import job
 from brainmet.tables import read_table
 
 with job(snakemake) as params:
     size = cost(params["records"], params["published"], **params["assumed"])
     tables = read_table(snakemake.input.design, "design"), read_table(snakemake.input.cohort, "design_cohort")
-    sys.stdout.write(text(*tables, size))
+    sys.stdout.write(text(*tables, size, unlisted(params["records"], params["published"])))

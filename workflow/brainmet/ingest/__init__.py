@@ -185,6 +185,7 @@ def _cells(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member], me
     """The contract's obs."""
     n = len(raw.barcodes)
     extra = tables_beside.cell_table(raw.barcodes, record, tables)
+    extra = tables_beside.named_columns(raw, record) if extra is None else extra
     columns: dict[str, Any] = {
         name: np.array([str(record[name])] * n, dtype=object)
         for name in (Obs.DATASET, Obs.STUDY, Obs.DONOR, Obs.CONDITION)

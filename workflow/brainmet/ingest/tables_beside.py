@@ -135,6 +135,21 @@ def cell_table(barcodes: np.ndarray, record: Mapping[str, Any], tables: Mapping[
     return taken.drop(columns=key)
 
 
+def named_columns(raw: Raw, record: Mapping[str, Any]) -> pd.DataFrame | None:
+    """What a `cells` entry without a file names of the matrix's own columns, in the order of the cells."""
+    spec = record.get("cells") or {}
+    if spec.get("file") or not spec.get("columns"):
+        return None
+    obs = pd.DataFrame() if raw.obs is None else raw.obs
+    for theirs in spec["columns"].values():
+        if theirs not in obs:
+            raise BrainmetError(
+                f"{raw.name}: cells: columns: obs has no column {theirs} ({', '.join(obs.columns) or 'none at all'}); "
+                "mend columns in the dataset file, or name the file of the table"
+            )
+    return obs[list(dict.fromkeys(spec["columns"].values()))].reset_index(drop=True)
+
+
 def _key_column(frame: pd.DataFrame, barcode: str | None, member: Member, *, role: str) -> str:
     """The column of barcodes; an unnamed first column may be called anything but a column's name."""
     if barcode and barcode in frame:
