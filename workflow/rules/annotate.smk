@@ -196,6 +196,32 @@ rule collect_cnv_arms:
         "../scripts/collect_cnv_arms.py"
 
 
+rule cnv_windows:
+    """Copy number along the genome of every sample's malignant cells and normal lineages, in windows of genes."""
+    input:
+        bulk="<results>/cohort/pseudobulk.h5ad",
+        types="<shipped>/markers/markers.yaml",
+        type_files=lookup(dpath="annotate/marker_files", within=config),
+        code=code("cnv_windows"),
+    output:
+        "<results>/tables/cnv_windows.tsv",
+    log:
+        "<logs>/cnv_windows.log",
+    benchmark:
+        "<benchmarks>/cnv_windows.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=memory(260, 3),
+    params:
+        min_cells=lookup(dpath="annotate/cnv_arms/min_cells", within=config),
+        min_genes=lookup(dpath="annotate/cnv_windows/min_genes", within=config),
+        window=lookup(dpath="annotate/cnv_windows/window", within=config),
+        step=lookup(dpath="annotate/cnv_windows/step", within=config),
+    script:
+        "../scripts/cnv_windows.py"
+
+
 rule annotation_benchmark:
     """On request: the annotation, each evidence alone and all other installed methods on the labelled cells of the run."""
     input:
