@@ -171,7 +171,16 @@ def page(
 
 TABLES_OF = {
     "quality": ("samples", "qc", "dropped", "genes_lost", "duplicates"),
-    "identity": ("concordance", "confusion", "calibration", "cnv_arms", "cnv_windows", "markers", "stability", "integration"),
+    "identity": (
+        "concordance",
+        "confusion",
+        "calibration",
+        "cnv_arms",
+        "cnv_windows",
+        "markers",
+        "stability",
+        "integration",
+    ),
     "composition": ("composition",),
     "signatures": ("signatures", "donor_scores", "donor_sets", "coverage"),
     "contrasts": ("contrasts", "de", "gsea", "nulls", "correlations", "claims", "bulk"),
