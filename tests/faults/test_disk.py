@@ -50,7 +50,8 @@ def remove(path: Path) -> None:
 
 
 def bring(source: Path, path: Path) -> None:
-    """Copy a file or folder with its times over what may be there."""
+    """Copy a file or folder with its times over what may be there; Snakemake removes folders that became empty."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
         shutil.copytree(source, path, dirs_exist_ok=True)
     else:
@@ -72,7 +73,8 @@ def levels(folder: Path) -> Iterator[tuple[str, ...]]:
     names = dict(re.findall(r'(\d+)\[label = "(\w+)"', graph))
     sorter = TopologicalSorter({name: set() for name in names.values()})
     for above, below in re.findall(r"(\d+) -> (\d+)", graph):
-        sorter.add(names[below], names[above])
+        if above != below:  # a method may read another one's evidence
+            sorter.add(names[below], names[above])
     sorter.prepare()
     while sorter.is_active():
         yield (level := sorter.get_ready())
