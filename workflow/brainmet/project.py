@@ -3,8 +3,10 @@
 The plan is Symphony's (Kang et al. 2021, doi 10.1038/s41467-021-25957-x). The atlas is compressed to the loadings of
 its components and to clusters of its integrated space. A new sample is projected by the loadings, its own shift is
 taken out cluster by cluster as Harmony does, with the atlas standing still, and its cells take the names of their
-nearest cells there. A cell farther from the atlas than cells of that type from different samples are from each other
-is flagged: the atlas may not hold its like.
+nearest cells there. Near is a small angle: loadings were fitted to the atlas' own cells, so that components of others
+are smaller, and their lengths would put shallow and foreign cells beside whatever lies in the middle. A cell farther
+from the atlas than cells of that type from different samples are from each other is flagged: the atlas may not hold
+its like.
 """
 
 import logging
@@ -152,13 +154,14 @@ def project(
     centre = np.where(part.measured, atlas.mean, 0.0) @ atlas.loadings
     scores = np.asarray(part.X @ atlas.loadings - centre, np.float32)
     points = corrected(scores, atlas, softness=softness)
-    near, far = among(points, atlas.points, k=n_neighbors)
+    directions = _unit(atlas.points)
+    near, far = among(_unit(points), directions, k=n_neighbors)
     labels = atlas.labels
     cell_type, confidence = _majority(labels[Obs.CELL_TYPE].to_numpy()[near])
     lineage, shared = _majority(labels[Obs.LINEAGE].to_numpy()[near])
     # Taking out a sample's shift also moves cells of a kind that the atlas lacks onto the nearest kind it has: how far
     # a cell is from the atlas is asked before.
-    distance = among(scores, atlas.points, k=n_neighbors)[1].mean(axis=1)
+    distance = among(_unit(scores), directions, k=n_neighbors)[1].mean(axis=1)
     limit = np.array([atlas.limits.get(name, atlas.limits[""]) for name in cell_type])
     unsure = confidence < min_confidence
     named = np.where(unsure, np.where(shared >= min_confidence, lineage, UNKNOWN), cell_type)
@@ -182,7 +185,7 @@ def project(
     )
     table[Obs.REASON] = [
         f"{round(c * near.shape[1])} of the {near.shape[1]} nearest cells of the atlas are {t}"
-        + (f"; unlike the atlas: {d:.1f} away, such cells lie within {m:.1f}" if d > m else "")
+        + (f"; unlike the atlas: {d:.2f} away, such cells lie within {m:.2f}" if d > m else "")
         for c, t, d, m in zip(confidence, cell_type, distance, limit, strict=True)
     ]
     log.info("%s: %d cells, %.1f%% unlike the atlas", sample, len(table), 100 * table["unlike"].mean())
@@ -273,6 +276,7 @@ def _blocks(X: h5py.Group, chosen: np.ndarray) -> Iterator[tuple[slice, sp.csr_m
 
 
 def _unit(points: np.ndarray) -> np.ndarray:
+    """Directions: distances between them are 0 for the same one and √2 for unrelated ones."""
     return points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12)
 
 
@@ -305,7 +309,7 @@ def _limits(
     """
     rows = np.sort(np.random.default_rng(seed).permutation(len(points))[:CALIBRATED])
     samples, types = labels[Obs.SAMPLE].to_numpy(), labels[Obs.CELL_TYPE].to_numpy()
-    near, far = among(scores[rows], points, k=OVER * n_neighbors + 1)
+    near, far = among(_unit(scores[rows]), _unit(points), k=OVER * n_neighbors + 1)
     alone = near != rows[:, None]
     other = alone & (samples[near] != samples[rows][:, None])
     within, _ = _nearest(alone, far, types[near], types[rows], k=n_neighbors)

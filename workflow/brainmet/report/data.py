@@ -36,7 +36,7 @@ WORDED = {
 NUMBERS = ((Obs.CONFIDENCE, "Confidence", 0.0, 1.0), (Obs.MALIGNANCY_SCORE, "Malignancy score", 0.0, 1.0))
 MISSING = 255
 """Code of a missing number."""
-STEPS, STEPS_SCORE, STEPS_GENE = 254, 62, 14
+STEPS, STEPS_SCORE, STEPS_GENE = 254, 30, 14
 """Steps between a number's low and high end; fewer for scores and genes, which are many: as fine as colours show."""
 
 
