@@ -1,5 +1,6 @@
 """Dataset files: read as the contract says, refused in one sentence."""
 
+import pandas as pd
 import pytest
 import yaml
 from brainmet import dataset_checks, datasets
@@ -187,7 +188,9 @@ def test_a_table_beside_the_file_needs_no_entry_of_its_own(series, tmp_path, rol
 
 def test_covariates_fill_fields_and_are_carried(series, tmp_path):
     (tmp_path / "who.csv").write_text("sample_id,age,her2,bmi\nA,61,neg,24\nB,,low,\n")
-    for spec in ("who.csv", {"file": "who.csv", "sample": "sample_id"}):
+    lines = [["sample_id", "age", "her2", "bmi"], ["A", 61, "neg", 24], ["B", None, "low", None]]
+    pd.DataFrame(lines).to_excel(tmp_path / "who.xlsx", index=False, header=False)
+    for spec in ("who.csv", {"file": "who.csv", "sample": "sample_id"}, "who.xlsx"):
         records = load(series(covariates=spec))
         assert records["A"]["age"] == "61" and records["A"]["covariates"] == {"bmi": "24"}
         assert records["A"]["her2"] == "pos", "the dataset file's own word stands"

@@ -54,6 +54,13 @@ def drawn(X: sp.csr_matrix) -> sp.csr_matrix:
     return sp.csr_matrix(np.array(rows).astype(float))
 
 
+def deep(X: sp.csr_matrix) -> sp.csr_matrix:
+    """Some of the cells and their richer genes, sequenced forty times as deep."""
+    rng, rich = np.random.default_rng(6), np.argsort(-np.asarray(X.sum(axis=0)).ravel(), kind="stable")[:2000]
+    more = X[:80, rich].toarray() * 40 + rng.gamma(0.3, 2, (80, len(rich)))
+    return sp.csr_matrix(rng.poisson(more).astype(float))
+
+
 TRANSFORMED = {
     "raw": (lambda X: X, "counts"),
     "raw as float32": (lambda X: X.astype(np.float32), "counts"),
@@ -68,6 +75,14 @@ TRANSFORMED = {
         lambda X: sp.csr_matrix(np.random.default_rng(3).poisson(scaled(X, depth(X)).toarray()).astype(float)),
         "counts",
     ),
+    "deep": (lambda X: deep(X), "counts"),
+    "deep, CP10k as whole numbers": (lambda X: mapped(scaled(deep(X), 1e4), np.rint), "tpm"),
+    "deep, CP of more than the median as whole numbers": (
+        lambda X: mapped(scaled(deep(X), 3 * depth(deep(X))), np.rint),
+        "tpm",
+    ),
+    "deep, drawn down to one depth": (lambda X: drawn(deep(X)), "counts"),
+    "deep, drawn down, a third of the genes": (lambda X: drawn(deep(X))[:, ::3], "counts"),
     "seen or not": (lambda X: mapped(X, np.ones_like), "invalid"),
     "CP10k of seen or not": (lambda X: scaled(mapped(X, np.ones_like), 1e4), "tpm"),
     "CP of the median": (lambda X: scaled(X, float(np.median(np.asarray(X.sum(axis=1))))), "tpm"),

@@ -4,6 +4,7 @@ Read at parse time by the Snakefile, so nothing here imports more than yaml and 
 """
 
 import csv
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -129,11 +130,8 @@ def _add_covariates(dataset: dict[str, Any], path: Path) -> None:
     spec = {"file": spec} if isinstance(spec, str) else spec
     table = path.parent / spec["file"]
     try:
-        with table.open(newline="", encoding="utf-8-sig") as stream:
-            sample = stream.read(10_000)
-            stream.seek(0)
-            rows = list(csv.DictReader(stream, delimiter="\t" if "\t" in sample else ";" if ";" in sample else ","))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        rows = _workbook(table) if table.suffix.lower() == ".xlsx" else _text_table(table)
+    except (OSError, ValueError, KeyError, csv.Error, zipfile.BadZipFile) as error:
         raise BrainmetError(f"{path}: covariates: {table} cannot be read ({error}); mend file") from error
     columns = list(rows[0]) if rows else []
     key = spec.get("sample", columns[0] if columns else "")
@@ -156,6 +154,23 @@ def _add_covariates(dataset: dict[str, Any], path: Path) -> None:
         read_schema(SCHEMA),
         name=f"{path} with {table.name}",
     )
+
+
+def _text_table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        sample = stream.read(10_000)
+        stream.seek(0)
+        return list(csv.DictReader(stream, delimiter="\t" if "\t" in sample else ";" if ";" in sample else ","))
+
+
+def _workbook(path: Path) -> list[dict[str, str]]:
+    """The first sheet of a workbook; its first line that is not empty is the header."""
+    from openpyxl import load_workbook  # Loaded where a workbook is given only: this module is read at parse time.
+
+    sheet = load_workbook(path, read_only=True, data_only=True).worksheets[0]
+    lines = [["" if cell is None else str(cell) for cell in line] for line in sheet.iter_rows(values_only=True)]
+    lines = [line for line in lines if any(line)]
+    return [dict(zip(lines[0], line, strict=False)) for line in lines[1:]]
 
 
 def records(datasets: dict[str, dict[str, Any]], *, exclude: Sequence[str]) -> dict[str, dict[str, Any]]:

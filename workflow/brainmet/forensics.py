@@ -28,6 +28,10 @@ PLATES = 0.15
 WIDE = 0.5
 """The totals of cells that were never scaled spread more than this."""
 FEW, MANY = 0.2, 0.5
+NEAR_TEN = 0.08
+"""Distance of a total's decimal logarithm from a whole number: within a fifth of 10,000, 100,000 or 1,000,000."""
+NO_ONES = 0.05
+"""Share of cells of many genes without a single 1 that no counts reach; scaling up and rounding leaves such cells."""
 STEP = 4
 """Below this, values between one step and two leave no gap to see."""
 CHANCE = (0.3, 3.0)
@@ -97,7 +101,9 @@ def judge(X: sp.csr_matrix) -> Verdict:
         if values.max() == 1 and np.median(totals) > MIN_GENES:
             return Verdict("invalid", "every value is 1: which genes were seen, not how often")
         alike = len(totals) >= 5 and np.median(totals) > MIN_TOTAL
-        scaled = (same and not _drawn(totals)) or (_spread(totals) < WIDE and _in_steps(X, values))
+        spread = _spread(totals)
+        level = (same or (spread < PLATES and _near_power_of_ten(totals))) and not _drawn(totals)
+        scaled = level or (spread < WIDE and _in_steps(X, values)) or (spread < 2 * WIDE and _without_ones(X, values))
         if alike and scaled:
             return Verdict(
                 "tpm",
@@ -187,6 +193,19 @@ def _in_steps(X: sp.csr_matrix, values: np.ndarray) -> bool:
     each = np.repeat(step, np.diff(X.indptr)[full])
     between = np.logical_or.reduceat((values > each + 1) & (values < 2 * each - 1), start)
     return float(np.mean((step >= STEP) & ~between)) > FEW
+
+
+def _without_ones(X: sp.csr_matrix, values: np.ndarray) -> bool:
+    """Whether some cells with many genes have no gene with a single count, as scaling up and rounding leaves them."""
+    lengths = np.diff(X.indptr)
+    full = np.flatnonzero(lengths)
+    rich = lengths[full] > MIN_GENES
+    return bool(rich.any()) and float(np.mean(np.minimum.reduceat(values, X.indptr[full])[rich] > 1)) > NO_ONES
+
+
+def _near_power_of_ten(totals: np.ndarray) -> bool:
+    exponent = np.log10(float(np.median(totals)))
+    return exponent > 3.5 and abs(exponent - round(exponent)) < NEAR_TEN
 
 
 def _drawn(totals: np.ndarray) -> bool:

@@ -196,7 +196,7 @@ def author_labels(
             raise BrainmetError(
                 f"{member}: has no column {by} ({', '.join(frame.columns)}); mend labels: sample in the dataset file"
             )
-        own = frame[by].isin(_names_of(record).split("|"))
+        own = frame[by].map(labels.marks).isin([labels.marks(name) for name in _names_of(record).split("|")])
         if not own.any():
             log.warning("%s: no row has %s %s; the cells stay without labels", member, by, record["id"])
             return np.array([""] * len(raw.barcodes), dtype=object)
