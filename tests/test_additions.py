@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from tests import running
 from tests.running import HOME
 
 READER = '''
@@ -65,6 +66,15 @@ SIGNATURE = {
     "list_origin": "curated",
     "genes": {"up": ["GFAP", "AQP4", "EPCAM", "KRT8", "KRT18", "PTPRC"]},
     "references": [],
+}
+CLAIM = {
+    "id": "ours_claim",
+    "statement": "Malignant cells of brain metastases express more GFAP than those of primary tumours.",
+    "reference": {"text": "Ours"},
+    "compartment": "tumor",
+    "comparison": {"id": "brain_metastasis_vs_primary", "a": "brain_metastasis", "b": "primary"},
+    "readout": {"gene": "GFAP"},
+    "direction": "up",
 }
 
 
@@ -131,3 +141,17 @@ def test_editing_a_module_reruns_what_depends_on_it(places):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "rule evidence:" in done.stdout + done.stderr
     assert "rule score:" not in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_a_claim_of_ones_own_gets_its_verdict(mini_run, tmp_path):
+    folder = shutil.copytree(mini_run, tmp_path / "run")
+    (folder / "claims.yaml").write_text(yaml.safe_dump({"claims": [CLAIM]}))
+    config = running.mini() | {"claims": {"files": ["claims.yaml"]}}
+    running.snakemake(folder, "--cores", "2", "--", "results/tables/claims.tsv", config=config)
+    before, after = (
+        pd.read_csv(run / "results/tables/claims.tsv", sep="\t", index_col=0) for run in (mini_run, folder)
+    )
+    assert list(after.index) == [*before.index, "ours_claim"]
+    assert after.loc["ours_claim", "verdict"] == "not_testable"  # one donor an arm
