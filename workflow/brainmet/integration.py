@@ -66,10 +66,13 @@ def integration(
     malignant = annotation[Obs.MALIGNANCY].isin(MALIGNANT_TIERS).to_numpy()
     normal = (annotation[Obs.MALIGNANCY] == "normal").to_numpy() & (kind != UNKNOWN)
     options = {"perplexity": perplexity, "min_cells": min_cells}
+    of_donors = {
+        name: _measured(spaces, donor, rows, **options) for name, rows in (("normal", normal), ("malignant", malignant))
+    }
     rows = [
-        *_mixing(spaces, donor, {"normal": normal, "malignant": malignant}, **options),
-        *_by_label("tumours", "malignant", spaces, donor, malignant, max_loss=max_loss, **options),
-        *_by_label("types", "all", spaces, kind, kind != UNKNOWN, max_loss=max_loss, **options),
+        *_mixing(of_donors),
+        *_by_label("tumours", "malignant", of_donors["malignant"], max_loss=max_loss),
+        *_by_label("types", "all", _measured(spaces, kind, kind != UNKNOWN, **options), max_loss=max_loss),
     ]
     found = pd.DataFrame(rows, columns=_COLUMNS)
     for sentence in found["alarm"][found["alarm"] != ""]:
@@ -156,29 +159,16 @@ class _Some:
             yield replace(part, X=part.X[rows], cells=part.cells[rows])
 
 
-def _mixing(
-    spaces: tuple[np.ndarray, np.ndarray], donor: np.ndarray, groups: dict[str, np.ndarray], **options: int
-) -> Iterator[tuple]:
+def _mixing(groups: dict[str, tuple[pd.DataFrame, int] | None]) -> Iterator[tuple]:
     """LISI over donors among the cells of each group."""
-    for name, rows in groups.items():
-        found = _measured(spaces, donor, rows, **options)
+    for name, found in groups.items():
         if found is not None:
             table, n_labels = found
             yield ("mixing", name, "", len(table), n_labels, *table.drop(columns="label").median(), "")
 
 
-def _by_label(
-    level: str,
-    group: str,
-    spaces: tuple[np.ndarray, np.ndarray],
-    label: np.ndarray,
-    rows: np.ndarray,
-    *,
-    max_loss: float,
-    **options: int,
-) -> Iterator[tuple]:
+def _by_label(level: str, group: str, found: tuple[pd.DataFrame, int] | None, *, max_loss: float) -> Iterator[tuple]:
     """LISI and own share of each label's cells; an alarm where the own share fell."""
-    found = _measured(spaces, label, rows, **options)
     if found is None:
         return
     table, n_labels = found
