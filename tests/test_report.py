@@ -278,6 +278,24 @@ def test_samples_that_hold_the_same_cells_are_named():
     assert found.level == "caution" and "S2 is left out of everything that counts donors" in found.detail
 
 
+def test_the_genome_is_drawn_in_bins_that_samples_share():
+    rows = [
+        {"sample": s, "group": g, "chromosome": c, "start": at, "end": at + 10**6, "log2_ratio": v}
+        for s, g, c, at, v in (
+            ("S1", "malignant", "2", 5, 0.5),
+            ("S1", "malignant", "10", 5, -0.5),
+            ("S2", "malignant", "2", 9_000, 0.1),
+            ("S1", "immune", "2", 31_000_000, 0.0),
+        )
+    ]
+    figure = identity.genome(toy.rows("cnv_windows", rows))
+    assert [variant.label for variant in figure.variants] == ["malignant cells", "normal lineages"]
+    (trace,) = figure.variants[0].data
+    assert trace["x"] == ["2:0 Mb", "2:30 Mb", "10:0 Mb"] and trace["y"] == ["S1", "S2"]
+    assert trace["z"][0] == [0.5, None, -0.5] and figure.variants[0].layout["xaxis"]["ticktext"] == ["2", "10"]
+    assert not identity.genome(toy.rows("cnv_windows", [])).variants
+
+
 def test_what_integration_merged_is_named():
     rows = [{"level": "tumours", "label": "S:P1", "alarm": "merged"}, {"level": "types", "label": "mast", "alarm": ""}]
     table = toy.rows("integration", rows)

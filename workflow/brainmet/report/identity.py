@@ -8,6 +8,9 @@ from brainmet.report.figure import Figure, Variant, axis, clean, heat_map, rever
 from brainmet.report.palette import ACCENT, DIVERGING, MUTED, SEQUENTIAL, in_order
 from brainmet.report.wording import words
 
+BIN = 10**7
+"""Bases a column of the genome's heat map."""
+
 
 def unknowns(annotation: pd.DataFrame, samples: list[str]) -> tuple[Figure, pd.DataFrame]:
     """Share of cells left unknown by sample, and the commonest reasons given."""
@@ -127,6 +130,44 @@ def copy_number(table: pd.DataFrame) -> Figure:
         "its normal cells: "
         "red gained, blue lost; hover for the call. Inferred from expression, at the resolution of arms.",
         empty="No sample holds both enough malignant and enough normal cells to infer copy number.",
+        variants=variants,
+    )
+
+
+def genome(table: pd.DataFrame) -> Figure:
+    """Windows along the genome × groups of cells, in bins of ten million bases."""
+    middle = (table["start"] + table["end"]) // 2 // BIN
+    label = table["chromosome"].astype(str) + ":" + (middle * BIN // 10**6).astype(str) + " Mb"
+    told = table.assign(bin=label, order=table["chromosome"].astype(int) * 1_000 + middle)
+    order = list(dict.fromkeys(told.sort_values("order", kind="stable")["bin"]))
+    first = [next(b for b in order if b.startswith(f"{c}:")) for c in dict.fromkeys(b.split(":")[0] for b in order)]
+    reach = float(f"{max(0.2, told['log2_ratio'].abs().quantile(0.98) if len(told) else 0.2):.3g}")
+    variants = []
+    for name, own in (
+        ("malignant cells", told[told["group"] == "malignant"]),
+        ("normal lineages", told[told["group"] != "malignant"]),
+    ):
+        if own.empty:
+            continue
+        row = own["sample"] + (" · " + own["group"].map(words) if name == "normal lineages" else "")
+        matrix = own.assign(row=row).pivot_table(index="row", columns="bin", values="log2_ratio").reindex(columns=order)
+        trace = heat_map(matrix, scale=DIVERGING, label="log2 ratio", middle=0)
+        trace |= {"zmin": -reach, "zmax": reach, "xgap": 0}
+        ticks = {"tickmode": "array", "tickvals": first, "ticktext": [b.split(":")[0] for b in first], "tickangle": 0}
+        layout = {
+            "height": rows_high(len(matrix), row=22),
+            "yaxis": reversed_axis(tickfont={"size": 10}),
+            "xaxis": {"type": "category", "tickfont": {"size": 9}, **ticks},
+        }
+        variants.append(Variant(name, [trace], layout, own.drop(columns=["bin", "order"])))
+    return Figure(
+        id="copy-number-genome",
+        title="Copy number in windows of genes",
+        choose="Cells",
+        source="cnv_windows.tsv",
+        caption="Expression in windows of genes along the autosomes, as log2 ratio to the other normal lineages of the "
+        "sample: a gain or loss moves whole arms; single stripes can be a lineage's own programme, as in normal cells.",
+        empty="No sample holds both enough malignant and enough normal cells to compare.",
         variants=variants,
     )
 
