@@ -54,13 +54,14 @@ class Sample:
 
 
 @cache
-def load(dataset: str) -> tuple[Sample, ...]:
-    """Samples of a dataset file in tests/real, after limits of quality control; doublets are not looked for."""
-    loaded = datasets.load([dataset], folders=[ROOT / "tests/real"])
+def load(dataset: str, folder: Path = ROOT / "tests/real") -> tuple[Sample, ...]:
+    """Samples of a dataset file, after limits of quality control; doublets are not looked for."""
+    loaded = datasets.load([dataset], folders=[folder])
     options = {name: CONFIG["ingest"][name] for name in ("warn_lost", "max_lost", "species_share")}
-    human, found = genes.read_genes(ROOT / "resources/genes/human.tsv.gz"), []
+    human, mouse = (genes.read_genes(ROOT / f"resources/genes/{name}.tsv.gz") for name in ("human", "mouse"))
+    found = []
     for record in datasets.records(loaded, exclude=[]).values():
-        taken = ingest([file["path"] for file in record["files"]], human, None, record=record, **options)
+        taken = ingest([file["path"] for file in record["files"]], human, mouse, record=record, **options)
         raw = Sample(sp.csr_matrix(taken.matrix, dtype=np.float32), taken.cells, taken.genes, taken.uns)
         cells = taken.cells.join(metrics(raw))
         profile = "plates" if record["technology"] == "smartseq" else "cells"

@@ -6,10 +6,14 @@ bounds of the tumour are those that users are promised. Those of the brain lie b
 
 from dataclasses import replace
 
+import anndata
 import numpy as np
+import pandas as pd
 import pytest
+import yaml
 
 from tests.annotation_run import load, measured, run, some, thinned, with_ambient, without_genes
+from tests.annotation_toy import ROOT
 
 BREAST, BRAIN = "breast_cid4465", "brain_gse67835"
 
@@ -95,3 +99,26 @@ def test_neurons_alone_are_neurons(real_data):
     sample = load(BRAIN)[0]
     rows = np.flatnonzero(sample.cells["author_cell_type"] == "neuron")
     assert measured(run([some(sample, rows)]))["accuracy"] >= 0.9
+
+
+@pytest.mark.slow
+def test_a_mouse_gets_the_calls_of_a_human_with_the_same_counts(real_data, tmp_path):
+    """The brain's genes under the names of their mouse counterparts, declared as mouse."""
+    sample = load(BRAIN)[0]
+    table = pd.read_csv(ROOT / "resources/genes/mouse.tsv.gz", sep="\t", dtype=str, keep_default_na=False)
+    names = table[table["human_how"] == "one_to_one"].drop_duplicates("human_id").set_index("human_id")["symbol"]
+    shared = sample.genes.index.isin(names.index)
+    human = replace(sample, X=sample.X[:, shared], genes=sample.genes[shared])
+    raw = anndata.AnnData(human.X, human.cells[["author_label"]], pd.DataFrame(index=names[human.genes.index]))
+    raw.write_h5ad(tmp_path / "mouse.h5ad")
+    document = yaml.safe_load((ROOT / "tests/real/brain_gse67835.yaml").read_text())
+    for key in ("cells", "samples"):
+        del document[key]
+    files = [{"name": "mouse.h5ad", "path": "mouse.h5ad"}]
+    labels = document["labels"] | {"column": "author_label"}
+    document |= {"id": "mouse", "organism": "mouse", "layout": "h5ad", "files": files, "labels": labels}
+    (tmp_path / "mouse.yaml").write_text(yaml.safe_dump(document))
+    ours, theirs = run(load("mouse", tmp_path)), run([human])
+    assert len(ours) == len(theirs) and (ours["author_cell_type"].to_numpy() == theirs["author_cell_type"]).all()
+    for name in ("cell_type", "malignancy", "state"):
+        assert (ours[name].to_numpy() == theirs[name].to_numpy()).all(), name
