@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from brainmet.annotate import NOTE, SCORE, VOTE
+from brainmet.annotate import NOTE, SCORE, VOTE, WITHIN
 from brainmet.annotate.context import positions
 from brainmet.annotate.self_training import blended, softmax
 from brainmet.cell_types import CellTypes
@@ -85,6 +85,7 @@ def consensus(
         index=cells.index,
         columns=[column.removeprefix(SCORE) for column in markers.columns if column != NOTE],
     )
+    smooth = smooth.assign(**{name.removeprefix(WITHIN): smooth[name] for name in smooth if name.startswith(WITHIN)})
     best = votes.argmax(axis=1)
     coarse = np.array([types.coarse(name) for name in names], dtype=object)
     lineages = np.array([types.lineage(name) for name in names], dtype=object)

@@ -28,6 +28,8 @@ from brainmet.validate import guess
 
 NOTE = "note"
 SCORE = "score_"
+WITHIN = "within_"
+"""Prefix of a marker score that compares a type with its siblings."""
 VOTE = "vote_"
 SCOPES = ("sample", "cohort")
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from brainmet.annotate import NOTE, SCORE
+from brainmet.annotate import NOTE, SCORE, WITHIN
 from brainmet.cell_types import CellTypes, gene_columns
 from brainmet.contract import Obs, Var
 from brainmet.counts import Counts
@@ -57,8 +57,9 @@ def annotate(
         min_clear: share of such cells that a lineage needs for that.
 
     Returns:
-        Index cell id; `note` (symbols above the floor, highest first), `score_{id}` float32 for every set with a
-        measured gene, NaN for sets without one.
+        Index cell id; `note` (symbols above the floor, highest first), `score_{id}` float32 for every set, NaN for sets
+        without a measured gene; `within_{id}` for types that are told apart inside another, above the mean profile's
+        floor alone.
     """
     keep = cells[Obs.KEEP].reindex(counts.cells.index).to_numpy(bool)
     symbols = counts.genes[Var.SYMBOL].to_numpy()
@@ -99,9 +100,15 @@ def annotate(
         blocks_of_scores.append(evidence @ design)
         notes += _highest(evidence, symbols[columns])
     scores = np.vstack(blocks_of_scores).astype(np.float32)
+    # Siblings and states are compared among cells of one lineage, where what others show of a gene says nothing.
+    told = [entry.level == "state" for entry in entries]
+    scores[:, told] = rough[:, told]
     scores[:, [len(genes) == 0 for genes in members]] = np.nan
     index = counts.cells.index[keep]
     table = pd.DataFrame(scores, index=index, columns=[SCORE + entry.id for entry in entries])
+    for j, entry in enumerate(entries):
+        if entry.decide == "within":
+            table[WITHIN + entry.id] = np.where(np.isnan(scores[:, j]), np.nan, rough[:, j]).astype(np.float32)
     table.insert(0, NOTE, np.array(notes, dtype=object))
     return table
 
