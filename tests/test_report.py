@@ -467,6 +467,10 @@ def _colour_filter_select(b: Browser) -> None:
     b.click(f"{left} .legend [data-level=t_cell]")
     b.wait("document.querySelector('#cells .status').textContent === '60 of 80 cells shown'")
     assert b.run(f"document.querySelector('{left} .legend [data-level=t_cell]').ariaPressed") == "false"
+    b.run(f"document.querySelector('{left} .legend [data-level=t_cell]').focus()")
+    b.run("document.activeElement.click()")
+    b.wait("document.querySelector('#cells .status').textContent === '80 cells'")
+    assert b.run("document.activeElement.dataset.level") == "t_cell", "the keyboard stays where it was"
     b.click("[data-reset]")
     b.click("[data-mode=lasso]")
     x, y, w, h = b.box(f"{left} canvas")

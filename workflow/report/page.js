@@ -259,15 +259,18 @@ class View {
     const sizes = new Int32Array(column.levels.length);
     for (let i = 0; i < cells.n; i++) sizes[column.codes[i]]++;
     const hidden = cells.hidden.get(column.key) ?? new Set();
+    const focused = this.legend.contains(document.activeElement) ? document.activeElement.dataset.level : undefined;
     this.legend.replaceChildren(...column.levels.map((level, k) => {
       const dot = make("i");
       dot.style.background = column.colours[k];
-      const button = make("button", { type: "button", ariaPressed: String(!hidden.has(k)), title: "Click hides or shows; double-click shows only this" }, dot, `${column.shown[k] || "none"} (${sizes[k].toLocaleString("en")})`);
+      const button = make("button", { type: "button", ariaPressed: String(!hidden.has(k)), title: "Click hides or shows; double-click, or Shift and click, shows only this" }, dot, `${column.shown[k] || "none"} (${sizes[k].toLocaleString("en")})`);
       button.dataset.level = level;
-      button.addEventListener("click", () => { hidden.has(k) ? hidden.delete(k) : hidden.add(k); this.hide(hidden); });
-      button.addEventListener("dblclick", () => { hidden.clear(); column.levels.forEach((_, j) => j !== k && hidden.add(j)); this.hide(hidden); });
+      const only = () => { hidden.clear(); column.levels.forEach((_, j) => j !== k && hidden.add(j)); this.hide(hidden); };
+      button.addEventListener("click", (event) => { if (event.shiftKey) return only(); hidden.has(k) ? hidden.delete(k) : hidden.add(k); this.hide(hidden); });
+      button.addEventListener("dblclick", only);
       return button;
     }));
+    if (focused !== undefined) $$("button", this.legend).find((button) => button.dataset.level === focused)?.focus();
   }
   hide(hidden) {
     this.cells.hidden.set(this.column.key, hidden);
