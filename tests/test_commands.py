@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 
 import pytest
@@ -34,6 +35,18 @@ def test_from_any_folder(tmp_path):
     printed = typed(here, "-s", snakefile, "-d", "my project", "--configfile", "my.yaml", "-n", "--quiet", "rules")
     assert "ingest" in printed and "report" in printed
     assert {path.name for path in here.iterdir()} == {"my project", "my.yaml"}
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_a_clone_in_a_folder_with_blanks(tmp_path, monkeypatch):
+    """The interpreter's path, which holds the clone's, is part of the command of every job."""
+    python = tmp_path / "mein Ordner" / "python"
+    python.parent.mkdir()
+    python.symlink_to(sys.executable)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([sysconfig.get_paths()["purelib"], str(HOME / "workflow")]))
+    snakemake(tmp_path, "--cores", "1", "--", "results/signatures.gmt", python=str(python))
+    assert (tmp_path / "results/signatures.gmt").read_text()
 
 
 def test_the_list_and_the_graph(tmp_path):
