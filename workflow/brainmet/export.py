@@ -241,8 +241,8 @@ def check_room(path: Path, nnz: int) -> None:
     log.info("the atlas needs at most %.2f GB, the disk has %.2f GB", needed / 1e9, free / 1e9)
     if needed > free:
         raise BrainmetError(
-            f"{path}: the atlas needs about {needed / 1e9:.1f} GB, the disk has {free / 1e9:.1f} GB left; "
-            "free some and run again"
+            f"{path}: the atlas needs about {needed / 1e9:.3g} GB, the disk has {free / 1e9:.3g} GB left; "
+            "make room and run the same command again: finished results are kept"
         )
 
 
