@@ -18,7 +18,7 @@ def test_every_entry_is_a_row() -> None:
     assert wu["labels"] == "celltype_minor: 25 mapped"
     assert wu["evidence"] == "A"
     assert wu["note"].startswith("Archive, members and label columns")
-    assert wu["layout"] == "tenx_triplet" and wu["verify"] and not table.loc["HTAPP-MBC", "verify"]
+    assert wu["layout"] == "tenx_triplet" and table.loc["GSE193745", "verify"] and not wu["verify"]
     assert table.loc["GSE184869", "layout"] == "bulk (no reader yet)"
 
 
