@@ -184,6 +184,16 @@ def test_contrasts_that_were_judged_come_first_and_one_compartment_is_shown_once
     assert comparison._once(twice)["cell_type"].tolist() == ["malignant"]
 
 
+def test_clear_genes_that_may_be_ambient_are_marked():
+    table = (
+        toy.run().tables["de"].assign(ambient_flag=[True, True, False, False, False], fdr=[0.5, 0.01, 0.01, 0.01, 0.01])
+    )
+    marked = comparison.volcano(table, most=10).variants[0].data[0]
+    colours = dict(zip(marked["customdata"], marked["marker"]["color"], strict=True))
+    assert colours["G1"] == palette.DOUBTED and colours["G2"] == colours["G3"] == palette.ACCENT
+    assert colours["G0"] not in (palette.DOUBTED, palette.ACCENT)
+
+
 def test_names_of_genes_do_not_lie_on_each_other():
     x, y = np.array([0.0, 0.01, 5.0, 5.0]), np.array([9.0, 9.0, 9.0, 1.0])
     assert comparison._apart(x, y).tolist() == [True, False, True, True]

@@ -8,7 +8,7 @@ import pandas as pd
 from brainmet.contract import UNKNOWN, Obs
 from brainmet.report.figure import Figure, Variant, axis, clean, grid, heat_map, reversed_axis, rows_high
 from brainmet.report.forest import POOLED, contrasts, forest
-from brainmet.report.palette import ACCENT, DIVERGING, MUTED, colours, in_order
+from brainmet.report.palette import ACCENT, DIVERGING, DOUBTED, MUTED, colours, in_order
 from brainmet.report.wording import compartment_words, contrast_words, words
 
 Names = Mapping[str, str]
@@ -291,7 +291,7 @@ def volcano(table: pd.DataFrame, *, most: int) -> Figure:
     for (contrast, compartment), own in groups:
         n = len(own)
         own = own.sort_values("p", kind="stable").head(most)
-        clear = own["fdr"].lt(0.05)
+        clear, soup = own["fdr"].lt(0.05), own["ambient_flag"].astype(bool)
         y = -np.log10(own["p"].clip(lower=1e-300))
         labels = own["symbol"].where(clear & _apart(own["log2_fold_change"].to_numpy(float), y.to_numpy(float)), "")
         data = [
@@ -304,7 +304,10 @@ def volcano(table: pd.DataFrame, *, most: int) -> Figure:
                 "textposition": "top center",
                 "textfont": {"size": 10},
                 "customdata": list(own["symbol"]),
-                "marker": {"size": 5, "color": [ACCENT if c else "#b8bcc4" for c in clear]},
+                "marker": {
+                    "size": 5,
+                    "color": [(DOUBTED if a else ACCENT) if c else "#b8bcc4" for c, a in zip(clear, soup, strict=True)],
+                },
                 "showlegend": False,
                 "hovertemplate": "%{customdata}<br>log2 fold change %{x:.2f}<br>−log10 p %{y:.2f}<extra></extra>",
             }
@@ -329,7 +332,8 @@ def volcano(table: pd.DataFrame, *, most: int) -> Figure:
         source="de.tsv",
         caption=f"pydeseq2 on pseudobulk with study as covariate; the {most} genes of smallest p of each test "
         "are drawn, blue where FDR is below 0.05, the clearest named where there is room. "
-        "ambient_max in the table warns of genes that may come from the surroundings.",
+        "Orange: clear too, but much of the "
+        "gene's count may come from the sample's other cells (ambient_flag and ambient_max in the table).",
         empty="No compartment has enough donors on both sides to test single genes.",
         variants=variants,
     )
