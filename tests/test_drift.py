@@ -11,6 +11,7 @@ from brainmet.readouts import Reader
 from brainmet.tables import conform
 
 from tests.compare_toy import ARMS, DESIGN, HOW, NULL, SET, bulk
+from tests.test_claims import claim
 
 APART = {"a": (5, 0), "b": (5, 0), "c": (5, 0), "x": (0, 5), "y": (0, 5), "z": (0, 5)}
 
@@ -50,15 +51,6 @@ def test_a_batch_that_moves_any_gene_is_no_finding() -> None:
 def test_a_verdict_does_not_rest_on_drift(p_drift: float, verdict: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "gauge", lambda *args, **kwargs: np.array([[1.0, p_drift]]))
     reader = Reader(drifted(shift=3.0, batch=0.0), None, {"tumor": []}, [SET, NULL], min_share_cells=20, how=HOW)
-    entry = {
-        "id": "X",
-        "statement": "It rises.",
-        "reference": {"text": "Nobody 2000"},
-        "compartment": "tumor",
-        "comparison": ARMS,
-        "readout": {"signature": "shifted"},
-        "direction": "up",
-    }
-    row = stage.claims([entry], reader, design=DESIGN, bound=0.5).iloc[0]
+    row = stage.claims([claim()], reader, design=DESIGN, bound=0.5).iloc[0]
     assert row["estimator"] == "nested"
     assert row["verdict"] == verdict
