@@ -72,6 +72,14 @@ def test_merged_tumours_and_a_swallowed_type_are_named():
     assert table.alarm["types", "t_cell"] == "" and (table.loc["tumours"].alarm == "").all()
 
 
+def test_what_was_mixed_before_is_not_merged():
+    embedding, annotation = _cohort({})
+    mixed = annotation.assign(donor=np.where(np.arange(len(annotation)) % 3 == 0, "A", "B"))
+    table = integration(embedding.assign(harmony_1=embedding.harmony_1.to_numpy()[::-1]), mixed, **MEASURES)
+    tumour = table.query("level == 'tumours' and label == 'X:A'").iloc[0]
+    assert tumour.own_before < 0.5 and tumour.alarm == ""
+
+
 def test_one_donor_has_nothing_to_mix():
     embedding, annotation = _cohort({})
     table = integration(embedding, annotation.assign(donor="A"), **MEASURES)

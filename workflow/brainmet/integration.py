@@ -23,6 +23,8 @@ from brainmet.slice import Slice
 
 log = logging.getLogger(__name__)
 
+APART = 0.5
+"""Own share from which on cells lay apart: what was mixed before is not merged by integration."""
 _COLUMNS = [
     "level", "group", "label", "n_cells", "n_labels", "lisi_before", "lisi_after", "own_before", "own_after", "alarm",
 ]  # fmt: skip
@@ -175,7 +177,7 @@ def _by_label(level: str, group: str, found: tuple[pd.DataFrame, int] | None, *,
     sizes, medians = table["label"].value_counts(), table.groupby("label", sort=True).median()
     for name, (lisi_before, lisi_after, before, after) in zip(medians.index, medians.to_numpy(), strict=True):
         alarm = ""
-        if after < (1 - max_loss) * before:
+        if before >= APART and after < (1 - max_loss) * before:
             alarm = _alarm(level, str(name), before, after)
         yield (level, group, name, int(sizes[name]), n_labels, lisi_before, lisi_after, before, after, alarm)
 
