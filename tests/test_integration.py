@@ -73,11 +73,21 @@ def test_merged_tumours_and_a_swallowed_type_are_named():
 
 
 def test_what_was_mixed_before_is_not_merged():
-    embedding, annotation = _cohort({})
-    mixed = annotation.assign(donor=np.where(np.arange(len(annotation)) % 3 == 0, "A", "B"))
-    table = integration(embedding.assign(harmony_1=embedding.harmony_1.to_numpy()[::-1]), mixed, **MEASURES)
-    tumour = table.query("level == 'tumours' and label == 'X:A'").iloc[0]
-    assert tumour.own_before < 0.5 and tumour.alarm == ""
+    """A third of the tumour cells are of one donor: shifted a little before, not at all after."""
+    rng, donor = np.random.default_rng(3), np.where(np.arange(120) % 3 == 0, "A", "B")
+    index = pd.Index([f"S:{i}" for i in range(120)], name="cell_id")
+    columns = {"study": "X", "sample": "S", "donor": donor, "cell_type": "t", "malignancy": "malignant"}
+    annotation = pd.DataFrame(columns, index=index)
+    found = {}
+    for shift in (1.6, 4.0):
+        before, after = rng.normal(size=(2, 120, 2))
+        before[:, 0] += shift * (donor == "A")
+        table = pd.DataFrame(np.hstack([before, after]), index, ["PC_1", "PC_2", "harmony_1", "harmony_2"])
+        rows = integration(table, annotation, **MEASURES | {"max_loss": 0.2})
+        found[shift] = rows[rows.label == "X:A"].iloc[0]
+        assert found[shift].own_after < 0.8 * found[shift].own_before
+    assert found[1.6].own_before < 0.5 and found[1.6].alarm == ""
+    assert found[4.0].own_before > 0.5 and found[4.0].alarm != ""
 
 
 def test_one_donor_has_nothing_to_mix():
