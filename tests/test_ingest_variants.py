@@ -99,7 +99,9 @@ def test_cells_as_rows_of_other_tools(
     cells = head + "".join(f"{b},T\n" if head else f"{b}\n" for b in BARCODES)
     for name, data in zip(names, (found["matrix"], cells.encode(), "\n".join(SYMBOLS).encode()), strict=True):
         (tmp_path / name).write_bytes(data)
-    same(run("tenx_triplet", [tmp_path / name for name in names], human, labels=labels), counts())
+    result = run("tenx_triplet", [tmp_path / name for name in names], human, labels=labels)
+    same(result, counts())
+    assert ("in its order" in result.lost["notes"].iloc[0]) == (labels is not None)
 
 
 def test_samples_in_front_of_barcodes(tmp_path: Path, human: GeneTable) -> None:

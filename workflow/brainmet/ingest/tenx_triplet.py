@@ -33,6 +33,7 @@ HEADER = re.compile(
     re.IGNORECASE,
 )
 """What the first line of a list may say when it is a header; nobody's barcode, and no gene's name."""
+TABLE_OF_CELLS = "the table of cells or labels"
 ID = re.compile(r"^(\w+[_.])?ENS[A-Z]*G\d{11}")
 
 
@@ -62,18 +63,20 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
             "together: fetch them again"
         )
     raw = Raw(matrix=table.T.tocsr(), barcodes=names, names=symbols, ids=ids, name=str(matrix))
+    if list_of_cells == TABLE_OF_CELLS:
+        raw.notes.append(f"no list of barcodes: the cells are taken to be those of {TABLE_OF_CELLS}, in its order")
     if len(names) >= RAW_BARCODES:
         mask, note = (barcodes or Wanted()).droplets(names, np.asarray(raw.matrix.sum(axis=1)).ravel())
         if note:
             raw = raw.cells(mask)
-            raw.notes = [note]
+            raw.notes = [*raw.notes, note]
     return rna_only(raw, kinds)
 
 
 def _barcodes(own: Sequence[Member], wanted: Wanted, *, among: str) -> tuple[str, np.ndarray]:
     """The list of cells and where it stands; a table of the cells stands for it where there is no other."""
     if wanted.keys is not None and not any(re.search(p, m.name, re.IGNORECASE) for p in BARCODES for m in own):
-        return "the table of cells or labels", wanted.keys
+        return TABLE_OF_CELLS, wanted.keys
     member = one(own, *BARCODES, what="barcodes", among=among)
     return member.name, barcode_column(member)
 
