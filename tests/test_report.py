@@ -477,7 +477,7 @@ def _colour_filter_select(b: Browser) -> None:
     b.click(f"{left} .legend [data-level=t_cell]")
     b.wait("document.querySelector('#cells .status').textContent === '60 of 80 cells shown'")
     assert b.run(f"document.querySelector('{left} .legend [data-level=t_cell]').ariaPressed") == "false"
-    b.run(f"document.querySelector('{left} .legend [data-level=t_cell]').focus()")
+    b.run(f"document.querySelector('{left} .legend [data-level=t_cell]').focus({{preventScroll: true}})")
     b.run("document.activeElement.click()")
     b.wait("document.querySelector('#cells .status').textContent === '80 cells'")
     assert b.run("document.activeElement.dataset.level") == "t_cell", "the keyboard stays where it was"
@@ -496,6 +496,7 @@ def _colour_filter_select(b: Browser) -> None:
     b.click("[data-clear]")
     b.click("[data-mode=pan]")
     place = "(c => [c.cells.x[0] * c.views[0].place().scale + c.views[0].place().dx, c.cells.y[0] * c.views[0].place().scale + c.views[0].place().dy, c.views[0].canvas.width])(brainmet.map)"  # noqa: E501
+    x, y, w, _ = b.box(f"{left} canvas")
     px, py, wide = b.run(place)
     b.mouse("mouseMoved", x + px * w / wide, y + py * w / wide)
     b.wait("!document.querySelector('#tip').hidden")

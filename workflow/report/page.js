@@ -270,7 +270,7 @@ class View {
       button.addEventListener("dblclick", only);
       return button;
     }));
-    if (focused !== undefined) $$("button", this.legend).find((button) => button.dataset.level === focused)?.focus();
+    if (focused !== undefined) $$("button", this.legend).find((button) => button.dataset.level === focused)?.focus({ preventScroll: true });
   }
   hide(hidden) {
     this.cells.hidden.set(this.column.key, hidden);
