@@ -58,7 +58,7 @@ rule evidence:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(330, 12),
+        mem_mb=memory(300, 14.5),
     params:
         methods=SAMPLE_METHODS,
         options={name: config["annotate"].get(name, {}) for name in SAMPLE_METHODS},
@@ -85,7 +85,7 @@ rule collect_dropped:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(300),
+        mem_mb=memory(160),
     script:
         "../scripts/collect_dropped.py"
 

@@ -27,7 +27,7 @@ rule correlations:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(290, 20),
+        mem_mb=memory(200, 4),
     params:
         min_cells=lookup(dpath="claims/correlation/min_cells", within=config),
         n_random=lookup(dpath="claims/correlation/n_random", within=config),
@@ -60,7 +60,7 @@ rule claims:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(300, 20),
+        mem_mb=memory(150, 38),
     params:
         ambient=lookup(dpath="compare/ambient", within=config),
         min_cells=lookup(dpath="compare/min_cells", within=config),

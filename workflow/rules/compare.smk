@@ -19,7 +19,7 @@ rule markers:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(250, 20),
+        mem_mb=memory(165, 24),
     params:
         min_cells=lookup(dpath="compare/min_cells", within=config),
         min_counts=lookup(dpath="compare/scoring/min_counts", within=config),
@@ -73,7 +73,7 @@ rule contrasts:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(250, 20),
+        mem_mb=memory(150, 42),
     params:
         tier=lookup(dpath="score/tier", within=config),
         ambient=lookup(dpath="compare/ambient", within=config),
@@ -103,7 +103,7 @@ rule nulls:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(250, 20),
+        mem_mb=memory(150, 42),
     params:
         tier=lookup(dpath="score/tier", within=config),
         min_cells=lookup(dpath="compare/min_cells", within=config),
@@ -131,7 +131,7 @@ rule de:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(260, 20),
+        mem_mb=memory(130, 48),
     params:
         ambient=lookup(dpath="compare/ambient", within=config),
         min_cells=lookup(dpath="compare/min_cells", within=config),
@@ -191,7 +191,7 @@ rule composition:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(280),
+        mem_mb=memory(240),
     params:
         arms=lookup(dpath="compare/contrasts", within=config),
         design=lookup(dpath="compare/design", within=config),

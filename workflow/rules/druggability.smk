@@ -50,7 +50,7 @@ rule druggability:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(250, 20),
+        mem_mb=memory(120, 52),
     params:
         min_cells=lookup(dpath="druggability/min_cells", within=config),
     script:

@@ -53,7 +53,7 @@ rule collect_genes_lost:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(300),
+        mem_mb=memory(250),
     params:
         tier=lookup(dpath="score/tier", within=config),
     script:

@@ -22,7 +22,7 @@ rule fidelity:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(290, 22),
+        mem_mb=memory(130, 75),
     params:
         tier=lookup(dpath="score/tier", within=config),
         references=lookup(dpath="models/references", within=config),

@@ -19,7 +19,7 @@ rule signatures:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(300),
+        mem_mb=memory(190),
     params:
         tier=lookup(dpath="score/tier", within=config),
         confounders=lookup(dpath="score/confounders", within=config),
