@@ -174,7 +174,7 @@ def coverage(
 def positive(cells: pd.DataFrame, genes: Sequence[str], *, depth: int, min_counts: int) -> np.ndarray:
     """Cells × genes: probability that the cell shows `min_counts` of the gene at the common depth."""
     kept = depth / np.maximum(cells[Obs.TOTAL_COUNTS].to_numpy(float), depth)
-    counts = np.rint(cells[list(genes)].to_numpy(float))
+    counts = np.rint(cells[list(genes)].to_numpy(float)).astype(np.int64)
     return bdtrc(min_counts - 1, counts, kept[:, None])
 
 
