@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
+import numpy as np
 import yaml
 
 HOME = Path(__file__).parents[1]
@@ -41,15 +43,34 @@ def snakemake(
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """Checksums of all results but those that tell of the run itself: the page, the crate and the provenance."""
+    """Checksums of all results but those that tell of the run itself: the page, the crate and the provenance.
+
+    Of HDF5 files those of the content: ISA-L, which packs them, may pack equal chunks to other bytes.
+    """
     results = folder / "results"
     paths = {path.relative_to(results).as_posix(): path for path in sorted(results.rglob("*")) if path.is_file()}
     of_the_run = ("report.html", "ro-crate-metadata.json", "provenance/")
     return {
-        name: hashlib.sha256(path.read_bytes()).hexdigest()
+        name: _content(path) if path.suffix == ".h5ad" else hashlib.sha256(path.read_bytes()).hexdigest()
         for name, path in paths.items()
         if not name.startswith(of_the_run)
     }
+
+
+def _content(path: Path) -> str:
+    """Checksum of all names, attributes and values of an HDF5 file."""
+    digest = hashlib.sha256()
+
+    def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        digest.update(f"{name} {sorted((key, str(value)) for key, value in item.attrs.items())}".encode())
+        if isinstance(item, h5py.Dataset):
+            values = np.asarray(item[()])
+            digest.update(f"{values.dtype} {values.shape}".encode())
+            digest.update(repr(values.tolist()).encode() if values.dtype.hasobject else values.tobytes())
+
+    with h5py.File(path) as file:
+        file.visititems(add)
+    return digest.hexdigest()
 
 
 def demo_samples() -> list[str]:
