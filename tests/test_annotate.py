@@ -183,6 +183,37 @@ def test_each_dataset_learns_its_own_profiles(types):
     assert not (votes.vote_neuron[first & ~shown] > 0.5).all()
 
 
+def test_few_mast_cells_among_macrophages_are_mast_cells(types):
+    """Their neighbours are macrophages, so that the mean over these does not reach what a rare type needs."""
+    ids = np.array([f"c{i}" for i in range(33)], dtype=object)
+    mast = np.arange(33) >= 30
+    part = Slice(sp.csr_matrix(np.ones((33, 2), np.float32)), np.ones(2, bool), ids, np.array(["G0", "G1"], object))
+    scores = pd.DataFrame(-0.1, index=pd.Index(ids), columns=[f"score_{name}" for name in types.entries])
+    scores.loc[~mast, "score_myeloid"], scores.loc[mast, "score_mast"] = 0.6, 1.6
+    near = pd.DataFrame({f"near_{k}": np.arange(33.0) % 30 + k - 1 for k in (1, 2)}, index=scores.index)
+    features = pd.DataFrame({"ensembl_id": part.genes, "symbol": ["X", "Y"]})
+    cells = pd.DataFrame({"dataset": "d"}, index=scores.index)
+    votes = self_training.annotate([part], features, cells, scores, near, types=types, **options("self_training"))
+    assert (votes.marker_mast[mast] < options("self_training")["clear_score"]).all()
+    assert (votes.vote_mast[mast] > 0.5).all() and (votes.vote_mast[~mast] < 0.01).all()
+
+
+def test_granules_in_an_epithelial_cell_make_no_neuron(tmp_path, types):
+    """Islet cells, carcinoids and small-cell carcinomas show the granules of neurons, and keratin."""
+    X, cells, genes, kind = toy(gain=(), seed=5)
+    granules, keratins = ["CHGA", "CHGB", "SCG2", "SCG5", "PCSK1N", "CPE"], ["EPCAM", "CDH1", "KRT8", "KRT18"]
+    symbols = genes["symbol"].to_numpy(object).copy()
+    symbols[np.flatnonzero(pd.Series(symbols).str.startswith("BG"))[: len(granules)]] = granules
+    dense, epithelial = X.toarray(), kind == "epithelial"
+    shown = np.isin(symbols, granules)
+    dense[np.ix_(epithelial, shown)] = 20
+    dense[np.ix_(epithelial, np.isin(symbols, list(set(types["epithelial"].positive) - set(keratins))))] = 0
+    scores = _markers(tmp_path, sp.csr_matrix(dense), cells, genes.assign(symbol=symbols), types)[epithelial]
+    own = scores["score_neuroendocrine"]
+    assert (own > scores[["score_neuron", "score_epithelial"]].max(axis=1)).mean() > 0.9
+    assert types.lineage("neuroendocrine") == "epithelial"
+
+
 def test_rare_types_share_their_lineages_profile():
     profiles = self_training.Profiles(np.array([[[1.0], [2.0], [9.0]]]), np.array([2, 3, 1]))
     shared = self_training.pooled(profiles, np.array(["a", "a", "b"], dtype=object), minimum=4)

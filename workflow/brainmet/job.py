@@ -157,6 +157,7 @@ def _start_log(log: Path) -> None:
     logging.basicConfig(
         level=logging.INFO, handlers=[handler], format="%(levelname)s %(name)s: %(message)s", force=True
     )
+    logging.getLogger("faiss").setLevel(logging.WARNING)  # which build it loads is of no use to a reader
     logging.captureWarnings(True)
     warnings.simplefilter("default")
 

@@ -36,6 +36,7 @@ WORDS = (
     ("astrocyte", r"astro|bergmann|glioblast"),
     ("ependymal", r"ependym"),
     ("choroid_plexus", r"choroid"),
+    ("neuroendocrine", r"(neuro|entero)endocrine"),
     ("neuron", r"neuro|\bexc|\binh|purkinje|granule"),
     ("epithelial", r"epitheli|luminal|cancer|carcinoma|malignant|keratinocyte"),
     ("erythrocyte", r"erythr|\brbcs?\b"),

@@ -91,7 +91,9 @@ def annotate(
     own = shown(markers, names, types)
     scores = blended(own, positions(context), share=smoothing)
     rare = np.array([types[name].decide == "clear" for name in names])
-    marker = np.where(rare[None, :] & (scores < clear_score), -np.inf, np.where(np.isnan(scores), -np.inf, scores))
+    # Few cells of a rare type have others of it nearby: what one shows itself makes it a candidate too.
+    clear = np.fmax(scores, own) >= clear_score
+    marker = np.where((rare[None, :] & ~clear) | np.isnan(scores), -np.inf, scores)
     own = np.where(np.isneginf(marker) | np.isnan(own), -np.inf, own)
     symbols = dict(zip(features[Var.ENSEMBL], features[Var.SYMBOL], strict=True))
     lineages = np.array([types.lineage(name) for name in names], dtype=object)
