@@ -83,11 +83,31 @@ def test_a_terminal_shows_one_line_a_job_and_a_file_everything(tmp_path):
     assert re.search(r"^rule qc:\s+input: \S+", snakemake(tmp_path, "-n", "quality", config=mini()), re.M)
 
 
+def last_line(folder, *words: str, config: dict, status: int = 0) -> str:
+    """What is read last of all that a run prints."""
+    done = subprocess.run(
+        command(folder, *words, config=config),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder, env=environment(),
+    )  # fmt: skip
+    assert done.returncode == status, done.stdout[-4000:]
+    return done.stdout.splitlines()[-1]
+
+
+def test_the_last_line_of_a_failed_run_names_sample_rule_cause_and_log(tmp_path):
+    (tmp_path / "bad.h5ad").write_bytes(b"no such thing")
+    entry = {"schema": 1, "id": "bad", "layout": "h5ad", "files": [{"name": "bad.h5ad", "path": "bad.h5ad"}]}
+    (tmp_path / "bad.yaml").write_text(yaml.safe_dump(entry | {"title": "a damaged file"}))
+    config = {"datasets": ["bad"], "dataset_paths": ["."]}
+    said = last_line(tmp_path, "--cores", "1", "results/samples/bad/counts.h5ad", config=config, status=1)
+    assert re.fullmatch(r"brainmet: rule ingest, bad: sample bad: .*bad\.h5ad: .* \(logs/ingest/bad\.log\)", said), said
+
+
 def test_the_last_line_names_the_page_only_where_it_was_asked_for(mini_run, tmp_path):
     folder = shutil.copytree(mini_run, tmp_path / "run")
     page, table = folder / "results/report.html", folder / "results/tables/qc.tsv"
     page.unlink()
-    assert f"{page} begins with what was found" in snakemake(folder, "--cores", "1", config=mini())
+    said = f"brainmet: done. {page} begins with what was found and what to distrust."
+    assert last_line(folder, "--cores", "1", config=mini()) == said
     table.unlink()
     part = snakemake(folder, "--cores", "1", "results/tables/qc.tsv", config=mini())
     assert table.exists() and page.exists() and "begins with" not in part

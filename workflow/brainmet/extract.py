@@ -1,4 +1,4 @@
-"""Parts of the finished atlas in shapes that other tools want: one h5ad a cell type, CELLxGENE, pseudobulk as text."""
+"""Parts of the finished atlas as others want them: one h5ad a cell type, CELLxGENE, Seurat, pseudobulk as text."""
 
 import logging
 import shutil
@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from brainmet.contract import Obs, Var
+from brainmet.contract import CELL_ID, Obs, Var
 from brainmet.errors import BrainmetError
 from brainmet.files import replacing
 
@@ -75,6 +75,41 @@ def for_cellxgene(atlas: str | Path, target: str | Path) -> None:
                 obs.move(old, new)
             order = np.array([RESERVED.get(name, name) for name in names], dtype=h5py.string_dtype())
             obs.attrs["column-order"] = order
+
+
+def for_seurat(atlas: str | Path, matrix: str | Path, cells: str | Path) -> None:
+    """The counts as 10x Genomics writes them, and what is said of the cells as text: what `Read10X_h5` and R read.
+
+    The compressed counts are copied as they are, so memory is that of the cells' table.
+
+    Args:
+        atlas: `atlas.h5ad`.
+        matrix: written, HDF5 in the layout of Cell Ranger 3 and later; counts are float32, for they may be expected
+            counts.
+        cells: written, `obs` by cell id with the coordinates `umap_1, umap_2` and the signatures as `score_{id}`,
+            tab-separated and gzipped.
+    """
+    from anndata.io import read_elem
+
+    with replacing(matrix) as partial, h5py.File(atlas) as file, h5py.File(partial, "w") as target:
+        group = target.create_group("matrix")
+        for name in ("data", "indices", "indptr"):
+            file.copy(f"raw/X/{name}", group)
+        obs, genes = read_elem(file["obs"]), read_elem(file["raw/var"])
+        group["shape"] = np.array([len(genes), len(obs)], np.int32)
+        features = {"id": genes.index, "name": genes[Var.SYMBOL], "feature_type": ["Gene Expression"] * len(genes)}
+        for name, values in {"barcodes": obs.index, **{f"features/{key}": v for key, v in features.items()}}.items():
+            packed = np.char.encode(np.asarray(values, str), "utf-8")
+            group.create_dataset(name, data=packed, compression="gzip")
+        obs[["umap_1", "umap_2"]] = file["obsm/X_umap"][:]
+        scores = pd.DataFrame(
+            file["obsm/scores"][:], obs.index, "score_" + read_elem(file["uns/scores"]).astype(object)
+        )
+    told = {name: obs[name].map({True: "TRUE", False: "FALSE"}) for name in obs.select_dtypes(bool)}
+    with replacing(cells) as partial:
+        pack = {"method": "gzip", "mtime": 0}
+        table = pd.concat([obs.assign(**told), scores], axis=1)
+        table.to_csv(partial, sep="\t", index_label=CELL_ID, na_rep="NA", float_format="%.6g", compression=pack)
 
 
 def pseudobulk_text(bulk: "AnnData") -> pd.DataFrame:

@@ -1,5 +1,6 @@
-"""What a person at a terminal sees of a run: a line or two a job instead of pages of file names."""
+"""What a person at a terminal sees of a run: a line or two a job instead of pages of file names, and the last words."""
 
+import atexit
 import logging
 import textwrap
 
@@ -23,3 +24,8 @@ class Short(logging.Filter):
         if isinstance(files := getattr(record, "input", None), list) and len(files) > FILES:
             record.input = [*files[:FILES], f"and {len(files) - FILES} more"]
         return True
+
+
+def last_words(*sentences: str) -> None:
+    """Print sentences when the program ends: Snakemake adds lines of its own to what `onsuccess` and `onerror` print."""
+    atexit.register(print, *(f"brainmet: {sentence}" for sentence in sentences), sep="\n", flush=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-from brainmet import dataset_checks, failures, folders, run, tables
+from brainmet import dataset_checks, failures, folders, run, tables, terminal
 from brainmet.code import modules as code
 from brainmet.errors import BrainmetError
 
@@ -139,10 +139,8 @@ onstart:
 onsuccess:
     page = os.path.abspath(workflow.pathvars.apply("<results>/report.html"))
     if any(job.rule.name == "report" for job in workflow.dag.jobs) and os.path.exists(page):
-        print(f"brainmet: done. {page} begins with what was found and what to distrust.")
+        terminal.last_words(f"done. {page} begins with what was found and what to distrust.")
 
 
 onerror:
-    for sentence in failures.sentences(log):
-        print(f"brainmet: {sentence}")
-    print("brainmet: some jobs failed, for the reasons above; the other results stay.")
+    terminal.last_words("some jobs failed; the other results stay.", *failures.sentences(log))

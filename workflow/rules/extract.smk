@@ -1,4 +1,4 @@
-"""Extract: the finished atlas -> parts of it on request: one h5ad a cell type or sample, CELLxGENE, pseudobulk as TSV."""
+"""Extract: the finished atlas -> parts of it on request: one h5ad a cell type or sample, CELLxGENE, Seurat, pseudobulk."""
 
 
 rule by_cell_type:
@@ -56,6 +56,26 @@ rule cellxgene:
         mem_mb=500,
     script:
         "../scripts/cellxgene.py"
+
+
+rule seurat:
+    """The atlas for R: counts as a 10x Genomics file and the cells' table, which one line of Seurat reads."""
+    input:
+        atlas="<results>/atlas.h5ad",
+        code=code("extract"),
+    output:
+        matrix="<results>/atlas_10x.h5",
+        cells="<results>/atlas_obs.tsv.gz",
+    log:
+        "<logs>/seurat.log",
+    benchmark:
+        "<benchmarks>/seurat.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=memory(400, 0.3),
+    script:
+        "../scripts/seurat.py"
 
 
 rule pseudobulk_tsv:
