@@ -427,6 +427,14 @@ def test_static_figures_are_svg_with_text_and_the_same_twice(tmp_path, cells):
         assert "SIMULATED" in first.read_text() and xml.dom.minidom.parse(str(first))
 
 
+def test_names_stand_where_most_cells_are_of_their_kind():
+    points = np.array([[0.0, 0]] * 40 + [[10.0, 4]] * 40 + [[5.0, 9]] * 40 + [[9.0, 9]])
+    values = pd.Series(["a"] * 40 + ["b"] * 30 + ["c"] * 10 + ["d", "e"] * 20 + ["f"])
+    found = {level: place.tolist() for level, place in static.places(points, values).items()}
+    assert found == {"a": [0, 0], "b": [10, 4]}, "c is the lesser part, d and e are halves, f is rare"
+    assert static.places(points[:0], values[:0]) == {}
+
+
 def test_bars_of_few_samples_leave_room_for_the_keys_of_many_types(tmp_path):
     run = toy.run()
     kinds = pd.Series(list(palette.CELL_TYPES)[:20] * 4, index=run.annotation.index)
@@ -482,6 +490,7 @@ def _colour_filter_select(b: Browser) -> None:
     b.wait("document.querySelector('#cells .status').textContent === '80 cells'")
     assert b.run("document.activeElement.dataset.level") == "t_cell", "the keyboard stays where it was"
     b.click("[data-reset]")
+    _names(b)
     b.click("[data-mode=lasso]")
     x, y, w, h = b.box(f"{left} canvas")
     corners = [(0.01, 0.01), (0.99, 0.01), (0.99, 0.5), (0.01, 0.5)]
@@ -501,6 +510,28 @@ def _colour_filter_select(b: Browser) -> None:
     b.mouse("mouseMoved", x + px * w / wide, y + py * w / wide)
     b.wait("!document.querySelector('#tip').hidden")
     assert "& <neighbours>" in b.run("document.querySelector('#tip').textContent")
+
+
+def _names(b: Browser) -> None:
+    """A name stands where most cells are of its kind: not where types are mixed, as all are in the toy, or two are."""
+    named, cells = "brainmet.map.views[0].names.map(n => n.text)", "brainmet.map.cells"
+    assert b.run(named) == []
+    b.run(f"""(c => {{
+      c.kept = [Float32Array.from(c.x), Float32Array.from(c.y)];
+      c.by.get('cell_type').codes.forEach((k, i) => {{ c.x[i] = Math.min(k, 2) / 4 - 0.25; c.y[i] = 0; }});
+      brainmet.map.changed();
+    }})({cells})""")
+    b.wait(f"{named}.length")
+    levels = b.run(f"{cells}.by.get('cell_type').shown")
+    assert b.run(named) == levels[:2]
+    drawn = "brainmet.map.views[0].canvas.toDataURL()"
+    before = b.run(drawn)
+    b.click("[data-names]")
+    b.wait(f"{drawn} !== {json.dumps(before)}")
+    assert b.run("document.querySelector('[data-names]').ariaPressed") == "false"
+    b.click("[data-names]")
+    b.wait(f"{drawn} === {json.dumps(before)}")
+    b.run(f"(c => {{ c.x.set(c.kept[0]); c.y.set(c.kept[1]); brainmet.map.changed(); }})({cells})")
 
 
 def _printed(b: Browser) -> None:
@@ -589,7 +620,7 @@ def axe(tmp_path_factory) -> str:
 
 @browser
 @pytest.mark.slow
-@pytest.mark.parametrize("cells", [40, 0])
+@pytest.mark.parametrize("cells", [pytest.param(40, marks=pytest.mark.ci), 0])
 def test_the_page_passes_axe_in_both_themes(axe, tmp_path, cells):
     page = tmp_path / "report.html"
     page.write_text(report.page(toy.run(simulated=True, cells=cells), toy.parts(), **toy.SETTINGS))

@@ -27,5 +27,5 @@ class Short(logging.Filter):
 
 
 def last_words(*sentences: str) -> None:
-    """Print sentences when the program ends: Snakemake adds lines of its own to what `onsuccess` and `onerror` print."""
+    """Print sentences when the program ends: Snakemake adds its own to what `onsuccess` and `onerror` print."""
     atexit.register(print, *(f"brainmet: {sentence}" for sentence in sentences), sep="\n", flush=True)

@@ -250,6 +250,7 @@ class View {
   }
   describe() {
     const { column, cells } = this;
+    this.names = this.named();
     if (column.kind === "number") {
       const bar = make("div");
       bar.style.background = `linear-gradient(90deg, ${VIRIDIS.join(",")})`;
@@ -271,6 +272,27 @@ class View {
       return button;
     }));
     if (focused !== undefined) $$("button", this.legend).find((button) => button.dataset.level === focused)?.focus({ preventScroll: true });
+  }
+  /* Names to write on the map: each at the densest place of its cells, where most cells are its own. Types, for numbers. */
+  named() {
+    const { cells } = this, { levels, shown, codes } = this.column.kind === "category" ? this.column : cells.by.get("cell_type");
+    const side = 32, bin = (v) => Math.max(1, Math.min(side - 2, Math.floor((v + 0.5) * side)));
+    const own = levels.map(() => new Int32Array(side * side)), all = new Int32Array(side * side), sizes = levels.map(() => 0);
+    const each = (act) => { for (let i = 0; i < cells.n; i++) if (cells.visible[i] && (!cells.selected || cells.selected[i])) act(i, codes[i], bin(cells.x[i]), bin(cells.y[i])); };
+    each((i, k, x, y) => { own[k][y * side + x]++; all[y * side + x]++; sizes[k]++; });
+    const around = (grid, p) => { let n = 0; for (const q of [p - side, p, p + side]) n += grid[q - 1] + grid[q] + grid[q + 1]; return n; };
+    const total = sizes.reduce((a, v) => a + v, 0);
+    const found = levels.map((_, k) => {
+      if (!shown[k] || sizes[k] < Math.max(5, 0.003 * total)) return null;
+      let best = side + 1, most = -1;
+      for (let y = 1; y < side - 1; y++) for (let x = 1; x < side - 1; x++) { const n = around(own[k], y * side + x); if (n > most) { most = n; best = y * side + x; } }
+      return most >= 0.2 * sizes[k] && most > 0.5 * around(all, best) ? { k, at: best, x: 0, y: 0, n: 0, text: shown[k], size: sizes[k] } : null;
+    });
+    each((i, k, x, y) => {
+      const name = found[k];
+      if (name && Math.abs(x - (name.at % side)) < 2 && Math.abs(y - Math.floor(name.at / side)) < 2) { name.x += cells.x[i]; name.y += cells.y[i]; name.n++; }
+    });
+    return found.filter(Boolean).map((name) => ({ ...name, x: name.x / name.n, y: name.y / name.n })).sort((a, b) => b.size - a.size);
   }
   hide(hidden) {
     this.cells.hidden.set(this.column.key, hidden);
@@ -312,6 +334,7 @@ class View {
     for (let i = 0; i < cells.n; i++) if (shown(i) && !below(i)) paint(i, shade(i));
     context.putImageData(image, 0, 0);
     if (cells.simulated) this.watermark(context, w, h);
+    if (cells.named) this.write(context, ratio);
     if (this.loop) this.outline(context);
     this.root.dataset.drawn = column.key;
   }
@@ -325,6 +348,20 @@ class View {
     context.globalAlpha = 0.09;
     context.fillText("SIMULATED", 0, 0);
     context.restore();
+  }
+  /* The names, larger groups first; one that would lie on another is left out until there is room. */
+  write(context, ratio) {
+    const { scale, dx, dy } = this.place(), size = 12.5 * ratio, { width: w, height: h } = this.canvas, taken = [];
+    Object.assign(context, { font: `600 ${size}px ${style("--font")}`, textAlign: "center", textBaseline: "middle", lineJoin: "round", lineWidth: size / 3, strokeStyle: style("--card"), fillStyle: style("--ink") });
+    for (const name of this.names) {
+      const half = context.measureText(name.text).width / 2 + 3 * ratio, y = name.y * scale + dy;
+      if (y < 0 || y > h || name.x * scale + dx < 0 || name.x * scale + dx > w) continue;
+      const x = Math.max(half, Math.min(w - half, name.x * scale + dx));
+      if (taken.some((t) => Math.abs(t.x - x) < t.half + half && Math.abs(t.y - y) < size * 1.15)) continue;
+      taken.push({ x, y, half });
+      context.strokeText(name.text, x, y);
+      context.fillText(name.text, x, y);
+    }
   }
   outline(context) {
     context.beginPath();
@@ -430,6 +467,7 @@ function map(payload, bytes) {
   if (!figure) return null;
   const cells = new Cells(payload.cells, bytes, payload.simulated);
   cells.mode = "pan";
+  cells.named = true;
   $("#features").append(...cells.columns.map((column) => make("option", { value: column.label })));
   const views = [];
   let frame = 0;
@@ -464,6 +502,7 @@ function map(payload, bytes) {
     $$("[data-mode]", figure).forEach((b) => b.setAttribute("aria-pressed", String(b === button)));
     $$(".canvas", figure).forEach((box) => box.classList.toggle("lasso", cells.mode === "lasso"));
   }));
+  $("[data-names]", figure).addEventListener("click", ({ target }) => { cells.named = !cells.named; target.setAttribute("aria-pressed", String(cells.named)); changed(true); });
   $("[data-reset]", figure).addEventListener("click", () => { cells.view = { x: 0, y: 0, zoom: 1 }; cells.hidden.clear(); cells.filter(); changed(); });
   $("[data-clear]", figure).addEventListener("click", () => { cells.selected = null; changed(); });
   $$("[data-get]", figure).forEach((button) => button.addEventListener("click", () => ({ svg: mapSvg, png: mapPng, tsv: mapTsv })[button.dataset.get](cells, views)));
@@ -492,7 +531,8 @@ function mapSvg(cells, views) {
     const dots = [...paths].map(([color, d]) => `<path d="${d.join("")}" stroke="${color}" stroke-width="${r}" stroke-linecap="round" fill="none"/>`).join("\n");
     const key = legendOf(view).map(([color, label], j) => `<circle cx="${x0 + 6}" cy="${side + 52 + j * 17}" r="5" fill="${color}"/><text x="${x0 + 17}" y="${side + 56 + j * 17}">${escape(label)}</text>`).join("");
     const mark = cells.simulated ? `<text x="${x0 + side / 2}" y="${side / 2 + 30}" font-size="80" font-weight="700" text-anchor="middle" opacity="0.1" transform="rotate(-24 ${x0 + side / 2} ${side / 2 + 30})">SIMULATED</text>` : "";
-    return `<text x="${x0}" y="18" font-size="15" font-weight="600">${escape(column.label)}</text>${dots}${mark}${key}`;
+    const names = (cells.named ? view.names : []).map((name) => `<text x="${(x0 + side / 2 + name.x * side * 0.94).toFixed(1)}" y="${(34 + side / 2 + name.y * side * 0.94).toFixed(1)}" font-weight="600" text-anchor="middle" stroke="#fff" stroke-width="4" stroke-linejoin="round" paint-order="stroke">${escape(name.text)}</text>`).join("");
+    return `<text x="${x0}" y="18" font-size="15" font-weight="600">${escape(column.label)}</text>${dots}${mark}${names}${key}`;
   });
   const width = views.length * side + gap;
   save("brainmet_map.svg", `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="#fff"/>${parts.join("\n")}</svg>`, "image/svg+xml");
