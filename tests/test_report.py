@@ -307,12 +307,16 @@ def test_the_genome_is_drawn_in_bins_that_samples_share():
 
 
 def test_what_integration_merged_is_named():
+    shares = {"own_before": 0.9, "own_after": 0.25}
     rows = [{"level": "tumours", "label": "S:P1", "alarm": "merged"}, {"level": "types", "label": "mast", "alarm": ""}]
+    rows = [row | shares for row in rows]
     table = toy.rows("integration", rows)
     (found,) = [w for w in warned(toy.run(), integration=table).values() if w.title.startswith("1 donor whose tumour")]
-    assert found.level == "note" and found.detail.startswith("S:P1: moved by integration")
+    assert found.level == "note" and "before and after integration: S:P1 90% and 25%. Read" in found.detail
     found = warned(toy.run(), integration=table.assign(alarm="merged"))["Integration merged 1 cell type with others"]
-    assert found.level == "caution" and "integrate: none" in found.detail
+    assert (
+        found.level == "caution" and "integration: mast 90% and 25%. Compare with embed.integrate: none" in found.detail
+    )
 
 
 def test_a_clean_run_has_no_serious_warning():

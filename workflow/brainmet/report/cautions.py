@@ -173,15 +173,8 @@ def _quality(qc: pd.DataFrame, lost: pd.DataFrame, limits: Limits) -> list[Warni
         "share_counts_lost", ascending=False, kind="stable"
     )
     if len(heavy):
-        worst = heavy.iloc[0]
-        found.append(
-            Warning(
-                "caution",
-                "Many counts were lost with unknown genes",
-                f"{listed(list(heavy['sample']))}; most in {worst['sample']}, {worst['share_counts_lost']:.0%}.",
-                "quality",
-            )
-        )
+        each = [f"{s} ({v:.0%})" for s, v in zip(heavy["sample"], heavy["share_counts_lost"], strict=True)]
+        found.append(Warning("caution", "Many counts were lost with unknown genes", f"{listed(each)}.", "quality"))
     return found
 
 
@@ -223,17 +216,23 @@ def _identity(concordance: pd.DataFrame, annotation: pd.DataFrame, limits: Limit
 
 def _integration(table: pd.DataFrame) -> list[Warning]:
     merged = table[table["alarm"] != ""]
-    tumours, kinds = (list(merged["label"][merged["level"] == level]) for level in ("tumours", "types"))
+    shares = [f" {a:.0%} and {b:.0%}" for a, b in zip(merged["own_before"], merged["own_after"], strict=True)]
+    told = merged["label"].map(prose).str.cat(shares)
+    tumours, kinds = (list(told[merged["level"] == level]) for level in ("tumours", "types"))
     found = []
     if tumours:
         detail = (
-            f"{listed(tumours)}: moved by integration, see integration.tsv. Read differences between tumours in the "
-            "space of malignant cells (X_umap_malignant of the atlas), which nothing was integrated in."
+            f"Its own among a tumour cell's neighbours, before and after integration: {listed(tumours)}. Read "
+            "differences between tumours in the space of malignant cells (X_umap_malignant of the atlas), where "
+            "nothing was integrated."
         )
         title = f"{len(tumours)} donor{'s' if len(tumours) > 1 else ''} whose tumour cells lie among others' on the map"
         found.append(Warning("note", title, detail, "identity"))
     if kinds:
-        detail = f"{listed([words(kind) for kind in kinds])}: see integration.tsv; compare with embed.integrate: none."
+        detail = (
+            f"Its own kind among a cell's neighbours, before and after integration: {listed(kinds)}. "
+            "Compare with embed.integrate: none."
+        )
         title = f"Integration merged {len(kinds)} cell type{'s' if len(kinds) > 1 else ''} with others"
         found.append(Warning("caution", title, detail, "identity"))
     return found
