@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from brainmet.annotate import copy_number as method
 from brainmet.cell_types import load_cell_types
 from brainmet.cnv_arms import cnv_arms, segments
-from brainmet.copy_number import arm_shift, benjamini_hochberg, gene_order, log_ratio, window_weights, windowed
+from brainmet.copy_number import arm_shift, gene_order, log_ratio, window_weights, windowed
 from brainmet.counts import open_counts, write_counts
 
 from tests.annotation_toy import TYPES, options, toy
@@ -115,11 +115,6 @@ def test_arms_of_the_tumour_are_called_and_kept_with_their_genes(tmp_path):
     table = cnv_arms(annotation, evidence, min_cells=10, max_fdr=0.05, min_shift=0.1).set_index(["group", "arm"])
     assert table.call[table.call != "neutral"].to_dict() == {("malignant", "3q"): "gain", ("malignant", "8q"): "gain"}
     assert table.n_genes["malignant", "8q"] > 20 and table.n_genes["normal"].isna().all()
-
-
-def test_false_discovery_rates_by_hand():
-    assert benjamini_hochberg(np.array([0.03, 0.01, 0.5, 0.02])).tolist() == pytest.approx([0.04, 0.04, 0.5, 0.04])
-    assert benjamini_hochberg(np.zeros(0)).size == 0
 
 
 def test_a_glioma_is_what_resembles_precursors(tmp_path):

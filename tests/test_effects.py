@@ -163,6 +163,11 @@ def test_detectable_effect_leaves_out_studies_that_lack_the_feature() -> None:
 def test_fdr_ignores_what_was_not_tested() -> None:
     np.testing.assert_allclose(effects.fdr(np.array([0.01, np.nan, 0.04, 0.03])), [0.03, np.nan, 0.04, 0.04])
     assert np.isnan(effects.fdr(np.array([np.nan]))).all()
+    assert effects.fdr(np.zeros(0)).size == 0
+
+
+def test_false_discovery_rates_by_hand() -> None:
+    np.testing.assert_allclose(effects.fdr(np.array([0.03, 0.01, 0.5, 0.02])), [0.04, 0.04, 0.5, 0.04])
 
 
 def test_a_constant_feature_has_no_test() -> None:

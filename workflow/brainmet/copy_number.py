@@ -163,15 +163,6 @@ def arm_shift(difference: np.ndarray, weight: np.ndarray, arm: np.ndarray, *, mi
     return pd.DataFrame.from_dict(rows, orient="index", columns=["n_genes", "shift", "t"])
 
 
-def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
-    """False discovery rate at which each test passes (Benjamini and Hochberg 1995)."""
-    order = np.argsort(p, kind="stable")
-    ranked = p[order] * len(p) / np.arange(1, len(p) + 1)
-    adjusted = np.empty(len(p))
-    adjusted[order] = np.minimum(np.minimum.accumulate(ranked[::-1])[::-1], 1.0)
-    return adjusted
-
-
 def _mean(values: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
     """Weighted mean and its squared standard error."""
     total = weight.sum()

@@ -26,13 +26,13 @@ from brainmet.copy_number import (
     ARMS,
     GeneOrder,
     arm_shift,
-    benjamini_hochberg,
     gene_order,
     log_ratio,
     window_weights,
     windowed,
 )
 from brainmet.counts import Counts
+from brainmet.effects import fdr
 
 SCOPE = "sample"
 REQUIRES = ("counts", "cells", "markers")
@@ -279,7 +279,7 @@ def _tested(own: np.ndarray, categories: np.ndarray, arm: np.ndarray, *, scale: 
     arms = arm_shift(difference, weight, arm, min_genes=min_genes)
     # Where many arms are altered the others must not seem so: the middle arm is the neutral one.
     arms["shift"] -= arms["shift"].median() if len(arms) else 0.0
-    arms["fdr"] = benjamini_hochberg(2 * ndtr(-arms["t"].abs().to_numpy() / scale))
+    arms["fdr"] = fdr(2 * ndtr(-arms["t"].abs().to_numpy() / scale))
     return arms
 
 
