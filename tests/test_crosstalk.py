@@ -343,6 +343,8 @@ def test_consensus_resource_is_read_without_importing_liana() -> None:
     assert find_pair(pairs, ["GAS6"], ["AXL"]) == ("GAS6", "AXL")
     assert find_pair(pairs, ["IL6"], ["IL6R"]) == ("IL6", "IL6R_IL6ST")
     assert find_pair(pairs, ["GJA1"], ["GJA1"]) is None
+    assert ("CSF1_IL34", "CSF1R") in set(pairs.itertuples(index=False, name=None))
+    assert find_pair(pairs, ["CSF1"], ["CSF1R"]) is None, "IL34 is another ligand, not a subunit"
 
 
 @pytest.mark.slow

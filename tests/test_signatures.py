@@ -79,7 +79,7 @@ def test_origin_and_doubt_are_shown(everything: list[Signature], tmp_path: Path)
     references = yaml.safe_load((FOLDER / "references.yaml").read_text())["references"]
     hgnc = yaml.safe_load(SHIPPED.read_text())["hgnc_names"]
     table = conform(described([*everything, *read(mine)], references, hgnc), "signatures").set_index("signature")
-    assert table.loc["cell_cycle_s", "list_origin"] == "published_list_recalled" and table.loc["cell_cycle_s", "verify"]
+    assert table.loc["cell_cycle_s", "list_origin"] == "published_list_checked" and table.loc["stemness", "verify"]
     assert table.loc["mine", "list_origin"] == "user" and table.loc["mine", "hgnc"] == "NCL=NUCLEOLIN"
     assert table.loc["oxphos", "hgnc"] == "NDUFA4=COXFA4"
     origins = {"published_list_checked", "published_list_recalled", "curated"}

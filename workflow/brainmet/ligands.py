@@ -48,11 +48,16 @@ def consensus_pairs() -> pd.DataFrame:
 
 
 def find_pair(pairs: pd.DataFrame, ligand: list[str], receptor: list[str]) -> tuple[str, str] | None:
-    """The entry with an axis' genes and the fewest further subunits; None when there is none."""
+    """The entry with an axis' ligand and receptor and the fewest further subunits of the receptor; None when there is
+    none.
+
+    An entry that asks for a further ligand is another interaction: the resource joins CSF1 and IL34, which are two
+    ligands of one receptor, and a cell that makes one of them would have neither.
+    """
     holds = [
         (len(a.split("_")) + len(b.split("_")), a, b)
         for a, b in pairs[PAIR].itertuples(index=False)
-        if set(ligand) <= set(a.split("_")) and set(receptor) <= set(b.split("_"))
+        if set(ligand) == set(a.split("_")) and set(receptor) <= set(b.split("_"))
     ]
     return min(holds)[1:] if holds else None
 
