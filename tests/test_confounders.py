@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from brainmet.confounders import explained_by, inner_slope
+from brainmet.confounders import _lost, explained_by, inner_slope
 from brainmet.contrasts import contrasts
 from brainmet.donor_scores import GeneSet
 from brainmet.donors import Cohort
@@ -66,6 +66,16 @@ def test_a_finding_that_is_gone_without_ambient_rna_is_marked() -> None:
         assert marks[table["study"] == "pooled"].item() == mark
         flagged = table.loc[table["study"] == "pooled", "ambient_flag"].item()
         assert flagged == (table["ambient_max"].max() > 0.2)
+
+
+def test_a_finding_that_keeps_its_size_is_not_lost_to_the_noise_of_subtraction() -> None:
+    finding = {"effect": -3.9, "difference": -0.85, "fdr_clean": 0.3}
+    assert not _lost(pd.Series(finding | {"effect_clean": -0.9, "difference_clean": -0.6}), 0.05)
+    assert _lost(pd.Series(finding | {"effect_clean": -0.9, "difference_clean": -0.4}), 0.05)
+    assert _lost(pd.Series(finding | {"effect_clean": 2.0, "difference_clean": 0.4, "fdr_clean": 0.01}), 0.05)
+    assert not _lost(
+        pd.Series(finding | {"effect_clean": np.nan, "difference_clean": np.nan, "fdr_clean": np.nan}), 0.05
+    )
 
 
 def test_the_inner_slope_is_that_of_a_model_with_groups() -> None:

@@ -30,6 +30,9 @@ ALPHA = 0.05
 """Adjusted p below which a slope is no chance."""
 PART = 0.5
 """Part of a finding that a confounder must account for."""
+TAKEN = 1 / 3
+"""Part of a finding's difference that must go with ambient RNA; less than `PART`, as only what is surely ambient is
+taken off."""
 
 
 def explained_by(
@@ -44,7 +47,7 @@ def explained_by(
     composition: Callable[[str, pd.Index], pd.Series | None] = lambda name, index: None,
 ) -> pd.Series:
     """Names of what explains each row, joined by `;`: for findings of the estimator `within` in cells. `ambient_rna`
-    where it does not hold on profiles less ambient RNA.
+    where it does not hold on profiles less ambient RNA and a third of its difference or more is gone there.
 
     Args:
         table: rows of `contrasts.tsv`.
@@ -78,9 +81,13 @@ def explained_by(
 
 
 def _lost(row: pd.Series, alpha: float) -> bool:
-    """Whether a finding is lost or turned around on profiles less ambient RNA."""
-    known = np.isfinite(float(row["fdr_clean"]))
-    return bool(known and (row["fdr_clean"] >= alpha or np.sign(row["effect_clean"]) != np.sign(row["effect"])))
+    """Whether a finding is lost or turned around on profiles less ambient RNA because its difference goes with it.
+
+    Counts taken off leave noise behind: a finding that keeps its size and loses its p is not explained.
+    """
+    taken = 1 - float(row["difference_clean"]) / float(row["difference"])
+    turned = np.sign(row["effect_clean"]) != np.sign(row["effect"])
+    return bool(np.isfinite(row["fdr_clean"]) and taken >= TAKEN and (row["fdr_clean"] >= alpha or turned))
 
 
 def _unshared(signature: GeneSet, confounders: Sequence[GeneSet]) -> list[GeneSet]:

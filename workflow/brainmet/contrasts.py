@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 CONFIRMATORY, EXPLORATORY = "confirmatory", "exploratory"
 AMBIENT = "ambient_rna"
-"""Mark of a finding that does not hold on profiles less ambient RNA."""
+"""Mark of a finding that ambient RNA makes: without it the finding is lost and much of its difference gone."""
 MUCH_AMBIENT = 0.2
 """Share of counts that ambient RNA can explain above which a row is flagged."""
 
@@ -123,8 +123,8 @@ def _beside(
     design: Design,
     how: Scoring,
 ) -> pd.DataFrame:
-    """The table with effect and p of each deciding row after ambient RNA is taken off, and the largest ambient
-    share."""
+    """The table with effect, p and difference of each deciding row after ambient RNA is taken off, and the largest
+    ambient share."""
     keys = ["signature", "cell_type", "contrast", "estimator", "primary_site", "study"]
     blocks = []
     for cell_type in sorted(set(table.loc[table["estimator"].isin([WITHIN, NESTED]), "cell_type"]) - {ANY}):
@@ -133,10 +133,9 @@ def _beside(
         blocks.append(rows)
     if not blocks:
         return table
-    rows = pd.concat(blocks, ignore_index=True).rename(columns={"effect": "effect_clean", "p": "p_clean"})
-    return table.merge(
-        rows[[*keys, "effect_clean", "p_clean", "ambient_max"]], on=keys, how="left", validate="one_to_one"
-    )
+    rest = {name: f"{name}_clean" for name in ("effect", "p", "difference")}
+    rows = pd.concat(blocks, ignore_index=True).rename(columns=rest)
+    return table.merge(rows[[*keys, *rest.values(), "ambient_max"]], on=keys, how="left", validate="one_to_one")
 
 
 def ambient_share(raw: Profiles, clean: Profiles, sets: Sequence[GeneSet]) -> dict[str, float]:
