@@ -91,6 +91,23 @@ def test_series_matrix_with_its_platform(tmp_path: Path, human: GeneTable) -> No
     assert result.matrix.toarray()[:, column].tolist() == [7.5, 6.25]
 
 
+def test_source_and_characteristics_tell_profiles_apart(tmp_path: Path, human: GeneTable) -> None:
+    files = series_matrix(human, tmp_path)
+    told = gzip.decompress(files[0].read_bytes()).decode()
+    more = '!Sample_source_name_ch1\t"brain metastasis"\t"primary breast tumor"\n'
+    more += '!Sample_characteristics_ch1\t"age: 40"\t""\n'
+    more += '!Sample_characteristics_ch1\t"paired sample: 7"\t"paired sample: 7"\n'
+    told = told.replace("!series_matrix_table_begin", more + "!series_matrix_table_begin")
+    files[0].write_bytes(gzip.compress(told.encode()))
+    patterns = [
+        {"pattern": "^[^|]*[|] brain metastasis [|].*paired sample: ([0-9]+)", "condition": "brain_metastasis"},
+        {"pattern": "^[^|]*[|] primary breast tumor [|].*paired sample: ([0-9]+)", "condition": "primary"},
+    ]
+    result = bulk(files, human, profiles=patterns)
+    assert result.cells["donor"].tolist() == ["D_7", "D_7"]
+    assert result.cells["condition"].tolist() == ["brain_metastasis", "primary"]
+
+
 def test_probes_without_a_platform_say_so(tmp_path: Path, human: GeneTable) -> None:
     with pytest.raises(BrainmetError, match="the features are array probes"):
         bulk(series_matrix(human, tmp_path)[:1], human)

@@ -195,11 +195,11 @@ def _cells(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member], me
     columns[Obs.AUTHOR_LABEL] = author
     columns[Obs.AUTHOR_CELL_TYPE] = labels.mapped(author, (record.get("labels") or {}).get("map") or {}, name=raw.name)
     if record["suspension"] == "bulk":
-        titles = None if raw.obs is None or "title" not in raw.obs else raw.obs["title"].to_numpy(object)
+        about = None if raw.obs is None or profiles.ABOUT not in raw.obs else raw.obs[profiles.ABOUT].to_numpy(object)
         patterns = record.get("profiles") or []
         # A sample of one profile is described by its entry.
         if patterns or ("cells" not in tables and n > 1):
-            donors, conditions = profiles.described(raw.barcodes, titles, patterns, record=record)
+            donors, conditions = profiles.described(raw.barcodes, about, patterns, record=record)
             columns |= {Obs.DONOR: donors, Obs.CONDITION: conditions}
     order = [Obs.DATASET, Obs.STUDY, Obs.SAMPLE, Obs.DONOR, Obs.CONDITION, Obs.AUTHOR_LABEL, Obs.AUTHOR_CELL_TYPE]
     if extra is not None:

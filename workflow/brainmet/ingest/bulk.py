@@ -14,6 +14,7 @@ from brainmet.genes import GeneTable
 from brainmet.ingest import dense_text
 from brainmet.ingest.dense_text import WORKBOOK
 from brainmet.ingest.members import Member, select
+from brainmet.ingest.profiles import ABOUT
 from brainmet.ingest.raw import Raw, Wanted
 from brainmet.ingest.text import decoded
 from brainmet.ingest.workbook import from_frame, read_workbook
@@ -22,6 +23,7 @@ SERIES = re.compile(r"series_matrix.*\.txt(\.gz)?$", re.IGNORECASE)
 PLATFORM = re.compile(r"^GPL\d+", re.IGNORECASE)
 SYMBOL = re.compile(r"^(gene[ _]?symbols?|symbols?|ilmn_gene)$", re.IGNORECASE)
 BEGIN, END = "!series_matrix_table_begin", "!series_matrix_table_end"
+DESCRIBED = ("!Sample_title", "!Sample_source_name_ch1", "!Sample_characteristics_ch1")
 
 
 def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcodes: Wanted | None) -> Raw:
@@ -65,12 +67,15 @@ def _series_matrix(member: Member, platforms: Sequence[Member]) -> Raw:
     if platforms:
         names = _symbols(names, platforms[0])
     raw = from_frame(frame, names, member)
-    titles = [line for line in head.splitlines() if line.startswith("!Sample_title")]
-    if titles:
-        found = [part.strip().strip('"') for part in titles[0].split("\t")[1:]]
-        if len(found) == len(raw.barcodes) and len(set(found)) == len(found):
-            raw.obs = pd.DataFrame({"title": found}, dtype=object)
+    about = [_of_profiles(line) for key in DESCRIBED for line in head.splitlines() if line.startswith(key)]
+    if about and all(len(values) == len(raw.barcodes) for values in about):
+        raw.obs = pd.DataFrame({ABOUT: [" | ".join(values) for values in zip(*about, strict=True)]}, dtype=object)
     return raw
+
+
+def _of_profiles(line: str) -> list[str]:
+    """What a line of a series matrix says of each profile."""
+    return [part.strip().strip('"').strip() for part in line.split("\t")[1:]]
 
 
 def _symbols(probes: np.ndarray, platform: Member) -> np.ndarray:

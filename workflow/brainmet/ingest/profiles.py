@@ -8,15 +8,18 @@ import numpy as np
 
 from brainmet.errors import BrainmetError
 
+ABOUT = "about"
+"""Title, source and characteristics of each profile of a series matrix, joined by ` | `."""
+
 
 def described(
-    names: np.ndarray, titles: np.ndarray | None, patterns: Sequence[Mapping[str, Any]], *, record: Mapping[str, Any]
+    names: np.ndarray, about: np.ndarray | None, patterns: Sequence[Mapping[str, Any]], *, record: Mapping[str, Any]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Donor and condition of every profile.
 
     Args:
         names: columns of the table.
-        titles: sample titles, where the file has them; patterns are tried on both.
+        about: title, source and characteristics, where the file has them; patterns are tried on both.
         patterns: `profiles` of the dataset file: a regular expression, whose groups joined by `_` name the donor, and
             the condition.
         record: the sample's record, which describes profiles that no pattern fits.
@@ -29,7 +32,7 @@ def described(
     for i, name in enumerate(names):
         donor, condition = f"{record['dataset']}_{name}", str(record["condition"])
         for pattern in patterns:
-            texts = [str(name)] if titles is None else [str(name), str(titles[i])]
+            texts = [str(name)] if about is None else [str(name), str(about[i])]
             if found := next((m for text in texts if (m := re.search(pattern["pattern"], text))), None):
                 groups = [group for group in found.groups() if group]
                 donor = f"{record['dataset']}_{'_'.join(groups)}" if groups else donor
