@@ -207,3 +207,16 @@ def test_imputed_values_are_not_recovered() -> None:
 
 def test_cells_without_single_counts_are_not_recovered() -> None:
     assert recover(mapped(simulated(), lambda v: v * 2 + 1)) is None
+
+
+def test_few_counts_a_cell_scaled_to_their_median_are_none() -> None:
+    """Totals below a thousand that agree say nothing, cells of hundreds of genes without a single 1 do."""
+    rng = np.random.default_rng(4)
+    X = sp.csr_matrix(rng.poisson(rng.gamma(0.5, 1.6, 800) * rng.lognormal(0, 0.5, (80, 1))).astype(float))
+    middle = float(np.median(np.asarray(X.sum(axis=1))))
+    assert 400 < middle < 1000
+    normalised = mapped(scaled(X, middle), np.rint)
+    normalised.eliminate_zeros()
+    assert judge(X).kind == judge(drawn(X)).kind == "counts"
+    verdict = judge(normalised)
+    assert verdict.kind == "tpm" and "of more than 200 genes none is 1" in verdict.why

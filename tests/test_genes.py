@@ -83,6 +83,13 @@ def test_ambiguous_march_is_settled_by_the_rest_of_the_file(human: GeneTable) ->
     assert [human.frame["symbol"].iloc[g] for g in mapping.gene] == ["MARCHF1", "MTARC1"]
 
 
+def test_small_letters_are_human_where_only_human_names_can_be(human: GeneTable) -> None:
+    found = map_features(None, ["hla-a", "egfr", "c1orf112", "gapdh"], human)
+    assert found.how.tolist() == ["repaired"] * 4
+    fish = map_features(None, ["egfra", "egfr", "gapdh"], human)
+    assert fish.how.tolist() == ["lost"] * 3, "a zebrafish writes its genes like this"
+
+
 def test_alias_gives_way_to_the_genes_own_row(human: GeneTable) -> None:
     mapping = map_features(None, ["ERBB2", "HER2"], human)
     assert mapping.gene[1] == LOST and mapping.how.tolist() == ["symbol", "ambiguous"]

@@ -104,6 +104,51 @@ def test_cells_as_rows_of_other_tools(
     assert ("in its order" in result.lost["notes"].iloc[0]) == (labels is not None)
 
 
+def kb_parts(folder: Path, words: tuple[str, ...], stem: str, *, own_lists: bool) -> list[Path]:
+    """The counts of `counts()` in parts, cells × genes as kb-python writes them."""
+    rng, files = np.random.default_rng(1), []
+    X = counts()
+    left = X.copy()
+    for i, word in enumerate(words):
+        part = left if i == len(words) - 1 else rng.binomial(left, 0.6)
+        left = left - part
+        order = np.arange(6)[:: -1 if own_lists and i else 1]
+        found = parts(part[:, order].T)
+        files.append(folder / f"{stem}{word}.mtx")
+        files[-1].write_bytes(found["matrix"])
+        if own_lists or i == 0:
+            lists = f"{stem}{word}" if own_lists else stem.rstrip(".")
+            (folder / f"{lists}.barcodes.txt").write_text("".join(f"{BARCODES[k]}\n" for k in order))
+            (folder / f"{lists}.genes.txt").write_text("\n".join(SYMBOLS))
+            files += [folder / f"{lists}.barcodes.txt", folder / f"{lists}.genes.txt"]
+    return files
+
+
+@pytest.mark.parametrize(
+    ("words", "stem", "own_lists"),
+    [
+        (("mature", "nascent", "ambiguous"), "cells_x_genes.", False),
+        (("spliced", "unspliced"), "", True),
+    ],
+    ids=["nac", "lamanno"],
+)
+def test_parts_of_kb_python_are_added(
+    tmp_path: Path, human: GeneTable, words: tuple[str, ...], stem: str, own_lists: bool
+) -> None:
+    files = kb_parts(tmp_path, words, stem, own_lists=own_lists)
+    result = run("tenx_triplet", files, human)
+    same(result, counts())
+    assert "the sum of" in result.lost["notes"].iloc[0]
+    total = tmp_path / "cells_x_genes.total.mtx"
+    total.write_bytes(parts(counts(3).T)["matrix"])
+    if not own_lists:
+        same(run("tenx_triplet", [*files, total], human), counts(3))
+        return
+    (tmp_path / "unspliced.genes.txt").write_text("\n".join([*SYMBOLS[:-1], "TP53"]))
+    with pytest.raises(BrainmetError, match="parts of one count matrix that list different features"):
+        run("tenx_triplet", files, human)
+
+
 def test_samples_in_front_of_barcodes(tmp_path: Path, human: GeneTable) -> None:
     files = write_triplet(tmp_path, counts(), gz=False)
     files[2].write_text("".join(f"P{i % 2}\t{b}\n" for i, b in enumerate(BARCODES)))
@@ -427,3 +472,55 @@ def test_another_kind_of_hdf5_is_named(tmp_path: Path, human: GeneTable, written
         anndata.AnnData(counts().T, pd.DataFrame(index=BARCODES), pd.DataFrame(index=SYMBOLS)).write_h5ad(path)
     with pytest.raises(BrainmetError, match=f"set layout: {written} in the dataset file"):
         run(layout, [path], human)
+
+
+# --- commas before thousands, parquet ---------------------------------------------------------------------------------
+
+
+def shown(X: np.ndarray) -> pd.DataFrame:
+    return frame(X).map(lambda value: f"{value:,}")
+
+
+@pytest.mark.parametrize("sep", ["\t", ";", ","])
+def test_commas_before_thousands(tmp_path: Path, human: GeneTable, sep: str) -> None:
+    X = counts() * 1234
+    shown(X).to_csv(tmp_path / "a.csv", sep=sep)
+    same(run("dense_text", [tmp_path / "a.csv"], human), X)
+
+
+def test_a_comma_that_sets_off_no_thousands_is_named(tmp_path: Path, human: GeneTable) -> None:
+    text = shown(counts() * 1234).to_csv(sep="\t")
+    rows = "".join(f"GENE{i}\t" + "\t".join(["1,234"] * 6) + "\n" for i in range(60))
+    (tmp_path / "a.tsv").write_text(text + rows + "TP53\t" + "\t".join(["0,512"] * 6) + "\n")
+    with pytest.raises(BrainmetError, match="commas set off thousands in its first lines, but not in 0,512"):
+        run("dense_text", [tmp_path / "a.tsv"], human)
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["genes are rows", "cells are rows"])
+def test_parquet(tmp_path: Path, human: GeneTable, turned: bool) -> None:
+    table = frame(counts())
+    (table.T if turned else table).to_parquet(tmp_path / "a.parquet")
+    same(run("dense_text", [tmp_path / "a.parquet"], human), counts())
+    gaps = table.astype(float)
+    gaps.iloc[0, 0] = np.nan
+    (gaps.T if turned else gaps).reset_index().to_parquet(tmp_path / "b.parquet")
+    assert run("dense_text", [tmp_path / "b.parquet"], human).matrix.sum() == counts()[1:].sum()
+
+
+def test_what_is_no_table_in_parquet(tmp_path: Path, human: GeneTable) -> None:
+    (tmp_path / "a.parquet").write_bytes(b"PAR1nothing")
+    with pytest.raises(BrainmetError, match="cannot be read as parquet"):
+        run("dense_text", [tmp_path / "a.parquet"], human)
+    frame(counts()).reset_index(drop=True).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(BrainmetError, match="holds 0 columns of text and 6 of numbers"):
+        run("dense_text", [tmp_path / "a.parquet"], human)
+
+
+def test_labels_in_parquet(tmp_path: Path, human: GeneTable) -> None:
+    files = write_triplet(tmp_path, counts(), gz=False)
+    pd.DataFrame({"type": ["T cell"] * 5 + [None]}, index=pd.Index(BARCODES, name="bc")).to_parquet(
+        tmp_path / "l.parquet"
+    )
+    spec = {"file": "l.parquet", "barcode": "bc", "column": "type", "map": {"T cell": "t_cell"}}
+    result = run("tenx_triplet", [*files, tmp_path / "l.parquet"], human, labels=spec)
+    assert result.cells["author_cell_type"].tolist() == ["t_cell"] * 5 + [""]

@@ -100,14 +100,17 @@ def judge(X: sp.csr_matrix) -> Verdict:
     if whole.all():
         if values.max() == 1 and np.median(totals) > MIN_GENES:
             return Verdict("invalid", "every value is 1: which genes were seen, not how often")
-        alike = len(totals) >= 5 and np.median(totals) > MIN_TOTAL
-        spread = _spread(totals)
+        spread, deep = _spread(totals), np.median(totals) > MIN_TOTAL
         level = (same or (spread < PLATES and _near_power_of_ten(totals))) and not _drawn(totals)
-        scaled = level or (spread < WIDE and _in_steps(X, values)) or (spread < 2 * WIDE and _without_ones(X, values))
-        if alike and scaled:
+        if len(totals) >= 5 and deep and (level or (spread < WIDE and _in_steps(X, values))):
+            return Verdict(
+                "tpm", f"whole numbers, but every cell adds up to {_about(totals)}: rounded normalised values"
+            )
+        if len(totals) >= 5 and spread < 2 * WIDE and _without_ones(X, values):
             return Verdict(
                 "tpm",
-                f"whole numbers, but every cell adds up to about {np.median(totals):.6g}: rounded normalised values",
+                f"whole numbers that add up to {_about(totals)} a cell, but in many cells of more than {MIN_GENES} "
+                "genes none is 1: rounded normalised values",
             )
         return Verdict("counts", "all values are whole numbers")
     if same and np.median(totals) > MIN_TOTAL:
@@ -153,6 +156,10 @@ def rawest(matrices: Mapping[str, sp.csr_matrix]) -> tuple[str, Verdict]:
 
     best = min(names, key=rank)
     return best, verdicts[best]
+
+
+def _about(totals: np.ndarray) -> str:
+    return f"about {np.median(totals):.6g}"
 
 
 def _totals(X: sp.csr_matrix, values: np.ndarray) -> np.ndarray:

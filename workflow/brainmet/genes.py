@@ -2,8 +2,9 @@
 
 A feature is known by its Ensembl id (any version, current or retired) or by a name (current symbol, previous symbol,
 alias). The rule, in this order: id · retired id · current symbol · previous symbol · alias (unless its gene is in the
-file under its own name) · the same after undoing what tools do to names (`HLA.A`, `TBCE-1`, `c1orf112`). Several
-features of one gene are summed; a name that belongs to two genes belongs to none. What is left over is lost and listed.
+file under its own name) · the same after undoing what tools do to names (`HLA.A`, `TBCE-1`, `C1ORF112`; `egfr` where
+`hla-a` is in the file too). Several features of one gene are summed; a name that belongs to two genes belongs to none.
+What is left over is lost and listed.
 """
 
 import gzip
@@ -34,6 +35,8 @@ NOT_GENES = re.compile(
 )
 """Summary rows of HTSeq and STAR and the spike-ins of ERCC: no genes."""
 MOUSE_NAME = re.compile(r"^[A-Z][a-z]+[0-9a-z]*(-[a-z0-9]+)?$")
+SMALL_HUMAN = frozenset(("hla-a", "hla-b", "hla-c", "hla-dra", "hla.a", "hla.b", "hla.c", "hla.dra"))
+"""Names in small letters that only a file of human genes has."""
 EXCEL_DATE = re.compile(
     r"^(?:(\d{1,2})-(Mar|Sep|Dec)(?:-\d{2}|-\d{4})?|(Mar|Sep|Dec)-(\d{1,2})|\d{4}-(03|09|12)-(\d{2})(?: 00:00:00)?)$",
     re.IGNORECASE,
@@ -194,6 +197,8 @@ class _Mapper:
         self.present = present
         dates = Counter(loosened(name) for name in present if EXCEL_DATE.match(name))
         self.dates = dates
+        # Fish write their genes in small letters too, but have no HLA.
+        self.small = table.organism == "human" and not SMALL_HUMAN.isdisjoint(present)
 
     def feature(self, id_: str, name: str) -> tuple[str, str]:
         """Gene id (empty when lost) and the way it was found."""
@@ -228,7 +233,7 @@ class _Mapper:
             for level in (table.symbols, table.previous):
                 if repaired in level:
                     return level[repaired], "repaired"
-        upper = name == name.upper() or "." in name
+        upper = name == name.upper() or "." in name or (self.small and name == name.lower())
         if upper and table.organism == "human" and (gene := table.loose.get(loosened(name))):
             return gene, "repaired"
         return "", "lost"

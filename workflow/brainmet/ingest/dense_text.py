@@ -1,6 +1,7 @@
-"""Dense text tables: any separator, genes × cells or cells × genes, ids in any leading or trailing columns.
+"""Dense tables, genes × cells or cells × genes: text with any separator and ids in any leading or trailing columns;
+workbooks and parquet by readers of their own.
 
-The table is read once, in blocks of lines, straight into sparse form: memory grows with the nonzero values, not with
+A text is read once, in blocks of lines, straight into sparse form: memory grows with the nonzero values, not with
 the text.
 """
 
@@ -20,7 +21,8 @@ from brainmet.ingest.entries import Entries
 from brainmet.ingest.members import Member, select, whole_lines
 from brainmet.ingest.one_cell import gather
 from brainmet.ingest.raw import Raw, Wanted
-from brainmet.ingest.table_format import SKIP, TEXT, VALUE, Format, recognise
+from brainmet.ingest.table_format import SKIP, TEXT, THOUSANDS, VALUE, Format, recognise
+from brainmet.ingest.text import PARQUET
 
 BLOCK = 1 << 22
 """4 MB of text a block, or one line where lines are longer."""
@@ -35,6 +37,9 @@ CELL_COLUMNS = re.compile(
     re.IGNORECASE,
 )
 """Columns of numbers that describe cells, as Seurat and scanpy write them: no genes."""
+QUOTED_THOUSANDS = re.compile(rb'"([1-9]\d{0,2}(?:,\d{3})+)"')
+COMMAS = re.compile(rb'(?<![^\s;"])\d+(?:,\d+)+(?![^\s;"])')
+"""A number with commas, between separators or quotes."""
 HEAD_LINES = 40
 MOST_LACKING = 0.5
 """Share of genes without a value in some cell from which a table is refused."""
@@ -78,6 +83,10 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
         from brainmet.ingest.workbook import read_workbook
 
         return read_workbook(member, genes)
+    if PARQUET.search(member.name):
+        from brainmet.ingest.columnar import read_parquet
+
+        return read_parquet(member, genes)
     with member.open() as packed:
         stream = _utf8(packed)
         head = _head(stream, member)
@@ -154,6 +163,8 @@ def _body(stream: IO[bytes], form: Format, head: list[bytes], member: Member) ->
     lines_done = zeros = 0
     for lines in whole_lines(stream, BLOCK, b"".join(head)):
         block = lines.replace(b",", b".") if form.comma else lines
+        if form.thousands:
+            block = _without_thousands(lines, form.sep, member)
         text = np.frombuffer(block, np.uint8)
         count = int(block.count(b"\n") + 1)
         room = min(len(block) + 1, count * n_values)
@@ -177,6 +188,21 @@ def _body(stream: IO[bytes], form: Format, head: list[bytes], member: Member) ->
             texts[k].extend(block[a:b].decode("utf-8", "replace").strip() for a, b in names[:read_lines, k])
         lines_done += read_lines
     return entries, [np.array(t, dtype=object) for t in texts], Gaps(np.concatenate(missing), missing_columns, zeros)
+
+
+def _without_thousands(lines: bytes, sep: int, member: Member) -> bytes:
+    """Lines without the commas that set off thousands: those in quotes where commas separate, else every comma.
+
+    Raises:
+        BrainmetError: a comma sets off something else.
+    """
+    if sep == 44:
+        return QUOTED_THOUSANDS.sub(lambda number: number[1].replace(b",", b""), lines)
+    if odd := next((number for number in COMMAS.findall(lines) if not THOUSANDS.match(number)), None):
+        raise BrainmetError(
+            f"{member}: commas set off thousands in its first lines, but not in {odd.decode()}; write it without commas"
+        )
+    return lines.replace(b",", b"")
 
 
 def _narrow(values: np.ndarray) -> np.ndarray:

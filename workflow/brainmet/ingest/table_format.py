@@ -21,6 +21,8 @@ GENE_COLUMNS = re.compile(
 """Columns of numbers that describe genes, as featureCounts and spreadsheets write them: no cells."""
 DECIMAL_COMMA = re.compile(rb"^[-+]?(0|[1-9]\d*),\d+$")
 THOUSANDS = re.compile(rb"^[1-9]\d{0,2}(,\d{3})+$")
+LARGE = re.compile(rb"^[1-9]\d{3,}$|^\d+\.\d+$")
+"""Numbers that a table with commas before thousands, and whole numbers alone, does not hold."""
 MOST, FEW = 0.8, 0.2
 """Shares of numbers that make a column one of values, and a line none of values."""
 
@@ -34,6 +36,7 @@ class Format:
         header: names of all columns, aligned to the columns of the rows.
         kinds: per column VALUE, TEXT or SKIP.
         comma: whether decimals stand behind a comma, as spreadsheets write them in much of Europe.
+        thousands: whether commas set off thousands, as spreadsheets show them.
         above: lines between header and values that describe the columns, by their name; aligned to the columns.
     """
 
@@ -42,6 +45,7 @@ class Format:
     kinds: np.ndarray
     comma: bool = False
     above: dict[str, list[str]] = field(default_factory=dict)
+    thousands: bool = False
 
 
 def recognise(head: list[bytes], member: Member) -> Format:
@@ -51,9 +55,11 @@ def recognise(head: list[bytes], member: Member) -> Format:
         BrainmetError: no separator gives rows of equal width with numbers in them.
     """
     sep, rows = _separated(head, member)
-    comma = sep != 44 and _decimal_comma(rows)
-    if comma:
-        rows = [[part.replace(b",", b".") for part in row] for row in rows]
+    comma, thousands = _commas(rows)
+    comma &= sep != 44
+    if comma or thousands:
+        # Names with a comma stay what they are.
+        rows = [[_plain(part, b"." if comma else b"") for part in row] for row in rows]
     width, first = len(rows[0]), fields(head[0], sep)
     if (
         all(not row[-1] for row in rows)
@@ -80,7 +86,8 @@ def recognise(head: list[bytes], member: Member) -> Format:
     if (kinds == TEXT).any():
         kinds[[k == VALUE and bool(GENE_COLUMNS.match(name)) for k, name in zip(kinds, header, strict=True)]] = SKIP
     texts = [[part.decode("utf-8", "replace") for part in row[:width]] for row in rows[:above]]
-    return Format(sep, header, kinds, comma, {row[0] or f"line_{i + 2}": row for i, row in enumerate(texts)})
+    lines = {row[0] or f"line_{i + 2}": row for i, row in enumerate(texts)}
+    return Format(sep, header, kinds, comma, lines, thousands)
 
 
 def fields(line: bytes, sep: int) -> list[bytes]:
@@ -115,10 +122,18 @@ def _separated(head: list[bytes], member: Member) -> tuple[int, list[list[bytes]
     )
 
 
-def _decimal_comma(rows: list[list[bytes]]) -> bool:
-    """Whether numbers have a decimal comma; `1,234` alone may be a thousand as well."""
-    written = [part for row in rows for part in row if DECIMAL_COMMA.match(part)]
-    return any(not THOUSANDS.match(part) for part in written)
+def _commas(rows: list[list[bytes]]) -> tuple[bool, bool]:
+    """Whether commas in numbers stand before decimals, and whether they set off thousands. `1,234` alone may be either:
+    it is a thousand where nothing but thousands has a comma and no number without one is as large."""
+    parts = [part for row in rows for part in row]
+    written = [part for part in parts if DECIMAL_COMMA.match(part) or THOUSANDS.match(part)]
+    comma = any(not THOUSANDS.match(part) for part in written)
+    return comma, bool(written) and not comma and not any(LARGE.match(part) for part in parts)
+
+
+def _plain(part: bytes, mark: bytes) -> bytes:
+    """A number with a comma written the way parsers read it; anything else as it is."""
+    return part.replace(b",", mark) if DECIMAL_COMMA.match(part) or THOUSANDS.match(part) else part
 
 
 def _shares(rows: list[list[bytes]], width: int) -> np.ndarray:

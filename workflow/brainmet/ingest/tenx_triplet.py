@@ -1,11 +1,16 @@
 """10x triplet: matrix, barcodes and features as three files, with any prefix, old (genes.tsv) and new
 (features.tsv).
+
+Counts that kb-python writes in parts (mature and nascent, or spliced and unspliced, and what may be either) are added:
+together they are what cellranger counts.
 """
 
 import re
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
+import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable
@@ -34,6 +39,9 @@ HEADER = re.compile(
 )
 """What the first line of a list may say when it is a header; nobody's barcode, and no gene's name."""
 TABLE_OF_CELLS = "the table of cells or labels"
+PART = re.compile(r"(?:^|[._-])(spliced|unspliced|ambiguous|mature|nascent)(?=[._-])", re.IGNORECASE)
+"""Words for a part of the counts in a file's name."""
+TOTAL = re.compile(r"[._-]total\.mtx", re.IGNORECASE)
 ID = re.compile(r"^(\w+[_.])?ENS[A-Z]*G\d{11}")
 
 
@@ -46,10 +54,46 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
         genes: not needed here.
         barcodes: cells to keep of a matrix of every droplet.
     """
-    own = select(files, match)
+    own, wanted = select(files, match), barcodes or Wanted()
     among = match or "the dataset"
-    matrix = one(own, MATRIX, what="matrix (.mtx)", among=among)
-    list_of_cells, names = _barcodes(own, barcodes or Wanted(), among=among)
+    parts = _matrices(own, among=among)
+    found = [_triplet(matrix, _beside(matrix, own, parts), files, wanted, among=among) for matrix in parts]
+    raw, kinds = found[0] if len(found) == 1 else _added([raw for raw, _ in found], found[0][1])
+    if len(raw.barcodes) >= RAW_BARCODES:
+        mask, note = wanted.droplets(raw.barcodes, np.asarray(raw.matrix.sum(axis=1)).ravel())
+        if note:
+            raw = raw.cells(mask)
+            raw.notes = [*raw.notes, note]
+    return rna_only(raw, kinds)
+
+
+def _matrices(own: Sequence[Member], *, among: str) -> list[Member]:
+    """The sample's matrix, or the parts whose sum it is where there is no total."""
+    found = [member for member in own if re.search(MATRIX, member.name, re.IGNORECASE)]
+    parts = [member for member in found if PART.search(member.name)]
+    if len(parts) < 2:
+        return [one(own, MATRIX, what="matrix (.mtx)", among=among)]
+    whole = [member for member in found if member not in parts]
+    totals = [member for member in whole if TOTAL.search(member.name)] or whole
+    if len(totals) > 1:
+        one(totals, MATRIX, what="matrix (.mtx)", among=among)
+    return totals or sorted(parts, key=lambda member: member.name)
+
+
+def _beside(matrix: Member, own: Sequence[Member], parts: Sequence[Member]) -> list[Member]:
+    """The sample's files less those of other parts."""
+    word = PART.search(matrix.name)
+    if word is None or len(parts) < 2:
+        return list(own)
+    words = [(member, PART.search(member.name)) for member in own]
+    return [member for member, other in words if other is None or other[1].lower() == word[1].lower()]
+
+
+def _triplet(
+    matrix: Member, own: Sequence[Member], files: Sequence[Member], wanted: Wanted, *, among: str
+) -> tuple[Raw, np.ndarray]:
+    """One matrix with its lists, and the kind of each feature."""
+    list_of_cells, names = _barcodes(own, wanted, among=among)
     listed = any(re.search(pattern, member.name, re.IGNORECASE) for pattern in FEATURES for member in own)
     features = one(own if listed else files, *FEATURES, what="features", among=among)
     ids, symbols, kinds = feature_columns(features)
@@ -65,12 +109,29 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
     raw = Raw(matrix=table.T.tocsr(), barcodes=names, names=symbols, ids=ids, name=str(matrix))
     if list_of_cells == TABLE_OF_CELLS:
         raw.notes.append(f"no list of barcodes: the cells are taken to be those of {TABLE_OF_CELLS}, in its order")
-    if len(names) >= RAW_BARCODES:
-        mask, note = (barcodes or Wanted()).droplets(names, np.asarray(raw.matrix.sum(axis=1)).ravel())
-        if note:
-            raw = raw.cells(mask)
-            raw.notes = [*raw.notes, note]
-    return rna_only(raw, kinds)
+    return raw, kinds
+
+
+def _added(parts: Sequence[Raw], kinds: np.ndarray) -> tuple[Raw, np.ndarray]:
+    """The sum of matrices over the same features; cells of any of them, in the order they come.
+
+    Raises:
+        BrainmetError: the parts list different features.
+    """
+    first = parts[0]
+    if other := next((raw for raw in parts if not np.array_equal(raw.names, first.names)), None):
+        raise BrainmetError(
+            f"{first.name} and {other.name}: parts of one count matrix that list different features; give one of them"
+        )
+    cells = pd.Index(dict.fromkeys(barcode for raw in parts for barcode in raw.barcodes), dtype=object)
+    total = sp.csr_matrix((len(cells), len(first.names)), dtype=first.matrix.dtype)
+    for raw in parts:
+        at = cells.get_indexer(pd.Index(raw.barcodes, dtype=object))
+        place = sp.csr_matrix((np.ones(len(at), raw.matrix.dtype), (at, np.arange(len(at)))), (len(cells), len(at)))
+        total = total + place @ raw.matrix
+    note = f"the sum of {', '.join(raw.name for raw in parts)}"
+    barcodes = cells.to_numpy(object)
+    return Raw(matrix=total, barcodes=barcodes, names=first.names, ids=first.ids, name=first.name, notes=[note]), kinds
 
 
 def _barcodes(own: Sequence[Member], wanted: Wanted, *, among: str) -> tuple[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Small tables: features, barcodes, labels, cells; as text, or in a workbook."""
+"""Small tables: features, barcodes, labels, cells; as text, in a workbook or in parquet."""
 
 import io
 import re
@@ -11,6 +11,7 @@ from brainmet.ingest.members import Member
 SEPARATORS = ("\t", ",", ";", " ")
 QUOTED = re.compile(r'"[^"]*"')
 WORKBOOK = re.compile(r"\.xlsx$", re.IGNORECASE)
+PARQUET = re.compile(r"\.(parquet|pq)$", re.IGNORECASE)
 TITLES = 20
 """Lines of a sheet among which its header is looked for."""
 
@@ -73,6 +74,8 @@ def table(member: Member, *, sep: str = "auto", header: bool = True) -> pd.DataF
     """
     if WORKBOOK.search(member.name):
         return _sheet(member)
+    if PARQUET.search(member.name):
+        return _parquet(member)
     text = _without_comments(decoded(member))
     mark = separator(text) if sep == "auto" else sep
     try:
@@ -90,6 +93,20 @@ def table(member: Member, *, sep: str = "auto", header: bool = True) -> pd.DataF
 def _named(column: object) -> str:
     name = str(column).strip()
     return "index" if name == "" or name.startswith("Unnamed: 0") else name
+
+
+def _parquet(member: Member) -> pd.DataFrame:
+    """A parquet table as text; what lacks a value is empty."""
+    import pyarrow as pa
+
+    try:
+        frame = pd.read_parquet(io.BytesIO(member.read()))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise BrainmetError(f"{member}: cannot be read as parquet ({error}); delete it and fetch it again") from error
+    if not isinstance(frame.index, pd.RangeIndex):
+        frame = frame.reset_index()
+    frame.columns = pd.Index([_named(c) for c in frame.columns])
+    return frame.astype(object).where(frame.notna(), "").astype(str)
 
 
 def _sheet(member: Member) -> pd.DataFrame:
