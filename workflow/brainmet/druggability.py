@@ -111,6 +111,8 @@ def described(drugs: Drugs) -> pd.DataFrame:
                 "references": "; ".join(map(_cited, entry["references"])),
                 "verify": bool(entry["verify"]),
                 "from_memory": "; ".join(entry.get("from_memory", [])),
+                "synonyms": ";".join(entry.get("synonyms", [])),
+                "compartment_note": entry.get("compartment_note", ""),
             }
         )
     return pd.DataFrame(rows)[tables.columns("drugs")]

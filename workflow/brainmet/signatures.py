@@ -197,6 +197,7 @@ def described(
                 "hgnc": ";".join(f"{gene}={hgnc[gene]}" for gene in s.genes if gene in hgnc),
                 "references": "; ".join(cited),
                 "note": " ".join(str(entry.get("note", entry.get("use", ""))).split()),
+                "msigdb": ";".join(entry.get("msigdb", [])),
             }
         )
     return pd.DataFrame(rows)
