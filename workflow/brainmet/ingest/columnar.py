@@ -63,7 +63,7 @@ def _block(table: "pa.Table", columns: list[str]) -> tuple[sp.csc_matrix, np.nda
     """Some columns in sparse form, and which columns and which rows of them lack a value."""
     values = np.column_stack([table[name].to_numpy() for name in columns])
     gap = ~np.isfinite(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
-    return sp.csc_matrix(np.where(gap, 0, values)), gap.any(axis=0), gap.any(axis=1)
+    return sp.csc_matrix(np.where(gap, 0, values)), np.any(gap, axis=0), np.any(gap, axis=1)
 
 
 def _known(names: np.ndarray, genes: GeneTable) -> float:
