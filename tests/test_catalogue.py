@@ -18,7 +18,7 @@ def test_every_entry_is_a_row() -> None:
     assert wu["labels"] == "celltype_minor: 25 mapped"
     assert wu["evidence"] == "A"
     assert wu["note"].startswith("Archive, members and label columns")
-    assert wu["layout"] == "tenx_triplet" and table.loc["GSE193745", "verify"] and not wu["verify"]
+    assert wu["layout"] == "tenx_triplet" and not table["verify"].any()
     assert table.loc["GSE184869", "layout"] == "bulk (no reader yet)"
 
 
@@ -26,10 +26,12 @@ def test_the_page_needs_nothing_else_and_escapes(tmp_path: Path) -> None:
     path = tmp_path / "X1.yaml"
     path.write_text(
         "# Names <inferred>.\nschema: 1\nid: X1\ntitle: A & B\norganism: human\ntechnology: smartseq\n"
+        "citation: {doi: 10.1/x, verify: true}\n"
         "suspension: cell\nvalues: counts\nfiles: [{name: x.h5ad, url: 'https://a.b/x.h5ad'}]\nlayout: h5ad\n"
     )
     table = catalogue.catalogue([path], layouts=["h5ad"])
     text = catalogue.page(table)
+    assert table["verify"].all() and "address written from memory: to be checked" in text
     assert "A &amp; B" in text
     assert "Names &lt;inferred&gt;." in text
     assert "<script" not in text
