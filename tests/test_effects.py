@@ -150,6 +150,12 @@ def test_pairs_find_smaller_effects_the_more_they_go_together() -> None:
     assert paired[2] < 0.5 * apart[2]
 
 
+def test_detectable_effect_of_three_donors_has_the_power() -> None:
+    """One degree of freedom, where the far lower tail of the noncentral t is not a number."""
+    found = effects.noncentrality(1, power=0.8, alpha=0.05)
+    assert stats.nct.sf(stats.t.isf(0.025, 1), 1, found) == pytest.approx(0.8)
+
+
 def test_detectable_effect_leaves_out_studies_that_lack_the_feature() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(5, 2)), rng.normal(size=(6, 2))

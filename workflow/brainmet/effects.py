@@ -15,7 +15,7 @@ from itertools import combinations, product
 from math import comb, prod
 
 import numpy as np
-from scipy.special import gammaln
+from scipy.special import gammaln, nctdtr
 
 from brainmet import student
 
@@ -323,19 +323,19 @@ def noncentrality(df: int, *, power: float, alpha: float) -> float:
     """Noncentrality at which a two-sided t test reaches the power; NaN without degrees of freedom."""
     if df < 1:
         return float("nan")
-    from scipy.optimize import brentq
-    from scipy.stats import nct
-
     threshold = student.isf(alpha / 2, df)
 
-    def shortfall(delta: float) -> float:
-        return float(nct.sf(threshold, df, delta) + nct.cdf(-threshold, df, delta)) - power
+    def short(delta: float) -> bool:
+        # Far out the lower tail is not a number, and nothing to speak of; scipy.stats is half a second of import.
+        return bool(1 - nctdtr(df, delta, threshold) + np.nan_to_num(nctdtr(df, delta, -threshold)) < power)
 
-    # The tail of the noncentral t is not computed reliably far out: widen the bracket no further than needed.
-    high = 1.0
-    while shortfall(high) < 0:
-        high *= 1.5
-    return float(brentq(shortfall, 1e-6, high))
+    low, high = 0.0, 1.0
+    while short(high):
+        low, high = high, 1.5 * high
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if short(middle) else (low, middle)
+    return high
 
 
 def _mean_variance(se: Array, tau2: Array) -> Array:
