@@ -108,10 +108,10 @@ def windowed(
     small = sp.csr_matrix(weights.T.astype(np.float32))
     out = np.empty((X.shape[0], weights.shape[1]), np.float32)
     for start in range(0, X.shape[0], rows):
-        block = X[start : start + rows].toarray()
-        block -= centre.astype(np.float32)
+        block = X[start : start + rows].T.toarray(order="C")
+        block -= centre.astype(np.float32)[:, None]
         np.clip(block, -clip, clip, out=block)
-        out[start : start + rows] = (small @ np.ascontiguousarray(block.T)).T
+        out[start : start + rows] = (small @ block).T
     return out
 
 

@@ -208,11 +208,11 @@ def _windows(sample: Sample, reference: np.ndarray, weights: np.ndarray, *, clip
     design = np.column_stack([np.ones(len(depth)), depth - depth[reference].mean()])
     fit = np.linalg.lstsq(design[reference], values[reference], rcond=None)[0]
     values -= (design @ fit).astype(np.float32)
-    smooth = np.zeros_like(values)
-    for column in range(sample.neighbours.shape[1]):
-        smooth += values[sample.neighbours[:, column]]
+    n, k = sample.neighbours.shape
+    ones = np.ones(n * k, np.float32)
+    near = sp.csr_matrix((ones, sample.neighbours.ravel(), np.arange(0, n * k + 1, k)), shape=(n, n))
     # Half the cell itself, half its neighbours: a neighbourhood across a border must not move a cell over it.
-    return 0.5 * values + 0.5 * smooth / sample.neighbours.shape[1]
+    return 0.5 * values + 0.5 * (near @ values) / k
 
 
 def _profiles(

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 SHOWN = 6
 """Genes named a cell."""
+CLEARLY = 0.5
+"""Evidence above which a gene is named."""
 MIN_TELLING = 10
 """Clear cells of a lineage from which on it tells what floats."""
 
@@ -189,9 +191,8 @@ def above_floor(
 
 def _highest(evidence: np.ndarray, symbols: np.ndarray) -> list[str]:
     """The symbols with most evidence in each cell, those clearly above the floor only."""
-    if not evidence.size:
-        return [""] * len(evidence)
-    k = min(SHOWN, evidence.shape[1])
-    top = np.argsort(-evidence, axis=1, kind="stable")[:, :k]
-    clear = np.take_along_axis(evidence, top, axis=1) > 0.5
-    return [" ".join(symbols[row[good]]) for row, good in zip(top, clear, strict=True)]
+    cell, gene = np.nonzero(evidence > CLEARLY)
+    # Of equal evidence the earlier gene comes first: this order is stable.
+    genes = symbols[gene[np.lexsort((-evidence[cell, gene], cell))]]
+    by_cell = np.split(genes, np.searchsorted(cell, np.arange(len(evidence)), side="right"))
+    return [" ".join(own[:SHOWN]) for own in by_cell[: len(evidence)]]
