@@ -78,6 +78,35 @@ def test_dispersions_are_pydeseq2s() -> None:
             assert (loss[0] <= loss[1] + 1e-6).all()
 
 
+def test_coefficients_are_pydeseq2s() -> None:
+    """Genes seen in one arm or in one donor only among them."""
+    from brainmet.dispersion import BatchInference
+    from pydeseq2.default_inference import DefaultInference
+
+    rng = np.random.default_rng(0)
+    design = np.c_[np.ones(14), np.repeat([1.0, 0.0], 7), np.tile([1.0, 0.0], 7)]
+    size, alpha = rng.uniform(0.5, 2, 14), rng.uniform(0.02, 0.8, 60)
+    mu = size[:, None] * np.exp(rng.normal(3, 1.5, 60) + design[:, 1:2] * rng.normal(0, 1, 60))
+    counts = rng.negative_binomial(1 / alpha, 1 / (1 + alpha * mu)).astype(float)
+    counts[7:, 0], counts[:7, 1], counts[:, 2] = 0, 0, np.eye(14)[3] * 5_000
+    given = (counts, size, design, alpha, 0.5, 1e-8)
+    ours, theirs = (kind(n_cpus=1).irls(*given) for kind in (BatchInference, DefaultInference))
+    for own, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(own, other, rtol=1e-6, atol=1e-9)
+
+
+def test_genes_that_do_not_settle_are_left_to_pydeseq2(monkeypatch: pytest.MonkeyPatch) -> None:
+    from brainmet import dispersion
+    from pydeseq2.default_inference import DefaultInference
+
+    monkeypatch.setattr(dispersion, "ROUNDS", 2)
+    counts = np.random.default_rng(0).negative_binomial(2, 0.02, (8, 5)).astype(float)
+    given = (counts, np.ones(8), np.c_[np.ones(8), np.repeat([1.0, 0.0], 4)], np.full(5, 0.5), 0.5, 1e-8)
+    ours, theirs = (kind(n_cpus=1).irls(*given) for kind in (dispersion.BatchInference, DefaultInference))
+    for own, other in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(own, other)
+
+
 def test_the_ambient_share_of_a_gene_is_its_largest_over_donors() -> None:
     raw = Cohort(bulk({"s": (2, 0)}, shift=0.0), {}, min_cells=10)["malignant"]
     counts = raw.counts.copy()
