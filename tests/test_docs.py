@@ -202,16 +202,7 @@ def test_targets_that_the_docs_name_exist():
 def test_the_five_lines_of_the_readme_are_a_run(tmp_path):
     (lines,) = [text for kind, text in blocks(HOME / "README.md") if kind == "yaml" and text.startswith("# my.yaml")]
     (tmp_path / "my.yaml").write_text(lines)
-    words = [
-        "-d",
-        str(tmp_path / "my_project"),
-        "--configfile",
-        str(tmp_path / "my.yaml"),
-        "--cores",
-        "all",
-        "-n",
-        "-q",
-    ]
+    words = ["-d", "my_project", "--configfile", "my.yaml", "--cores", "all", "-n", "-q"]
     command = [sys.executable, "-m", "snakemake", "-s", str(HOME / "Snakefile"), *words]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment())
     assert done.returncode == 0, done.stdout + done.stderr

@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
-from brainmet.genes import ENSEMBL_ID, GeneTable
+from brainmet.genes import GeneTable
 from brainmet.ingest.members import Member
 from brainmet.ingest.raw import Raw
 
@@ -43,9 +43,9 @@ def read_parquet(member: Member, genes: GeneTable) -> Raw:
         )
     table = sp.hstack([block for block, *_ in blocks], format="csc")
     top = np.array(numbers, dtype=object)
-    known = {name: _known(values, genes) for name, values in names.items()}
+    known = {name: genes.share_known(values) for name, values in names.items()}
     best = max(known, key=lambda name: known[name])
-    if _known(top, genes) > known[best]:
+    if genes.share_known(top) > known[best]:
         cells = next((values for values in names.values() if len(set(values)) == len(values)), names[texts[0]])
         raw = Raw(table.tocsr(), cells, top, None, str(member), notes=["cells are rows"])
         missing = np.concatenate([across for _, across, _ in blocks])
@@ -64,8 +64,3 @@ def _block(table: "pa.Table", columns: list[str]) -> tuple[sp.csc_matrix, np.nda
     values = np.column_stack([table[name].to_numpy() for name in columns])
     gap = ~np.isfinite(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
     return sp.csc_matrix(np.where(gap, 0, values)), np.any(gap, axis=0), np.any(gap, axis=1)
-
-
-def _known(names: np.ndarray, genes: GeneTable) -> float:
-    some = names[:: max(1, len(names) // 2000)]
-    return float(np.mean([genes.knows(str(n)) or bool(ENSEMBL_ID.search(str(n))) for n in some])) if len(some) else 0.0

@@ -99,7 +99,7 @@ def _wanted_columns(form: Format, genes: GeneTable, barcodes: Wanted | None) -> 
     """Columns to skip marked: other samples' where columns are cells, numbers about cells where they are genes."""
     at = np.flatnonzero(form.kinds == VALUE)
     top = np.array(form.header, dtype=object)[at]
-    if _known(top, genes) > 0.1:
+    if genes.share_known(top) > 0.1:
         about = np.array([bool(CELL_COLUMNS.match(name)) and not genes.knows(name) for name in top])
         form.kinds[at[about]] = SKIP
     elif barcodes is not None and barcodes.own is not None and (own := barcodes.own(top, None)).any():
@@ -233,8 +233,8 @@ def _oriented(
     top = header[form.kinds == VALUE]
     if not texts:
         texts = [np.array([str(i + 1) for i in range(len(gaps.lines))], dtype=object)]
-    scores = [_known(column, genes) for column in texts]
-    across = _known(top, genes)
+    scores = [genes.share_known(column) for column in texts]
+    across = genes.share_known(top)
     if max(scores) == 0 and across == 0:
         # Nothing is known on either side: say so where the genes are mapped, in the usual orientation.
         across = -1.0
@@ -288,11 +288,6 @@ def _without_gaps(raw: Raw, missing: np.ndarray, *, zeros: int) -> Raw:
     kept = raw.features(~lacking)
     kept.notes = [*raw.notes, f"{lacking.sum()} genes without a value in every cell left out"]
     return kept
-
-
-def _known(names: np.ndarray, genes: GeneTable) -> float:
-    some = names[:: max(1, len(names) // 2000)]
-    return float(np.mean([genes.knows(str(n)) or bool(ENSEMBL_ID.search(str(n))) for n in some])) if len(some) else 0.0
 
 
 def _ids(names: np.ndarray) -> float:
