@@ -43,6 +43,12 @@ def test_the_same_bytes_through_slurm(cluster, mini_run, tmp_path):
     assert digests(folder) == digests(mini_run)
 
 
+def test_the_demo_through_slurm(cluster, demo_run, tmp_path):
+    folder = tmp_path / "run"
+    cluster.finish(cluster.begin(folder, config={}), folder)
+    assert digests(folder) == digests(demo_run)
+
+
 def test_a_job_ended_by_scancel_is_run_again(cluster, mini_run, started):
     process = cluster.begin(started, "--", SCORES, config=mini())
     subprocess.run(["scancel", cluster.wait_for_a_job(process, started, "score")], check=True)
