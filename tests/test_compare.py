@@ -1,10 +1,14 @@
 """Contrasts: which estimator applies, what each says, and that nothing is found where nothing is."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
+from brainmet import nulls as stage
 from brainmet.compare import contrast
 from brainmet.contrasts import contrasts
+from brainmet.donor_scores import GeneSet
 from brainmet.donors import Cohort, compartments, declared, profiles
 from brainmet.nulls import nulls
 from brainmet.tables import conform
@@ -45,6 +49,88 @@ def test_three_studies_are_pooled_by_random_effects() -> None:
     assert (row["ci_low"], row["ci_high"]) == (row["hk_low"], row["hk_high"])
     assert row["prediction_low"] <= row["ci_low"]
     assert set(rows["study"]) == {"s", "t", "u", "pooled"}
+
+
+def paired(frame: pd.DataFrame, studies: str) -> pd.DataFrame:
+    """The frame with the donors of some studies seen in both arms."""
+    twice = frame["study"].isin(list(studies))
+    names = frame["donor"].str.replace("brain_metastasis|primary", "d", regex=True)
+    return frame.assign(donor=frame["donor"].mask(twice, names))
+
+
+APART = {name: ((4 + i, 0) if name < "d" else (0, 3 + 2 * i)) for i, name in enumerate("abcxyz")}
+DESIGNS = {
+    "three against three": donors({"s": (3, 3)}),
+    "four against eight": donors({"s": (4, 8)}),
+    "two unequal studies": donors({"s": (3, 7), "t": (6, 3)}),
+    "four studies": donors(dict.fromkeys("stuv", (3, 4))),
+    "pairs": paired(donors({"s": (8, 8)}), "s"),
+    "pairs in two studies": paired(donors({"s": (6, 6), "t": (4, 4)}), "st"),
+    "pairs and others": paired(donors({"s": (5, 5), "t": (4, 4)}), "s"),
+    "nested": donors(APART),
+}
+LUNG = {f"{name}, lung": frame.assign(primary_site="lung") for name, frame in list(DESIGNS.items())[1:3]}
+
+
+@pytest.mark.parametrize("name", [*DESIGNS, *LUNG])
+@pytest.mark.parametrize("shape", ["normal", *(pytest.param(s, marks=pytest.mark.slow) for s in ("skewed", "ties"))])
+def test_estimators_keep_their_level_and_flip_with_the_arms(name: str, shape: str) -> None:
+    """1,000 features without any difference: p, permutation p and intervals; the same numbers with the other sign when
+    the arms change their names, and whatever the order of the donors."""
+    rng, many = np.random.default_rng(1), 1000
+    frame = (DESIGNS | LUNG)[name]
+    size = len(frame), many
+    draw = {
+        "normal": lambda: rng.normal(size=size),
+        "skewed": lambda: rng.exponential(size=size),
+        "ties": lambda: rng.integers(0, 3, size).astype(float),
+    }
+    x = draw[shape]() + rng.normal(size=(frame["study"].nunique(), many))[pd.factorize(frame["study"])[0]]
+    x += rng.normal(size=(frame["donor"].nunique(), many))[pd.factorize(frame["donor"])[0]] * (shape != "ties")
+    x[:, 0], x[: len(frame) // 2, 1] = 1.0, 0.0  # no variation at all; none in half of the donors
+    table = pd.DataFrame(x, frame.index, [f"f{i}" for i in range(many)])
+
+    def deciding(order: pd.DataFrame, arms: dict[str, str]) -> pd.DataFrame:
+        rows = contrast(lambda index: table.loc[index], order, arms, design=DESIGN)
+        rows = rows[(rows["study"] == "pooled") & rows["estimator"].isin(["within", "nested", "transfer"])]
+        return rows.reindex(columns=[*rows.columns, *({"p_perm", "p_perm_min"} - set(rows.columns))])
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        rows = deciding(frame, ARMS)
+        back = deciding(frame, ARMS | {"a": ARMS["b"], "b": ARMS["a"]})
+        mixed = deciding(frame.sample(frac=1, random_state=2), ARMS)
+    assert set(rows["estimator"]) == {"transfer" if "lung" in name else "nested" if name == "nested" else "within"}
+    assert np.isnan(rows["p"].iloc[0]) and np.isnan(rows["effect"].iloc[0])
+    assert (rows["p"] < 0.05).mean() <= 0.05 + (0.035 if shape == "ties" else 0.02)
+    assert (rows["p_perm"] <= 0.05).mean() <= 0.07
+    known = rows["p"].notna()
+    assert ((rows["ci_low"] <= 0) & (rows["ci_high"] >= 0))[known].mean() >= 0.93
+    assert ((rows["difference_low"] <= 0) & (rows["difference_high"] >= 0))[known].mean() >= 0.91
+    for column in ("effect", "difference", "prediction_low"):
+        other = "prediction_high" if column == "prediction_low" else column
+        if column in rows:
+            np.testing.assert_allclose(rows[column], -back[other], atol=1e-12)
+    for column in ("p", "p_perm", "p_perm_min", "se", "n_studies"):
+        np.testing.assert_allclose(rows[column], back[column], atol=1e-12)
+        np.testing.assert_allclose(rows[column], mixed[column], atol=1e-12)
+
+
+def test_a_study_with_too_few_donors_does_not_count_in_a_nested_estimate() -> None:
+    full = donors(APART)
+    more = pd.concat([full, donors({"few": (2, 0)})])
+    row, same = (pooled(contrast(values_of(more, 2.0), frame, ARMS, design=DESIGN)) for frame in (more, full))
+    assert (row["n_a"], row["n_studies"], row["studies"]) == (same["n_a"], 6, "a;b;c;x;y;z")
+
+
+def test_a_gene_that_no_primary_expresses_can_be_tested_across_studies() -> None:
+    """Every primary has the same value: its arm has no variance of its own."""
+    frame = donors(APART)
+    high = (frame["condition"] == "brain_metastasis").to_numpy()
+    value = np.where(high, 3 + np.random.default_rng(0).normal(size=len(frame)), 0.0)
+    table = pd.DataFrame({"f": value}, frame.index)
+    row = pooled(contrast(lambda index: table.loc[index], frame, ARMS, design=DESIGN))
+    assert row["estimator"] == "nested" and row["p"] < 0.01 and 2 < row["difference"] < 4
 
 
 def test_swapping_the_arms_flips_the_sign_and_nothing_else() -> None:
@@ -217,6 +303,22 @@ def test_nulls_of_a_run_are_counted() -> None:
     assert (table["n_tests"] == 60).all()
     assert not table["exceeded"].any()
     assert (table["reading"] == "as chance allows").all()
+
+
+def test_no_null_is_drawn_where_no_donor_can_be_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """T cells are found in one arm alone: their signature has no null, and none is drawn."""
+    data = bulk({"s": (4, 4)}, shift=0.0)
+    data = data[((data.obs["cell_type"] != "t_cell") | (data.obs["condition"] == "primary")).to_numpy()].copy()
+    asked: list[str] = []
+    draw = stage.random_like
+    monkeypatch.setattr(
+        stage, "random_like", lambda sets, *a, **k: asked.extend(s.id for s in sets) or draw(sets, *a, **k)
+    )
+    sets = [SET, GeneSet("elsewhere", NULL.up, compartment="t_cell")]
+    cohort = Cohort(data, {"t_cell": ["t_cell"]}, min_cells=10)
+    table = nulls(cohort, sets, [ARMS], design=DESIGN, how=HOW, runs=5)
+    assert asked == ["shifted"]
+    assert table["kind"].tolist() == ["labels", "random_sets in malignant"]
 
 
 def test_random_sets_pass_where_many_genes_differ_and_the_reading_says_so() -> None:

@@ -13,10 +13,11 @@ from brainmet import crosstalk as module
 from brainmet import tables
 from brainmet.cell_types import load_cell_types
 from brainmet.crosstalk import crosstalk, load
-from brainmet.crosstalk_summary import summary
+from brainmet.crosstalk_summary import in_half, summary
 from brainmet.errors import BrainmetError
 from brainmet.ligands import consensus, consensus_pairs, find_pair, robust_rank
 from brainmet.type_profiles import TypeProfiles, parents_of, present, samples, strata
+from scipy.stats import norm
 
 SHIPPED = Path(__file__).parents[1] / "resources"
 TEST = {"min_cells": 10, "min_fraction": 0.1, "n_random": 199, "n_bins": 5, "seed": 1}
@@ -231,9 +232,28 @@ def test_summary_over_donors(axes: module.Axes, parents: dict[str, str]) -> None
     over = summary(crosstalk(bulk(raised), axes, PAIRS, parents, **TEST), axes, **OVER).set_index("axis")
     row = over.loc["JAG1__NOTCH1__astrocyte_to_malignant_epithelial"]
     assert (row["n_donors"], row["n_studies"], row["n_response"]) == (5, 1, 5)
-    assert row["share_significant"] == 1 and row["p_donors"] == pytest.approx(0.05**5)
+    assert row["share_significant"] == 1
+    assert row["p_donors"] == pytest.approx(5 / 3 / (TEST["n_random"] + 1))
     assert row["share_top_sender"] == 1
     assert row["response_rho"] == pytest.approx(1) and row["response_p"] < 0.05
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.5, 0.95])
+@pytest.mark.parametrize("n", [1, 2, 5, 8])
+def test_donors_that_resemble_each_other_do_not_pass_for_independent(alike: float, n: int) -> None:
+    """4,000 axes of random genes in n donors, whose p go together as far as donors are alike."""
+    rng = np.random.default_rng(n)
+    z = alike**0.5 * rng.normal(size=(4000, 1)) + (1 - alike) ** 0.5 * rng.normal(size=(4000, n))
+    p = np.array([in_half(row) for row in norm.sf(z)])
+    assert (p <= 0.05).mean() < 0.06
+    assert (p <= 0.001).mean() < 0.003
+
+
+def test_half_of_the_donors_by_hand() -> None:
+    assert in_half(np.array([0.03])) == pytest.approx(0.03)
+    assert in_half(np.array([0.9, 0.01, 0.02])) == pytest.approx(0.03)
+    assert in_half(np.array([0.01, 0.02, 0.5, 0.6])) == pytest.approx(0.04)
+    assert in_half(np.array([0.9, 0.8])) == 1
 
 
 def test_sites_and_senders_are_tested_over_donors(axes: module.Axes, parents: dict[str, str]) -> None:

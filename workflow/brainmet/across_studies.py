@@ -14,6 +14,10 @@ from brainmet.contract import Obs, Uns
 from brainmet.donors import PLATFORM
 from brainmet.estimators import ANY_SITE, CONFOUNDED, NESTED, NOT_TESTABLE, POOLED, REFUSED, Design, Values
 
+LEAST_SPREAD = 1e-3
+"""Least spread of donors in an arm, as a share of that in both: an arm without any, as of a gene that none of its
+donors expresses, is known well and not beyond all bounds."""
+
 
 def nested(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], design: Design) -> list[pd.DataFrame]:
     """Studies that hold one arm only, at least `min_studies` an arm on one platform: the study is the unit."""
@@ -23,10 +27,12 @@ def nested(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], design
         if not _enough_studies(members[alone], arms, design):
             continue
         table = values(members.index[alone])
-        used = members.loc[table.index]
+        used = _of_full_studies(members.loc[table.index], design)
         if not _enough_studies(used, arms, design):
             continue
+        table = table.loc[used.index]
         difference, se, p, df, spread = study_is_unit(table, used, arms, design)
+        spread = np.where(spread > effects.NO_SPREAD, spread, np.nan)
         half = student.isf(0.025, df) * se
         n_a, n_b = ((used[Obs.CONDITION] == arms[side]).sum() for side in "ab")
         blocks.append(
@@ -66,8 +72,14 @@ def study_is_unit(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int, np.ndarray]:
     """Difference of two arms in different studies, its standard error, p and degrees of freedom, and the standard
     deviation of donors around their study."""
-    a, b = (_study_means(table, members[members[Obs.CONDITION] == arms[side]], design) for side in "ab")
-    return *effects.nested(a, b), np.sqrt(_within_variance(table, members))
+    spread = np.sqrt(_within_variance(table, members))
+    a, b = (_study_means(table, members[members[Obs.CONDITION] == arms[side]], spread, design) for side in "ab")
+    return *effects.nested(a, b), spread
+
+
+def _of_full_studies(members: pd.DataFrame, design: Design) -> pd.DataFrame:
+    """Donors of studies that hold enough of them."""
+    return members[members.groupby(Obs.STUDY)[Obs.DONOR].transform("size") >= design.min_donors]
 
 
 def _n_studies(members: pd.DataFrame, arms: Mapping[str, str], design: Design) -> tuple[int, int]:
@@ -81,14 +93,18 @@ def _enough_studies(members: pd.DataFrame, arms: Mapping[str, str], design: Desi
     return min(_n_studies(members, arms, design)) >= design.min_studies
 
 
-def _study_means(table: pd.DataFrame, members: pd.DataFrame, design: Design) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and its standard error in each study with enough donors, studies × features."""
-    groups = [
-        table.loc[rows.index].to_numpy()
-        for _, rows in members.groupby(Obs.STUDY, sort=True)
-        if len(rows) >= design.min_donors
-    ]
-    return np.array([x.mean(axis=0) for x in groups]), np.array([x.std(axis=0, ddof=1) / len(x) ** 0.5 for x in groups])
+def _study_means(
+    table: pd.DataFrame, members: pd.DataFrame, spread: np.ndarray, design: Design
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and its standard error in each study with enough donors, studies × features.
+
+    The standard errors rest on the variance of donors that the studies of an arm have in common: that of three donors
+    is often far too small, and 0 for a gene that none of them expresses, and such a study would speak for all.
+    """
+    members = _of_full_studies(members, design)
+    groups = [table.loc[rows.index].to_numpy() for _, rows in members.groupby(Obs.STUDY, sort=True)]
+    common = np.maximum(np.sqrt(_within_variance(table, members)), LEAST_SPREAD * spread + effects.NO_SPREAD)
+    return np.array([x.mean(axis=0) for x in groups]), np.array([common / len(x) ** 0.5 for x in groups])
 
 
 def _within_variance(table: pd.DataFrame, members: pd.DataFrame) -> np.ndarray:

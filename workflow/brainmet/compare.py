@@ -57,13 +57,15 @@ def contrast(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], *, d
 
 @dataclass(frozen=True)
 class Part:
-    """One study's donors of both arms: values, donors × features; in a paired part row i of both arms is one donor."""
+    """One study's donors of both arms: values, donors × features; in a paired part row i of both arms is one donor.
+    `order` sorts the rows of a and then b by name, so that the labels drawn do not depend on which arm is called a."""
 
     study: str
     platform: str
     a: np.ndarray
     b: np.ndarray
     paired: bool
+    order: np.ndarray | None = None
 
     def estimate(self) -> Estimate:
         """The study's effect."""
@@ -81,7 +83,8 @@ def parts_of(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], *, d
         if min(len(a), len(b)) < design.min_donors:
             continue
         paired = list(members.loc[a, Obs.DONOR]) == list(members.loc[b, Obs.DONOR])
-        parts.append(Part(study, platform, table.loc[a].to_numpy(), table.loc[b].to_numpy(), paired))
+        order = np.argsort(np.array([*a, *b]), kind="stable")
+        parts.append(Part(study, platform, table.loc[a].to_numpy(), table.loc[b].to_numpy(), paired, order))
     return parts
 
 
@@ -212,13 +215,27 @@ def permutation(parts: Sequence[Part], *, design: Design) -> tuple[np.ndarray, n
             flips, every = effects.signs(len(change), limit=design.permutations, seed=design.seed)
             statistics = flips @ change
         else:
-            x = np.vstack([np.vstack([part.a[:, columns], part.b[:, columns]]) for part in used])
-            arm = np.concatenate([np.repeat([True, False], [len(part.a), len(part.b)]) for part in used])
-            strata = np.repeat(np.arange(len(used)), [len(part.a) + len(part.b) for part in used])
+            x, arm, strata = _labelled(used, columns)
             labels, every = effects.labelings(strata, arm, limit=design.permutations, seed=design.seed)
             statistics = effects.arm_weights(strata, labels) @ x
         p[columns], least[columns] = effects.permutation_p(statistics, every=every)
     return p, least
+
+
+def _labelled(parts: Sequence[Part], columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Values of all donors, whether each is of arm a, and the stratum within which labels are exchanged: its study, and
+    in a paired part the donor itself."""
+    blocks: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    n_strata = 0
+    for part in parts:
+        n_a, n_b = len(part.a), len(part.b)
+        stratum = np.tile(np.arange(n_a), 2) if part.paired else np.zeros(n_a + n_b, int)
+        order = np.arange(n_a + n_b) if part.order is None else part.order
+        x = np.vstack([part.a[:, columns], part.b[:, columns]])
+        blocks.append((x[order], np.repeat([True, False], [n_a, n_b])[order], n_strata + stratum[order]))
+        n_strata += int(stratum.max()) + 1
+    x, arm, strata = (np.concatenate(block) for block in zip(*blocks, strict=True))
+    return x, arm, strata
 
 
 def _no_verdict(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], design: Design) -> pd.DataFrame:

@@ -20,6 +20,8 @@ from scipy.special import gammaln, nctdtr
 from brainmet import student
 
 Array = np.ndarray
+NO_SPREAD = 1e-12
+"""Spread of donors below which they do not vary."""
 
 
 @dataclass(frozen=True)
@@ -97,14 +99,14 @@ def two_arms(a: Array, b: Array) -> Estimate:
 
 def pairs(a: Array, b: Array) -> Estimate:
     """Compare donors seen in both arms: row i of `a` and of `b` is the same donor. g is in standard deviations of
-    the arms."""
+    the arms; NaN where all donors change alike, as there is no test then."""
     n = len(a)
     change = a - b
     difference, spread = change.mean(axis=0), change.std(axis=0, ddof=1)
     scale = np.sqrt((a.var(axis=0, ddof=1) + b.var(axis=0, ddof=1)) / 2)
     se, correction = spread / np.sqrt(n), small_sample(n - 1)
     p = 2 * student.sf(np.abs(_ratio(difference, se)), n - 1)
-    g = correction * _ratio(difference, scale)
+    g = np.where(spread > NO_SPREAD, correction * _ratio(difference, scale), np.nan)
     null = _ratio(spread, scale) ** 2 / n
     g_se = np.sqrt(null + g**2 / (2 * n))
     return Estimate(difference, se, np.full(len(se), n - 1.0), p, g, g_se, np.sqrt(null), n - 1, n, n)
@@ -346,4 +348,4 @@ def _mean_variance(se: Array, tau2: Array) -> Array:
 def _ratio(numerator: Array, denominator: Array) -> Array:
     """Quotient; NaN where the denominator is 0, as a feature without variation has no test."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(denominator > 1e-12, numerator / denominator, np.nan)
+        return np.where(denominator > NO_SPREAD, numerator / denominator, np.nan)

@@ -46,7 +46,7 @@ def nulls(
     clean: Mapping[str, Profiles] | None = None,
 ) -> pd.DataFrame:
     """Rows of `nulls.tsv`: per null, how many tests, the share with p below alpha, and the share of runs with a
-    discovery.
+    discovery; of compartments in which donors can be compared.
 
     Args:
         profiles_of: donor profiles by compartment.
@@ -54,30 +54,27 @@ def nulls(
         clean: the profiles less ambient RNA.
     """
     homes = {cell_type for s in sets if (cell_type := declared(s.compartment)) in profiles_of}
-    tests = [
-        (scorer, own, arm, np.array([declared(s.compartment) == cell_type for s in sets]))
-        for cell_type in sorted(homes)
-        for profiles in [profiles_of[cell_type]]
-        for scorer in [Scorer(profiles, sets, how=how)]
-        for arm in arms
-        for own in [eligible(profiles.donors, arm, site=design.primary_site)[0]]
-    ]
-    families = [
-        (parts, home) for scorer, own, arm, home in tests if (parts := parts_of(scorer, own, arm, design=design))
-    ]
+    families: dict[str, list[tuple[list[Part], np.ndarray]]] = {}
+    for cell_type in sorted(homes):
+        profiles = profiles_of[cell_type]
+        scorer = Scorer(profiles, sets, how=how)
+        home = np.array([declared(s.compartment) == cell_type for s in sets])
+        donors = [eligible(profiles.donors, arm, site=design.primary_site)[0] for arm in arms]
+        found = [parts_of(scorer, own, arm, design=design) for own, arm in zip(donors, arms, strict=True)]
+        if any(found):
+            families[cell_type] = [(parts, home) for parts in found if parts]
     rows = []
     if families:
-        p = _permuted(families, runs=runs, seed=design.seed, min_studies=design.min_studies)
+        every = [family for own in families.values() for family in own]
+        p = _permuted(every, runs=runs, seed=design.seed, min_studies=design.min_studies)
         rows.append(_summary(LABELS, p, design=design))
-    for cell_type in sorted(homes):
+    for cell_type in families:
         own_sets = [s for s in sets if declared(s.compartment) == cell_type]
-        profiles = profiles_of[cell_type]
-        if len(profiles.donors):
-            name = f"{RANDOM_SETS} in {cell_type}"
-            both = {name: profiles} | ({name + CLEAN: clean[cell_type]} if clean else {})
-            drawn = random_like(own_sets, profiles, sets, runs=runs, how=how)
-            found = {n: _random(p, drawn, arms, design=design, how=how) for n, p in both.items()}
-            rows += [_summary(n, p, design=design) for n, p in found.items() if p]
+        name, profiles = f"{RANDOM_SETS} in {cell_type}", profiles_of[cell_type]
+        both = {name: profiles} | ({name + CLEAN: clean[cell_type]} if clean else {})
+        drawn = random_like(own_sets, profiles, sets, runs=runs, how=how)
+        tested = {n: _random(p, drawn, arms, design=design, how=how) for n, p in both.items()}
+        rows += [_summary(n, p, design=design) for n, p in tested.items() if p]
     if not rows:
         return empty("nulls")
     table = pd.DataFrame(rows)
