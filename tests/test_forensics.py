@@ -24,7 +24,7 @@ def real() -> sp.csr_matrix:
         pytest.skip("../shared/data is not here")
     with h5py.File(path) as file:
         parts = [file["X"][name][:] for name in ("data", "indices", "indptr")]
-    return sp.csr_matrix((parts[0].astype(float), parts[1], parts[2]))
+    return sp.csr_matrix((parts[0].astype(float), parts[1], parts[2]))[:300]
 
 
 @pytest.fixture(params=[simulated, real], ids=["simulated", "real"])
@@ -220,3 +220,41 @@ def test_few_counts_a_cell_scaled_to_their_median_are_none() -> None:
     assert judge(X).kind == judge(drawn(X)).kind == "counts"
     verdict = judge(normalised)
     assert verdict.kind == "tpm" and "of more than 200 genes none is 1" in verdict.why
+
+
+def bulk_counts(rng: np.random.Generator, n_genes: int = 12_000, depth: float = 2e7) -> np.ndarray:
+    """Sixteen profiles of tissue: lognormal levels, biological and Poisson noise, depths that differ twofold."""
+    levels = rng.lognormal(0, 2.2, n_genes)
+    own = levels * rng.lognormal(0, 0.4, (16, n_genes))
+    return rng.poisson(own / own.sum(axis=1, keepdims=True) * depth * rng.uniform(0.7, 1.4, (16, 1))).astype(float)
+
+
+FILTERED = {
+    "10 or more in every profile": lambda X: X[:, (X >= 10).all(axis=0)],
+    "10 or more in all": lambda X: X[:, X.sum(axis=0) >= 10],
+    "more than one in a million in half": lambda X: X[:, (X / X.sum(axis=1, keepdims=True) > 1e-6).mean(axis=0) > 0.5],
+    "values below 5 set to zero": lambda X: np.where(X < 5, 0, X),
+    "the thousand highest genes": lambda X: X[:, np.argsort(-X.sum(axis=0))[:1000]],
+    "a panel of 300 genes": lambda X: X[:, np.argsort(-X.sum(axis=0))[2000:2300]],
+}
+"""What is done to counts of bulk tissue, and of plates, before they are published."""
+
+
+@pytest.mark.parametrize("depth", [3e5, 2e7, 4e8])
+@pytest.mark.parametrize("name", FILTERED)
+def test_counts_without_rare_genes_are_counts(name: str, depth: float) -> None:
+    X = FILTERED[name](bulk_counts(np.random.default_rng(7), depth=depth))
+    verdict = judge(sp.csr_matrix(X))
+    assert verdict.kind == "counts", verdict.why
+
+
+@pytest.mark.parametrize("times", [1, 1.5, 2, 3, 8, 50])
+def test_cells_scaled_up_and_rounded_are_none_whatever_the_total(times: float) -> None:
+    rng = np.random.default_rng(9)
+    X = sp.csr_matrix(rng.poisson(rng.gamma(0.5, 1.6, 1500) * rng.lognormal(0, 0.5, (80, 1))).astype(float))
+    totals = np.asarray(X.sum(axis=1)).ravel()
+    factor = times * np.median(totals) / totals * rng.lognormal(0, 0.15, len(totals))  # and totals need not agree
+    rounded = mapped(sp.csr_matrix(sp.diags(factor) @ X), np.rint)
+    rounded.eliminate_zeros()
+    assert judge(rounded).kind == "tpm"
+    assert judge(X).kind == "counts"

@@ -31,7 +31,9 @@ FEW, MANY = 0.2, 0.5
 NEAR_TEN = 0.08
 """Distance of a total's decimal logarithm from a whole number: within a fifth of 10,000, 100,000 or 1,000,000."""
 NO_ONES = 0.05
-"""Share of cells of many genes without a single 1 that no counts reach; scaling up and rounding leaves such cells."""
+"""Share of cells of many genes that begin above 1 and go on in steps; no counts reach it, scaling up and rounding does."""
+LOOKED_AT = 500
+"""Cells that begin above 1 and are looked at for steps."""
 STEP = 4
 """Below this, values between one step and two leave no gap to see."""
 CHANCE = (0.3, 3.0)
@@ -203,11 +205,30 @@ def _in_steps(X: sp.csr_matrix, values: np.ndarray) -> bool:
 
 
 def _without_ones(X: sp.csr_matrix, values: np.ndarray) -> bool:
-    """Whether some cells with many genes have no gene with a single count, as scaling up and rounding leaves them."""
+    """Whether many cells of many genes begin above 1 and go on in steps, as scaling up and rounding leaves them.
+
+    Counts without rare genes begin above 1 too, but then hold every number that follows.
+    """
     lengths = np.diff(X.indptr)
     full = np.flatnonzero(lengths)
-    rich = lengths[full] > MIN_GENES
-    return bool(rich.any()) and float(np.mean(np.minimum.reduceat(values, X.indptr[full])[rich] > 1)) > NO_ONES
+    rich = full[lengths[full] > MIN_GENES]
+    if not rich.size:
+        return False
+    least = np.minimum.reduceat(values, X.indptr[full])[lengths[full] > MIN_GENES]
+    above = rich[least > 1]
+    if above.size <= NO_ONES * rich.size:
+        return False
+    stepped = np.mean([_stepped(values[X.indptr[row] : X.indptr[row + 1]]) for row in above[:LOOKED_AT]])
+    return bool(stepped * above.size > NO_ONES * rich.size)
+
+
+def _stepped(values: np.ndarray) -> bool:
+    """Whether one cell's values, from the least m to 4 m, are no more numbers than the multiples of one factor that
+    round to them, and so many values that counts would be more."""
+    least = float(values.min())
+    low = values[values <= 4 * least]
+    room, most = 3 * least + 1, np.floor(4 * least / (least - 0.5))
+    return len(np.unique(low)) <= most < room * -np.expm1(-len(low) / room) - 1
 
 
 def _near_power_of_ten(totals: np.ndarray) -> bool:
