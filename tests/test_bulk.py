@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from brainmet.datasets import read
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable, read_genes
 
 from tests.test_ingest import HERE, run
 
 GENES = 300
+REGISTRY = HERE / "resources/datasets"
 NAMES = ["BM1", "BP1", "BM2", "BP2", "7M_RCS", "7P_RCS", "MAYO_BM_1", "MAYO_BP_1"]
 PATTERNS = [
     {"pattern": "^BM([0-9A-Za-z]+)$", "condition": "brain_metastasis"},
@@ -65,6 +67,49 @@ def test_expected_counts_as_text(tmp_path: Path, human: GeneTable) -> None:
     result = bulk(files, human, profiles=patterns, values="expected_counts", condition="other")
     assert result.cells["donor"].tolist() == ["D_AUR-1", "D_AUR-1", "D_AUR-2", "D_x"]
     assert result.cells["condition"].tolist() == ["primary", "brain_metastasis", "primary", "other"]
+
+
+def test_a_series_matrix_beside_a_table_describes_its_columns(
+    tmp_path: Path, human: GeneTable, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The shipped patterns of GSE209998 on titles and characteristics as two public scripts read them."""
+    rng = np.random.default_rng(0)
+    told = {
+        "AUR-AB1-TTP1-A": "Primary | Breast",
+        "AUR-AB1-TTM01-A": "Metastatic | Brain",
+        "AUR-AB1-TTM02-A": "Metastatic | Brain",
+        "AUR-AB1-TTM03-A": "Metastatic | Liver",
+        "AUR-CD2-TTM01-A": "Metastatic | Lymph node",
+        "AUR-CD2-NT1": "Normal | Brain",
+        "AUR-CD2-NT2": "Normal | Breast",
+        "AUR-CD2-NT3": "Normal | Liver",
+        "AUR-EF3-TTM01": "not described",
+    }
+    names = list(told)
+    values = rng.gamma(2, 50, (GENES, len(names))) * rng.uniform(0.5, 2, len(names))
+    frame = pd.DataFrame(values, index=genes_of(human), columns=names)
+    frame.to_csv(tmp_path / "a.txt.gz", sep="\t")
+    lines: dict[str, list[str]] = {"!Sample_title": [], "disease": [], "tissue": []}
+    for name, words in reversed([(n, w) for n, w in told.items() if "|" in w]):  # in another order than the columns
+        disease, tissue = words.split(" | ")
+        for key, value in zip(lines, (f"tumour [{name}]", f"disease: {disease}", f"tissue: {tissue}"), strict=True):
+            lines[key].append(f'"{value}"')
+    text = "".join(
+        "\t".join([key if key[0] == "!" else "!Sample_characteristics_ch1", *values]) + "\n"
+        for key, values in lines.items()
+    )
+    (tmp_path / "GSE1_series_matrix.txt.gz").write_bytes(gzip.compress(f"{text}!series_matrix_table_begin\n".encode()))
+    files, entry = [tmp_path / "a.txt.gz", tmp_path / "GSE1_series_matrix.txt.gz"], read(REGISTRY / "GSE209998.yaml")
+    how = {"profiles": entry["profiles"], "values": "expected_counts", "condition": "other"}
+    cells = bulk(files, human, **how).cells
+    assert cells["condition"].tolist() == [
+        "primary", "brain_metastasis", "brain_metastasis", "extracranial_metastasis", "lymph_node_metastasis",
+        "normal_brain", "normal_breast", "other", "other",
+    ]  # fmt: skip
+    assert cells["donor"].tolist() == [f"D_{name[:7]}" for name in names]
+    (tmp_path / "GSE1_series_matrix.txt.gz").write_bytes(gzip.compress(text.replace("[AUR", "[XYZ").encode()))
+    assert bulk(files, human, **how).cells["condition"].tolist()[:2] == ["primary", "other"]
+    assert "its titles (tumour [XYZ-CD2-NT3], …) name no column of the table" in caplog.text
 
 
 def series_matrix(human: GeneTable, path: Path) -> list[Path]:

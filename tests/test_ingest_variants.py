@@ -465,6 +465,19 @@ def test_donors_from_columns_of_the_matrix(tmp_path: Path, human: GeneTable) -> 
         run("h5ad", [tmp_path / "a.h5ad"], human, cells={"columns": {"donor": "patient"}})
 
 
+def test_conditions_from_a_column_of_the_matrix(
+    tmp_path: Path, human: GeneTable, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A value that the entry does not map takes the sample's condition and is named."""
+    obs = pd.DataFrame({"tissue": ["brain", "liver", "brain", "pleura", "liver", "pleura"]}, index=BARCODES)
+    anndata.AnnData(counts().T, obs, pd.DataFrame(index=SYMBOLS)).write_h5ad(tmp_path / "a.h5ad")
+    conditions = {"brain": "brain_metastasis", "liver": "extracranial_metastasis"}
+    cells = {"columns": {"condition": "tissue"}, "conditions": conditions}
+    found = run("h5ad", [tmp_path / "a.h5ad"], human, cells=cells, condition="other").cells["condition"].tolist()
+    assert found == [conditions.get(tissue, "other") for tissue in obs["tissue"]]
+    assert "not in cells: conditions: pleura (2 cells)" in caplog.text
+
+
 @pytest.mark.parametrize(("written", "layout"), [("h5ad", "tenx_h5"), ("loom", "tenx_h5"), ("loom", "h5ad")])
 def test_another_kind_of_hdf5_is_named(tmp_path: Path, human: GeneTable, written: str, layout: str) -> None:
     path = write_loom(tmp_path / "x.h5", counts(), {})

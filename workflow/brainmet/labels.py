@@ -134,13 +134,15 @@ def _match(
     return rows, ""
 
 
-def mapped(labels: np.ndarray, to_types: dict[str, str], *, name: str) -> np.ndarray:
-    """Labels as our cell types by the entry's map; unmapped labels are empty and named in the log, never guessed."""
+def mapped(labels: np.ndarray, to_types: dict[str, str], *, name: str, field: str = "labels: map") -> np.ndarray:
+    """Labels as our cell types, or values as our conditions, by the entry's map; what is in no map is empty and named in
+    the log, never guessed."""
     unmapped = pd.Series([label for label in labels if label and label not in to_types], dtype=object).value_counts()
     if len(unmapped):
         log.warning(
-            "%s: labels without a type in labels: map: %s",
+            "%s: not in %s: %s",
             name,
+            field,
             ", ".join(f"{k} ({n} cells)" for k, n in unmapped.items()),
         )
     return np.array([to_types.get(label, "") for label in labels], dtype=object)

@@ -206,6 +206,8 @@ def _cells(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member], me
         extra = extra.rename(columns={theirs: ours for ours, theirs in (record["cells"].get("columns") or {}).items()})
         for name in extra.columns:
             values = extra[name].astype(str).to_numpy(object)
+            if name == Obs.CONDITION and record["cells"].get("conditions"):
+                values = labels.mapped(values, record["cells"]["conditions"], name=raw.name, field="cells: conditions")
             if name in OWN_COLUMNS:
                 columns[name] = np.where(values == "", columns[name], values)
             else:

@@ -1,8 +1,10 @@
 """Bulk tissue: a table of genes × profiles (text or xlsx), or a series matrix of arrays; a profile becomes a "cell".
 
-A series matrix of arrays lists probes; they become genes through the platform's table (a file GPL… among the files).
+A series matrix of arrays lists probes; they become genes through the platform's table (a file GPL… among the files). One
+beside a table tells what the table's columns are: its titles name them, alone or in brackets.
 """
 
+import logging
 import re
 from collections.abc import Sequence
 
@@ -19,15 +21,18 @@ from brainmet.ingest.raw import Raw, Wanted
 from brainmet.ingest.text import decoded
 from brainmet.ingest.workbook import from_frame, read_workbook
 
+log = logging.getLogger(__name__)
+
 SERIES = re.compile(r"series_matrix.*\.txt(\.gz)?$", re.IGNORECASE)
 PLATFORM = re.compile(r"^GPL\d+", re.IGNORECASE)
 SYMBOL = re.compile(r"^(gene[ _]?symbols?|symbols?|ilmn_gene)$", re.IGNORECASE)
+BRACKETED = re.compile(r"\[([^\]]+)\]")
 BEGIN, END = "!series_matrix_table_begin", "!series_matrix_table_end"
 DESCRIBED = ("!Sample_title", "!Sample_source_name_ch1", "!Sample_characteristics_ch1")
 
 
 def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcodes: Wanted | None) -> Raw:
-    """Read the profiles of a bulk cohort; a series matrix counts only where there is no other table.
+    """Read the profiles of a bulk cohort; beside another table a series matrix only describes its columns.
 
     Args:
         files: all files of the series.
@@ -47,8 +52,25 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
     if SERIES.search(member.name):
         return _series_matrix(member, [m for m in files if PLATFORM.match(m.name)])
     if WORKBOOK.search(member.name):
-        return read_workbook(member, genes)
-    return dense_text.read([member], match=None, genes=genes, barcodes=None)
+        raw = read_workbook(member, genes)
+    else:
+        raw = dense_text.read([member], match=None, genes=genes, barcodes=None)
+    if described := [m for m in own if SERIES.search(m.name)]:
+        raw.obs = _columns_described(raw.barcodes, described)
+    return raw
+
+
+def _columns_described(columns: np.ndarray, described: Sequence[Member]) -> pd.DataFrame | None:
+    """What series matrices say of the columns of a table; None where their titles name none of them."""
+    told: dict[str, str] = {}
+    for member in described:
+        for title, about in _about(decoded(member).partition(BEGIN)[0]):
+            told |= {name: about for name in (title, *BRACKETED.findall(title))}
+    if not any(column in told for column in columns):
+        first = next(iter(told), "nothing")
+        log.warning("%s: its titles (%s, …) name no column of the table", described[0], first)
+        return None
+    return pd.DataFrame({ABOUT: [told.get(str(column), "") for column in columns]}, dtype=object)
 
 
 def _series_matrix(member: Member, platforms: Sequence[Member]) -> Raw:
@@ -67,10 +89,18 @@ def _series_matrix(member: Member, platforms: Sequence[Member]) -> Raw:
     if platforms:
         names = _symbols(names, platforms[0])
     raw = from_frame(frame, names, member)
-    about = [_of_profiles(line) for key in DESCRIBED for line in head.splitlines() if line.startswith(key)]
-    if about and all(len(values) == len(raw.barcodes) for values in about):
-        raw.obs = pd.DataFrame({ABOUT: [" | ".join(values) for values in zip(*about, strict=True)]}, dtype=object)
+    about = _about(head)
+    if len(about) == len(raw.barcodes):
+        raw.obs = pd.DataFrame({ABOUT: [text for _, text in about]}, dtype=object)
     return raw
+
+
+def _about(head: str) -> list[tuple[str, str]]:
+    """Title of each profile, and its title, source and characteristics in one; nothing where they are unequal in number."""
+    lines = [_of_profiles(line) for key in DESCRIBED for line in head.splitlines() if line.startswith(key)]
+    if not lines or len({len(values) for values in lines}) > 1:
+        return []
+    return [(values[0], " | ".join(values)) for values in zip(*lines, strict=True)]
 
 
 def _of_profiles(line: str) -> list[str]:

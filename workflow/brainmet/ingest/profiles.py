@@ -20,12 +20,12 @@ def described(
     Args:
         names: columns of the table.
         about: title, source and characteristics, where the file has them; patterns are tried on both.
-        patterns: `profiles` of the dataset file: a regular expression, whose groups joined by `_` name the donor, and
-            the condition.
+        patterns: `profiles` of the dataset file: a regular expression, whose groups joined by `_` name the donor, the
+            condition, and whether a donor may have several such profiles (`several`).
         record: the sample's record, which describes profiles that no pattern fits.
 
     Raises:
-        BrainmetError: a pattern fits two profiles of one donor, or patterns are given and none fits.
+        BrainmetError: a pattern fits two profiles of one donor unasked, or patterns are given and none fits.
     """
     donors, conditions = [], []
     seen: dict[tuple[str, str], str] = {}
@@ -37,10 +37,11 @@ def described(
                 groups = [group for group in found.groups() if group]
                 donor = f"{record['dataset']}_{'_'.join(groups)}" if groups else donor
                 condition = str(pattern["condition"])
-                if other := seen.get((donor, condition)):
+                other = seen.get((donor, condition))
+                if other and not pattern.get("several"):
                     raise BrainmetError(
                         f"{record['dataset']}.yaml: profiles: {other} and {name} are both {condition} of {donor}; "
-                        "give the patterns groups that tell their donors apart"
+                        "give the patterns groups that tell their donors apart, or say several: true"
                     )
                 seen[donor, condition] = name
                 break
