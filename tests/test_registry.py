@@ -70,7 +70,8 @@ def test_entry(id_: str) -> None:
             assert fetch.archive_url(url) == url
             accession = re.search(r"/(GS[EM]\d+)/", url)
             if accession and "geo/" in url:
-                assert fetch.archive_url(f"geo:{accession[1]}/{file['name']}") == url
+                name = url.rpartition("/")[2] if fetch.PATTERN in url else file["name"]
+                assert fetch.archive_url(f"geo:{accession[1]}/{name}") == url
 
 
 def test_sample_ids_are_unique_over_all_entries() -> None:

@@ -290,8 +290,8 @@ def _fitting(url: str, names: list[str], target: Path) -> str:
         return hits[0]
     holds = f"its folder holds {', '.join(names[:12])}" if names else "its folder cannot be listed"
     raise BrainmetError(
-        f"{url}: {len(hits) or 'no'} files fit this name, which was not known for certain; {holds}; put the file's name "
-        f"into url: of {target.name} in the dataset file of {target.parent.name}, or put the file at {target}"
+        f"{url}: {len(hits) or 'no'} files fit this name, which was not known for certain; {holds}; put the file's "
+        f"name into url: of {target.name} in the dataset file of {target.parent.name}, or put the file at {target}"
     )
 
 

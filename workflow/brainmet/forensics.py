@@ -31,7 +31,7 @@ FEW, MANY = 0.2, 0.5
 NEAR_TEN = 0.08
 """Distance of a total's decimal logarithm from a whole number: within a fifth of 10,000, 100,000 or 1,000,000."""
 NO_ONES = 0.05
-"""Share of cells of many genes that begin above 1 and go on in steps; no counts reach it, scaling up and rounding does."""
+"""Share of cells of many genes that begin above 1 and go on in steps: no counts reach it."""
 LOOKED_AT = 500
 """Cells that begin above 1 and are looked at for steps."""
 STEP = 4

@@ -135,8 +135,8 @@ def _match(
 
 
 def mapped(labels: np.ndarray, to_types: dict[str, str], *, name: str, field: str = "labels: map") -> np.ndarray:
-    """Labels as our cell types, or values as our conditions, by the entry's map; what is in no map is empty and named in
-    the log, never guessed."""
+    """Labels as our cell types, or values as our conditions, by the entry's map; what is in no map is empty and named
+    in the log, never guessed."""
     unmapped = pd.Series([label for label in labels if label and label not in to_types], dtype=object).value_counts()
     if len(unmapped):
         log.warning(

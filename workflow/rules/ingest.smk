@@ -5,6 +5,10 @@ READERS = sorted(
 )
 
 
+localrules:
+    discover,
+
+
 rule ingest:
     """One sample's counts in the contract's shape, whatever layout they were published in, and what became of its genes."""
     input:
@@ -58,3 +62,29 @@ rule collect_genes_lost:
         tier=lookup(dpath="score/tier", within=config),
     script:
         "../scripts/collect_genes_lost.py"
+
+
+rule discover:
+    """Print, once the files are there, the samples that match nothing and lines for the files and values that are no sample's."""
+    input:
+        files=[
+            path
+            for dataset, entry in DATASETS.items()
+            for file in entry["files"]
+            for path in [file.get("path", f"downloads/{dataset}/{file['name']}")]
+        ],
+        human="<shipped>/genes/human.tsv.gz",
+        mouse="<shipped>/genes/mouse.tsv.gz",
+        code=code("discover", *(f"ingest.{name}" for name in READERS)),
+    log:
+        "<logs>/discover.log",
+    benchmark:
+        "<benchmarks>/discover.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=memory(1000, 3.3),
+    params:
+        datasets=DATASETS,
+    script:
+        "../scripts/discover.py"

@@ -1,7 +1,7 @@
 """Bulk tissue: a table of genes × profiles (text or xlsx), or a series matrix of arrays; a profile becomes a "cell".
 
-A series matrix of arrays lists probes; they become genes through the platform's table (a file GPL… among the files). One
-beside a table tells what the table's columns are: its titles name them, alone or in brackets.
+A series matrix of arrays lists probes; they become genes through the platform's table (a file GPL… among the files).
+One beside a table tells what the table's columns are: its titles name them, alone or in brackets.
 """
 
 import logging
@@ -65,7 +65,7 @@ def _columns_described(columns: np.ndarray, described: Sequence[Member]) -> pd.D
     told: dict[str, str] = {}
     for member in described:
         for title, about in _about(decoded(member).partition(BEGIN)[0]):
-            told |= {name: about for name in (title, *BRACKETED.findall(title))}
+            told |= dict.fromkeys((title, *BRACKETED.findall(title)), about)
     if not any(column in told for column in columns):
         first = next(iter(told), "nothing")
         log.warning("%s: its titles (%s, …) name no column of the table", described[0], first)
@@ -96,7 +96,7 @@ def _series_matrix(member: Member, platforms: Sequence[Member]) -> Raw:
 
 
 def _about(head: str) -> list[tuple[str, str]]:
-    """Title of each profile, and its title, source and characteristics in one; nothing where they are unequal in number."""
+    """Title of each profile, and title, source and characteristics in one; nothing where their numbers differ."""
     lines = [_of_profiles(line) for key in DESCRIBED for line in head.splitlines() if line.startswith(key)]
     if not lines or len({len(values) for values in lines}) > 1:
         return []

@@ -76,7 +76,7 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
         names = ", ".join(member.name for member in (tables or own)[:6])
         raise BrainmetError(
             f"{match or 'the dataset'}: {len(tables)} files can be its table ({names}); mend match in the dataset "
-            "file, where several samples may name one donor"
+            "file, where several samples may name one donor (`snakemake discover` prints the lines for its files)"
         )
     member = tables[0]
     if WORKBOOK.search(member.name):

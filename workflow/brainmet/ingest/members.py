@@ -327,7 +327,8 @@ def select(found: Sequence[Member], match: str | None, *, optional: bool = False
     if not own and not optional:
         names = ", ".join(sorted("/".join((*member.folders, member.name)) for member in found)[:6])
         raise BrainmetError(
-            f"match: {match}: no file of the dataset starts with it (there are {names}); mend match in the dataset file"
+            f"match: {match}: no file of the dataset starts with it (there are {names}); mend match in the dataset "
+            "file, for which `snakemake discover` prints the lines that its files call for"
         )
     if any(CELLS_ONLY.search(_full(member)) for member in own):
         cells = [member for member in own if not ALL_DROPLETS.search(_full(member))]

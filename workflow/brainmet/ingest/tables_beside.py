@@ -53,6 +53,19 @@ def _named(name: str, record: Mapping[str, Any], found: Sequence[Member], *, rol
     return hits[0]
 
 
+def frame(member: Member, *, sep: str = "auto") -> pd.DataFrame:
+    """A table beside a matrix, all columns as text."""
+    return _table(member, sep).copy()
+
+
+def column(member: Member, name: str, *, sep: str) -> np.ndarray:
+    """One column of a table beside a matrix."""
+    own = _table(member, sep)
+    if name not in own:
+        raise BrainmetError(f"{member}: has no column {name} ({', '.join(own.columns)}); mend it in the dataset file")
+    return own[name].to_numpy(object)
+
+
 def wanted(record: Mapping[str, Any], tables: Mapping[str, Member]) -> Wanted:
     """What the reader may leave out."""
     own = listed = keys = None
@@ -70,10 +83,10 @@ def _is_own(
     record: Mapping[str, Any], tables: Mapping[str, Member], barcodes: np.ndarray, obs: pd.DataFrame | None
 ) -> np.ndarray:
     """Mask of this sample's cells, where one matrix holds many samples."""
-    return _sample_of(record, tables, barcodes, obs) == str(record["match"])
+    return sample_of(record, tables, barcodes, obs) == str(record["match"])
 
 
-def _sample_of(
+def sample_of(
     record: Mapping[str, Any], tables: Mapping[str, Member], barcodes: np.ndarray, obs: pd.DataFrame | None
 ) -> np.ndarray:
     """Value of `split_by` of every cell."""
@@ -96,13 +109,14 @@ def own_cells(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member])
     """The cells of this sample, where one matrix holds many samples."""
     if not record.get("split_by") or record.get("match") is None:
         return raw
-    values = _sample_of(record, tables, raw.barcodes, raw.obs)
+    values = sample_of(record, tables, raw.barcodes, raw.obs)
     own = values == str(record["match"])
     if not own.any():
         ((_, key),) = record["split_by"].items()
         known = ", ".join(sorted({str(v) for v in values if v})[:8]) or "none"
         raise BrainmetError(
-            f"{raw.name}: no cell has {key} {record['match']!r} (values: {known}); mend match in the dataset file"
+            f"{raw.name}: no cell has {key} {record['match']!r} (values: {known}); mend match in the dataset file, "
+            "for which `snakemake discover` prints the lines that its cells call for"
         )
     log.info("%s: %d cells are this sample's", raw.name, own.sum())
     return raw if own.all() else raw.cells(own)

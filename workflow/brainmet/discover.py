@@ -1,0 +1,187 @@
+"""What the files of a dataset hold beside what its dataset file says: the lines that the file still lacks.
+
+A dataset file may be written before anybody has seen the files. Once they are there, this finds samples that match
+nothing, and prints an entry for every file, or every value of `split_by`, that is no sample's.
+"""
+
+import importlib
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brainmet import datasets
+from brainmet.errors import BrainmetError
+from brainmet.genes import GeneTable
+from brainmet.ingest import tables_beside
+from brainmet.ingest.members import Member, list_members, matches
+from brainmet.ingest.raw import Wanted
+
+ACCESSION = re.compile(r"^(GSM\d+)(?=[^0-9]|$)")
+KINDS = re.compile(
+    r"[_.\-]*((filtered|raw)_(feature|gene)_bc_matri\w*|barcodes?|features?|genes?|matrix|metadata|counts?|umis?|"
+    r"expression_matrix|dense|cell_types?\w*)?(\.(mtx|tsv|csv|txt|h5|h5ad|loom|rds))?(\.(gz|bz2|xz))?$",
+    re.IGNORECASE,
+)
+"""The end of a name that tells what a file holds, not whose it is."""
+SEVERAL, MANY = 2, 200
+"""A column of cells with so many values, and no more, may be one of donors or samples."""
+SHOWN = 6
+
+
+class _Seen(Exception):
+    """Ends the reading of a matrix once its barcodes and columns are known."""
+
+    def __init__(self, barcodes: np.ndarray, obs: pd.DataFrame | None) -> None:
+        super().__init__()
+        self.barcodes, self.obs = barcodes, obs
+
+
+def discover(dataset: Mapping[str, Any], paths: Sequence[Path], genes: GeneTable) -> str:
+    """What a dataset file lacks, as text whose lines can be copied into it.
+
+    Args:
+        dataset: as `datasets.load` returns it.
+        paths: its files, in the order of `files`.
+        genes: tells rows of genes from rows of cells.
+
+    Raises:
+        BrainmetError: a file is missing or damaged.
+    """
+    named = zip(dataset["files"], paths, strict=True)
+    found = list_members([(file["name"], path) for file, path in named])
+    tables = {(dataset.get(role) or {}).get("file") for role in ("cells", "labels")}
+    data = [member for member in found if member.name not in tables]
+    if dataset["layout"] == "bulk":
+        lines = ["# its profiles are told apart by the patterns under profiles:"]
+    elif dataset.get("split_by"):
+        lines = _by_value(dataset, found, genes)
+    elif any(sample.get("match") for sample in dataset["samples"]) or len(_groups(data)) > 1:
+        lines = _by_name(dataset["samples"], data)
+    else:
+        lines = _of_one_matrix(dataset, found, genes)
+    return "\n".join([f"# {dataset['id']}", *lines]) + "\n"
+
+
+def unclaimed(names: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Names of files, with their folders, that begin with no sample's `match`, nor does any of their folders."""
+    return [
+        name for name in names if not any(matches(part, match) for part in [name, *name.split("/")] for match in known)
+    ]
+
+
+def _by_name(samples: Sequence[Mapping[str, Any]], found: Sequence[Member]) -> list[str]:
+    names = {"/".join((*member.folders, member.name)): member for member in found}
+    known = {sample["match"]: sample["id"] for sample in samples if sample.get("match")}
+    lines = [
+        f"# {id_}: no file begins with {match}; mend its match, or take the sample out"
+        for match, id_ in known.items()
+        if len(unclaimed(list(names), [match])) == len(names)
+    ]
+    groups = _groups([names[name] for name in unclaimed(list(names), list(known))])
+    if not groups:
+        return [*lines, f"# every {'other ' if lines else ''}file is a sample's"]
+    lines.append(f"# {len(groups)} groups of files are no sample's; set donor and condition of those that are samples:")
+    return [*lines, *(_entry(name, match, ", ".join(sorted(files)[:3])) for name, match, files in groups)]
+
+
+def _groups(found: Sequence[Member]) -> list[tuple[str, str, list[str]]]:
+    """Files that belong together: an id, what they all begin with, and their names."""
+    together: dict[str, list[str]] = {}
+    for member in found:
+        accession = ACCESSION.match(member.name)
+        stem = KINDS.sub("", member.name.rsplit("/", 1)[-1])
+        key = accession[1] if accession else stem or (member.folders[0] if member.folders else "")
+        if key:
+            together.setdefault(key, []).append(member.name)
+    groups = []
+    for key, names in sorted(together.items()):
+        first, last = (f([KINDS.sub("", name) for name in names]) for f in (min, max))
+        common = first[: next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
+        match = common if all(matches(name, common) for name in names) and len(common) >= len(key) else key
+        match = match.rstrip("_.-") or key
+        groups.append((ACCESSION.sub("", match).strip("_.-") or match, match, names))
+    return groups
+
+
+def _by_value(dataset: Mapping[str, Any], found: Sequence[Member], genes: GeneTable) -> list[str]:
+    record = _record(dataset)
+    tables = tables_beside.found_tables(record, found)
+    ((how, key),) = dataset["split_by"].items()
+    if how == "cells":
+        column = tables_beside.column(tables["cells"], key, sep=record["cells"].get("sep") or "auto")
+    else:
+        barcodes, obs = _cells(record, found, tables, genes)
+        column = tables_beside.sample_of(record, tables, barcodes, obs)
+    values = Counter(str(value) for value in column if str(value))
+    known = {str(sample["match"]): sample["id"] for sample in dataset["samples"] if sample.get("match")}
+    lines = [
+        f"# {id_}: no cell has {key} {match}; mend its match, or take the sample out"
+        for match, id_ in known.items()
+        if match not in values
+    ]
+    new = [value for value in sorted(values) if value not in known]
+    if not new:
+        return [*lines, f"# every {'other ' if lines else ''}value of {key} is a sample's"]
+    lines.append(f"# {len(new)} values of {key} are no sample's; set donor and condition of those that are samples:")
+    return [*lines, *(_entry(f"{dataset['id']}_{value}", value, f"{values[value]} cells") for value in new)]
+
+
+def _of_one_matrix(dataset: Mapping[str, Any], found: Sequence[Member], genes: GeneTable) -> list[str]:
+    """One matrix and one sample: what its cells could be told apart by."""
+    record = _record(dataset)
+    tables = tables_beside.found_tables(record, found)
+    barcodes, obs = _cells(record, found, tables, genes)
+    lines = [f"# one sample of {len(barcodes)} cells, the first {', '.join(map(str, barcodes[:3]))}"]
+    for pattern in (r"-(\d+)$", r"^([A-Za-z0-9.]+)[_:-]", r"[_:-]([A-Za-z0-9.]+)$"):
+        ends = Counter(m[1] for barcode in barcodes if (m := re.search(pattern, str(barcode))))
+        if SEVERAL <= len(ends) <= MANY and ends.total() == len(barcodes):
+            lines.append(f"# split_by: {{barcode: '{pattern}'}} gives {_few(ends)}")
+            break
+    frames = [("obs", obs)] if obs is not None else []
+    frames += [("cells", tables_beside.frame(tables["cells"]))] if "cells" in tables else []
+    for how, frame in frames:
+        for name in frame.columns:
+            values = Counter(frame[name].astype(str))
+            if SEVERAL <= len(values) <= MANY:
+                lines.append(f"# split_by: {{{how}: {name}}} gives {_few(values)}")
+    return lines
+
+
+def _few(values: Counter[str]) -> str:
+    shown = ", ".join(f"{value} ({number})" for value, number in sorted(values.items())[:SHOWN])
+    return f"{len(values)} samples: {shown}{', ...' if len(values) > SHOWN else ''}"
+
+
+def _entry(id_: str, match: str, about: str) -> str:
+    clean = re.sub(r"[^A-Za-z0-9_.\-]+", "_", id_).strip("_.-")
+    return f'  - {{id: "{clean}", match: "{match}", donor: "{clean}", condition: other}}  # {about}'
+
+
+def _record(dataset: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of a sample that would hold all cells."""
+    one = {**dataset, "samples": [{"id": dataset["id"]}]}
+    return next(iter(datasets.records({dataset["id"]: one}, exclude=[]).values()))
+
+
+def _cells(
+    record: Mapping[str, Any], found: Sequence[Member], tables: Mapping[str, Member], genes: GeneTable
+) -> tuple[np.ndarray, pd.DataFrame | None]:
+    """Barcodes of the matrix and its own columns; values are read only by readers that need them for that."""
+
+    def stop(barcodes: np.ndarray, obs: pd.DataFrame | None) -> np.ndarray:
+        raise _Seen(barcodes, obs)
+
+    reader = importlib.import_module(f"brainmet.ingest.{record['layout']}")
+    try:
+        rest = [member for member in found if member not in tables.values()]
+        raw = reader.read(rest, match=None, genes=genes, barcodes=Wanted(own=stop))
+    except _Seen as seen:
+        return seen.barcodes, seen.obs
+    if not len(raw.barcodes):
+        raise BrainmetError(f"{raw.name}: holds no cells; check the file")
+    return raw.barcodes, raw.obs
