@@ -130,6 +130,7 @@ def run(*, cells: int = 40, simulated: bool = False, tables: bool = True) -> Run
         "qc",
         [
             {"sample": s, "status": "kept", "n_barcodes": cells + 1, "n_kept": cells, "max_pct_mt": 10.0}
+            | {"expected_doublet_rate": 0.05}
             for s in ("S1", "S2")
             if cells
         ],

@@ -27,6 +27,7 @@ from brainmet.report import (
     identity,
     methods,
     palette,
+    places,
     quality,
     record,
     static,
@@ -303,6 +304,7 @@ def test_the_genome_is_drawn_in_bins_that_samples_share():
     (trace,) = figure.variants[0].data
     assert trace["x"] == ["2:0 Mb", "2:30 Mb", "10:0 Mb"] and trace["y"] == ["S1", "S2"]
     assert trace["z"][0] == [0.5, None, -0.5] and figure.variants[0].layout["xaxis"]["ticktext"] == ["2", "10"]
+    assert identity._spaced(["1:0 Mb", "2:0 Mb"], ["1:0 Mb", "2:0 Mb", *"x" * 98]) == ["1", ""], "2 would touch 1"
     assert not identity.genome(toy.rows("cnv_windows", [])).variants
 
 
@@ -410,6 +412,26 @@ def test_citations_are_numbered_in_order_and_every_entry_is_used():
     assert set(methods.bibliography(shipped.bib)) <= cited
 
 
+def test_methods_tell_of_no_step_that_had_nothing_to_work_on():
+    def told(run) -> str:
+        tables = report._Tables(dict(run.tables))
+        facts = {"overview": findings.overview(tables["samples"], run.annotation, tables["qc"]), "simulated": False}
+        facts["done"] = report._done(tables)
+        shipped = toy.parts()
+        return methods.write(shipped.methods, shipped.bib, run=run.provenance, facts=facts, datasets=run.datasets)[
+            "plain"
+        ]
+
+    steps = ("Hedges' g", "PyDESeq2", "non-negative matrix")
+    full, bare = told(toy.run()), told(toy.run(tables=False))
+    assert all(step in full for step in steps) and "No contrast" not in full and "LIANA" not in full
+    assert not any(step in bare for step in steps) and bare.endswith(
+        "No contrast between conditions could be tested in these data."
+    )
+    assert full.count("\n\n") == 5 and bare.count("\n\n") == 4
+    assert "scDblFinder" in full and "AUCell" not in full, "AUCell is made on request"
+
+
 # --- figures for a paper ----------------------------------------------------------------------------------------------
 
 
@@ -434,9 +456,22 @@ def test_static_figures_are_svg_with_text_and_the_same_twice(tmp_path, cells):
 def test_names_stand_where_most_cells_are_of_their_kind():
     points = np.array([[0.0, 0]] * 40 + [[10.0, 4]] * 40 + [[5.0, 9]] * 40 + [[9.0, 9]])
     values = pd.Series(["a"] * 40 + ["b"] * 30 + ["c"] * 10 + ["d", "e"] * 20 + ["f"])
-    found = {level: place.tolist() for level, place in static.places(points, values).items()}
+    found = {level: place.tolist() for level, place in places.places(points, values).items()}
     assert found == {"a": [0, 0], "b": [10, 4]}, "c is the lesser part, d and e are halves, f is rare"
-    assert static.places(points[:0], values[:0]) == {}
+    assert places.places(points[:0], values[:0]) == {}
+    assert set(places.places(points, values.replace("a", ""))) == {"b"}
+
+
+def test_the_page_writes_names_where_the_figures_do():
+    run = toy.run()
+    kinds = run.annotation["cell_type"]
+    apart = run.layout.assign(umap_1=3.0 * pd.factorize(kinds)[0], umap_2=7.0)
+    column = next(c for c in packed(replace(run, layout=apart)).meta["columns"] if c["key"] == "cell_type")
+    expected = places.places(apart.to_numpy(float), kinds)
+    assert dict(zip(column["levels"], column["places"], strict=True)) == {k: list(v) for k, v in expected.items()}
+    assert len(expected) == kinds.nunique() > 2
+    mixed = next(c for c in packed(run).meta["columns"] if c["key"] == "cell_type")
+    assert mixed["places"] == [None] * len(mixed["levels"]), "in the toy every type lies everywhere"
 
 
 def test_bars_of_few_samples_leave_room_for_the_keys_of_many_types(tmp_path):
@@ -517,17 +552,23 @@ def _colour_filter_select(b: Browser) -> None:
 
 
 def _names(b: Browser) -> None:
-    """A name stands where most cells are of its kind: not where types are mixed, as all are in the toy, or two are."""
+    """A name stands where the data say and goes when its cells are hidden; types of the toy are mixed and have none."""
     named, cells = "brainmet.map.views[0].names.map(n => n.text)", "brainmet.map.cells"
     assert b.run(named) == []
-    b.run(f"""(c => {{
-      c.kept = [Float32Array.from(c.x), Float32Array.from(c.y)];
-      c.by.get('cell_type').codes.forEach((k, i) => {{ c.x[i] = Math.min(k, 2) / 4 - 0.25; c.y[i] = 0; }});
-      brainmet.map.changed();
-    }})({cells})""")
+    b.run(
+        f"(c => {{ c.by.get('cell_type').places[1] = [c.meta.x.high, c.meta.y.low]; }})({cells}); "
+        "brainmet.map.changed();"
+    )
     b.wait(f"{named}.length")
-    levels = b.run(f"{cells}.by.get('cell_type').shown")
-    assert b.run(named) == levels[:2]
+    level, shown = b.run(f"(t => [t.levels[1], t.shown[1]])({cells}.by.get('cell_type'))")
+    assert b.run(named) == [shown]
+    corner = f"(c => [Math.max(...c.x), Math.max(...c.y)])({cells})"
+    assert b.run("(n => [n.x, n.y])(brainmet.map.views[0].names[0])") == pytest.approx(b.run(corner), abs=1e-4)
+    button = f"#cells [data-map=left] .legend [data-level={level}]"
+    b.click(button)
+    b.wait(f"{named}.length === 0")
+    b.click(button)
+    b.wait(f"{named}.length === 1")
     drawn = "brainmet.map.views[0].canvas.toDataURL()"
     before = b.run(drawn)
     b.click("[data-names]")
@@ -535,7 +576,7 @@ def _names(b: Browser) -> None:
     assert b.run("document.querySelector('[data-names]').ariaPressed") == "false"
     b.click("[data-names]")
     b.wait(f"{drawn} === {json.dumps(before)}")
-    b.run(f"(c => {{ c.x.set(c.kept[0]); c.y.set(c.kept[1]); brainmet.map.changed(); }})({cells})")
+    b.run(f"{cells}.by.get('cell_type').places[1] = null; brainmet.map.changed();")
 
 
 def _printed(b: Browser) -> None:

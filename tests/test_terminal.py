@@ -1,8 +1,9 @@
 """Records of a run as a person at a terminal sees them."""
 
 import logging
+from pathlib import Path
 
-from brainmet.terminal import Short
+from brainmet.terminal import Short, where
 
 
 def record(message: str, level: int = logging.INFO, **extra: object) -> logging.LogRecord:
@@ -25,3 +26,11 @@ def test_long_reasons_and_lists_of_inputs_are_cut():
     assert len(said.reason) <= 150 and said.input == ["a", "b", "c", "and 3 more"]
     short = record("Job 1", reason="Code has changed", input=["a"])
     assert Short().filter(short) and short.reason == "Code has changed" and short.input == ["a"]
+
+
+def test_a_run_ends_with_where_to_look():
+    here = Path.cwd()
+    assert where(["b.h5", "a.tsv", "b.h5"]) == f"{here}/a.tsv, {here}/b.h5"
+    parts = [f"results/samples/{s}/{name}" for s in "xy" for name in ("a.parquet", "b.parquet")]
+    assert where(parts) == f"4 files in {here}/results/samples: a.parquet, b.parquet"
+    assert where([f"t/{k}.tsv" for k in "abcde"]) == f"5 files in {here}/t: a.tsv, b.tsv, c.tsv and others"

@@ -165,7 +165,9 @@ def text(
     shown = table.assign(detectable=table["mde"].map(lambda g: f"{g:.2f}" if np.isfinite(g) else "-"))
     shown = shown[["kind", "id", "estimator", "primary_site", "n_a", "n_b", "n_studies", "detectable", "reason"]]
     counts = shown.loc[shown["kind"] == "claim", "estimator"].value_counts()
-    told = ", ".join(f"{number} {name}" for name, number in counts.items())
+    told = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counts.items())
+    hours = size["core_hours"]
+    duration = f"{hours:.1f} hours" if hours >= 1 else f"{max(1, round(60 * hours))} minutes"
     return "\n".join(
         [
             "Donors by study, condition and subtype",
@@ -178,7 +180,7 @@ def text(
             f"Claims: {told or 'none'}",
             f"Size, roughly: {size['cells']:,.0f} cells; up to {size['cores']:.0f} cores busy; "
             f"{size['memory_gb']:.1f} GB for the largest job; {size['disk_gb']:.1f} GB of disk, "
-            f"{size['download_gb']:.1f} of them downloads; {size['core_hours']:.1f} hours of one core",
+            f"{size['download_gb']:.1f} of them downloads; {duration} of one core",
             "",
         ]
     )

@@ -157,7 +157,8 @@ def _start_log(log: Path) -> None:
     logging.basicConfig(
         level=logging.INFO, handlers=[handler], format="%(levelname)s %(name)s: %(message)s", force=True
     )
-    logging.getLogger("faiss").setLevel(logging.WARNING)  # which build it loads is of no use to a reader
+    for library in ("faiss", "matplotlib"):  # which build they load, and which fonts, is of no use to a reader
+        logging.getLogger(library).setLevel(logging.WARNING)
     logging.captureWarnings(True)
     warnings.simplefilter("default")
 

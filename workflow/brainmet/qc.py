@@ -260,7 +260,7 @@ def summarise(
         "max_pct_mt": limits.max_pct_mt,
         "median_counts": kept[Obs.TOTAL_COUNTS].median(),
         "median_genes": kept[Obs.N_GENES].median(),
-        "median_pct_mt": kept[Obs.PCT_MT].median(),
+        "median_pct_mt": kept[Obs.PCT_MT].dropna().median(),  # missing where no mitochondrial gene was measured
         "median_pct_hb": kept["pct_counts_hb"].median(),
         "median_pct_ribo": kept["pct_counts_ribo"].median(),
         "median_pct_top_50": kept[f"pct_counts_in_top_{TOP}_genes"].median(),
@@ -286,7 +286,7 @@ def _report(row: pd.Series) -> None:
     codes = {name: int(row[f"n_{name}"]) for name in ("empty", "low_counts", "low_genes", "high_mt", "doublet")}
     log.info("%d of %d barcodes kept; dropped: %s", row["n_kept"], row["n_barcodes"], codes)
     if row["flag"]:
-        log.warning("limits look wrong: %s", row["flag"])
+        log.warning("flagged, look at its quality: %s", row["flag"])
 
 
 def collect(rows: list[pd.DataFrame], *, excluded: list[str]) -> pd.DataFrame:

@@ -2,14 +2,16 @@
 
 import atexit
 import logging
+import os
 import textwrap
+from collections.abc import Sequence
 
 BOOKKEEPING = ("Select jobs to execute...", "Execute ")
 """How messages begin that tell nothing of the run."""
 WIDTH = 150
 """Characters of a reason at most."""
 FILES = 3
-"""Inputs of a failed job that are named."""
+"""Files that are named one by one: inputs of a failed job, results."""
 
 
 class Short(logging.Filter):
@@ -24,6 +26,16 @@ class Short(logging.Filter):
         if isinstance(files := getattr(record, "input", None), list) and len(files) > FILES:
             record.input = [*files[:FILES], f"and {len(files) - FILES} more"]
         return True
+
+
+def where(files: Sequence[str]) -> str:
+    """Where to look for what a run was asked for: up to three files, or how many below which folder."""
+    paths = sorted(set(map(os.path.abspath, files)))
+    if len(paths) <= FILES:
+        return ", ".join(paths)
+    names = sorted(set(map(os.path.basename, paths)))
+    kinds = ", ".join(names) if len(names) <= FILES else f"{', '.join(names[:FILES])} and others"
+    return f"{len(paths)} files in {os.path.commonpath(paths)}: {kinds}"
 
 
 def last_words(*sentences: str) -> None:

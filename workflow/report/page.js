@@ -178,7 +178,7 @@ class Cells {
     const view = (Type, offset, length = n) => new Type(bytes.buffer, bytes.byteOffset + offset, length);
     this.n = n; this.simulated = simulated; this.meta = meta;
     const span = { x: meta.x.high - meta.x.low || 1, y: meta.y.high - meta.y.low || 1 };
-    const side = Math.max(span.x, span.y);
+    const side = this.side = Math.max(span.x, span.y);
     this.x = Float32Array.from(view(Uint16Array, meta.x.offset), (v) => ((v / 65535 - 0.5) * span.x) / side);
     this.y = Float32Array.from(view(Uint16Array, meta.y.offset), (v) => ((0.5 - v / 65535) * span.y) / side);
     this.columns = meta.columns.map((column) => {
@@ -197,6 +197,11 @@ class Cells {
     this.selected = null;
     this.hidden = new Map();
     this.view = { x: 0, y: 0, zoom: 1 };
+  }
+  /* A place of the layout on the map, whose middle is 0, 0 and whose longer side is 1. */
+  at([u, v]) {
+    const { x, y } = this.meta;
+    return { x: (u - (x.low + x.high) / 2) / this.side, y: ((y.low + y.high) / 2 - v) / this.side };
   }
   value(column, i) {
     if (column.kind === "category") return column.levels[column.codes[i]];
@@ -273,26 +278,13 @@ class View {
     }));
     if (focused !== undefined) $$("button", this.legend).find((button) => button.dataset.level === focused)?.focus({ preventScroll: true });
   }
-  /* Names to write on the map: each at the densest place of its cells, where most cells are its own. Types, for numbers. */
+  /* Names to write on the map, largest first: where the data say that one can stand, while most of its cells are shown. */
   named() {
-    const { cells } = this, { levels, shown, codes } = this.column.kind === "category" ? this.column : cells.by.get("cell_type");
-    const side = 32, bin = (v) => Math.max(1, Math.min(side - 2, Math.floor((v + 0.5) * side)));
-    const own = levels.map(() => new Int32Array(side * side)), all = new Int32Array(side * side), sizes = levels.map(() => 0);
-    const each = (act) => { for (let i = 0; i < cells.n; i++) if (cells.visible[i] && (!cells.selected || cells.selected[i])) act(i, codes[i], bin(cells.x[i]), bin(cells.y[i])); };
-    each((i, k, x, y) => { own[k][y * side + x]++; all[y * side + x]++; sizes[k]++; });
-    const around = (grid, p) => { let n = 0; for (const q of [p - side, p, p + side]) n += grid[q - 1] + grid[q] + grid[q + 1]; return n; };
-    const total = sizes.reduce((a, v) => a + v, 0);
-    const found = levels.map((_, k) => {
-      if (!shown[k] || sizes[k] < Math.max(5, 0.003 * total)) return null;
-      let best = side + 1, most = -1;
-      for (let y = 1; y < side - 1; y++) for (let x = 1; x < side - 1; x++) { const n = around(own[k], y * side + x); if (n > most) { most = n; best = y * side + x; } }
-      return most >= 0.2 * sizes[k] && most > 0.5 * around(all, best) ? { k, at: best, x: 0, y: 0, n: 0, text: shown[k], size: sizes[k] } : null;
-    });
-    each((i, k, x, y) => {
-      const name = found[k];
-      if (name && Math.abs(x - (name.at % side)) < 2 && Math.abs(y - Math.floor(name.at / side)) < 2) { name.x += cells.x[i]; name.y += cells.y[i]; name.n++; }
-    });
-    return found.filter(Boolean).map((name) => ({ ...name, x: name.x / name.n, y: name.y / name.n })).sort((a, b) => b.size - a.size);
+    const { cells } = this, column = this.column.kind === "category" ? this.column : cells.by.get("cell_type");
+    const sizes = column.levels.map(() => 0), seen = column.levels.map(() => 0);
+    for (let i = 0; i < cells.n; i++) { const k = column.codes[i]; sizes[k]++; seen[k] += cells.visible[i] && (!cells.selected || cells.selected[i]); }
+    const names = column.places.map((place, k) => place && 2 * seen[k] > sizes[k] && { ...cells.at(place), text: column.shown[k], size: sizes[k] });
+    return names.filter(Boolean).sort((a, b) => b.size - a.size);
   }
   hide(hidden) {
     this.cells.hidden.set(this.column.key, hidden);
@@ -492,7 +484,7 @@ function map(payload, bytes) {
     box.replaceChildren(...order.map((k) => {
       const dot = make("i", { textContent: "● " });
       dot.style.color = colours[k];
-      return make("p", {}, make("span", {}, dot, shown[k]), `${sizes[k].toLocaleString("en")} (${Math.round((100 * sizes[k]) / n)} %)`);
+      return make("p", {}, make("span", {}, dot, shown[k]), `${sizes[k].toLocaleString("en")} (${Math.round((100 * sizes[k]) / n)}%)`);
     }));
   };
   const starts = ["cell_type", cells.by.get("condition")?.levels.length > 1 ? "condition" : "malignancy"];
@@ -564,8 +556,7 @@ function mapPng(cells, views) {
 }
 function mapTsv(cells, views) {
   const columns = [...new Set([...cells.columns.filter((c) => !c.group), ...views.map((v) => v.column)])];
-  const { x, y } = cells.meta, lines = [["cell_id", "umap_1", "umap_2", ...columns.map((c) => c.key), "selected", "reason"].join("\t")];
-  const side = Math.max(x.high - x.low || 1, y.high - y.low || 1);
+  const { meta: { x, y }, side } = cells, lines = [["cell_id", "umap_1", "umap_2", ...columns.map((c) => c.key), "selected", "reason"].join("\t")];
   for (let i = 0; i < cells.n; i++) {
     if (!cells.visible[i]) continue;
     const place = [(cells.x[i] * side + (x.low + x.high) / 2).toFixed(4), (-cells.y[i] * side + (y.low + y.high) / 2).toFixed(4)];

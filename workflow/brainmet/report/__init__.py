@@ -129,7 +129,7 @@ def page(
     claims = verdicts(tables["claims"])
     warnings = distrust(tables, run.annotation, limits=limits, simulated=simulated)
     payload = {"figures": drawn, "tables": shown, "cells": packed.meta, "simulated": simulated}
-    facts = {"overview": found, "simulated": simulated, "n_tests": len(tables["contrasts"])}
+    facts = {"overview": found, "simulated": simulated, "done": _done(tables)}
     written = methods.write(parts.methods, parts.bib, run=run.provenance, facts=facts, datasets=run.datasets)
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
@@ -291,6 +291,18 @@ def _views(
         "n_unknown": int((run.annotation[Obs.CELL_TYPE] == "unknown").sum()),
     }
     return figures, notes
+
+
+def _done(tables: Mapping[str, pd.DataFrame]) -> dict[str, bool]:
+    """Which steps of the methods section had something to work on, and so belong in it."""
+    return {
+        "doublets": bool(tables["qc"]["expected_doublet_rate"].notna().any()),
+        "contrasts": bool(tables["contrasts"]["p"].notna().any()),
+        "genes": bool(tables["de"]["p"].notna().any()),
+        "rankings": bool(tables["gsea"]["p"].notna().any()),
+        "crosstalk": not tables["crosstalk"].empty,
+        "programmes": not tables["programmes"].empty,
+    }
 
 
 def _agreement(concordance: pd.DataFrame) -> list[dict[str, Any]]:

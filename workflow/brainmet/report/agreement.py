@@ -60,20 +60,20 @@ def classes(table: pd.DataFrame) -> Figure:
     own = table[(table["scope"] == "cohort") & ~table["class"].isin(["accuracy", "macro", "malignant"])]
     names = list(own["class"].map(words))
     data = []
-    for key, colour, symbol in (
-        ("precision", MUTED, "triangle-left"),
-        ("recall", WARN, "triangle-right"),
-        ("f1", ACCENT, "circle"),
+    for key, name, colour, symbol in (
+        ("precision", "precision", MUTED, "triangle-left"),
+        ("recall", "recall", WARN, "triangle-right"),
+        ("f1", "F1", ACCENT, "circle"),
     ):
         trace = {
             "type": "scatter",
             "mode": "markers",
             "y": names,
             "x": clean(own[key]),
-            "name": key,
+            "name": name,
             "marker": {"color": colour, "symbol": symbol, "size": 9},
             "customdata": clean(own["n"]),
-            "hovertemplate": "%{y}<br>" + key + " %{x:.3f} (n = %{customdata})<extra></extra>",
+            "hovertemplate": "%{y}<br>" + name + " %{x:.3f} (n = %{customdata})<extra></extra>",
         }
         data.append(
             trace | ({"error_x": interval_bars(own["f1"], own["ci_low"], own["ci_high"])} if key == "f1" else {})
@@ -84,7 +84,7 @@ def classes(table: pd.DataFrame) -> Figure:
         title="Agreement with the authors, class by class",
         source="concordance.tsv",
         caption="Precision, recall and F1 of our calls in coarse classes, taking the authors' labels for "
-        "true; bars: 95 % interval of F1 by bootstrap over cells.",
+        "true; bars: 95% interval of F1 by bootstrap over cells.",
         empty="No sample comes with labels of its authors, so agreement cannot be measured.",
         variants=[Variant("", data, layout, own)] if len(own) else [],
     )
@@ -106,7 +106,7 @@ def calibration(table: pd.DataFrame) -> Figure:
             "mode": "markers+lines",
             "x": clean(table["confidence"]),
             "y": clean(table["accuracy"]),
-            "name": "cells in ten bins",
+            "name": f"cells in {len(table)} bins",
             "marker": {"size": 8, "color": ACCENT},
             "line": {"color": ACCENT, "width": 1.2},
             "customdata": clean(table["n"]),

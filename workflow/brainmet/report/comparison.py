@@ -178,7 +178,7 @@ def contrast_forest(table: pd.DataFrame, names: Names, *, top: int = 40) -> Figu
         title="Signatures that differ between conditions",
         choose="Contrast",
         source="contrasts.tsv",
-        caption="Hedges' g, first condition minus second, donors as replicates, with 95 % intervals; the "
+        caption="Hedges' g, first condition minus second, donors as replicates, with 95% intervals; the "
         f"{top} rows of smallest p. Filled: FDR below 0.05. "
         "Orange: FDR below 0.05 too, but something else explains it, such as ambient RNA or the cell cycle; hover "
         "for what. Studies are joined by random effects.",
@@ -229,7 +229,7 @@ def study_forest(table: pd.DataFrame, names: Names) -> Figure:
         title="One signature across studies",
         choose="Signature",
         source="contrasts.tsv",
-        caption="Effect of every study (circles) and the pooled one (diamonds), 95 % intervals. An effect "
+        caption="Effect of every study (circles) and the pooled one (diamonds), 95% intervals. An effect "
         "that one study alone carries is a finding about that study. Signatures in the list: clearest first.",
         empty="No contrast could be tested in any study.",
         variants=variants,

@@ -35,7 +35,7 @@ def samples_by_type(annotation: pd.DataFrame, samples: list[str]) -> Figure:
                 "barmode": "stack",
                 "height": rows_high(len(samples), least=300, frame=150),
                 "yaxis": reversed_axis(),
-                "xaxis": axis("% of kept cells" if share else "kept cells"),
+                "xaxis": axis("% of kept cells", range=[0, 100]) if share else axis("kept cells"),
                 "legend": {"traceorder": "normal"},
             }
             variants.append(Variant(f"{name}, {'shares' if share else 'numbers'}", data, layout, counts.reset_index()))
@@ -62,7 +62,7 @@ def contrasts_of_types(table: pd.DataFrame) -> Figure:
         title="Cell types that differ between conditions",
         choose="Contrast",
         source="composition.tsv",
-        caption="Hedges' g of centred log-ratios with donors as replicates and 95 % intervals, first condition "
+        caption="Hedges' g of centred log-ratios with donors as replicates and 95% intervals, first condition "
         "minus second; unenriched samples only. Filled: FDR below 0.05. "
         "Shares add up to one: a type can fall because another rises.",
         empty="No contrast of composition could be tested: an arm lacks unenriched donors.",

@@ -3,7 +3,7 @@
 import base64
 import gzip
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 
 from brainmet.contract import Obs
+from brainmet.report.figure import clean
 from brainmet.report.palette import colours, in_order
-from brainmet.report.wording import words
+from brainmet.report.places import places
+from brainmet.report.wording import prose, words
 
 CATEGORIES = (
     (Obs.CELL_TYPE, "Cell type"),
@@ -91,7 +93,9 @@ def pack(
     cells, points = annotation.iloc[order], layout.iloc[order]
     writer = _Writer()
     columns = [
-        writer.category(key, label, cells[key]) for key, label in CATEGORIES if key in cells and _tells(cells[key])
+        writer.category(key, label, cells[key]) | {"places": _places(points, cells[key])}
+        for key, label in CATEGORIES
+        if key in cells and _tells(cells[key])
     ]
     columns += [writer.number(key, label, cells[key], low, high, steps=STEPS) for key, label, low, high in NUMBERS]
     n_scored = carried(len(order), scores.shape[1], most=max_scores)
@@ -118,7 +122,7 @@ def pack(
         "x": writer.position(points["umap_1"]),
         "y": writer.position(points["umap_2"]),
         "columns": columns,
-        "reason": writer.text(cells[Obs.REASON]),
+        "reason": writer.text(cells[Obs.REASON], prose),
         "id": writer.text(pd.Series(cells.index.astype(str))),
     }
     return Packed(meta, bytes(writer.blob))
@@ -127,6 +131,12 @@ def pack(
 def carried(n_cells: int, n_columns: int, *, most: int) -> int:
     """How many of the cells carry values of so many columns."""
     return min(n_cells, most // max(1, n_columns))
+
+
+def _places(points: pd.DataFrame, values: pd.Series) -> list[list[float] | None]:
+    """Where the name of each level stands, in the order of the levels; none for those that have no place."""
+    found = places(points[["umap_1", "umap_2"]].to_numpy(np.float64), values.astype(str))
+    return [clean(found[level]) if level in found else None for level in in_order(values.astype(str))]
 
 
 def _top(values: pd.Series) -> float:
@@ -198,10 +208,10 @@ class _Writer:
         scaled = (raw - low) / (high - low if high > low else 1.0) * 65535
         return {"offset": self.put(np.round(scaled).astype(np.uint16)), "low": low, "high": high}
 
-    def text(self, values: pd.Series) -> dict[str, Any]:
-        """Texts as codes into the distinct ones."""
+    def text(self, values: pd.Series, write: Callable[[str], str] = str) -> dict[str, Any]:
+        """Texts as codes into the distinct ones, each written by `write`."""
         codes, levels = pd.factorize(values.astype(str), sort=True)
-        raw = np.frombuffer("\n".join(level.replace("\n", " ") for level in levels).encode(), dtype=np.uint8)
+        raw = np.frombuffer("\n".join(write(level).replace("\n", " ") for level in levels).encode(), dtype=np.uint8)
         return {"offset": self.put(codes.astype(np.uint32)), "text": self.put(raw), "bytes": len(raw)}
 
 

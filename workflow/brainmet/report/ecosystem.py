@@ -131,7 +131,7 @@ def antigens(table: pd.DataFrame) -> Figure:
             "name": label,
             "marker": {"color": colour},
             "customdata": list(own["smallest_set"]),
-            "hovertemplate": "%{y}<br>" + label + ": %{x:.0f} %<br>smallest set: %{customdata}<extra></extra>",
+            "hovertemplate": "%{y}<br>" + label + ": %{x:.0f}%<br>smallest set: %{customdata}<extra></extra>",
         }
         for column, label, colour in (
             ("share_2_or_more", "two or more", "#08306b"),

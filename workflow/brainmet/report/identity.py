@@ -10,6 +10,8 @@ from brainmet.report.wording import words
 
 BIN = 10**7
 """Bases a column of the genome's heat map."""
+_ROOM = 0.03
+"""Share of the genome's axis that a number takes."""
 
 
 def unknowns(annotation: pd.DataFrame, samples: list[str]) -> tuple[Figure, pd.DataFrame]:
@@ -23,7 +25,7 @@ def unknowns(annotation: pd.DataFrame, samples: list[str]) -> tuple[Figure, pd.D
             "y": samples,
             "x": clean(share),
             "marker": {"color": MUTED},
-            "hovertemplate": "%{y}<br>%{x:.1f} % unknown<extra></extra>",
+            "hovertemplate": "%{y}<br>%{x:.1f}% unknown<extra></extra>",
         }
     ]
     layout = {
@@ -153,7 +155,7 @@ def genome(table: pd.DataFrame) -> Figure:
         matrix = own.assign(row=row).pivot_table(index="row", columns="bin", values="log2_ratio").reindex(columns=order)
         trace = heat_map(matrix, scale=DIVERGING, label="log2 ratio", middle=0)
         trace |= {"zmin": -reach, "zmax": reach, "xgap": 0}
-        ticks = {"tickmode": "array", "tickvals": first, "ticktext": [b.split(":")[0] for b in first], "tickangle": 0}
+        ticks = {"tickmode": "array", "tickvals": first, "ticktext": _spaced(first, order), "tickangle": 0}
         layout = {
             "height": rows_high(len(matrix), row=22),
             "yaxis": reversed_axis(tickfont={"size": 10}),
@@ -172,6 +174,16 @@ def genome(table: pd.DataFrame) -> Figure:
     )
 
 
+def _spaced(first: list[str], order: list[str]) -> list[str]:
+    """Chromosomes at their first bins, without a number where it would touch the one before."""
+    labels, free = [], 0.0
+    for name in first:
+        at = order.index(name)
+        labels.append(name.split(":")[0] if at >= free else "")
+        free = at + len(order) * _ROOM if labels[-1] else free
+    return labels
+
+
 def spread_of(table: pd.DataFrame) -> float:
     """End of the colour scale of copy number: one for all groups, so that normal cells look as flat as they are."""
     values = table["mean"].abs().to_numpy(float)
@@ -185,8 +197,9 @@ def _arm(name: str) -> tuple[int, str]:
     return (int(number) if number.isdigit() else 99, name)
 
 
-def markers(table: pd.DataFrame, *, top: int = 6) -> Figure:
-    """Best marker genes of each type: fold change against the rest."""
+def markers(table: pd.DataFrame, *, most: int = 60) -> Figure:
+    """Best marker genes of each type, fewer of many types: fold change against the rest."""
+    top = min(6, max(3, most // max(1, table["cell_type"].nunique())))
     best = table[table["rank"] <= top]
     variants = []
     if len(best):
@@ -210,7 +223,7 @@ def markers(table: pd.DataFrame, *, top: int = 6) -> Figure:
         layout = {
             "height": rows_high(len(types), row=24),
             "yaxis": reversed_axis(),
-            "xaxis": {"type": "category", "tickangle": -90, "tickfont": {"size": 9}, "dtick": 1},
+            "xaxis": {"type": "category", "tickangle": -90, "tickfont": {"size": 8}, "dtick": 1},
         }
         variants = [Variant("", [trace], layout, best)]
     return Figure(

@@ -160,7 +160,7 @@ def doublets(qc: pd.DataFrame, samples: list[str]) -> Figure:
             "x": clean(frame["called"] * 100),
             "name": "called",
             "marker": {"color": DROPPED["doublet"]},
-            "hovertemplate": "%{y}<br>%{x:.1f} % called<extra></extra>",
+            "hovertemplate": "%{y}<br>%{x:.1f}% called<extra></extra>",
         },
         {
             "type": "scatter",
@@ -169,7 +169,7 @@ def doublets(qc: pd.DataFrame, samples: list[str]) -> Figure:
             "x": clean(frame["expected_doublet_rate"] * 100),
             "name": "expected",
             "marker": {"symbol": "line-ns", "size": 14, "line": {"width": 2.4, "color": WARN}},
-            "hovertemplate": "%{y}<br>%{x:.1f} % expected<extra></extra>",
+            "hovertemplate": "%{y}<br>%{x:.1f}% expected<extra></extra>",
         },
     ]
     layout = {
@@ -279,7 +279,7 @@ def genes_lost(lost: pd.DataFrame, samples: list[str], *, warn: float) -> Figure
             "customdata": [
                 list(row) for row in zip(clean(lost["n_lost"]), lost["lost_top"].fillna("none"), strict=True)
             ],
-            "hovertemplate": "%{y}<br>%{x:.2f} % of counts, %{customdata[0]} features<br>largest: "
+            "hovertemplate": "%{y}<br>%{x:.2f}% of counts, %{customdata[0]} features<br>largest: "
             "%{customdata[1]}<extra></extra>",
         }
     ]

@@ -10,6 +10,7 @@ import pandas as pd
 from brainmet.contract import Obs
 from brainmet.report.comparison import score_heat
 from brainmet.report.palette import DIVERGING, DROPPED, INK, MUTED, colours, in_order
+from brainmet.report.places import places
 from brainmet.report.wording import words
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ _STYLE: Any = {
 }  # fmt: skip
 
 _KEYS_A_COLUMN = 28
-_PLACES = 32
-"""Squares a side in which cells are counted to place names."""
 
 
 def save(path: str | Path, draw: Callable[["Figure"], None], *, size: tuple[float, float], simulated: bool) -> None:
@@ -80,40 +79,6 @@ def umap(layout: pd.DataFrame, values: pd.Series) -> Callable[["Figure"], None]:
         _keys(axes, [(words(level) or "none", palette[level]) for level in levels])
 
     return draw
-
-
-def places(points: np.ndarray, values: pd.Series) -> dict[str, np.ndarray]:
-    """Where the names of a category's levels can stand: at the densest place of each level's cells.
-
-    Left out are levels that are rare, lie everywhere, or are not most of the cells where they are densest: the same
-    rule as that of the page's map.
-
-    Args:
-        points: cells × 2.
-        values: level of each cell.
-    """
-    from scipy.ndimage import uniform_filter
-
-    found: dict[str, np.ndarray] = {}
-    if not len(points):
-        return found
-    span = np.ptp(points, axis=0).max() or 1.0
-    bins = np.clip(((points - points.min(axis=0)) / span * _PLACES).astype(int), 0, _PLACES - 1)
-
-    def around(cells: np.ndarray) -> np.ndarray:
-        grid = np.zeros((_PLACES, _PLACES))
-        np.add.at(grid, tuple(cells.T), 9.0)
-        return uniform_filter(grid, 3, mode="constant")
-
-    everyone, levels = around(bins), values.to_numpy(object)
-    for level, n in values.value_counts().items():
-        own = levels == level
-        dense = around(bins[own])
-        at = np.unravel_index(dense.argmax(), dense.shape)
-        if level and n >= max(5, 0.003 * len(values)) and dense[at] >= 0.2 * n and dense[at] > 0.5 * everyone[at]:
-            near = own & (np.abs(bins - at) <= 1).all(axis=1)
-            found[str(level)] = points[near].mean(axis=0)
-    return found
 
 
 def composition(annotation: pd.DataFrame, samples: Sequence[str]) -> Callable[["Figure"], None]:
