@@ -3,7 +3,19 @@
 import numpy as np
 import pandas as pd
 import pytest
-from brainmet.cluster import agreement, by_size, choose, clusters, label, shared_neighbors, stability
+from brainmet import cluster
+from brainmet.cluster import (
+    agreement,
+    by_size,
+    choose,
+    clusters,
+    grouped,
+    label,
+    leiden,
+    link,
+    shared_neighbors,
+    stability,
+)
 from brainmet.neighbors import nearest
 
 CHOICE = {"prune": 1 / 15, "n_iterations": 2, "seed": 1}
@@ -27,6 +39,43 @@ def test_shared_neighbours_by_hand() -> None:
     assert found == {(0, 1): 1.0, (0, 2): 0.5, (1, 2): 0.5, (1, 3): 0.5, (2, 3): 1.0}
     links, _ = shared_neighbors(np.array([[1, 2], [0, 2], [1, 3], [2, 1]]), prune=0.6)
     assert links.tolist() == [[0, 1], [2, 3]]
+
+
+def test_no_cell_loses_all_links() -> None:
+    points = np.random.default_rng(0).normal(size=(400, 5)).astype(np.float32)
+    indices, _ = nearest(points, k=15, exact_below=1000, threads=1)
+    every, strength = shared_neighbors(indices, prune=0)
+    links, weights = shared_neighbors(indices, prune=0.6)
+    strong = strength >= 0.6
+    assert set(map(tuple, every[strong].tolist())) < set(map(tuple, links.tolist()))
+    assert len(np.unique(every[strong])) < 400 == len(np.unique(links))
+    sizes = link(links, weights, n=400).connected_components().sizes()
+    assert min(sizes) >= 15
+    # What came back is the strongest link of some cell or of a group that pruning had cut off: never more than groups.
+    before = link(every[strong], strength[strong], n=400).connected_components()
+    assert 0 < (weights < 0.6).sum() < len(before)
+    alone = np.setdiff1d(np.arange(400), every[strong])
+    best = [max(strength[(every == cell).any(axis=1)]) for cell in alone]
+    assert [max(weights[(links == cell).any(axis=1)]) for cell in alone] == best
+
+
+def test_groups_keep_modularity_and_lead_to_the_same_clusters(monkeypatch) -> None:
+    points, truth = groups((700, 500, 300), spread=2.0)
+    indices, _ = nearest(points, k=15, exact_below=2000, threads=1)
+    graph = link(*shared_neighbors(indices, prune=1 / 15), n=1500)
+    monkeypatch.setattr(cluster, "CELLS_A_GROUP", 100)
+    of_cell, small = pair = grouped(graph, seed=1)
+    labels = np.random.default_rng(0).integers(0, 4, small.vcount())
+    assert 10 < small.vcount() < 300 and small.ecount() < graph.ecount() / 5
+    assert small.modularity(labels.tolist(), weights="weight") == pytest.approx(
+        graph.modularity(labels[of_cell].tolist(), weights="weight")
+    )
+    how = {"resolution": 0.3, "n_iterations": 2, "seed": 1}
+    assert agreement(leiden(graph, groups=pair, **how), leiden(graph, **how)) > 0.97
+    monkeypatch.setattr(cluster, "MANY", 1000)
+    found = clusters(names(1500), indices, resolutions=[0.3], **CHOICE)
+    assert agreement(found["leiden_0.3"].to_numpy(), truth) > 0.97
+    assert found.equals(clusters(names(1500), indices, resolutions=[0.3], **CHOICE))
 
 
 def test_finds_groups_and_names_them_by_size() -> None:

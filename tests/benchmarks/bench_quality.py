@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from brainmet.cluster import agreement, leiden, link, shared_neighbors
+from brainmet.cluster import agreement, grouped, leiden, link, shared_neighbors
 from brainmet.embed import integrated
 from brainmet.neighbors import load, nearest
 from brainmet.tables import read_table
@@ -51,14 +51,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--layout", action="store_true", help="fit umap-learn too: minutes")
+    parser.add_argument("--groups", action="store_true", help="cluster by groups of cells, as in larger cohorts")
     asked = parser.parse_args()
     choice = yaml.safe_load((HOME / "config/config.yaml").read_text())["cluster"]
     table = read_table(asked.run / "results/cohort/embedding.parquet", "embedding")
     indices, distances = load(asked.run / "results/cohort/neighbors.npz")
     pruned, whole = (link(*shared_neighbors(indices, prune=prune), n=len(table)) for prune in (choice["prune"], 0.0))
     random.seed(0)
+    how = {name: choice[name] for name in ("n_iterations", "seed")}
+    how["groups"] = grouped(pruned, seed=choice["seed"]) if asked.groups else None
     for resolution in choice["resolutions"]:
-        ours = leiden(pruned, resolution=resolution, n_iterations=choice["n_iterations"], seed=choice["seed"])
+        ours = leiden(pruned, resolution=resolution, **how)
         theirs = [alone(whole, resolution=resolution, seed=seed) for seed in range(SEEDS)]
         same = alone(pruned, resolution=resolution, seed=0)
         quality = [pruned.modularity(list(x), weights="weight", resolution=resolution) for x in (ours, same)]

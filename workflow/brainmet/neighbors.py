@@ -1,7 +1,9 @@
-"""Nearest neighbours of every cell: exact in small cohorts, by a navigable graph in large ones."""
+"""Nearest neighbours of every cell: exact in small cohorts, among the cells of nearby lists in large ones."""
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -11,8 +13,11 @@ from brainmet.files import replacing
 
 log = logging.getLogger(__name__)
 
-HNSW_LINKS, HNSW_BUILD, HNSW_SEARCH = 32, 80, 64
-"""Recall of 15 neighbours 0.98 at 100,000 cells and 50 components."""
+CELLS_A_LIST, LISTS_SEARCHED = 256, 16
+"""Every point is compared with about 4,000 others, however many there are: recall of 15 neighbours .994 at 100,000
+cells and 50 components, in a seventh of the time of a navigable graph (HNSW) that finds as many."""
+ROUNDS, TRAINED_ON = 8, 32
+"""Rounds of k-means for the lists, and points a list that it is shown."""
 ROWS = 20_000
 """Cells searched at a time."""
 
@@ -23,31 +28,19 @@ def nearest(points: np.ndarray, *, k: int, exact_below: int, threads: int) -> tu
     Args:
         points: points × dimensions.
         k: neighbours a point, fewer when there are not as many other points.
-        exact_below: with more points than this the search is approximate (Malkov & Yashunin 2018, doi
-            10.1109/TPAMI.2018.2889473).
-        threads: used for the approximate search only, where each point's result is its own. The exact one multiplies
-            matrices, whose sums depend on the number of threads, and has one.
+        exact_below: with more points than this, neighbours are sought in the `LISTS_SEARCHED` nearest of lists of
+            about `CELLS_A_LIST` points each (Jegou et al. 2011, doi 10.1109/TPAMI.2010.57).
+        threads: used where each point's result is its own. Products of matrices, whose sums depend on the number of
+            threads, have one.
 
     Returns:
         Indices (int32) and Euclidean distances (float32), points × k. A point is never its own neighbour.
     """
-    import faiss
-
     points = np.ascontiguousarray(points, dtype=np.float32)
     n, k = len(points), min(k, len(points) - 1)
-    # Links are inserted by one thread: with two, the graph depends on who comes first.
-    faiss.omp_set_num_threads(1)
-    if n <= exact_below:
-        index: faiss.Index = faiss.IndexFlatL2(points.shape[1])
-    else:
-        index = graph = faiss.IndexHNSWFlat(points.shape[1], HNSW_LINKS)
-        graph.hnsw.efConstruction, graph.hnsw.efSearch = HNSW_BUILD, max(HNSW_SEARCH, 2 * k)
-    index.add(points)
-    faiss.omp_set_num_threads(1 if n <= exact_below else threads)
     indices, distances = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
-    for start in range(0, n, ROWS):
-        rows = np.arange(start, min(start + ROWS, n))
-        squared, found = index.search(points[rows], k + 1)
+    searched = _exact(points, k + 1) if n <= exact_below else _by_lists(points, k + 1, threads=threads)
+    for rows, squared, found in searched:
         indices[rows], distances[rows] = _without_self(found, squared, rows, k)
     log.info("%d neighbours of %d cells, %s", k, n, "exact" if n <= exact_below else "approximate")
     return indices, distances
@@ -81,6 +74,41 @@ def load(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
             return file["indices"], file["distances"]
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise BrainmetError(f"{path}: not readable as neighbours ({error}); delete it and run again") from error
+
+
+def _exact(points: np.ndarray, k: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Rows, squared distances and indices of the nearest points, the point itself among them."""
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+    index = faiss.IndexFlatL2(points.shape[1])
+    index.add(points)
+    for start in range(0, len(points), ROWS):
+        rows = np.arange(start, min(start + ROWS, len(points)))
+        yield rows, *index.search(points[rows], k)
+
+
+def _by_lists(points: np.ndarray, k: int, *, threads: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The same from the nearest lists only; a search may come back short, with index -1."""
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+    n, dimensions = points.shape
+    n_lists = max(n // CELLS_A_LIST, 1)
+    how = {"niter": ROUNDS, "seed": 1, "max_points_per_centroid": TRAINED_ON, "min_points_per_centroid": 1}
+    centres: Any = faiss.Kmeans(dimensions, n_lists, **how)
+    centres.train(points)
+    quantizer = centres.index
+    index: Any = faiss.IndexIVFFlat(quantizer, dimensions, n_lists)
+    index.nprobe = min(LISTS_SEARCHED, n_lists)
+    index.add(points)
+    far, lists = quantizer.search(points, index.nprobe)
+    faiss.omp_set_num_threads(threads)
+    # Points of one list are searched together: what they are compared with is in the processor's cache.
+    order = np.argsort(lists[:, 0], kind="stable")
+    for start in range(0, n, ROWS):
+        rows = order[start : start + ROWS]
+        yield rows, *index.search_preassigned(points[rows], k, lists[rows], far[rows])
 
 
 def _without_self(found: np.ndarray, squared: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
