@@ -10,7 +10,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from brainmet import config, contract, tables
+from brainmet import config, contract, datasets, tables
+from brainmet.documents import read_yaml
 from packaging.specifiers import SpecifierSet
 
 from tests.conftest import HOME
@@ -91,6 +92,26 @@ def between(text: str, marker: str, content: str) -> str:
     return re.sub(pattern, lambda m: f"{m[1]}{content}\n{m[2]}", text, flags=re.S)
 
 
+def sample_fields() -> str:
+    """What a dataset file may say of a sample, and the words that it may use."""
+    schema = read_yaml(HOME / "workflow/schemas/dataset.schema.yaml")
+    fields = schema["properties"]["samples"]["items"]["properties"]
+    kinds = {name: spec["$ref"].rsplit("/", 1)[1] for name, spec in fields.items() if "$ref" in spec}
+    rows = []
+    for kind in dict.fromkeys(kinds.values()):
+        names = ", ".join(f"`{name}`" for name, own in kinds.items() if own == kind)
+        words = dict.fromkeys(f"`{word}`" for word in schema["$defs"][kind].get("enum", ()))
+        rows.append(f"| {names} | {', '.join(words) or FREE[kind]} |")
+    return "\n".join(["| field | values |", "|---|---|", *rows])
+
+
+FREE = {
+    "text": "free text",
+    "share": "a number up to 0.5; by default from the barcodes",
+}
+"""Kinds of fields without a list of words."""
+
+
 def pages() -> dict[Path, str]:
     """Every generated page with the text it should have."""
     readme = (HOME / "README.md").read_text()
@@ -105,6 +126,7 @@ def pages() -> dict[Path, str]:
     return captions | {
         HOME / "README.md": readme,
         HOME / "config" / "README.md": between(head, "keys", config.markdown()),
+        HOME / "docs" / "adding.md": between((HOME / "docs/adding.md").read_text(), "fields", sample_fields()),
         HOME / "docs" / "tables.md": table_pages(),
         HOME / "workflow" / "envs" / "brainmet.yaml": conda_environment(),
     }
@@ -115,7 +137,9 @@ def expected() -> dict[Path, str]:
     return pages()
 
 
-@pytest.mark.parametrize("name", ["README.md", "config/README.md", "docs/tables.md", "workflow/envs/brainmet.yaml"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "config/README.md", "docs/adding.md", "docs/tables.md", "workflow/envs/brainmet.yaml"]
+)
 def test_generated_pages_are_up_to_date(expected, name):
     path = HOME / name
     assert path.read_text() == expected[path], f"{name} has drifted: run `uv run python -m tests.test_docs`"
@@ -206,6 +230,20 @@ def test_the_five_lines_of_the_readme_are_a_run(tmp_path):
     command = [sys.executable, "-m", "snakemake", "-s", str(HOME / "Snakefile"), *words]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment())
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_dataset_files_of_the_docs_are_read(tmp_path):
+    """Each example beside empty files of the names it asks for."""
+    examples = [text for kind, text in blocks(HOME / "docs/adding.md") if kind == "yaml" and text.startswith("schema:")]
+    assert len(examples) >= 3
+    (tmp_path / "data").mkdir()
+    for text in examples:
+        for name in re.findall(r"(?:path|file): (data/[\w.]+)", text):
+            (tmp_path / name).touch()
+        (name,) = re.findall(r"^id: (\w+)", text, re.M)
+        (tmp_path / f"{name}.yaml").write_text(text)
+        read = datasets.load([name], folders=[tmp_path])
+        assert all(sample["condition"] != "other" for sample in datasets.records(read, exclude=[]).values())
 
 
 @pytest.mark.slow

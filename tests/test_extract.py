@@ -147,7 +147,8 @@ def test_seurat_opens_the_atlas_by_the_lines_of_the_readme(mini_run, tmp_path):
 def test_cellxgene_accepts_the_atlas_and_its_copy(run, request, tmp_path):
     """The current validator, in an environment of its own; simulated cells and real ones. Half a minute a file.
 
-    The atlas is what CELLxGENE gives out, a file that has labels already; the copy is what one uploads there.
+    The atlas is what CELLxGENE gives out, a file that has labels already: as an upload it has one error, the reserved
+    name of the column `cell_type`. The copy is what one uploads there.
     """
     help_ = subprocess.run([*VALIDATOR, "--help"], capture_output=True, text=True, timeout=600)
     if help_.returncode:
@@ -157,3 +158,6 @@ def test_cellxgene_accepts_the_atlas_and_its_copy(run, request, tmp_path):
     for words in (["--ignore-labels", str(own)], [str(tmp_path / "c.h5ad")]):
         done = subprocess.run([*VALIDATOR, "validate", *words], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-3000:]
+    plain = subprocess.run([*VALIDATOR, "validate", str(own)], capture_output=True, text=True)
+    (error,) = [line for line in plain.stderr.splitlines() if line.startswith("ERROR")]
+    assert plain.returncode and "Column 'cell_type' is a reserved column name of 'obs'" in error

@@ -89,7 +89,7 @@ COUNTS_KEYS: Final = (
     ),
     Key(Obs.SAMPLE, "obs", "string", "sample id, unique over the run"),
     Key(Obs.DONOR, "obs", "string", "donor id, the replicate of every test"),
-    Key(Obs.CONDITION, "obs", "string", "one of the conditions below"),
+    Key(Obs.CONDITION, "obs", "string", "where the sample was taken; docs/adding.md lists the words"),
     Key(Obs.AUTHOR_LABEL, "obs", "string", "label given by the authors, as published; empty when none"),
     Key(
         Obs.AUTHOR_CELL_TYPE,
