@@ -112,6 +112,26 @@ def test_a_series_matrix_beside_a_table_describes_its_columns(
     assert "its titles (tumour [XYZ-CD2-NT3], …) name no column of the table" in caplog.text
 
 
+def test_a_file_a_profile_described_by_accession(tmp_path: Path, human: GeneTable) -> None:
+    """htseq-count's files of an archive; the series matrix knows them by their accession."""
+    X = np.random.default_rng(3).poisson(50, (GENES, 6))
+    for i, column in enumerate(X.T):
+        lines = "".join(f"{gene}\t{value}\n" for gene, value in zip(genes_of(human), column, strict=True))
+        (tmp_path / f"GSM{i}_T{i}.htseq.txt").write_text(lines + "__no_feature\t9\n")
+    about = [f"{'brain metastasis' if i % 2 else 'primary tumour'} of patient {i // 2}" for i in range(6)]
+    told = {"!Sample_title": about, "!Sample_geo_accession": [f"GSM{i}" for i in range(6)]}
+    text = "".join("\t".join([key, *(f'"{value}"' for value in values)]) + "\n" for key, values in told.items())
+    (tmp_path / "GSE1_series_matrix.txt.gz").write_bytes(gzip.compress(text.encode()))
+    patterns = [
+        {"pattern": "brain metastasis of patient ([0-9])", "condition": "brain_metastasis"},
+        {"pattern": "primary tumour of patient ([0-9])", "condition": "primary"},
+    ]
+    result = bulk(sorted(tmp_path.iterdir()), human, profiles=patterns, values="counts")
+    assert result.cells["donor"].tolist() == ["D_0", "D_0", "D_1", "D_1", "D_2", "D_2"]
+    assert result.cells["condition"].tolist() == ["primary", "brain_metastasis"] * 3
+    assert result.matrix.sum() == X.sum()
+
+
 def series_matrix(human: GeneTable, path: Path) -> list[Path]:
     probes = [f"{200000 + i}_at" for i in range(GENES)]
     symbols = human.frame.loc[genes_of(human), "symbol"].tolist()

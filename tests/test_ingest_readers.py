@@ -71,6 +71,29 @@ def test_files_of_one_cell(tmp_path: Path, human: GeneTable) -> None:
     same(run("dense_text", [plate(tmp_path / "RAW.tar")], human), counts())
 
 
+@pytest.mark.parametrize(
+    ("suffix", "header", "row"),
+    [
+        (".genes.results", "gene_id\ttranscript_id(s)\tlength\teffective_length\texpected_count\tTPM\tFPKM", "{g}\tT\t9\t8\t{n}.00\t1.5\t2.5"),  # noqa: E501
+        ("_ReadsPerGene.out.tab", "N_unmapped\t5\t6\t7", "{g}\t{n}\t1\t2"),
+        (".quant.genes.sf", "Name\tLength\tEffectiveLength\tTPM\tNumReads", "{g}\t900\t800.5\t3.25\t{n}"),
+        (".featureCounts.txt", "# Program:featureCounts\nGeneid\tChr\tStart\tEnd\tStrand\tLength\tx.bam", "{g}\tchr1\t1\t9\t+\t8\t{n}"),  # noqa: E501
+        ("_counts.txt", "gene_id\tsymbol\tcount", "{g}\t{g}\t{n}"),
+    ],
+    ids=["RSEM", "STAR", "salmon", "featureCounts", "id, name and count"],
+)  # fmt: skip
+def test_files_of_one_cell_by_quantifiers(tmp_path: Path, human: GeneTable, suffix: str, header: str, row: str) -> None:
+    X = counts()
+    with tarfile.open(tmp_path / "RAW.tar", "w") as tar:
+        for j, barcode in enumerate(BARCODES):
+            lines = [header, *(row.format(g=g, n=n) for g, n in zip(SYMBOLS, X[:, j], strict=True))]
+            data = gzip.compress("\n".join(lines).encode())
+            info = tarfile.TarInfo(f"GSM{j}_{barcode}{suffix}.gz")
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    same(run("dense_text", [tmp_path / "RAW.tar"], human, values="unknown"), X)
+
+
 def test_files_of_one_cell_with_other_genes_are_refused(tmp_path: Path, human: GeneTable) -> None:
     with pytest.raises(BrainmetError, match=f"{BARCODES[3]}.* lists other genes than {BARCODES[0]}"):
         run("dense_text", [plate(tmp_path / "RAW.tar", odd=True)], human)

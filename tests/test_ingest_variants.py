@@ -173,6 +173,8 @@ def test_folders_of_starsolo(tmp_path: Path, human: GeneTable) -> None:
         for folder, X in (("filtered", counts()), ("raw", counts(7))):
             for role, data in parts(X).items():
                 archive.writestr(f"Solo.out/Gene/{folder}/{role}.{'mtx' if role == 'matrix' else 'tsv'}", data)
+        estimated = b"%%MatrixMarket matrix coordinate real general\n10 6 1\n1 1 1.5\n"
+        archive.writestr("Solo.out/Gene/filtered/UniqueAndMult-EM.mtx", estimated)
     same(run("tenx_triplet", [tmp_path / "solo.zip"], human), counts())
 
 
@@ -239,6 +241,26 @@ TABLES: dict[str, Callable[[np.ndarray], bytes]] = {
         .to_csv(sep="\t", index=False)
         .encode()
     ),
+    "Ensembl's BioMart beside": lambda X: (
+        with_genes(X, gene=SYMBOLS, chromosome_name=7, start_position=100, end_position=900, ncbi_gene_id=2064)
+        .to_csv(sep="\t", index=False)
+        .encode()
+    ),
+    "GenePattern": lambda X: (
+        b"#1.2\n10\t6\n" + with_genes(X, Name=SYMBOLS, Description="na").to_csv(sep="\t", index=False).encode()
+    ),
+    "single quotes": lambda X: frame(X).rename(index="'{}'".format, columns="'{}'".format).to_csv().encode(),
+    "rows of totals": lambda X: (
+        pd.concat([pd.DataFrame([X.sum(axis=0)] * 2, ["nUMI", "nGene"], BARCODES), frame(X)]).to_csv().encode()
+    ),
+    "one value a line": lambda X: (
+        frame(X)
+        .rename_axis("gene")
+        .reset_index()
+        .melt("gene", var_name="cell", value_name="count")
+        .to_csv(sep="\t", index=False)
+        .encode()
+    ),
     "decimals": lambda X: frame(X).astype(float).to_csv().encode(),
     "blanks for zeros": lambda X: frame(X).astype(object).where(frame(X) > 0, "").to_csv().encode(),
     "NA for zeros": lambda X: frame(X).astype(object).where(frame(X) > 0, "NA").to_csv().encode(),
@@ -281,8 +303,11 @@ def test_what_a_table_says_of_its_cells_can_label_them(
 def test_tables_that_are_none_are_refused(tmp_path: Path, human: GeneTable) -> None:
     path = tmp_path / "t.csv"
     long = frame(counts(cells=10)[:, :6]).rename_axis("gene").reset_index().melt("gene", var_name="cell")
-    long.to_csv(path, index=False)
-    with pytest.raises(BrainmetError, match=r"one value a line \(value of ERBB2 and AAAC.*a long table"):
+    long.assign(gene=long["gene"].map("patient_{}".format)).to_csv(path, index=False)
+    with pytest.raises(BrainmetError, match=r"one value a line, of .*, and has no column of genes; give it as"):
+        run("dense_text", [path], human)
+    frame(counts()).replace(0, "-").to_csv(path)
+    with pytest.raises(BrainmetError, match=r"- stands among the numbers of column \d \([ACGT]{16}-1\); write 0 where"):
         run("dense_text", [path], human)
     frame(counts()).to_csv(path, header=False)
     with pytest.raises(BrainmetError, match="first line holds numbers where the names of the cells are expected"):

@@ -30,10 +30,11 @@ GENOME_PREFIX = re.compile(r"^(GRCh3[78]|GRCm3[89]|hg19|hg38|mm10|mm39)[_.\-]+",
 SUFFIX = re.compile(r"(?:[.\-]|__|_dup)\d{1,2}$")
 NOT_GENES = re.compile(
     r"^(__)?(no_feature|ambiguous|too_low_aQual|not_aligned|alignment_not_unique)$|^N_(unmapped|multimapping|noFeature|ambiguous)$"
-    r"|^ERCC[-_.]\d{5}$",
+    r"|^ERCC[-_.]\d{5}$"
+    r"|^(sum|total|library[_. ]?size|n_?(umi|gene|count|read|feature)s?(_?rna)?|total[_. ]?(umi|gene|count|read)s?)$",
     re.IGNORECASE,
 )
-"""Summary rows of HTSeq and STAR and the spike-ins of ERCC: no genes."""
+"""Summary rows of HTSeq and STAR, sums over genes, and the spike-ins of ERCC: no genes."""
 MOUSE_NAME = re.compile(r"^[A-Z][a-z]+[0-9a-z]*(-[a-z0-9]+)?$")
 SMALL_HUMAN = frozenset(("hla-a", "hla-b", "hla-c", "hla-dra", "hla.a", "hla.b", "hla.c", "hla.dra"))
 """Names in small letters that only a file of human genes has."""

@@ -7,6 +7,7 @@ One beside a table tells what the table's columns are: its titles name them, alo
 import logging
 import re
 from collections.abc import Sequence
+from itertools import zip_longest
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from brainmet.genes import GeneTable
 from brainmet.ingest import dense_text
 from brainmet.ingest.dense_text import WORKBOOK
 from brainmet.ingest.members import Member, select
+from brainmet.ingest.one_cell import gather
 from brainmet.ingest.profiles import ABOUT
 from brainmet.ingest.raw import Raw, Wanted
 from brainmet.ingest.text import decoded
@@ -28,6 +30,7 @@ PLATFORM = re.compile(r"^GPL\d+", re.IGNORECASE)
 SYMBOL = re.compile(r"^(gene[ _]?symbols?|symbols?|ilmn_gene)$", re.IGNORECASE)
 BRACKETED = re.compile(r"\[([^\]]+)\]")
 BEGIN, END = "!series_matrix_table_begin", "!series_matrix_table_end"
+ACCESSIONS = "!Sample_geo_accession"
 DESCRIBED = ("!Sample_title", "!Sample_source_name_ch1", "!Sample_characteristics_ch1")
 
 
@@ -43,6 +46,8 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
     own = select(files, match)
     plain = [m for m in own if not SERIES.search(m.name) and not PLATFORM.match(m.name)]
     tables = plain or [m for m in own if SERIES.search(m.name)]
+    if len(tables) > 1 and (gathered := gather(tables, accessions=True)) is not None:
+        return _described(gathered, own)
     if len(tables) != 1:
         names = ", ".join(member.name for member in (tables or own)[:6])
         raise BrainmetError(
@@ -55,6 +60,11 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
         raw = read_workbook(member, genes)
     else:
         raw = dense_text.read([member], match=None, genes=genes, barcodes=None)
+    return _described(raw, own)
+
+
+def _described(raw: Raw, own: Sequence[Member]) -> Raw:
+    """The profiles of a table with what series matrices among the files say of them."""
     if described := [m for m in own if SERIES.search(m.name)]:
         raw.obs = _columns_described(raw.barcodes, described)
     return raw
@@ -64,8 +74,12 @@ def _columns_described(columns: np.ndarray, described: Sequence[Member]) -> pd.D
     """What series matrices say of the columns of a table; None where their titles name none of them."""
     told: dict[str, str] = {}
     for member in described:
-        for title, about in _about(decoded(member).partition(BEGIN)[0]):
-            told |= dict.fromkeys((title, *BRACKETED.findall(title)), about)
+        head = decoded(member).partition(BEGIN)[0]
+        accessions = next((_of_profiles(line) for line in head.splitlines() if line.startswith(ACCESSIONS)), [])
+        for (title, about), accession in zip_longest(_about(head), accessions):
+            told |= dict.fromkeys((title, *BRACKETED.findall(title), accession), about)
+    # A file a profile has the accession in front of its name.
+    columns = np.array([c if c in told else str(c).partition("_")[0] for c in columns], dtype=object)
     if not any(column in told for column in columns):
         first = next(iter(told), "nothing")
         log.warning("%s: its titles (%s, …) name no column of the table", described[0], first)

@@ -14,6 +14,7 @@ from typing import IO
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
 from brainmet.genes import ENSEMBL_ID, GeneTable
@@ -40,7 +41,11 @@ CELL_COLUMNS = re.compile(
 QUOTED_THOUSANDS = re.compile(rb'"([1-9]\d{0,2}(?:,\d{3})+)"')
 COMMAS = re.compile(rb'(?<![^\s;"])\d+(?:,\d+)+(?![^\s;"])')
 """A number with commas, between separators or quotes."""
+GCT = re.compile(rb"#1\.[23]\s")
+"""The first line of a table for GenePattern."""
 HEAD_LINES = 40
+FEWEST_KNOWN = 0.3
+"""Share of known genes that a long table needs, which could be a table of anything."""
 MOST_LACKING = 0.5
 """Share of genes without a value in some cell from which a table is refused."""
 
@@ -137,6 +142,8 @@ def _head(stream: IO[bytes], member: Member) -> list[bytes]:
     found: list[bytes] = []
     while len(found) < HEAD_LINES and (line := stream.readline()):
         comment = not found and line.lstrip().startswith((b"#", b"!"))
+        if comment and GCT.match(line):
+            stream.readline()  # The numbers of genes and samples.
         if line.startswith(b"%%MatrixMarket"):
             raise BrainmetError(f"{member}: is a Matrix Market file; set layout: tenx_triplet in the dataset file")
         if line.strip(b" \t\r\n,;") and not comment:
@@ -233,6 +240,7 @@ def _oriented(
     top = header[form.kinds == VALUE]
     if not texts:
         texts = [np.array([str(i + 1) for i in range(len(gaps.lines))], dtype=object)]
+    texts, top = [_unquoted(column) for column in texts], _unquoted(top)
     scores = [genes.share_known(column) for column in texts]
     across = genes.share_known(top)
     if max(scores) == 0 and across == 0:
@@ -254,10 +262,7 @@ def _oriented(
         )
         return raw, gaps.columns
     if len(top) == 1 and len(texts) > 1 and all(len(set(text)) < len(text) for text in texts):
-        raise BrainmetError(
-            f"{member}: holds one value a line ({top[0]} of {texts[0][0]} and {texts[1][0]}): a long table; give it as "
-            "a table of genes × cells or as Matrix Market"
-        )
+        return _long(entries, texts, scores, gaps, member), np.zeros(len(set(texts[int(np.argmax(scores))])), np.int64)
     names = texts[int(np.argmax(scores))]
     ids = next((column for column in texts if _ids(column) > 0.5), None)
     if ids is not None and _ids(names) > 0.5:
@@ -265,6 +270,31 @@ def _oriented(
     above = {name: np.array(row, dtype=object)[form.kinds == VALUE] for name, row in form.above.items()}
     obs = pd.DataFrame(above) if above else None
     return Raw(entries.turned(), top, names, ids, str(member), obs=obs), gaps.lines
+
+
+def _long(entries: Entries, texts: list[np.ndarray], scores: list[float], gaps: Gaps, member: Member) -> Raw:
+    """A table of one value a line, of a gene and a cell, as umi_tools writes it; values of one pair are added.
+
+    Raises:
+        BrainmetError: a line has no value, or no column can be the cells.
+    """
+    at = int(np.argmax(scores))
+    rest = [k for k in range(len(texts)) if k != at]
+    # Ids and names of genes go together: the cells are the column that does not.
+    pairs = [len(set(zip(texts[at], texts[k], strict=True))) for k in rest]
+    cell = rest[int(np.argmax(pairs))]
+    if gaps.lines.any() or scores[at] < FEWEST_KNOWN:
+        what = "a line without a value" if gaps.lines.any() else "no column of genes"
+        raise BrainmetError(
+            f"{member}: holds one value a line, of {texts[cell][0]} and {texts[at][0]}, and has {what}; give it as a "
+            "table of genes × cells or as Matrix Market"
+        )
+    rows, cells = pd.factorize(texts[cell])
+    columns, names = pd.factorize(texts[at])
+    values = entries.as_written().toarray().ravel()
+    matrix = sp.coo_matrix((values, (rows, columns)), shape=(len(cells), len(names))).tocsr()
+    matrix.eliminate_zeros()
+    return Raw(matrix, np.asarray(cells, object), np.asarray(names, object), None, str(member), notes=["a long table"])
 
 
 def _without_gaps(raw: Raw, missing: np.ndarray, *, zeros: int) -> Raw:
@@ -288,6 +318,13 @@ def _without_gaps(raw: Raw, missing: np.ndarray, *, zeros: int) -> Raw:
     kept = raw.features(~lacking)
     kept.notes = [*raw.notes, f"{lacking.sum()} genes without a value in every cell left out"]
     return kept
+
+
+def _unquoted(names: np.ndarray) -> np.ndarray:
+    """Names without the single quotes that all of them stand in."""
+    if len(names) and all(len(name) > 1 and name[0] == name[-1] == "'" for name in names):
+        return np.array([name[1:-1] for name in names], dtype=object)
+    return names
 
 
 def _ids(names: np.ndarray) -> float:

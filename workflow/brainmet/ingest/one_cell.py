@@ -1,5 +1,6 @@
-"""Series of plates that publish a file a cell: two columns, gene and count."""
+"""Series that publish a file a cell, or a file a profile: gene and count, or what a quantifier writes a gene."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,12 +12,22 @@ from brainmet.ingest.raw import Raw
 
 FEWEST = 5
 """Fewer files than these are no plate."""
+COUNTS = ("expected_count", "numreads", "est_counts")
+"""What RSEM, salmon and kallisto call the counts of a gene, in small letters."""
+FEATURECOUNTS = ("geneid", "chr", "start", "end", "strand", "length")
+"""Columns in front of featureCounts' value."""
+SUFFIX = re.compile(
+    r"[._]?(readspergene|htseq|featurecounts|counts?|quant|genes|results|fpkm_tracking|out|sf|tab|csv|tsv|txt|gz|bz2|xz)$",
+    re.IGNORECASE,
+)
+"""Parts at the end of a name that tell how a file was made."""
 
 
-def gather(files: Sequence[Member]) -> Raw | None:
+def gather(files: Sequence[Member], *, accessions: bool = False) -> Raw | None:
     """One matrix of files of one cell each; None when they are anything else.
 
-    All files must list the same genes in the same order. A cell is named by its file, without accession and suffix.
+    All files must list the same genes in the same order. A cell is named by its file without suffix, and without its
+    accession unless `accessions`.
     """
     if len(files) < FEWEST:
         return None
@@ -36,7 +47,7 @@ def gather(files: Sequence[Member]) -> Raw | None:
                 "together into one table and set path:"
             )
         columns.append(sp.csr_matrix(values))
-        cells.append(_cell(member.name))
+        cells.append(_cell(member.name, accession=accessions))
     assert genes is not None
     return Raw(
         matrix=sp.vstack(columns, format="csr"),
@@ -49,22 +60,37 @@ def gather(files: Sequence[Member]) -> Raw | None:
 
 
 def _column(data: bytes) -> tuple[list[str], np.ndarray] | None:
-    """Genes and values of a file of two columns, with or without a header."""
-    rows = [line for line in data.decode("latin-1").splitlines() if line.strip()]
+    """Genes and values of a file of one cell, with or without a header."""
+    rows = [line for line in data.decode("latin-1").splitlines() if line.strip() and line[0] != "#"]
     mark = next((m for m in "\t,; " if rows and m in rows[-1].strip()), None)
     if mark is None:
         return None
-    parts = [row.strip().rsplit(mark, 1) for row in rows]
-    if any(len(part) != 2 for part in parts[1:]) or mark in parts[-1][0].strip():
+    parts = [[part.strip().strip('"').strip() for part in row.strip().split(mark)] for row in rows]
+    at = _value_column(parts)
+    if at is None or any(len(part) <= at for part in parts[1:]):
         return None
-    if len(parts[0]) != 2 or not _is_number(parts[0][1]):
+    if len(parts[0]) <= at or not _is_number(parts[0][at]):
         parts = parts[1:]
     try:
-        values = np.array([float(value) for _, value in parts])
+        values = np.array([float(part[at]) for part in parts])
     except ValueError:
         return None
     whole = values.astype(np.int64) if np.array_equal(values, np.rint(values)) else values
-    return [name.strip().strip('"').strip() for name, _ in parts], whole
+    return [part[0] for part in parts], whole
+
+
+def _value_column(parts: list[list[str]]) -> int | None:
+    """Where the value of a gene stands: behind one name, behind an id and a name, or where a quantifier writes it."""
+    header, last = [name.lower() for name in parts[0]], parts[-1]
+    if named := [header.index(name) for name in COUNTS if name in header]:
+        return named[0]
+    if tuple(header[:6]) == FEATURECOUNTS:
+        return 6
+    if len(last) == 4 and header[0] == "n_unmapped":
+        return 1  # STAR: reads of either strand.
+    if len(last) in (2, 3) and _is_number(last[-1]) and not any(_is_number(text) for text in last[1:-1]):
+        return len(last) - 1
+    return None
 
 
 def _is_number(text: str) -> bool:
@@ -75,9 +101,9 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _cell(name: str) -> str:
+def _cell(name: str, *, accession: bool) -> str:
     base = name.rsplit("/", 1)[-1]
-    for suffix in (".gz", ".csv", ".tsv", ".txt", ".counts"):
-        base = base.removesuffix(suffix)
-    accession, _, rest = base.partition("_")
-    return rest if rest and accession.startswith("GSM") else base
+    while (shorter := SUFFIX.sub("", base)) and shorter != base:
+        base = shorter
+    first, _, rest = base.partition("_")
+    return rest if rest and first.startswith("GSM") and not accession else base

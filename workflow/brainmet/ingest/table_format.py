@@ -11,10 +11,13 @@ from brainmet.ingest.members import Member
 VALUE, TEXT, SKIP = 0, 1, 2
 """What a column is to the parser."""
 NUMBER = re.compile(rb"^([-+]?(\d+\.?\d*([eE][-+]?\d+)?|\.\d+)|NA|NaN|nan)$")
+MARK = re.compile(rb"^[^A-Za-z0-9]+$")
+"""What may stand for a number and is none."""
 NAMES = re.compile(r"^(|index|x|v1|unnamed.*|.*_?ids?|.*names?|cells?|genes?|.*barcodes?)$", re.IGNORECASE)
 """Headers of a first column that holds names, even where the names are bare numbers."""
 GENE_COLUMNS = re.compile(
-    r"^(gene[_. ]?|transcript[_. ]?|exon[_. ]?)?(start|end|stop|length|width|strand|entrez([_. ]?(gene)?[_. ]?id)?)$"
+    r"^(gene[_. ]?|transcript[_. ]?|exon[_. ]?)?(start|end|stop|length|width|strand)([_. ]?(position|bp))?$"
+    r"|^chr(om(osome)?)?([_. ]?(name|scaffold))?$|^(gene[_. ]?)?(entrez|ncbi)([_. ]?gene)?([_. ]?(id|accession))?$"
     r"|^(row[_. ]?)?(totals?|sums?|means?|averages?|medians?)$",
     re.IGNORECASE,
 )
@@ -68,6 +71,7 @@ def recognise(head: list[bytes], member: Member) -> Format:
     ):
         width, first = width - 1, _trimmed(first)  # A separator behind the last column of every line.
     share = _shares(rows[len(rows) // 2 :], width)
+    _only_numbers(rows, width, first, member)
     if not (share > MOST).any():
         raise BrainmetError(f"{member}: no column holds numbers; check the file and its layout")
     above = 0
@@ -120,6 +124,18 @@ def _separated(head: list[bytes], member: Member) -> tuple[int, list[list[bytes]
         f"{member}: no separator (tab, comma, semicolon, blank) gives rows of equal length; check the file "
         "and its layout"
     )
+
+
+def _only_numbers(rows: list[list[bytes]], width: int, header: list[bytes], member: Member) -> None:
+    """Raises where a mark stands for a number: its column would be taken for text, and its cell be lost."""
+    for i in range(width):
+        other = {row[i] for row in rows if row[i] and not NUMBER.match(row[i])}
+        if len(other) == 1 and MARK.match(mark := other.pop()) and any(NUMBER.match(row[i]) for row in rows):
+            name = header[min(i, len(header) - 1)].decode("utf-8", "replace")
+            raise BrainmetError(
+                f"{member}: {mark.decode()} stands among the numbers of column {i + 1} ({name}); write 0 where it "
+                "means a zero, else NA"
+            )
 
 
 def _commas(rows: list[list[bytes]]) -> tuple[bool, bool]:

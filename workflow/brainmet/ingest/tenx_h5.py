@@ -45,7 +45,8 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
 
 def _v3(group: h5py.Group, wanted: Wanted) -> tuple[Raw, np.ndarray]:
     features = group["features"]
-    names, ids, kinds = (_text(features[key]) for key in ("name", "id", "feature_type"))
+    names, ids = (_text(features[key]) for key in ("name", "id"))
+    kinds = _text(features["feature_type"]) if "feature_type" in features else np.array([""] * len(names), dtype=object)
     return _raw([group], _text(group["barcodes"]), names, ids, wanted), kinds
 
 

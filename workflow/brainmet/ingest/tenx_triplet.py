@@ -20,6 +20,8 @@ from brainmet.ingest.raw import RAW_BARCODES, Raw, Wanted, rna_only
 from brainmet.ingest.text import lines
 
 MATRIX = rf"\.mtx{PACKED}"
+PLAIN = rf"(^|[^a-z])matrix\.mtx{PACKED}"
+"""cellranger's name, and STARsolo's for what it counts beside what it estimates."""
 TABLE = rf"\.(tsv|csv|txt){PACKED}"
 BARCODES = (
     rf"barcodes?{TABLE}",
@@ -72,7 +74,7 @@ def _matrices(own: Sequence[Member], *, among: str) -> list[Member]:
     found = [member for member in own if re.search(MATRIX, member.name, re.IGNORECASE)]
     parts = [member for member in found if PART.search(member.name)]
     if len(parts) < 2:
-        return [one(own, MATRIX, what="matrix (.mtx)", among=among)]
+        return [one(own, PLAIN, MATRIX, what="matrix (.mtx)", among=among)]
     whole = [member for member in found if member not in parts]
     totals = [member for member in whole if TOTAL.search(member.name)] or whole
     if len(totals) > 1:
