@@ -159,6 +159,11 @@ def test_shipped_claims_are_valid_and_name_known_signatures() -> None:
         assert set(entry.get("also", [])) <= {other["id"] for other in entries}
 
 
+def test_what_is_from_memory_is_marked_in_the_table() -> None:
+    row = judge(claim(reference={"text": "Nobody 2000", "doi": "10.1/x", "verify": True})).loc["X"]
+    assert row["reference"] == "Nobody 2000 (doi:10.1/x) (to be verified)"
+
+
 def test_bulk_tissue_stands_beside_and_decides_nothing(make_counts: Any) -> None:
     """Pairs of tissue in which the genes fall, while they rise in the tumour cells: the verdict is of the cells."""
     rng = np.random.default_rng(0)

@@ -235,6 +235,9 @@ def test_summary_over_donors(axes: module.Axes, parents: dict[str, str]) -> None
     assert row["share_significant"] == 1
     assert row["p_donors"] == pytest.approx(5 / 3 / (TEST["n_random"] + 1))
     assert row["share_top_sender"] == 1
+    assert not row["verify"] and row["references"].startswith("Xing F 2013") and "verified" not in row["references"]
+    assert over.loc["IL6__IL6R+IL6ST__astrocyte_to_malignant_epithelial", "verify"]
+    assert over["references"].str.contains("(to be verified)", regex=False).any()
     assert row["response_rho"] == pytest.approx(1) and row["response_p"] < 0.05
 
 

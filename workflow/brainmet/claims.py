@@ -22,7 +22,7 @@ from brainmet.bulk import UNPAIRED as BULK_UNPAIRED
 from brainmet.bulk import Tissue
 from brainmet.compare import contrast, pooled
 from brainmet.contract import Obs
-from brainmet.documents import read_yaml
+from brainmet.documents import TO_BE_VERIFIED, doubtful, read_yaml
 from brainmet.drift import gauge
 from brainmet.errors import BrainmetError
 from brainmet.estimators import CONFOUNDED, NESTED, NOT_TESTABLE, POOLED, REFUSED, TRANSFER, WITHIN, Design
@@ -322,9 +322,10 @@ def _sourced(verdict: str, sources: set[str], used: set[str]) -> str:
 
 
 def reference(entry: Mapping[str, str]) -> str:
-    """`text (doi or pmid)`."""
+    """`text (doi or pmid)`, with a mark where it was not read."""
     found = [f"{key}:{entry[key]}" for key in ("doi", "pmid", "pmcid") if entry.get(key)]
-    return f"{entry['text']} ({', '.join(found)})" if found else entry["text"]
+    shown = f"{entry['text']} ({', '.join(found)})" if found else entry["text"]
+    return shown + (TO_BE_VERIFIED if doubtful(entry) else "")
 
 
 def describe(readout: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ Sender and receiver always come from the same sample, and only profiles of types
 import logging
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,10 +42,11 @@ MIN_TYPES = 3
 
 @dataclass(frozen=True)
 class Axes:
-    """Axes with the response sets that they name."""
+    """Axes with the response sets and the references that they name."""
 
     entries: list[dict[str, Any]]
     responses: dict[str, dict[str, Any]]
+    references: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def load(path: str | Path) -> Axes:
@@ -70,7 +71,7 @@ def load(path: str | Path) -> Axes:
     for name, entry in [*((e["id"], e) for e in entries), *responses.items()]:
         if missing := [key for key in entry["references"] if key not in document["references"]]:
             raise BrainmetError(f"{path.name}: {name} names the reference {missing[0]}; add it under references")
-    return Axes(entries, responses)
+    return Axes(entries, responses, document["references"])
 
 
 def crosstalk(

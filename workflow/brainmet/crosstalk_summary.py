@@ -16,6 +16,7 @@ from scipy.stats import false_discovery_control, rankdata, wilcoxon
 
 from brainmet import tables
 from brainmet.crosstalk import NOT_TESTED, TESTED, Axes
+from brainmet.documents import cited
 
 log = logging.getLogger(__name__)
 ALL = "all"
@@ -47,6 +48,8 @@ def summary(
         own = tested[tested["axis"] == axis["id"]]
         base = {key: axis[key] for key in ("kind", "readout", "sender", "receiver")}
         base |= {"axis": axis["id"], "axis_group": axis["axis"], "response": axis.get("response", "")}
+        sources = [axes.references[key] for key in axis["references"] if key in axes.references]
+        base |= {"references": "; ".join(map(cited, sources)), "verify": bool(axis.get("verify"))}
         if own.empty:
             out.append(base | _absent(rows[rows["axis"] == axis["id"]]))
         for condition, site, group in _groups(own):

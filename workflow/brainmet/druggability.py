@@ -23,7 +23,7 @@ from scipy.special import bdtrc
 
 from brainmet import tables
 from brainmet.contract import UNKNOWN, Obs
-from brainmet.documents import read_yaml
+from brainmet.documents import cited, read_yaml
 from brainmet.errors import BrainmetError
 from brainmet.type_profiles import TypeProfiles, donors, is_malignant
 from brainmet.validate import validate
@@ -108,7 +108,7 @@ def described(drugs: Drugs) -> pd.DataFrame:
                 "normal_brain": "; ".join(warning.get("brain", [])),
                 "normal_elsewhere": "; ".join(warning.get("outside_brain", [])),
                 "caveat": " ".join(entry.get("expression_caveat", "").split()),
-                "references": "; ".join(map(_cited, entry["references"])),
+                "references": "; ".join(map(cited, entry["references"])),
                 "verify": bool(entry["verify"]),
                 "from_memory": "; ".join(entry.get("from_memory", [])),
                 "synonyms": ";".join(entry.get("synonyms", [])),
@@ -116,14 +116,6 @@ def described(drugs: Drugs) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)[tables.columns("drugs")]
-
-
-def _cited(reference: Mapping[str, Any]) -> str:
-    """Author, year, journal and identifier, with a mark where it was not read."""
-    words = [str(reference[key]) for key in ("first_author", "year", "journal") if reference.get(key)]
-    words += [f"{key}:{reference[key]}" for key in ("doi", "pmid", "pmcid") if reference.get(key)][:1]
-    doubtful = reference.get("verify") or reference.get("checked") == "memory"
-    return " ".join(words) + (" (to be verified)" if doubtful else "")
 
 
 def shown(cells: pd.DataFrame) -> pd.DataFrame:

@@ -16,7 +16,7 @@ import scipy.sparse as sp
 import yaml
 
 from brainmet.contract import Var
-from brainmet.documents import read_yaml
+from brainmet.documents import TO_BE_VERIFIED, doubtful, read_yaml
 from brainmet.errors import BrainmetError
 from brainmet.validate import validate
 
@@ -208,7 +208,7 @@ def _cited(key: str, entry: Mapping[str, Any] | None) -> str:
     if entry is None:
         return key
     known = next((f" {name}:{entry[name]}" for name in ("doi", "pmid", "pmcid") if entry.get(name)), "")
-    return f"{key}{known}" + (" (to be verified)" if entry.get("verify") or entry.get("checked") == "memory" else "")
+    return f"{key}{known}" + (TO_BE_VERIFIED if doubtful(entry) else "")
 
 
 def positions(genes: pd.DataFrame) -> dict[str, int]:

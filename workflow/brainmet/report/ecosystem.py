@@ -26,9 +26,12 @@ def crosstalk(table: pd.DataFrame) -> Figure:
         share = own["share_significant"].fillna(0)
         texts = [
             f"{row}<br>{words(c)}: median score {m:.2f}<br>significant in {s:.0%} of {n} donors, FDR "
-            f"{'–' if np.isnan(q) else f'{q:.2g}'}"
-            for row, c, m, s, n, q in zip(
-                rows, own["condition"], own["median_score"], share, own["n_donors"], own["fdr"], strict=True
+            f"{'–' if np.isnan(q) else f'{q:.2g}'}<br>{sources}{'; the axis is to be verified' if doubt else ''}"
+            for row, (c, m, n, q, sources, doubt), s in zip(
+                rows,
+                own[["condition", "median_score", "n_donors", "fdr", "references", "verify"]].itertuples(index=False),
+                share,
+                strict=True,
             )
         ]
         trace = {
@@ -72,9 +75,9 @@ def crosstalk(table: pd.DataFrame) -> Figure:
         choose="Axes",
         source="crosstalk_summary.tsv",
         caption="Curated axes of sender and receiver by condition. Colour: median over donors of the axis' "
-        "score (log2 above random pairs of the same expression, or above the other types where both sides are "
-        "read); size: share of donors in which it is significant. Expression of a pair is a chance to talk, not proof "
-        "that they do.",
+        "score (the geometric mean of ligand and receptor, log1p of counts per ten thousand; where both sides are "
+        "read, their log ratio to the other types); size: share of donors in which it stands out from random genes of "
+        "the same expression. Expression of a pair is a chance to talk, not proof that they do.",
         empty="No axis could be read: no sample holds enough cells of a sender and its receiver.",
         variants=variants,
     )
