@@ -16,8 +16,10 @@ from brainmet.annotate.context import positions
 from brainmet.annotate.self_training import blended, softmax
 from brainmet.cell_types import CellTypes
 from brainmet.contract import MALIGNANT_PREFIX, MALIGNANT_TIERS, UNKNOWN, Obs
+from brainmet.contradiction import heeded, own_scores, second_identity, told_apart
 from brainmet.errors import BrainmetError
 from brainmet.malignancy import malignancy
+from brainmet.reasons import reasons
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,11 @@ def consensus(
     min_marker_score: float,
     vote_weight: float,
     neighbour_share: float,
+    none_shown: float,
+    own_steepness: float,
+    rare_score: float,
+    second_score: float,
+    second_trust: float,
     within_margin: float,
     state_margin: float,
     origin_score: float,
@@ -62,6 +69,9 @@ def consensus(
         min_marker_score: marker score of the called type, over neighbours, below which the cell is unknown.
         vote_weight: weight of each further method's votes beside the first.
         neighbour_share: share of the probabilities that comes from the neighbours.
+        none_shown, own_steepness, rare_score: see `brainmet.contradiction`.
+        second_score: marker score of another class in the cell itself from which on it shows two identities.
+        second_trust: what its confidence is multiplied by then.
         within_margin: lead in marker score that a type inside a broad type needs over its siblings.
         state_margin: the same for states, and the score a state needs.
         origin_score: marker score from which on a tumour's organ of origin other than the breast is called.
@@ -80,6 +90,8 @@ def consensus(
         np.exp(blended(np.log(np.maximum(votes, 1e-6)), neighbors, share=neighbour_share)) if neighbour_share else votes
     )
     votes /= votes.sum(axis=1, keepdims=True)
+    own, apart = own_scores(markers, names, types, rare_score=rare_score), told_apart(names, types)
+    votes = heeded(votes, own, apart, none_shown=none_shown, own_steepness=own_steepness)
     smooth = pd.DataFrame(
         blended(markers.drop(columns=NOTE).to_numpy(np.float32), neighbors, share=0.7),
         index=cells.index,
@@ -118,14 +130,17 @@ def consensus(
     result[Obs.LINEAGE] = [types.lineage(name) for name in cell_type]
     result[Obs.CELL_TYPE] = cell_type
     result[Obs.CELL_ONTOLOGY] = [types.ontology(name) for name in cell_type]
-    result[Obs.CONFIDENCE] = confidence.astype(np.float32)
+    # One cell of a glioma shows the programmes of several types.
+    second = second_identity(own, apart, best, score=second_score)
+    second[(frame[Obs.CONDITION] == "glioma").to_numpy() | ~np.isin(called, names)] = -1
+    result[Obs.CONFIDENCE] = np.where(second >= 0, second_trust * confidence, confidence).astype(np.float32)
     result[Obs.MALIGNANCY] = tumour[Obs.MALIGNANCY].to_numpy()
     result[Obs.MALIGNANCY_SCORE] = tumour[Obs.MALIGNANCY_SCORE].to_numpy()
     result[Obs.TUMOUR_OF_ORIGIN] = _origin(cell_type, frame, smooth, types, score=origin_score)
-    agree = _agreement(called, neighbors)
-    result[Obs.REASON] = _reasons(
-        cell_type, called, markers[NOTE].to_numpy(), agree, neighbors, tumour, types, votes, names, weak
-    )
+    result[Obs.REASON] = reasons(
+        called, names, votes, neighbors, types, shown=markers[NOTE].to_numpy(), copies=tumour["line"].to_numpy(),
+        second=second,
+    )  # fmt: skip
     result[Obs.AUTHOR_LABEL] = cells[Obs.AUTHOR_LABEL].to_numpy()
     result[Obs.AUTHOR_CELL_TYPE] = cells[Obs.AUTHOR_CELL_TYPE].to_numpy()
     result[Obs.STUDY] = cells[Obs.STUDY].to_numpy()
@@ -313,53 +328,6 @@ def _subtypes(result: pd.DataFrame, smooth: pd.DataFrame, types: CellTypes, *, m
         if first - second >= margin:
             state[tumour] = subtypes[int(means.argmax())]
     return state
-
-
-def _agreement(called: np.ndarray, neighbors: np.ndarray) -> np.ndarray:
-    """How many of each cell's neighbours have its type."""
-    agree = np.zeros(len(called), int)
-    for column in neighbors.T:
-        agree += (column >= 0) & (called[column] == called)
-    return agree
-
-
-def _reasons(
-    cell_type: np.ndarray,
-    called: np.ndarray,
-    shown: np.ndarray,
-    agree: np.ndarray,
-    neighbors: np.ndarray,
-    tumour: pd.DataFrame,
-    types: CellTypes,
-    votes: np.ndarray,
-    names: list[str],
-    weak: np.ndarray,
-) -> np.ndarray:
-    """One sentence a cell: its genes, its neighbours, its copy number, and what speaks against."""
-    second = (
-        np.array(names, dtype=object)[np.argsort(-votes, axis=1, kind="stable")[:, 1]] if votes.shape[1] > 1 else called
-    )
-    share = np.sort(votes, axis=1)[:, -2] if votes.shape[1] > 1 else np.zeros(len(called))
-    positive = {
-        name: set(types[name].positive).union(*(types[child].positive for child in types.children(name, level="type")))
-        for name in dict.fromkeys(called)
-        if name in types
-    }
-    lines, near, copies = [], (neighbors >= 0).sum(axis=1), tumour["line"].to_numpy()
-    for i, name in enumerate(called):
-        high = shown[i].split()
-        own = [gene for gene in high if gene in positive.get(name, ())]
-        parts = [f"{', '.join(own)} high" if own else "none of its markers among the highest"]
-        if name not in types:
-            parts = [f"weak evidence, highest: {', '.join(high) or 'no marker'}"]
-        if near[i]:
-            parts.append(f"neighbours agree {agree[i]}/{near[i]}")
-        if copies[i]:
-            parts.append(copies[i])
-        if share[i] > 0.25:
-            parts.append(f"{second[i]} nearly as likely")
-        lines.append("; ".join(parts))
-    return np.array(lines, dtype=object)
 
 
 def read_overrides(path: str | list[str] | None, types: CellTypes) -> pd.DataFrame | None:

@@ -1,0 +1,89 @@
+"""What a cell shows itself against what profiles and neighbours make of it.
+
+A type too rare to be learned has no profile, and its cells are taken for the learned type they are least unlike: a few
+B cells among T cells, with full confidence. The cell's own markers tell: none of the called class stands above what
+floats in the sample, and those of another do. A cell that shows two classes is right less often than its votes say: it
+may be two cells.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from brainmet.annotate.self_training import shown
+from brainmet.cell_types import CellTypes
+from brainmet.contract import UNKNOWN
+
+UNUSUAL = 3.0
+"""Robust standard deviations from which on a score is none that cells of a class usually have."""
+
+
+def own_scores(markers: pd.DataFrame, names: Sequence[str], types: CellTypes, *, rare_score: float) -> np.ndarray:
+    """Marker score of each type in the cell alone; -inf without a measured marker, and for rare types below
+    `rare_score`: they are called only where they stand out."""
+    own = np.nan_to_num(shown(markers, names, types), nan=-np.inf)
+    rare = np.array([types[name].decide == "clear" for name in names])
+    return np.where(rare[None, :] & (own < rare_score), -np.inf, own)
+
+
+def told_apart(names: Sequence[str], types: CellTypes) -> np.ndarray:
+    """Class of each type: types that agreement does not tell apart, as pericyte and smooth muscle, do not contradict
+    each other."""
+    return np.array([name if types.coarse(name) == UNKNOWN else types.coarse(name) for name in names], dtype=object)
+
+
+def heeded(
+    votes: np.ndarray, own: np.ndarray, classes: np.ndarray, *, none_shown: float, own_steepness: float
+) -> np.ndarray:
+    """The votes, where the called class shows none of its markers partly given to the type whose markers lead.
+
+    The class keeps `exp(-own_steepness * (lead - none_shown))` of its probability.
+
+    Args:
+        votes: cells × types, rows summing to one.
+        own: cells × types, of `own_scores`.
+        classes: of the types, of `told_apart`.
+        none_shown: score up to which a cell shows no markers of a class; also the lead that says nothing yet.
+        own_steepness: how fast the call fades, per unit of marker score by which the other type leads it.
+
+    Returns:
+        cells × types, rows summing to one.
+    """
+    best = votes.argmax(axis=1)
+    telling = (classes[None, :] == classes[best][:, None]) | (own > _usual(own, classes[best]))
+    score, other, rival = _rivals(np.where(telling, own, -np.inf), classes, best)
+    # Less than what floats is no more than nothing.
+    lead = rival - np.maximum(score, 0)
+    doubted = np.isfinite(score) & (score <= none_shown) & (lead > none_shown)
+    kept = np.exp(-own_steepness * np.where(doubted, lead - none_shown, 0))
+    result = np.where(classes[None, :] == classes[best][:, None], votes * kept[:, None], votes)
+    result[np.arange(len(votes)), other] += 1 - result.sum(axis=1)
+    return result
+
+
+def second_identity(own: np.ndarray, classes: np.ndarray, best: np.ndarray, *, score: float) -> np.ndarray:
+    """Column of the type of another class than the best one's that a cell shows most, -1 where it is below `score`."""
+    _, other, rival = _rivals(own, classes, best)
+    return np.where(rival >= score, other, -1)
+
+
+def _usual(own: np.ndarray, called: np.ndarray) -> np.ndarray:
+    """Score up to which each type is nothing unusual in the cells of each cell's called class.
+
+    What floats unevenly, or what classes share, many cells of a class show: it says nothing against the call.
+    """
+    usual, finite = np.zeros_like(own), np.where(np.isfinite(own), own, 0)
+    for name in dict.fromkeys(called):
+        rows = called == name
+        middle = np.median(finite[rows], axis=0)
+        usual[rows] = middle + UNUSUAL * 1.4826 * np.median(np.abs(finite[rows] - middle), axis=0)
+    return usual
+
+
+def _rivals(own: np.ndarray, classes: np.ndarray, best: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Best score of each cell's called class; column and score of the best type of all other classes."""
+    called = classes[None, :] == classes[best][:, None]
+    others = np.where(called, -np.inf, own)
+    other = others.argmax(axis=1)
+    return np.where(called, own, -np.inf).max(axis=1), other, others[np.arange(len(own)), other]
