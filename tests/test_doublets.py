@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse as sp
 import yaml
 from brainmet.counts import Counts
-from brainmet.doublets import Cells, components, find, log_normalised, posterior
+from brainmet.doublets import Cells, components, find, log_normalised, most, posterior
 from sklearn.metrics import roc_auc_score
 
 
@@ -106,3 +106,16 @@ def test_a_stated_rate_replaces_the_one_from_the_number_of_cells(
     X, _ = planted()
     found = find(make_counts(X), np.ones(len(X), bool), **config | {"known_rate": 0.09})
     assert found.expected_rate == 0.09
+
+
+def test_a_stated_rate_bounds_the_calls(
+    make_counts: Callable[..., Counts], config: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert [most(n, rate=rate) for n, rate in ((100, 0.0), (100, 0.01), (542, 0.08), (10, 1.0))] == [0, 4, 59, 10]
+    X, _ = planted()
+    counts, every = make_counts(X), np.ones(len(X), bool)
+    free = find(counts, every, **config | {"known_rate": 0.09})
+    bound = find(counts, every, **config | {"known_rate": 0.01})
+    assert free.called.sum() > most(len(X), rate=0.01) == bound.called.sum() == 8
+    assert bound.score[bound.called].min() >= bound.score[~bound.called & (bound.score > 0.5)].max()
+    assert "look like doublets, more than 295 cells can hold" in caplog.text

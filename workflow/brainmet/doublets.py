@@ -81,6 +81,7 @@ def find(
     profile: str,
     known_rate: float | None,
     rate_per_thousand: float,
+    max_rate: float,
     min_cells: int,
     max_cells: int,
     n_genes: int,
@@ -97,6 +98,8 @@ def find(
         profile: `cells`, `nuclei` or `plates`.
         known_rate: expected share of doublets where the series says it; None: from the number of cells.
         rate_per_thousand: expected share of doublets per thousand cells loaded together.
+        max_rate: share of doublets of a run loaded to its limit; where no rate is stated, no more cells are called than
+            chance allows at it, since few cells may be what is left of a full run.
         min_cells: smaller samples are skipped: too few pairs to learn from.
         max_cells: larger samples are split at random into equal parts of at most this size, for memory.
         n_genes: genes of highest variance to use.
@@ -122,9 +125,24 @@ def find(
         own = Cells(cells.X[members], cells.total[members])
         raw = score_cells(own, rate=rate, n_components=n_components, n_rounds=n_rounds, n_runs=n_runs, seed=seed)
         score[rows[members]] = posterior(raw, _artificial_share(len(members)), expected=rate)
-    called[rows] = score[rows] > 0.5
-    log.info("doublets: %d of %d cells called, %.3f expected", called.sum(), n, rate)
+    limit = most(n, rate=max(rate, max_rate) if known_rate is None else known_rate)
+    likely = rows[order][score[rows[order]] > 0.5]
+    called[likely[np.argsort(-score[likely], kind="stable")[:limit]]] = True
+    log.info("doublets: %d of %d cells called, %.3f expected, %d at most", called.sum(), n, rate, limit)
+    if len(likely) > limit:
+        log.warning(
+            "doublets: %d cells look like doublets, more than %d cells can hold; the likeliest are called",
+            len(likely),
+            n,
+        )
     return Doublets(score, called, rate, "")
+
+
+def most(n: int, *, rate: float) -> int:
+    """Doublets that a sample of `n` cells has at most at a given rate, but for one sample in a hundred."""
+    from scipy.stats import binom
+
+    return int(binom.isf(0.01, n, min(rate, 1.0)))
 
 
 def score_cells(cells: Cells, *, rate: float, n_components: int, n_rounds: int, n_runs: int, seed: int) -> np.ndarray:
