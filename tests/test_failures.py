@@ -52,6 +52,8 @@ def test_another_signal_is_named(tmp_path):
 def test_ctrl_c_is_no_fault(tmp_path):
     (sentence,) = told(tmp_path, DEATH.format(rule="qc", signal="SIGINT") + error("qc", "logs/qc/S1.log"))
     assert sentence == "rule qc, S1: stopped by Ctrl-C; run the same command again: finished results are kept"
+    quoted = "Command 'set -euo pipefail;  '/a b/python' '/a b/tmpx.qc.py'' died with <Signals.SIGINT: 2>.\n"
+    assert told(tmp_path, quoted + error("qc", "logs/qc/S1.log")) == [sentence], "a folder with a blank is quoted"
 
 
 def test_what_a_cluster_says_is_put_in_words(tmp_path):

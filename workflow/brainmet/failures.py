@@ -9,7 +9,7 @@ from pathlib import Path
 
 ERROR = re.compile(r"^Error in (?:rule|group) (?P<rule>[\w-]+):\n(?P<body>(?:[ \t]+.*\n?)*)", re.MULTILINE)
 OWN = re.compile(r"^ERROR brainmet: (.+)$", re.MULTILINE)
-SIGNAL = re.compile(r"\.(?P<rule>\w+)\.py' died with <Signals\.(?P<signal>\w+)")
+SIGNAL = re.compile(r"\.(?P<rule>\w+)\.py'+ died with <Signals\.(?P<signal>\w+)")
 STATUS = re.compile(r"status is: '?(\w+)")
 LOGS = re.compile(r"^\s+log: (.+?)(?: \(check .*)?$", re.MULTILINE)
 MEMORY = re.compile(r"exceeded (?:job )?memory limit|oom[-_ ]kill|out[ _]of[ _]memory handler", re.IGNORECASE)
