@@ -111,6 +111,7 @@ def test_the_last_line_names_the_page_only_where_it_was_asked_for(mini_run, tmp_
     table.unlink()
     part = snakemake(folder, "--cores", "1", "results/tables/qc.tsv", config=mini())
     assert table.exists() and page.exists() and "begins with" not in part
+    assert f"brainmet: done. {table}\n" in part
 
 
 @pytest.mark.slow
@@ -120,7 +121,8 @@ def test_the_report_of_snakemake(mini_run, tmp_path):
     snakemake(mini_run, "--report", str(target), config=mini())
     with zipfile.ZipFile(target) as archive:
         names = archive.namelist()
-    assert any(name.endswith("report.html") for name in names)
+        (start,) = [name for name in names if name.endswith("report/report.html")]
+        assert "Begin with the page under" in archive.read(start).decode()
     assert sum(name.endswith(".svg") for name in names) >= 5
 
 

@@ -121,7 +121,7 @@ def pages() -> dict[Path, str]:
     rules = "".join(path.read_text() for path in sorted(HOME.glob("workflow/rules/*.smk")))
     captions = {
         HOME / f"workflow/report/captions/table_{name}.rst": " ".join(tables.schema(name)["description"].split()) + "\n"
-        for name in re.findall(r'=listed\("(\w+)"', rules)
+        for name in re.findall(r'\blisted\("(\w+)"', rules)
     }
     return captions | {
         HOME / "README.md": readme,

@@ -159,7 +159,7 @@ def test_every_figure_that_owes_its_method_links_to_a_numbered_reference(html):
 
 def test_clusters_name_the_markers_that_their_cells_show():
     reasons = pd.Series(["GFAP, AQP4 high; neighbours agree 3/3", "AQP4 high; no copy-number change", "weak evidence"])
-    assert identity._named_genes(reasons) == "AQP4 67%, GFAP 33%"
+    assert identity._named_genes(reasons) == "AQP4\u00a067%, GFAP\u00a033%"
 
 
 def test_what_stands_beside_an_effect_and_what_explains_it():

@@ -11,7 +11,7 @@ rule markers:
         bulk="<results>/cohort/pseudobulk.h5ad",
         code=code("type_markers"),
     output:
-        table="<results>/tables/markers.tsv",
+        table=listed("markers", "Cells", "genes that mark each type"),
     log:
         "<logs>/markers.log",
     benchmark:

@@ -17,7 +17,7 @@ rule recovery:
         markers="<shipped>/markers/markers.yaml",
         code=code("recovery", "cell_types"),
     output:
-        "<results>/tables/recovery.tsv",
+        listed("recovery", "Findings", "how much of the planted truth came back"),
     log:
         "<logs>/recovery.log",
     benchmark:

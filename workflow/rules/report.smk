@@ -6,6 +6,9 @@ In: tables, annotation, coordinates, scores, provenance. Out: <results>/report.h
 PAGE = HOME / "workflow/report"
 
 
+report: "../report/captions/workflow.rst"
+
+
 CITATIONS = {
     name: {key: document.get(key) for key in ("title", "citation")} for name, document in DATASETS.items()
 }

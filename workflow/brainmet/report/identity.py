@@ -54,7 +54,7 @@ def _named_genes(reasons: pd.Series, most: int = 5) -> str:
     genes = reasons.str.extract(r"^([^;]*) high", expand=False).dropna().str.split(", ").explode()
     genes = genes[~genes.str.contains(" ")]
     counts = genes.value_counts(sort=False).sort_index(kind="stable").sort_values(ascending=False, kind="stable")
-    return ", ".join(f"{gene} {n / len(reasons):.0%}" for gene, n in counts.head(most).items())
+    return ", ".join(f"{gene}\u00a0{n / len(reasons):.0%}" for gene, n in counts.head(most).items())
 
 
 def clusters(annotation: pd.DataFrame) -> pd.DataFrame:
@@ -63,7 +63,7 @@ def clusters(annotation: pd.DataFrame) -> pd.DataFrame:
     for name, own in annotation.groupby(Obs.CLUSTER, sort=False):
         types = own[Obs.CELL_TYPE].value_counts(normalize=True, sort=False)
         types = types.sort_index(kind="stable").sort_values(ascending=False, kind="stable")
-        called = ", ".join(f"{words(str(t))} {s:.0%}" for t, s in types.head(3).items() if s >= 0.005)
+        called = ", ".join(f"{words(str(t))}\u00a0{s:.0%}" for t, s in types.head(3).items() if s >= 0.005)
         largest = own[Obs.SAMPLE].value_counts(normalize=True).max()
         malignant = own[Obs.MALIGNANCY].isin(["malignant", "likely_malignant"]).mean()
         rows.append(
