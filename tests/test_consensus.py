@@ -48,6 +48,8 @@ def test_tiers():
     )
     assert table.malignancy.tolist() == expected.split()
     assert table.line.iloc[3] == "carries the tumour's copy number: doublet-like"
+    assert table.line.iloc[6].endswith("; no such normal cells in this tissue")
+    assert table.line.iloc[11].endswith("; taken for tumour as the sample is declared a cell line")
     assert table.malignancy_score.between(0, 1).all() and table.malignancy_score.iloc[0] > 0.9
 
 

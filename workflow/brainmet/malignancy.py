@@ -12,7 +12,7 @@
 | | any other | normal |
 | stromal | like the aneuploid profile | likely_malignant (mesenchymal tumour cell) |
 | immune, endothelial | any | normal; a strong profile is named as a doublet |
-| any, in a cell line | any | likely_malignant: a line holds nothing else |
+| any, in a cell line | any | likely_malignant: a line holds nothing else; normal lines are to be declared `other` |
 
 Tissue declared normal stays normal unless copy number says otherwise.
 """
@@ -99,7 +99,16 @@ def malignancy(cells: pd.DataFrame, *, positive_slope: float, positive_z: float,
     score = capable * np.where(profile, like_tumour, np.where(epithelial | glial | line, prior, 0.02))
     capable_of = epithelial | glial | stromal | line
     words = _words(
-        tier, follows, profile, tested, cells["cnv_note"].to_numpy(), capable_of, foreign, biopsy, glial & ~glioma
+        tier,
+        follows,
+        profile,
+        tested,
+        cells["cnv_note"].to_numpy(),
+        capable_of,
+        foreign,
+        biopsy,
+        glial & ~glioma,
+        line & ~epithelial,
     )
     return pd.DataFrame(
         {Obs.MALIGNANCY: tier, Obs.MALIGNANCY_SCORE: score.astype(np.float32), "line": words, "follows": follows},
@@ -117,6 +126,7 @@ def _words(
     foreign: np.ndarray,
     biopsy: np.ndarray,
     neural: np.ndarray,
+    declared: np.ndarray,
 ) -> np.ndarray:
     words = np.full(len(tier), "", dtype=object)
     words[capable & tested & ~profile] = "no aneuploid profile in the sample"
@@ -126,8 +136,10 @@ def _words(
     words[neural & follows] = "carries the tumour's copy number: doublet-like, or tumour with a neural programme"
     words[follows & ~capable] = "carries the tumour's copy number: doublet-like"
     likely = (tier == "likely_malignant") & ~follows
-    words[likely & foreign] = pd.Series(words[likely & foreign], dtype=object) + "; no such normal cells in this tissue"
-    words[likely & biopsy & ~foreign] = (
-        pd.Series(words[likely & biopsy & ~foreign], dtype=object) + "; a tumour's biopsy"
-    )
+    why = np.select(
+        [declared, foreign, biopsy],
+        ["; taken for tumour as the sample is declared a cell line", "; no such normal cells in this tissue",
+         "; a tumour's biopsy"], "",
+    )  # fmt: skip
+    words[likely] = pd.Series(words[likely], dtype=object) + why[likely]
     return words
