@@ -65,6 +65,10 @@ rule all:
             "<results>/samples/{sample}/scores_networks.parquet",
             sample=SAMPLES if config["score"]["networks"] else [],
         ),
+        collect(
+            "<results>/samples/{sample}/scores_tasks.parquet",
+            sample=SAMPLES if config["score"]["metabolic_tasks"] else [],
+        ),
 
 
 # At a terminal a job is its rule and its sample, instead of its dozens of inputs.

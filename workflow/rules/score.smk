@@ -130,6 +130,27 @@ rule score_networks:
         "../scripts/score_networks.py"
 
 
+rule score_tasks:
+    """scCellFie's metabolic tasks in every kept cell of one sample, from the database that the config names."""
+    input:
+        counts="<results>/samples/{sample}/counts.h5ad",
+        cells="<results>/samples/{sample}/cells.parquet",
+        database=config["score"]["metabolic_tasks"] or [],
+        code=code("metabolic_tasks"),
+    output:
+        scores="<results>/samples/{sample}/scores_tasks.parquet",
+    log:
+        "<logs>/score_tasks/{sample}.log",
+    benchmark:
+        "<benchmarks>/score_tasks/{sample}.tsv"
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=memory(1200),
+    script:
+        "../scripts/score_tasks.py"
+
+
 rule collect_coverage:
     """The coverage of every signature in every sample."""
     input:
