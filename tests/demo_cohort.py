@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 import yaml
 from brainmet import simulate
 from brainmet.ambience import Ambience
@@ -94,9 +95,13 @@ def places() -> pd.DataFrame:
 
 
 def _sample(sample: dict[str, Any], what: simulate.Knowledge, how: simulate.Settings) -> "AnnData":
+    return summed(sample, *simulate.simulate(sample, what, how))
+
+
+def summed(sample: dict[str, Any], counts: sp.csr_matrix, truth: pd.DataFrame) -> "AnnData":
+    """Pseudobulk of a sample's single whole cells by their true type."""
     from anndata import AnnData
 
-    counts, truth = simulate.simulate(sample, what, how)
     single = ~(truth["truth_doublet"] | truth["truth_low_quality"] | truth["truth_dying"]).to_numpy()
     counts, types = counts[single], truth.loc[single, "truth_cell_type"].to_numpy(object)
     names = sorted(set(types))

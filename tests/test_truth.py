@@ -3,20 +3,29 @@
 Cells are summed by their true type (`demo_cohort`), so what is tested is the inference, not the annotation.
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
 from brainmet import claims as stage
+from brainmet import crosstalk
 from brainmet.ambience import cleaned, expected
+from brainmet.cell_types import load_cell_types
 from brainmet.confounders import explained_by
 from brainmet.contrasts import contrasts
+from brainmet.correlations import correlations
 from brainmet.donors import Cohort, declared
+from brainmet.ligands import consensus_pairs
+from brainmet.normalise import log_normalised
 from brainmet.nulls import AS_CHANCE, nulls
-from brainmet.readouts import Reader
+from brainmet.pseudobulk import collect
+from brainmet.readouts import Reader, Tables
 from brainmet.recovery import claim_rows, shift_rows
-from brainmet.simulate import truth_shifts
+from brainmet.simulate import simulate, truth_shifts
+from brainmet.slice import Slice
+from brainmet.type_profiles import parents_of
 from scipy import stats
 
 from tests import demo_cohort as demo
@@ -143,3 +152,96 @@ def test_cohorts_without_any_change_have_no_findings() -> None:
         discoveries += bool((rows["fdr"] < 0.05).any())
     assert discoveries <= stats.binom.ppf(0.975, 20, 0.05)
     assert 0.03 <= np.mean(np.array(ps) < 0.05) <= 0.07
+
+
+@pytest.fixture(scope="module")
+def larger() -> tuple[list[Slice], pd.DataFrame, pd.Series, "AnnData"]:
+    """The eight metastases of two studies with 450 cells, with more fibroblasts and T cells: what the demo is too small
+    for. Slices of all genes, cells, depth, and pseudobulk, all by true type."""
+    shares = {**demo.known().design["composition"]["brain_metastasis"], "fibroblast": 0.15, "t_cell": 0.35}
+    composition = {"brain_metastasis": shares}
+    what = replace(demo.known(), design={**demo.known().design, "composition": composition})
+    how, rng = demo.settings(cells=450), np.random.default_rng(1)
+    parts, cells, depth, sums = [], [], [], []
+    for sample in demo.samples():
+        if sample["condition"] == "brain_metastasis" and sample["study"] in ("demo_a", "demo_b"):
+            counts, truth = simulate(sample, what, how)
+            sums.append(demo.summed(sample, counts, truth))
+            own = truth.assign(study=sample["study"], donor=sample["donor"], condition=sample["condition"])
+            own = own.rename(columns={"truth_cell_type": "cell_type"}).set_axis(sample["id"] + ":" + truth.index)
+            depth.append(pd.Series(np.asarray(counts.sum(axis=1)).ravel(), own.index))
+            own["state"] = rng.integers(0, 2, len(own))
+            values, genes = log_normalised(counts, values="counts"), what.genes.index.to_numpy()
+            parts.append(Slice(values, np.ones(len(genes), bool), own.index.to_numpy(object), genes))
+            cells.append(own)
+    return parts, pd.concat(cells), pd.concat(depth), collect(sums)
+
+
+def of_cells(
+    larger: tuple[list[Slice], pd.DataFrame, pd.Series, "AnnData"], parts: list[Slice], wanted: list[str]
+) -> pd.DataFrame:
+    """Verdicts of shipped claims on correlations and axes, each also with its direction turned around (`B17 not`)."""
+    _, cells, depth, bulk = larger
+    shipped = [c for c in stage.load([HOME / "resources/claims/claims.yaml"]) if c["id"] in wanted]
+    raw = Cohort(bulk, demo.WORDS, min_cells=10, needed=NEEDED)
+    types = {c["compartment"]: c.get("types") or raw.types.get(declared(c["compartment"]), ()) for c in shipped}
+    table = correlations(
+        parts,
+        cells,
+        depth,
+        list(demo.known().genes["symbol"]),
+        shipped,
+        {s.id: s for s in demo.every_set()},
+        types,
+        **demo.CONFIG["claims"]["correlation"],
+        min_genes=demo.HOW.min_genes,
+    )
+    axes = crosstalk.load(HOME / "resources/crosstalk/axes.yaml")
+    named = {
+        a
+        for c in shipped
+        for side in ("above", "below", "axes")
+        for a in c["readout"].get("crosstalk", {}).get(side, [])
+    }
+    parents = parents_of(load_cell_types([HOME / "resources/markers/markers.yaml"]))
+    how = {n: demo.CONFIG["crosstalk"][n] for n in ("min_cells", "min_fraction", "n_random", "n_bins", "seed")}
+    axes = crosstalk.Axes([a for a in axes.entries if a["id"] in named], axes.responses)
+    found = crosstalk.crosstalk(bulk, axes, consensus_pairs(), parents, **how)
+    verdicts = {}
+    for sign in ("", " not"):
+        turned = {"up": "down", "down": "up"}
+        asked = [{**c, "direction": turned[c["direction"]] if sign else c["direction"]} for c in shipped]
+        reader = Reader(
+            raw, None, demo.WORDS, demo.every_set(), min_share_cells=20, how=demo.HOW, tables=Tables(table, found)
+        )
+        rows = stage.claims(asked, reader, design=demo.DESIGN, bound=0.5)
+        verdicts |= dict(zip(rows["claim"] + sign, rows["verdict"], strict=True))
+    return pd.Series(verdicts)
+
+
+@pytest.mark.slow
+def test_claims_that_need_more_cells_than_the_demo_has(
+    larger: tuple[list[Slice], pd.DataFrame, pd.Series, "AnnData"],
+) -> None:
+    """B17: microglia and macrophages are two types. B13, B14: axes of the measured profiles. B1: nothing planted."""
+    found = of_cells(larger, larger[0], ["B1", "B1_depth", "B13", "B14", "B17"])
+    for claim in ("B13", "B14", "B17"):
+        assert (found[claim], found[f"{claim} not"]) == ("recovered", "contradicted")
+    assert set(found[["B1", "B1_depth", "B1 not", "B1_depth not"]]) == {"inconclusive"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("exclude", "verdict"), [(True, "recovered"), (False, "contradicted")])
+def test_archetypes_that_exclude_or_follow_each_other(
+    larger: tuple[list[Slice], pd.DataFrame, pd.Series, "AnnData"], exclude: bool, verdict: str
+) -> None:
+    """Half of the cells lose half of one programme's values; those cells, or the others, lose half of the other's."""
+    sets, symbols = {s.id: s for s in demo.every_set()}, demo.known().genes["symbol"]
+    parts = []
+    for part in larger[0]:
+        state, X = larger[1].loc[part.cells, "state"].to_numpy(), part.X.tolil()
+        for name, low in (("proliferation", state == 0), ("inflammatory_archetype", state == (1 if exclude else 0))):
+            at = np.flatnonzero(symbols.isin(sets[name].up))
+            X[np.ix_(np.flatnonzero(low), at)] = X[np.ix_(np.flatnonzero(low), at)] * 0.2
+        parts.append(replace(part, X=X.tocsr()))
+    assert set(of_cells(larger, parts, ["B1", "B1_depth"])[["B1", "B1_depth"]]) == {verdict}
