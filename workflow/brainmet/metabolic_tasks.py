@@ -42,7 +42,7 @@ def load(folder: str | Path) -> dict[str, Any]:
     """scCellFie's database.
 
     Raises:
-        BrainmetError: the library is not installed, a file is missing or cannot be read, or a gene has no threshold.
+        BrainmetError: the library is not installed, or a file is missing or cannot be read.
     """
     folder = Path(folder)
     fix = "score.metabolic_tasks wants a folder with the files of task_data/homo_sapiens of scCellFie's repository"
@@ -55,8 +55,6 @@ def load(folder: str | Path) -> dict[str, Any]:
             raise BrainmetError(f"{folder / name}: cannot be read; {fix}")
     if THRESHOLD not in found["thresholds"]:
         raise BrainmetError(f"{folder / FILES['thresholds']}: has no column {THRESHOLD}; {fix}")
-    if lacking := sorted(set(found["rxn_by_gene"].columns) - set(found["thresholds"].index)):
-        raise BrainmetError(f"{folder / FILES['thresholds']}: {lacking[0]} has no threshold; {fix}")
     # The library takes genes in the order of their names for those of the thresholds.
     return found | {"thresholds": found["thresholds"].sort_index()}
 
@@ -70,18 +68,21 @@ def score_tasks(counts: Counts, cells: pd.DataFrame, database: Mapping[str, Any]
         database: as `load` returns it.
 
     Returns:
-        A task without a measured reaction is NaN.
+        A task without a measured reaction is NaN. A gene without a threshold counts as not measured.
     """
     from anndata import AnnData
 
-    keep, where = cells[Obs.KEEP].to_numpy(bool), positions(counts.genes)
+    library, keep = _library(), cells[Obs.KEEP].to_numpy(bool)
+    names, known = library.preprocessing.prepare_inputs.CORRECT_GENES["human"], set(database["thresholds"].index)
+    where = {gene: at for gene, at in positions(counts.genes).items() if names.get(gene, gene) in known}
     tasks = list(database["task_by_rxn"].index)
     genes = pd.DataFrame(index=list(where))
     parts = []
     for block in counts.chunks(keep, ROWS):
+        # Of all genes, then those that are scored.
         scaled = per_ten_thousand(block, values=counts.uns[Uns.VALUES])[:, list(where.values())]
         data = AnnData(scaled, var=genes, uns={"normalization": {"method": "total_counts"}})
-        result = _library().run_sccellfie_pipeline(
+        result = library.run_sccellfie_pipeline(
             data, organism="human", sccellfie_db=dict(database), smooth_cells=False, verbose=False
         )
         scored = set(result["task_by_rxn"].index)
