@@ -67,12 +67,12 @@ def _show(value: Any) -> str:
 
 
 def _type(spec: dict[str, Any]) -> str:
-    if "enum" in spec:
-        return " or ".join(f"`{option}`" for option in spec["enum"])
-    kinds = spec.get("type") or [
-        option.get("type", option.get("const")) for option in spec.get("oneOf", spec.get("anyOf", []))
-    ]
-    text = " or ".join(str(kind) for kind in (kinds if isinstance(kinds, list) else [kinds]))
+    if options := spec.get("oneOf", spec.get("anyOf")):
+        return " or ".join(map(_type, options))
+    if "enum" in spec or "const" in spec:
+        return " or ".join(f"`{option}`" for option in spec.get("enum", [spec.get("const")]))
+    kinds = spec["type"]
+    text = " or ".join(kinds) if isinstance(kinds, list) else str(kinds)
     bounds = [
         f"{sign} {spec[key]}"
         for key, sign in (
