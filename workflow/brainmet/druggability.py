@@ -161,7 +161,7 @@ def coverage(
         single += [about | r for r in _single(p, measured, genes, rest, min_cells=min_cells)]
     frames = (pd.DataFrame(over), pd.DataFrame(single))
     names = ("adc_coverage", "adc_antigens")
-    log.info("%d donors with malignant cells", len(over))
+    log.info("donors with malignant cells: %d", len(over))
     return tuple(f[tables.columns(n)] if len(f) else tables.empty(n) for f, n in zip(frames, names, strict=True))
 
 
