@@ -7,7 +7,7 @@ SQUARES = 32
 """Squares a side in which cells are counted."""
 FEWEST, SMALLEST = 5, 0.003
 """Cells that a level needs, as a number and as a share of all."""
-TOGETHER, OWN = 0.2, 0.5
+TOGETHER, OWN = 0.05, 0.5
 """Share of a level's cells that must lie at its densest place, and share of the cells there that must be its own."""
 
 
