@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from brainmet import download as downloading
 from brainmet import fetch as fetching
 from brainmet.errors import BrainmetError
 
+HOME = Path(__file__).parents[1]
 BODY = bytes(range(256)) * 4096  # 1 MB that no offset error can reproduce by chance
 SHA = hashlib.sha256(BODY).hexdigest()
 MANNER: dict[str, Any] = {
@@ -404,6 +406,12 @@ def test_a_name_that_was_not_known_in_a_mirror(target: Path, tmp_path: Path, pla
     fetching.fetch(source, target, **(MANNER | {"mirror": str(mirror), "offline": True}))
     assert_whole(target)
     assert fetching.records(target.parent)["data.bin"].source == source["url"].replace("*", "all")
+
+
+def test_downloads_run_beside_snakemake_and_can_be_limited() -> None:
+    """Compute nodes need no network: the rule is local; `--resources downloads=N` limits how many run at once."""
+    rule = (HOME / "workflow/rules/fetch.smk").read_text()
+    assert re.search(r"^localrules:\n(    \w+,\n)*    fetch,\n", rule, re.M) and "        downloads=1,\n" in rule
 
 
 def test_addresses() -> None:

@@ -272,6 +272,7 @@ TABLES: dict[str, Callable[[np.ndarray], bytes]] = {
         frame(X).map("{:.1f}".format).map(lambda v: v.replace(".", ",")).to_csv(sep=";").encode()
     ),
     "carriage returns": lambda X: frame(X).to_csv(lineterminator="\r").encode(),
+    "UTF-16 with carriage returns": lambda X: frame(X).to_csv(lineterminator="\r").encode("utf-16"),
     "lines of separators at the end": lambda X: frame(X).to_csv().encode() + b",,,,,,\r\n \r\n\r\n",
     "a column of totals": lambda X: frame(X).assign(Total=X.sum(axis=1)).to_csv().encode(),
     "a line about the cells": lambda X: (
@@ -279,6 +280,15 @@ TABLES: dict[str, Callable[[np.ndarray], bytes]] = {
         + frame(X).to_csv(sep="\t", header=False).encode()
     ),
 }
+
+
+def test_carriage_returns_behind_the_first_lines(tmp_path: Path, human: GeneTable) -> None:
+    """Joined of two systems' files: more lines than line feeds, for which there must be room."""
+    X = counts()
+    empty = pd.DataFrame(0, [f"none_{i}" for i in range(3000)], BARCODES)
+    lines = pd.concat([empty[:60], frame(X), empty[60:]]).to_csv(sep="\t").splitlines()
+    (tmp_path / "t.tsv").write_text("\n".join(lines[:50]) + "\n" + "\r".join(lines[50:]) + "\n")
+    same(run("dense_text", [tmp_path / "t.tsv"], human), X)
 
 
 @pytest.mark.parametrize("name", TABLES)

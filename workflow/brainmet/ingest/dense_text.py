@@ -118,8 +118,24 @@ def _utf8(stream: IO[bytes]) -> IO[bytes]:
     returns alone."""
     head = stream.peek(2)  # type: ignore[attr-defined]
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return codecs.EncodedFile(stream, "utf-8", "utf-16")
+        return io.BufferedReader(_Recoded(io.TextIOWrapper(stream, "utf-16", newline=None)))
     return io.BufferedReader(_LineFeeds(stream)) if b"\r" in head and b"\n" not in head else stream
+
+
+class _Recoded(io.RawIOBase):
+    """A text in UTF-8, whatever it was written in."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self.text, self.rest = text, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]
+        self.rest = self.rest or self.text.read(BLOCK).encode()
+        data, self.rest = self.rest[: len(buffer)], self.rest[len(buffer) :]
+        buffer[: len(data)] = data
+        return len(data)
 
 
 class _LineFeeds(io.RawIOBase):
@@ -141,6 +157,7 @@ def _head(stream: IO[bytes], member: Member) -> list[bytes]:
     """The first lines from the header on, without blank lines and comments above it."""
     found: list[bytes] = []
     while len(found) < HEAD_LINES and (line := stream.readline()):
+        line = line.removeprefix(codecs.BOM_UTF8)
         comment = not found and line.lstrip().startswith((b"#", b"!"))
         if comment and GCT.match(line):
             stream.readline()  # The numbers of genes and samples.
@@ -152,7 +169,6 @@ def _head(stream: IO[bytes], member: Member) -> list[bytes]:
         raise BrainmetError(
             f"{member}: holds {len(found)} lines; a table needs a header and rows: fetch the file again"
         )
-    found[0] = found[0].removeprefix(b"\xef\xbb\xbf")
     return found
 
 
@@ -173,7 +189,8 @@ def _body(stream: IO[bytes], form: Format, head: list[bytes], member: Member) ->
         if form.thousands:
             block = _without_thousands(lines, form.sep, member)
         text = np.frombuffer(block, np.uint8)
-        count = int(block.count(b"\n") + 1)
+        # A carriage return alone ends a line too, as in files joined of two systems'.
+        count = int(block.count(b"\n") + block.count(b"\r") - block.count(b"\r\n") + 1)
         room = min(len(block) + 1, count * n_values)
         column, value = np.empty(room, np.int32), np.empty(room, np.float64)
         ends, names = np.zeros(count, np.int64), np.zeros((count, n_texts, 2), np.int64)

@@ -176,7 +176,7 @@ def dense(
         kinds: per column VALUE, TEXT or SKIP.
         slot: per column its number among the values, or among the texts.
         column, value: filled with the nonzero values.
-        ends: per line, filled with the number of values up to its end.
+        ends: per line, filled with the number of values up to its end; a line feed or a carriage return ends one.
         names: per line and text column, filled with start and stop in `text`.
 
     Returns:
