@@ -460,6 +460,8 @@ def test_names_stand_where_most_cells_are_of_their_kind():
     assert found == {"a": [0, 0], "b": [10, 4]}, "c is the lesser part, d and e are halves, f is rare"
     assert places.places(points[:0], values[:0]) == {}
     assert set(places.places(points, values.replace("a", ""))) == {"b"}
+    wide = np.array([(x, y) for x in range(20) for y in range(20)] + [(60, 60)] * 10, float)
+    assert set(places.places(wide, pd.Series(["wide"] * 400 + ["far"] * 10))) == {"wide", "far"}, "large, and together"
 
 
 def test_the_page_writes_names_where_the_figures_do():
