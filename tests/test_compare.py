@@ -116,6 +116,23 @@ def test_estimators_keep_their_level_and_flip_with_the_arms(name: str, shape: st
         np.testing.assert_allclose(rows[column], mixed[column], atol=1e-12)
 
 
+def test_a_contrast_of_one_subtype_leaves_the_others_out() -> None:
+    frame = donors({"s": (8, 8)})
+    frame["subtype"] = np.tile(["TNBC", "HER2_pos"], 8)
+    high = ((frame["subtype"] == "TNBC") & (frame["condition"] == "brain_metastasis")).to_numpy()
+    table = pd.DataFrame({"f": np.random.default_rng(0).normal(size=16) + 5 * high}, frame.index)
+    found = {
+        value: pooled(contrast(lambda i: table.loc[i], frame, ARMS | {"where": {"subtype": value}}, design=DESIGN))
+        for value in ("TNBC", "HER2_pos", "HR_pos")
+    }
+    assert (found["TNBC"]["n_a"], found["TNBC"]["n_b"]) == (4, 4)
+    assert found["TNBC"]["p"] < 0.01 < found["HER2_pos"]["p"]
+    assert found["HR_pos"]["reason"].startswith("no breast subtype HR_pos donor of brain_metastasis")
+    brain = {"id": "x", "a": "brain_metastasis", "b": "normal_brain", "where": {"subtype": ["TNBC"]}}
+    normal = frame.assign(condition=frame["condition"].replace("primary", "normal_brain"))
+    assert pooled(contrast(lambda i: table.loc[i], normal, brain, design=DESIGN))["n_b"] == 8  # it has no subtype
+
+
 def test_a_study_with_too_few_donors_does_not_count_in_a_nested_estimate() -> None:
     full = donors(APART)
     more = pd.concat([full, donors({"few": (2, 0)})])

@@ -5,6 +5,7 @@ same, and the contrast is `confounded`, `refused` or `not_testable`.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -114,12 +115,13 @@ def _within_variance(table: pd.DataFrame, members: pd.DataFrame) -> np.ndarray:
     return sum((len(x) - 1) * x.var(axis=0, ddof=1) for x in groups if len(x) > 1) / df
 
 
-def verdict_of_design(donors: pd.DataFrame, arms: Mapping[str, str], design: Design) -> tuple[str, str]:
+def verdict_of_design(donors: pd.DataFrame, arms: Mapping[str, Any], design: Design) -> tuple[str, str]:
     """Why neither `within` nor `nested` applies: the state and a sentence that names the culprit."""
     n = {side: int((donors[Obs.CONDITION] == arms[side]).sum()) for side in "ab"}
     where = {side: sorted(set(donors.loc[donors[Obs.CONDITION] == arms[side], Obs.STUDY])) for side in "ab"}
     if lacking := [arms[side] for side in "ab" if n[side] == 0]:
-        site = "" if design.primary_site == ANY_SITE else f"{design.primary_site} "
+        words = ["" if design.primary_site == ANY_SITE else design.primary_site, *_values(arms)]
+        site = "".join(f"{word} " for word in words if word)
         return NOT_TESTABLE, f"no {site}donor of {' or '.join(lacking)} with enough cells and counts"
     if few := [f"{n[side]} of {arms[side]}" for side in "ab" if n[side] < design.min_donors]:
         return NOT_TESTABLE, f"too few donors: {', '.join(few)}; {design.min_donors} an arm are needed"
@@ -136,6 +138,14 @@ def verdict_of_design(donors: pd.DataFrame, arms: Mapping[str, str], design: Des
         f"{arms['b']} in {', '.join(where['b'])}; "
         f"{design.min_studies} studies an arm, or both arms in one study, are needed"
     )
+
+
+def _values(arms: Mapping[str, Any]) -> list[str]:
+    """What a contrast asks of its tumours, in words."""
+    return [
+        f"{column} {' or '.join(value if isinstance(value, list) else [value])}"
+        for column, value in arms.get("where", {}).items()
+    ]
 
 
 def shared_platform(donors: pd.DataFrame, arms: Mapping[str, str]) -> str:

@@ -145,7 +145,7 @@ def bulk(
     for tissue in (Tissue(cohort, how=how) for cohort in cohorts):
         scores, coverage = tissue.scores(sets)
         admixture = tissue.admixture(markers, words or {}) if markers is not None else pd.DataFrame()
-        for contrast in contrasts:
+        for contrast in (c for c in contrasts if "where" not in c):  # receptors of bulk profiles are not known
             if compared := tissue.compare(scores, contrast):
                 blocks.append(_rows(tissue, compared, coverage, admixture, contrast))
     table = pd.concat(blocks, ignore_index=True) if blocks else pd.DataFrame(columns=columns("bulk"))

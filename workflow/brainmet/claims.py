@@ -195,7 +195,7 @@ def deciding(readout: Readout, entry: Mapping[str, Any], *, design: Design) -> p
     donors = relabelled(readout.donors, comparison)
     if "b" not in comparison:
         return one_group(readout.values, donors, comparison, against=threshold(entry), design=own)
-    rows = contrast(readout.values, donors, comparison, design=own)
+    rows = contrast(readout.values, donors, {key: comparison[key] for key in ("id", "a", "b")}, design=own)
     candidates = rows[rows["study"] == POOLED]
     rank = candidates["estimator"].map(RANK).fillna(-1).astype(int)
     return candidates.loc[rank.sort_values(kind="stable").index[-1]]

@@ -16,7 +16,7 @@ from brainmet import effects
 from brainmet.compare import contrast
 from brainmet.contract import UNKNOWN, Obs, Uns
 from brainmet.donors import PLATFORM
-from brainmet.estimators import NESTED, POOLED, TRANSFER, WITHIN, Design
+from brainmet.estimators import ANY_SITE, NESTED, POOLED, TRANSFER, WITHIN, Design, eligible
 from brainmet.tables import columns, empty
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,8 @@ def composition(
     for arm in arms:
         rows = contrast(lambda index: values.loc[index], donors, arm, design=design)
         for side in "ab":
-            chosen = donors.index[donors[Obs.CONDITION] == arm[side]]
+            compared = pd.concat(eligible(donors, arm, site=ANY_SITE))
+            chosen = compared.index[compared[Obs.CONDITION] == arm[side]]
             rows[f"share_{side}"] = rows["feature"].map(shares.loc[chosen].mean()) if len(chosen) else np.nan
         blocks.append(rows)
     return finish(pd.concat(blocks, ignore_index=True).rename(columns={"feature": Obs.CELL_TYPE}))

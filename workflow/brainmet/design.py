@@ -92,7 +92,10 @@ def estimable(
     fast = replace(design, permutations=2)  # labels are not permuted for a table of possibilities
     rows = [row for arms in contrasts for row in _rows("contrast", arms["id"], own, arms, fast)]
     rows += [
-        row for arms in contrasts if (arms["a"], arms["b"]) == ARMS for row in _bulk(arms, records, published, design)
+        row
+        for arms in contrasts
+        if (arms["a"], arms["b"]) == ARMS and "where" not in arms
+        for row in _bulk(arms, records, published, design)
     ]
     rows += [_claim(entry, own, fast) for entry in claims]
     return pd.DataFrame(rows).sort_values("kind", ascending=False, kind="stable", ignore_index=True)
@@ -233,7 +236,9 @@ def _made_up(index: pd.Index) -> pd.DataFrame:
 
 def _rows(kind: str, id_: str, frame: pd.DataFrame, arms: Mapping[str, Any], design: Design) -> list[dict[str, Any]]:
     """One row an estimator and primary, the deciding one of each."""
-    own = relabelled(frame, arms)
+    # A claim's groups may be other columns; a contrast's are conditions, of the tumours that it asks for.
+    own = relabelled(frame, arms) if kind == "claim" else frame
+    keys = ["id", "a", "b"] if kind == "claim" else list(arms)
     if own.empty:
         return [
             _row(
@@ -241,7 +246,7 @@ def _rows(kind: str, id_: str, frame: pd.DataFrame, arms: Mapping[str, Any], des
             )
         ]
     if "b" in arms:
-        found = contrast(_made_up, own, {key: arms[key] for key in ("id", "a", "b")}, design=design)
+        found = contrast(_made_up, own, {key: arms[key] for key in keys}, design=design)
         deciding = found[found["study"] == POOLED].to_dict("records")
     else:  # Donors of one condition, each compared with itself.
         alone = one_group(_made_up, own, arms, against=0.0, design=design)

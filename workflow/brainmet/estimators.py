@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -31,13 +32,18 @@ class Design:
     alpha: float
 
 
-def eligible(donors: pd.DataFrame, arms: Mapping[str, str], *, site: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+def eligible(donors: pd.DataFrame, arms: Mapping[str, Any], *, site: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Donors of the two conditions with the primary tumour asked about, and those with another known one.
 
     Tissue without a tumour belongs to both. Donors whose primary is unknown are in neither: a metastasis is compared
-    with its own primary tumour only. The site `*` takes all donors.
+    with its own primary tumour only. The site `*` takes all donors. Tumours are those that have the values asked for
+    (`where`: a subtype, a receptor).
     """
     both = donors[donors[Obs.CONDITION].isin([arms["a"], arms["b"]])]
+    for column, value in arms.get("where", {}).items():
+        both = both[
+            both[Obs.CONDITION].isin(NO_SITE) | both[column].isin(value if isinstance(value, list) else [value])
+        ]
     free = both[Obs.CONDITION].isin(NO_SITE)
     if site == ANY_SITE:
         return both, both[:0]
