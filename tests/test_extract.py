@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from brainmet import extract
 from brainmet.errors import BrainmetError
 from brainmet.extract import by_value, for_cellxgene, for_seurat, pseudobulk_text, subset
 
@@ -28,6 +29,7 @@ def atlas(tmp_path: Path) -> Path:
     genes = pd.DataFrame({"symbol": ["A", "B", "A"]}, index=pd.Index(["E1", "E2", "E3"], name="ensembl_id"))
     data = anndata.AnnData(sp.csr_matrix(np.eye(4, 3, dtype=np.float32)), obs=obs, var=genes)
     data.raw = data
+    data.layers["corrected"] = data.X * 0.5
     data.obsm = {"X_umap": np.arange(8.0).reshape(4, 2), "scores": np.array([[0.5], [np.nan], [1], [2]], np.float32)}
     data.uns["scores"] = ["hypoxia"]
     data.write_h5ad(tmp_path / "atlas.h5ad")
@@ -42,10 +44,20 @@ def test_a_subset_has_its_cells_and_no_other_categories(atlas):
         subset(atlas, "cell_type", ["b_cell"])
 
 
-def test_one_file_a_type(atlas, tmp_path):
+@pytest.mark.parametrize("at_once", [1, 5_000])
+def test_one_file_a_type(atlas, tmp_path, monkeypatch, at_once):
+    """Each is what the subset is, whether its matrices are copied in one block or in several."""
+    monkeypatch.setattr(extract, "ROWS", at_once)
     by_value(atlas, "cell_type", tmp_path / "types")
-    sizes = {p.stem: anndata.read_h5ad(p).n_obs for p in (tmp_path / "types").iterdir()}
-    assert sizes == {"neuron": 1, "nk": 1, "t_cell": 2}
+    parts = {p.stem: anndata.read_h5ad(p) for p in (tmp_path / "types").iterdir()}
+    assert {name: part.n_obs for name, part in parts.items()} == {"neuron": 1, "nk": 1, "t_cell": 2}
+    for name, part in parts.items():
+        expected = subset(atlas, "cell_type", [name])
+        for ours, theirs in ((part, expected), (part.raw, expected.raw)):
+            assert ours.X.toarray().tolist() == theirs.X.toarray().tolist() and ours.var.equals(theirs.var)
+        assert part.obs.equals(expected.obs) and part.layers["corrected"].sum() == expected.layers["corrected"].sum()
+        assert part.obsm["X_umap"].tolist() == expected.obsm["X_umap"].tolist()
+        assert list(part.uns["scores"]) == list(expected.uns["scores"])
 
 
 def test_reserved_names_are_renamed_in_the_copy_alone(atlas, tmp_path):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+ROWS = 5_000
+"""Cells of which matrices are copied at a time."""
 RESERVED = {Obs.CELL_TYPE: "brainmet_cell_type"}
 """Columns whose name CELLxGENE keeps for its own labels, and what they are called there."""
 
@@ -44,24 +46,61 @@ def subset(atlas: str | Path, column: str, values: Iterable[str]) -> "AnnData":
         raise BrainmetError(f"{atlas}: no cell has {column} {', '.join(sorted(wanted))}; there are: {known}")
     part = backed[rows].to_memory()
     backed.file.close()
-    for name in part.obs.select_dtypes("category").columns:
-        part.obs[name] = part.obs[name].cat.remove_unused_categories()
+    part.obs = _of_rows(part.obs, np.arange(part.n_obs))
     log.info("%s %s: %d cells", column, ", ".join(sorted(wanted)), part.n_obs)
     return part
 
 
 def by_value(atlas: str | Path, column: str, folder: str | Path) -> None:
-    """One h5ad for every value of a column, `{folder}/{value}.h5ad`."""
-    from anndata.io import read_elem
+    """One h5ad for every value of a column, `{folder}/{value}.h5ad`; the matrices pass through in blocks of cells."""
+    import anndata
 
-    with h5py.File(atlas) as file:
-        values = sorted(set(read_elem(file[f"obs/{column}"]).astype(str)))
+    whole = anndata.read_h5ad(atlas, backed="r")
+    labels = whole.obs[column].astype(str).to_numpy()
     Path(folder).mkdir(parents=True, exist_ok=True)
-    for value in values:
-        with replacing(Path(folder) / f"{value}.h5ad") as partial:
-            subset(atlas, column, [value]).write_h5ad(
-                partial, compression="gzip", convert_strings_to_categoricals=False
+    with h5py.File(atlas) as source:
+        for value in sorted(set(labels)):
+            rows = np.flatnonzero(labels == value)
+            part = anndata.AnnData(
+                obs=_of_rows(whole.obs, rows),
+                var=whole.var,
+                uns=dict(whole.uns),
+                obsm={name: np.asarray(whole.obsm[name])[rows] for name in whole.obsm},
             )
+            with replacing(Path(folder) / f"{value}.h5ad") as partial:
+                part.write_h5ad(partial, compression="gzip", convert_strings_to_categoricals=False)
+                with h5py.File(partial, "r+") as target:
+                    _copy_matrices(source, target, rows)
+            log.info("%s %s: %d cells", column, value, len(rows))
+    whole.file.close()
+
+
+def _copy_matrices(source: h5py.File, target: h5py.File, rows: np.ndarray) -> None:
+    """Copy rows of `X`, the layers and `raw`, `ROWS` at a time."""
+    from anndata.io import sparse_dataset, write_elem
+
+    if "raw" in source:
+        raw = target.create_group("raw")
+        raw.attrs.update(source["raw"].attrs)
+        for name in set(source["raw"]) - {"X"}:
+            source.copy(f"raw/{name}", raw)
+    for name in ("X", "raw/X", *(f"layers/{name}" for name in source.get("layers", ()))):
+        if name not in source:
+            continue
+        matrix = sparse_dataset(source[name])
+        first = matrix[rows[:ROWS]]
+        first.indptr = first.indptr.astype(np.int64)  # nonzeros of all blocks together may be more than int32 counts
+        write_elem(target, name, first, dataset_kwargs={"compression": "gzip"})
+        for start in range(ROWS, len(rows), ROWS):
+            sparse_dataset(target[name]).append(matrix[rows[start : start + ROWS]])
+
+
+def _of_rows(obs: pd.DataFrame, rows: np.ndarray) -> pd.DataFrame:
+    """Some cells' rows, without categories that none of them has."""
+    part = obs.iloc[rows].copy()
+    for name in part.select_dtypes("category").columns:
+        part[name] = part[name].cat.remove_unused_categories()
+    return part
 
 
 def for_cellxgene(atlas: str | Path, target: str | Path) -> None:
