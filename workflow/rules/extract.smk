@@ -15,7 +15,7 @@ rule by_cell_type:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(400, 0.25),
+        mem_mb=memory(550, 0.2),
     script:
         "../scripts/by_cell_type.py"
 
