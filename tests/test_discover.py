@@ -86,6 +86,7 @@ def test_one_matrix_tells_what_it_could_be_split_by(tmp_path: Path, human: GeneT
     text, proposed = found(tmp_path, human, "h5ad", ["a.h5ad"])
     assert not proposed and "one sample of 6 cells, the first AAACCTGAGAAACCAT-1" in text
     assert "# split_by: {barcode: '-(\\d+)$'} gives 2 samples: 1 (3), 2 (3)" in text
+    assert "{obs: n}" not in text  # one cell a value
     assert "# split_by: {obs: donor_id} gives 3 samples: x (2), y (2), z (2)" in text and "same" not in text
 
 

@@ -29,7 +29,9 @@ KINDS = re.compile(
 )
 """The end of a name that tells what a file holds, not whose it is."""
 SEVERAL, MANY = 2, 200
-"""A column of cells with so many values, and no more, may be one of donors or samples."""
+"""A column of cells, or a part of their barcodes, with so many values may be one of donors or samples."""
+FEWEST_CELLS = 2
+"""Cells a value on average, below which it names cells."""
 SHOWN = 6
 
 
@@ -139,7 +141,7 @@ def _of_one_matrix(dataset: Mapping[str, Any], found: Sequence[Member], genes: G
     lines = [f"# one sample of {len(barcodes)} cells, the first {', '.join(map(str, barcodes[:3]))}"]
     for pattern in (r"-(\d+)$", r"^([A-Za-z0-9.]+)[_:-]", r"[_:-]([A-Za-z0-9.]+)$"):
         ends = Counter(m[1] for barcode in barcodes if (m := re.search(pattern, str(barcode))))
-        if SEVERAL <= len(ends) <= MANY and ends.total() == len(barcodes):
+        if ends.total() == len(barcodes) and _tells_apart(ends):
             lines.append(f"# split_by: {{barcode: '{pattern}'}} gives {_few(ends)}")
             break
     frames = [("obs", obs)] if obs is not None else []
@@ -147,9 +149,14 @@ def _of_one_matrix(dataset: Mapping[str, Any], found: Sequence[Member], genes: G
     for how, frame in frames:
         for name in frame.columns:
             values = Counter(frame[name].astype(str))
-            if SEVERAL <= len(values) <= MANY:
+            if _tells_apart(values):
                 lines.append(f"# split_by: {{{how}: {name}}} gives {_few(values)}")
     return lines
+
+
+def _tells_apart(values: Counter[str]) -> bool:
+    """Whether values may be samples: a few, of several cells each."""
+    return SEVERAL <= len(values) <= MANY and values.total() >= FEWEST_CELLS * len(values)
 
 
 def _few(values: Counter[str]) -> str:

@@ -190,7 +190,8 @@ def _body(stream: IO[bytes], form: Format, head: list[bytes], member: Member) ->
             block = _without_thousands(lines, form.sep, member)
         text = np.frombuffer(block, np.uint8)
         # A carriage return alone ends a line too, as in files joined of two systems'.
-        count = int(block.count(b"\n") + block.count(b"\r") - block.count(b"\r\n") + 1)
+        alone = block.count(b"\r") - block.count(b"\r\n") if b"\r" in block else 0
+        count = int(block.count(b"\n") + alone + 1)
         room = min(len(block) + 1, count * n_values)
         column, value = np.empty(room, np.int32), np.empty(room, np.float64)
         ends, names = np.zeros(count, np.int64), np.zeros((count, n_texts, 2), np.int64)
