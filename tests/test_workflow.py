@@ -28,8 +28,10 @@ def test_every_rule_has_the_usual_parts():
         if path.name == "targets.smk":  # names for results of other rules, nothing to run
             continue
         for name, body in re.findall(r"^rule (\w+):\n((?:[ \n].*\n?)*)", path.read_text(), re.M):
-            for part in ("code", "log:", "benchmark:", "conda:", "script:"):
+            for part in ("code", "log:", "conda:", "script:"):
                 assert part in body, f"rule {name} of {path.name} lacks {part}"
+            # A rule that prints would do so once only if it left a file.
+            assert ("output:" in body) == ("benchmark:" in body), f"rule {name} of {path.name}: benchmark"
             assert (HOME / "workflow/scripts" / f"{name}.py").is_file(), f"rule {name} has no script of its name"
 
 

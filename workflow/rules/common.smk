@@ -140,7 +140,13 @@ onsuccess:
     page = os.path.abspath(workflow.pathvars.apply("<results>/report.html"))
     if any(job.rule.name == "report" for job in workflow.dag.jobs) and os.path.exists(page):
         terminal.last_words(f"done. {page} begins with what was found and what to distrust.")
-    elif asked := [file for job in workflow.dag.targetjobs for file in (job.output or job.input)]:
+    elif asked := [
+        file
+        for job in workflow.dag.targetjobs
+        for file in (
+            job.output or ([] if job.rule.script else job.input)
+        )  # what prints has no files to name
+    ]:
         terminal.last_words(f"done. {terminal.where(asked)}")
 
 

@@ -41,8 +41,6 @@ rule design:
         code=code("design", "tables"),
     log:
         "<logs>/design.log",
-    benchmark:
-        "<benchmarks>/design.tsv"
     conda:
         "../envs/brainmet.yaml"
     resources:

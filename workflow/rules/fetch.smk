@@ -73,8 +73,6 @@ rule pin_dataset:
         code=ancient(code("fetch")),
     log:
         "<logs>/pin_dataset.log",
-    benchmark:
-        "<benchmarks>/pin_dataset.tsv"
     conda:
         "../envs/brainmet.yaml"
     params:

@@ -78,8 +78,6 @@ rule discover:
         code=code("discover", *(f"ingest.{name}" for name in READERS)),
     log:
         "<logs>/discover.log",
-    benchmark:
-        "<benchmarks>/discover.tsv"
     conda:
         "../envs/brainmet.yaml"
     resources:
