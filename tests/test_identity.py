@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from brainmet.fetch import package_file
 
 from tests.annotation_run import load, measured, run, some, thinned, with_ambient, without_genes
 from tests.annotation_toy import ROOT
@@ -34,6 +35,15 @@ def test_a_shallow_tumour(whole):
     assert found["accuracy"] >= 0.97 and found["macro"] >= 0.97
     assert found["unknown"] <= 0.04 and found["ece"] <= 0.05
     assert found["malignant"] >= 0.99
+
+
+def test_gliomas_have_no_epithelium(tmp_path):
+    entry = yaml.safe_load((ROOT / "resources/datasets/oligodendroglioma.yaml").read_text())
+    file = entry["files"][0]
+    file["path"] = str(package_file(file.pop("package")))
+    (tmp_path / "oligodendroglioma.yaml").write_text(yaml.safe_dump(entry))
+    found = measured(run(load("oligodendroglioma", tmp_path)))
+    assert found["accuracy"] >= 0.99 and found["malignant"] >= 0.99
 
 
 def test_macrophages_are_told_from_their_siblings(whole):
