@@ -76,6 +76,11 @@ def half_of_cores(wildcards):
     return 2 if cores is None or workflow.remote_exec else max(1, cores // 2)
 
 
+def stands_for(job):
+    """Files that were asked for with a job: its own, or those that a name for part of a run collects; none where it prints."""
+    return job.output or ([] if job.rule.script else job.input)
+
+
 def wanted_tables():
     """Tables that a full run ends with: those of results/tables, less what is made on request or for simulated data only."""
     simulated = any(record["simulated"] for record in SAMPLES.values())
@@ -140,13 +145,7 @@ onsuccess:
     page = os.path.abspath(workflow.pathvars.apply("<results>/report.html"))
     if any(job.rule.name == "report" for job in workflow.dag.jobs) and os.path.exists(page):
         terminal.last_words(f"done. {page} begins with what was found and what to distrust.")
-    elif asked := [
-        file
-        for job in workflow.dag.targetjobs
-        for file in (
-            job.output or ([] if job.rule.script else job.input)
-        )  # what prints has no files to name
-    ]:
+    elif asked := [file for job in workflow.dag.targetjobs for file in stands_for(job)]:
         terminal.last_words(f"done. {terminal.where(asked)}")
 
 
