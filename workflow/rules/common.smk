@@ -76,9 +76,11 @@ def half_of_cores(wildcards):
     return 2 if cores is None or workflow.remote_exec else max(1, cores // 2)
 
 
-def stands_for(job):
-    """Files that were asked for with a job: its own, or those that a name for part of a run collects; none where it prints."""
-    return job.output or ([] if job.rule.script else job.input)
+def asked_for(dag):
+    """Files that a run was asked for: those that were named, and what a named rule makes or collects; none of one that prints."""
+    of_rules = [job for job in dag.targetjobs if job.rule in dag.targetrules]
+    made = [job.output or ([] if job.rule.script else job.input) for job in of_rules]
+    return [*dag.targetfiles, *(file for files in made for file in files)]
 
 
 def wanted_tables():
@@ -145,7 +147,7 @@ onsuccess:
     page = os.path.abspath(workflow.pathvars.apply("<results>/report.html"))
     if any(job.rule.name == "report" for job in workflow.dag.jobs) and os.path.exists(page):
         terminal.last_words(f"done. {page} begins with what was found and what to distrust.")
-    elif asked := [file for job in workflow.dag.targetjobs for file in stands_for(job)]:
+    elif asked := asked_for(workflow.dag):
         terminal.last_words(f"done. {terminal.where(asked)}")
 
 
