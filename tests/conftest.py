@@ -1,6 +1,5 @@
 """Small inputs with known truth, built in memory."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,23 +11,6 @@ from brainmet.contract import CELL_ID, Var
 from brainmet.counts import Counts, open_counts, write_counts
 
 from tests.running import HOME, mini, snakemake, tiny
-
-RUNS = ("tiny_run", "mini_run", "real_run", "demo_run")
-"""Fixtures that are whole runs: the tests of one share it, in one process."""
-
-
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Processes: one a core, four at most, for the suite as a whole; tests that are named, or slow, run in one."""
-    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and config.option.markexpr == "not slow"
-    return min(os.cpu_count() or 1, 4) if whole else 0
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one run, or else of one file, stay together; those of runs begin first, for they take longest."""
-    for item in items:
-        run = next((name for name in RUNS if name in getattr(item, "fixturenames", ()) or name in item.name), None)
-        item.add_marker(pytest.mark.xdist_group(run or item.path.name))
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args[0] not in RUNS)
 
 
 @pytest.fixture(scope="session")
