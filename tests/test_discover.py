@@ -50,6 +50,14 @@ def test_files_of_an_archive_that_are_no_samples(tmp_path: Path, human: GeneTabl
     assert "# gone: no file begins with GSM7_Breast; mend its match" in text and "2 groups of files" in text
 
 
+def test_genes_of_all_samples_are_no_sample_and_files_of_cells_may_be_one(tmp_path: Path, human: GeneTable) -> None:
+    pack(tmp_path / "a.tar", triplets(tmp_path, "GSM1_", "GSM2_") | {"GSE1_features.tsv": b"x"})
+    _, proposed = found(tmp_path, human, "tenx_triplet", ["a.tar"], samples=[{"id": "one", "match": "GSM1"}])
+    assert proposed == {"GSM2": "GSM2"}
+    text, _ = found(tmp_path, human, "tenx_triplet", ["a.tar"])
+    assert "# all files are read as one sample; were their 2 groups samples of their own" in text
+
+
 def test_names_that_share_the_accession_alone(tmp_path: Path, human: GeneTable) -> None:
     names = ["HTAPP-9_fresh_channel1_raw_gene_bc_matrices_h5.h5.gz", "metadata_HTAPP-9_fresh_channel1.csv.gz"]
     pack(tmp_path / "a.tar", {f"GSM{i}_{name}": b"x" for i in (1, 11) for name in names})

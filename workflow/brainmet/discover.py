@@ -28,6 +28,8 @@ KINDS = re.compile(
     re.IGNORECASE,
 )
 """The end of a name that tells what a file holds, not whose it is."""
+OF_ALL = re.compile(r"(features?|genes?)(\.(tsv|csv|txt))?(\.gz)?$", re.IGNORECASE)
+"""A table of genes that no sample's name begins: it serves all samples."""
 SEVERAL, MANY = 2, 200
 """A column of cells, or a part of their barcodes, with so many values may be one of donors or samples."""
 FEWEST_CELLS = 2
@@ -84,10 +86,15 @@ def _by_name(samples: Sequence[Mapping[str, Any]], found: Sequence[Member]) -> l
         for match, id_ in known.items()
         if len(unclaimed(list(names), [match])) == len(names)
     ]
-    groups = _groups([names[name] for name in unclaimed(list(names), list(known))])
+    groups = _groups([names[name] for name in unclaimed(list(names), list(known)) if not OF_ALL.search(name)])
     if not groups:
         return [*lines, f"# every {'other ' if lines else ''}file is a sample's"]
-    lines.append(f"# {len(groups)} groups of files are no sample's; set donor and condition of those that are samples:")
+    lines.append(
+        f"# {len(groups)} groups of files are no sample's; set donor and condition of those that are samples:"
+        if known
+        else f"# all files are read as one sample; were their {len(groups)} groups samples of their own, these were "
+        "the lines, each with donor and condition:"
+    )
     return [*lines, *(_entry(name, match, ", ".join(sorted(files)[:3])) for name, match, files in groups)]
 
 
