@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 CELL_COLUMNS = (Obs.DATASET, Obs.STUDY, Obs.SAMPLE, Obs.DONOR, Obs.CONDITION, Obs.AUTHOR_LABEL, Obs.AUTHOR_CELL_TYPE)
 BREAST = "malignant_epithelial"
+NO_EPITHELIUM = ("glioma", "normal_brain")
+"""Conditions whose samples hold no epithelial cells."""
 IN_BRAIN = ("brain_metastasis", "leptomeningeal", "normal_brain", "peritumoural_brain", "glioma")
 OUTSIDE_BRAIN = ("primary", "normal_breast", "extracranial_metastasis", "lymph_node_metastasis")
 """Conditions that tell whether a sample is of the brain; the others leave it open."""
@@ -91,6 +93,8 @@ def consensus(
     )
     votes /= votes.sum(axis=1, keepdims=True)
     own, apart = own_scores(markers, names, types, rare_score=rare_score), told_apart(names, types)
+    impossible = _impossible(names, types, cells[Obs.CONDITION])
+    votes, own = _without(votes, impossible), np.where(impossible, -np.inf, own)
     votes = heeded(votes, own, apart, none_shown=none_shown, own_steepness=own_steepness)
     smooth = pd.DataFrame(
         blended(markers.drop(columns=NOTE).to_numpy(np.float32), neighbors, share=0.7),
@@ -328,6 +332,18 @@ def _subtypes(result: pd.DataFrame, smooth: pd.DataFrame, types: CellTypes, *, m
         if first - second >= margin:
             state[tumour] = subtypes[int(means.argmax())]
     return state
+
+
+def _impossible(names: list[str], types: CellTypes, condition: pd.Series) -> np.ndarray:
+    """Cells × types: what a sample's condition rules out. Cells of gliomas show the granules of neuroendocrine ones."""
+    epithelial = np.array([types.coarse(name) == "epithelial" for name in names])
+    return condition.isin(NO_EPITHELIUM).to_numpy()[:, None] & epithelial[None, :]
+
+
+def _without(votes: np.ndarray, impossible: np.ndarray) -> np.ndarray:
+    """The votes of the other types, rows summing to one again."""
+    left = np.where(impossible, 1e-6, votes)
+    return np.asarray(left / left.sum(axis=1, keepdims=True))
 
 
 def read_overrides(path: str | list[str] | None, types: CellTypes) -> pd.DataFrame | None:
