@@ -85,8 +85,8 @@ def composition(
     blocks = []
     for arm in arms:
         rows = contrast(lambda index: values.loc[index], donors, arm, design=design)
+        compared, _ = eligible(donors, arm, site=ANY_SITE)
         for side in "ab":
-            compared = pd.concat(eligible(donors, arm, site=ANY_SITE))
             chosen = compared.index[compared[Obs.CONDITION] == arm[side]]
             rows[f"share_{side}"] = rows["feature"].map(shares.loc[chosen].mean()) if len(chosen) else np.nan
         blocks.append(rows)

@@ -41,9 +41,8 @@ def eligible(donors: pd.DataFrame, arms: Mapping[str, Any], *, site: str) -> tup
     """
     both = donors[donors[Obs.CONDITION].isin([arms["a"], arms["b"]])]
     for column, value in arms.get("where", {}).items():
-        both = both[
-            both[Obs.CONDITION].isin(NO_SITE) | both[column].isin(value if isinstance(value, list) else [value])
-        ]
+        wanted = value if isinstance(value, list) else [value]
+        both = both[both[Obs.CONDITION].isin(NO_SITE) | both[column].isin(wanted)]
     free = both[Obs.CONDITION].isin(NO_SITE)
     if site == ANY_SITE:
         return both, both[:0]

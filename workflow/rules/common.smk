@@ -43,10 +43,14 @@ def load_run():
         raise WorkflowError(str(error)) from None
 
 
+def paths_of(dataset, files):
+    """Where files of a dataset are: local ones in place, all others under downloads/."""
+    return [file.get("path", f"downloads/{dataset}/{file['name']}") for file in files]
+
+
 def raw_paths(sample):
-    """Files that a sample is read from: local ones in place, all others under downloads/."""
-    record = RECORDS[sample]
-    return [file.get("path", f"downloads/{record['dataset']}/{file['name']}") for file in record["files"]]
+    """Files that a sample is read from."""
+    return paths_of(RECORDS[sample]["dataset"], RECORDS[sample]["files"])
 
 
 def raw_files(wildcards):

@@ -67,12 +67,7 @@ rule collect_genes_lost:
 rule discover:
     """Print, once the files are there, the samples that match nothing and lines for the files and values that are no sample's."""
     input:
-        files=[
-            path
-            for dataset, entry in DATASETS.items()
-            for file in entry["files"]
-            for path in [file.get("path", f"downloads/{dataset}/{file['name']}")]
-        ],
+        files=[path for dataset, entry in DATASETS.items() for path in paths_of(dataset, entry["files"])],
         human="<shipped>/genes/human.tsv.gz",
         mouse="<shipped>/genes/mouse.tsv.gz",
         code=code("discover", *(f"ingest.{name}" for name in READERS)),
