@@ -24,16 +24,17 @@ def test_windows_equal_a_convolution():
     values = np.random.default_rng(0).normal(size=(4, 60)).astype(np.float32)
     pyramid = np.minimum(np.arange(1, 12), np.arange(11, 0, -1))
     theirs = np.array([np.convolve(row, pyramid, mode="valid") for row in values])[:, ::7] / pyramid.sum()
-    ours = windowed(
-        sp.csr_matrix(values), window_weights(np.array(["1"] * 60), window=11, step=7), np.zeros(60), clip=99
-    )
+    chromosome = np.array(["1"] * 60)
+    weights = window_weights(chromosome, window=11, step=7)
+    ours = windowed(sp.csr_matrix(values.T), chromosome, weights, np.zeros(60), clip=99)
     assert np.allclose(ours, theirs, atol=1e-5)
 
 
 def test_windows_clip_and_centre():
-    X = sp.csr_matrix(np.array([[5.0, 0.0, 1.0]], dtype=np.float32))
-    out = windowed(X, np.full((3, 1), 1 / 3), np.array([0.0, 1.0, 1.0]), clip=3)
-    assert out[0, 0] == pytest.approx((3 - 1 + 0) / 3)
+    X = sp.csr_matrix(np.array([[5.0, 0.0, 1.0, 2.0]], dtype=np.float32).T)
+    weights = np.array([[1 / 3, 1 / 3, 1 / 3, 0.0], [0.0, 0.0, 0.0, 1.0]]).T
+    out = windowed(X, np.array(["1", "1", "1", "2"]), weights, np.array([0.0, 1.0, 1.0, 0.5]), clip=3)
+    assert out[0].tolist() == pytest.approx([(3 - 1 + 0) / 3, 1.5])
 
 
 def test_gene_order_leaves_out_what_misleads():

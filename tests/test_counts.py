@@ -20,8 +20,9 @@ def test_round_trip(make_counts, container):
     assert counts.nnz == X.nnz
 
 
-def test_blocks_cover_the_kept_cells_in_order(make_counts):
-    counts = make_counts(X)
+@pytest.mark.parametrize("held", [False, True])
+def test_blocks_cover_the_kept_cells_in_order(make_counts, held):
+    counts = make_counts(X).held() if held else make_counts(X)
     keep = np.arange(53) % 3 != 0
     keep[10:20] = False
     blocks = list(counts.chunks(keep, rows=5))

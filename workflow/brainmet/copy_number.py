@@ -93,25 +93,25 @@ def window_weights(chromosome: np.ndarray, *, window: int, step: int) -> np.ndar
 
 
 def windowed(
-    X: sp.csr_matrix, weights: np.ndarray, centre: np.ndarray, *, clip: float, rows: int = 1_000
+    X: sp.csr_matrix, chromosome: np.ndarray, weights: np.ndarray, centre: np.ndarray, *, clip: float
 ) -> np.ndarray:
     """Weighted means over windows of the values less `centre`, clipped at ±`clip`; cells × windows, float32.
 
     Args:
-        X: cells × genes in genomic order, log-normalised.
-        weights: genes × windows.
+        X: genes × cells in genomic order, log-normalised.
+        chromosome: of each gene; one is made dense at a time.
+        weights: genes × windows; no window crosses a chromosome.
         centre: expected value by gene.
         clip: largest difference that a single gene may add.
-        rows: cells made dense at a time.
     """
-    # A window holds a hundred of some eight thousand genes: products with its genes alone take a tenth of the time.
-    small = sp.csr_matrix(weights.T.astype(np.float32))
-    out = np.empty((X.shape[0], weights.shape[1]), np.float32)
-    for start in range(0, X.shape[0], rows):
-        block = X[start : start + rows].T.toarray(order="C")
-        block -= centre.astype(np.float32)[:, None]
+    out = np.empty((X.shape[1], weights.shape[1]), np.float32)
+    for name in dict.fromkeys(chromosome):
+        genes = np.flatnonzero(chromosome == name)
+        windows = np.flatnonzero(weights[genes].any(axis=0))
+        block = X[genes[0] : genes[-1] + 1].toarray()
+        block -= centre[genes, None].astype(np.float32)
         np.clip(block, -clip, clip, out=block)
-        out[start : start + rows] = (small @ block).T
+        out[:, windows] = (weights[np.ix_(genes, windows)].astype(np.float32).T @ block).T
     return out
 
 

@@ -5,6 +5,7 @@ that of one block. The file is a plain h5ad that `anndata.read_h5ad` opens.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,8 +56,7 @@ class Counts:
 
     def chunks(self, keep: np.ndarray | None = None, rows: int = BLOCK) -> Iterator[sp.csr_matrix]:
         """Blocks of at most `rows` cells in file order, float32; only cells where `keep` is true, all by default."""
-        with h5py.File(self.path) as file:
-            data, indices, indptr = file["X/data"], file["X/indices"], file["X/indptr"][:]
+        with self._stored() as (data, indices, indptr):
             for start in range(0, len(self.cells), rows):
                 stop = min(start + rows, len(self.cells))
                 wanted = None if keep is None else np.asarray(keep[start:stop], bool)
@@ -65,7 +65,7 @@ class Counts:
                 first, last = int(indptr[start]), int(indptr[stop])
                 block = sp.csr_matrix(
                     (
-                        data[first:last].astype(np.float32),
+                        data[first:last].astype(np.float32, copy=False),
                         indices[first:last],
                         indptr[start : stop + 1] - first,
                     ),
@@ -77,6 +77,29 @@ class Counts:
         """All blocks at once: for samples known to be small."""
         blocks = list(self.chunks(keep))
         return sp.vstack(blocks, format="csr") if blocks else sp.csr_matrix((0, len(self.genes)), dtype=np.float32)
+
+    def held(self) -> "HeldCounts":
+        """The same with all counts in memory, for a job that reads them several times."""
+        with self._stored() as (data, indices, indptr):
+            arrays = data[:].astype(np.float32, copy=False), indices[:], indptr
+        return HeldCounts(self.path, self.cells, self.genes, self.uns, arrays)
+
+    @contextmanager
+    def _stored(self) -> Iterator[tuple]:
+        """Data, indices and indptr of the matrix."""
+        with h5py.File(self.path) as file:
+            yield file["X/data"], file["X/indices"], file["X/indptr"][:]
+
+
+@dataclass(frozen=True)
+class HeldCounts(Counts):
+    """One sample's counts in memory: `chunks` are views of them."""
+
+    arrays: tuple[np.ndarray, np.ndarray, np.ndarray]
+
+    @contextmanager
+    def _stored(self) -> Iterator[tuple]:
+        yield self.arrays
 
 
 def open_counts(path: str | Path) -> Counts:

@@ -38,7 +38,8 @@ def read(name: str, paths: str | Sequence[str], *, without: str | None = None) -
     if name == "counts":
         from brainmet.counts import open_counts
 
-        return open_counts(many[0])
+        # Several methods read them, and copy number needs all at once in any case.
+        return open_counts(many[0]).held()
     if name == "slices":
         from brainmet.slice import Slices
 

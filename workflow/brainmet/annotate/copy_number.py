@@ -33,6 +33,7 @@ from brainmet.copy_number import (
 )
 from brainmet.counts import Counts
 from brainmet.effects import fdr
+from brainmet.neighbors import nearest
 
 SCOPE = "sample"
 REQUIRES = ("counts", "cells", "markers")
@@ -56,9 +57,20 @@ by."""
 
 @dataclass(frozen=True)
 class Sample:
-    """What both passes work on: log values in genomic order, smoothing, and who may be what."""
+    """What both passes work on: genes × cells in genomic order, smoothing, and who may be what.
 
-    X: sp.csr_matrix
+    Attributes:
+        linear: counts, each cell scaled to the same total.
+        logs: their `log1p`.
+        order: of the genes.
+        depth: counts of each cell.
+        neighbours: of each cell, itself first.
+        group: class of each cell over its neighbours.
+        candidate: whether a cell can be a tumour's.
+    """
+
+    linear: sp.csr_matrix
+    logs: sp.csr_matrix
     order: GeneOrder
     depth: np.ndarray
     neighbours: np.ndarray
@@ -152,18 +164,21 @@ def _prepare(
     n_neighbors: int,
 ) -> Sample:
     keep = cells[Obs.KEEP].reindex(counts.cells.index).to_numpy(bool)
-    raw = counts.matrix(keep)
-    depth = np.asarray(raw.sum(axis=1, dtype=np.float64)).ravel()
-    detected = np.bincount(raw.indices, minlength=raw.shape[1]) / max(raw.shape[0], 1)
-    order = gene_order(counts.genes, detected >= min_gene_share)
-    X = raw[:, order.columns].astype(np.float32)
+    by_gene = counts.matrix(keep).T.tocsr()
+    depth = np.asarray(by_gene.sum(axis=0, dtype=np.float64)).ravel()
+    order = gene_order(counts.genes, np.diff(by_gene.indptr) >= min_gene_share * max(len(depth), 1))
+    linear = by_gene[order.columns]
     # Scaled to the sample's own depth, not to ten thousand: one read of a shallow cell is then one, not a peak.
     target = float(np.clip(np.median(depth), 1, 1e4)) if len(depth) else 1.0
-    X.data = np.log1p(X.data * np.repeat(target / np.maximum(depth, 1), np.diff(X.indptr)).astype(np.float32))
+    linear.data *= (target / np.maximum(depth, 1)).astype(np.float32)[linear.indices]
+    logs = sp.csr_matrix((np.log1p(linear.data), linear.indices, linear.indptr), shape=linear.shape)
     broad = [name for name in types.decided("broad", "clear") if SCORE + name in markers]
     scores = np.nan_to_num(markers[[SCORE + name for name in broad]].to_numpy(np.float64), nan=-9.0)
     k = int(min(n_neighbors, max(1, len(scores) // 20)))
-    neighbours = nearest(scores, k)
+    neighbours = np.arange(len(scores))[:, None]
+    if len(scores) > 1:
+        near, _ = nearest(scores, k=k, exact_below=len(scores), threads=1)
+        neighbours = np.hstack([neighbours, near])
     smooth = scores[neighbours].mean(axis=1) if len(scores) else scores
     group = np.array([types.coarse(name) for name in broad], dtype=object)[smooth.argmax(axis=1)]
     lineage = np.array([types.lineage(name) for name in broad], dtype=object)[smooth.argmax(axis=1)]
@@ -171,22 +186,7 @@ def _prepare(
     candidate = np.isin(lineage, CARCINOMA) | (glioma & np.isin(group, GLIOMA))
     # What a glioma's cells imitate is one tumour, whichever state each cell is in.
     group[glioma & candidate & ~np.isin(lineage, CARCINOMA)] = "glioma"
-    return Sample(X, order, depth, neighbours, group, candidate)
-
-
-def nearest(scores: np.ndarray, k: int) -> np.ndarray:
-    """Each cell's `k` nearest cells by their scores, itself first; cells × (k + 1). Ties go to the earlier cell."""
-    norm = (scores**2).sum(axis=1)
-    found = []
-    for start in range(0, len(scores), 1_000):
-        part = scores[start : start + 1_000]
-        distance = norm[None, :] - 2 * part @ scores.T
-        distance[np.arange(len(part)), np.arange(start, start + len(part))] = -np.inf
-        near = np.argpartition(distance, min(k, len(scores) - 1), axis=1)[:, : k + 1]
-        near.sort(axis=1)
-        order = np.argsort(np.take_along_axis(distance, near, axis=1), axis=1, kind="stable")
-        found.append(np.take_along_axis(near, order, axis=1))
-    return np.concatenate(found) if found else np.zeros((0, k + 1), int)
+    return Sample(linear, logs, order, depth, neighbours, group, candidate)
 
 
 def _confident(markers: pd.DataFrame, types: CellTypes) -> np.ndarray:
@@ -201,13 +201,14 @@ def _confident(markers: pd.DataFrame, types: CellTypes) -> np.ndarray:
 
 def _windows(sample: Sample, reference: np.ndarray, weights: np.ndarray, *, clip: float) -> np.ndarray:
     """Smoothed windows of each cell less the reference, free of what follows depth in the reference."""
-    centre = np.asarray(sample.X[reference].mean(axis=0)).ravel()
-    values = windowed(sample.X, weights, centre, clip=clip)
+    centre = _sums(sample.logs, reference) / reference.sum()
+    values = windowed(sample.logs, sample.order.chromosome, weights, centre, clip=clip)
     values -= np.median(values, axis=1, keepdims=True)
-    depth = np.log(np.maximum(sample.depth, 1))
-    design = np.column_stack([np.ones(len(depth)), depth - depth[reference].mean()])
-    fit = np.linalg.lstsq(design[reference], values[reference], rcond=None)[0]
-    values -= (design @ fit).astype(np.float32)
+    depth = np.log(np.maximum(sample.depth, 1)).astype(np.float32)
+    depth -= depth[reference].mean()
+    # Least squares: depth is centred, so that level and slope are found apart.
+    known, slope = values[reference], depth[reference] @ values[reference]
+    values -= known.mean(axis=0) + depth[:, None] * slope / max(float(depth[reference] @ depth[reference]), 1e-12)
     n, k = sample.neighbours.shape
     ones = np.ones(n * k, np.float32)
     near = sp.csr_matrix((ones, sample.neighbours.ravel(), np.arange(0, n * k + 1, k)), shape=(n, n))
@@ -228,16 +229,14 @@ def _profiles(
     n = len(sample.group)
     best = pd.DataFrame({NOTE: np.full(n, "", object), "cnv_slope": 0.0, "cnv_z": 0.0, "cnv_aneuploid": 0.0})
     tumour, most = None, 0
-    linear = sample.X.copy()
-    linear.data = np.expm1(linear.data)
-    categories = _categories(sample, linear, reference)
+    categories = _categories(sample, reference)
     scale = _lineage_scale(categories, sample.order.arm, min_genes=int(limits["min_genes"]))
     for name in sorted(set(sample.group[sample.candidate])):
         members = (sample.group == name) & sample.candidate & ~reference
         if members.sum() < min_group:
             continue
         for _ in range(2):
-            own = np.asarray(linear[members].sum(axis=0)).ravel()
+            own = _sums(sample.linear, members)
             arms = _tested(own, categories, sample.order.arm, scale=scale, min_genes=int(limits["min_genes"]))
             called = arms[
                 (arms["fdr"] <= limits["max_fdr"])
@@ -266,11 +265,15 @@ def _profiles(
     return best.astype({"cnv_slope": np.float32, "cnv_z": np.float32, "cnv_aneuploid": np.float32}), tumour
 
 
-def _categories(sample: Sample, linear: sp.csr_matrix, reference: np.ndarray) -> np.ndarray:
+def _categories(sample: Sample, reference: np.ndarray) -> np.ndarray:
     """Sums by gene of the reference categories of at least ten cells; of all reference cells where none has."""
     names = [name for name in sorted(set(sample.group[reference])) if (reference & (sample.group == name)).sum() >= 10]
-    chosen = [reference & (sample.group == name) for name in names] or [reference]
-    return np.array([np.asarray(linear[rows].sum(axis=0)).ravel() for rows in chosen])
+    return _sums(sample.linear, np.array([reference & (sample.group == name) for name in names] or [reference]))
+
+
+def _sums(X: sp.csr_matrix, cells: np.ndarray) -> np.ndarray:
+    """Sum of each gene over some of the cells, or over each of several groups of them."""
+    return np.asarray(X @ np.ascontiguousarray(cells.T, dtype=X.dtype)).T
 
 
 def _tested(own: np.ndarray, categories: np.ndarray, arm: np.ndarray, *, scale: float, min_genes: int) -> pd.DataFrame:
@@ -319,11 +322,12 @@ def _split(slope: np.ndarray) -> float:
 
 def _arms(sample: Sample, reference: np.ndarray) -> pd.DataFrame:
     """Mean difference to the reference of each cell's genes by arm; NaN for arms without genes."""
-    centre = np.asarray(sample.X[reference].mean(axis=0)).ravel()
-    weights = np.array([(sample.order.arm == arm) / max((sample.order.arm == arm).sum(), 1) for arm in ARMS]).T
-    means = windowed(sample.X, weights, centre, clip=np.inf)
-    means -= np.median(means, axis=1, keepdims=True)
-    means[:, weights.sum(axis=0) == 0] = np.nan
+    centre = _sums(sample.logs, reference) / reference.sum()
+    member = sp.csr_matrix(sample.order.arm[None, :] == np.array(ARMS, dtype=object)[:, None], dtype=np.float32)
+    sums = (member @ sample.logs).toarray().T - member @ centre
+    with np.errstate(invalid="ignore"):
+        means = sums / np.asarray(member.sum(axis=1)).ravel()
+    means -= np.nanmedian(means, axis=1, keepdims=True)
     return pd.DataFrame(means, columns=[f"arm_{arm}" for arm in ARMS])
 
 
