@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 
 from brainmet.annotate import NOTE, SCORE, VOTE
 from brainmet.annotate.context import LEFT_OUT, positions
@@ -209,12 +210,12 @@ def blended(scores: np.ndarray, neighbors: np.ndarray, *, share: float) -> np.nd
     """Scores of each cell mixed with the mean of its nearest cells; -1 stands for no cell."""
     if not neighbors.size or share == 0:
         return scores
-    smooth, number = np.zeros_like(scores), np.zeros((len(scores), 1), scores.dtype)
-    for column in neighbors.T:
-        some = column >= 0
-        smooth[some] += scores[column[some]]
-        number += some[:, None]
-    return np.where(number > 0, (1 - share) * scores + share * smooth / np.maximum(number, 1), scores)
+    found = neighbors >= 0
+    number = found.sum(axis=1)
+    near = neighbors[found], np.concatenate([[0], np.cumsum(number)])
+    near = sp.csr_matrix((np.ones(len(near[0]), scores.dtype), *near), shape=(len(scores), len(scores)))
+    number = number[:, None].astype(scores.dtype)
+    return np.where(number > 0, (1 - share) * scores + share * (near @ scores) / np.maximum(number, 1), scores)
 
 
 def clearest(total: np.ndarray, *, share: float, eligible: np.ndarray) -> np.ndarray:
@@ -262,7 +263,8 @@ def learn(
         own = seeds[start : start + len(part.cells)]
         start += len(part.cells)
         usable = np.array([not LEFT_OUT.match(symbols.get(gene, "")) for gene in part.genes])
-        sums.append(np.array([np.asarray(part.X[own == kind].sum(axis=0)).ravel() for kind in range(n_types)]))
+        member = sp.csr_matrix(own[None, :] == np.arange(n_types)[:, None], dtype=part.X.dtype)
+        sums.append((member @ part.X).toarray())
         cells.append(np.bincount(own[own >= 0], minlength=n_types))
         everything.append(np.asarray(part.X.sum(axis=0)).ravel())
         present.append(len(part.cells) * part.measured)
@@ -295,19 +297,20 @@ def pooled(profiles: Profiles, lineages: np.ndarray, *, minimum: int) -> Profile
 
 def compare(slices: Iterable[Slice], profiles: Profiles, usable: np.ndarray) -> np.ndarray:
     """Log likelihood of every cell under every profile, per square root of what the cell shows; highest is 0."""
-    rows = []
+    learned, rows = profiles.n_seeds > 0, []
     for sample, part in enumerate(slices):
         genes = usable & part.measured
-        share = profiles.mean[sample][:, genes]
-        share /= np.maximum(share.sum(axis=1, keepdims=True), 1e-9)
-        X = part.X[:, np.flatnonzero(genes)]
-        shown = np.sqrt(np.maximum(np.asarray(X.sum(axis=1)).ravel(), 1.0))
-        rows.append((X @ np.log(share).T) / shown[:, None])
-    result = np.concatenate(rows)
-    result[:, profiles.n_seeds == 0] = -np.inf
-    if not (profiles.n_seeds > 0).any():
-        return np.zeros_like(result)
-    return result - result.max(axis=1, keepdims=True)
+        share = profiles.mean[sample][np.ix_(learned, genes)]
+        weights = np.zeros((len(genes), learned.sum() + 1))
+        weights[genes, :-1] = np.log(share / np.maximum(share.sum(axis=1, keepdims=True), 1e-9)).T
+        weights[genes, -1] = 1.0
+        rows.append(part.X @ weights)
+    sums = np.concatenate(rows)
+    result = np.full((len(sums), len(learned)), -np.inf if learned.any() else 0.0)
+    if learned.any():
+        result[:, learned] = sums[:, :-1] / np.sqrt(np.maximum(sums[:, -1:], 1.0))
+        result -= result.max(axis=1, keepdims=True)
+    return result
 
 
 def softmax(values: np.ndarray) -> np.ndarray:
