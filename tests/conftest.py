@@ -1,6 +1,8 @@
 """Small inputs with known truth, built in memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,16 @@ import scipy.sparse as sp
 from brainmet.contract import CELL_ID, Var
 from brainmet.counts import Counts, open_counts, write_counts
 
-from tests.running import HOME, mini, snakemake, tiny
+from tests.running import HOME, mini, real, snakemake, tiny
+
+REAL_DATA = HOME.parent / "shared" / "data"
+RUNS = {"tiny_run": tiny(), "mini_run": mini(), "demo_run": {}} | ({"real_run": real()} if REAL_DATA.is_dir() else {})
+"""Whole runs that many tests look at, and their configuration."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of whole runs come last: the runs are made on the other core meanwhile."""
+    items.sort(key=lambda item: not RUNS.keys().isdisjoint(item.fixturenames))
 
 
 @pytest.fixture(scope="session")
@@ -22,10 +33,9 @@ def home() -> Path:
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Public series kept beside the checkout for tests on real input."""
-    folder = HOME.parent / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip(f"no real data at {folder}")
-    return folder
+    if not REAL_DATA.is_dir():
+        pytest.skip(f"no real data at {REAL_DATA}")
+    return REAL_DATA
 
 
 @pytest.fixture
@@ -77,34 +87,47 @@ def make_counts(tmp_path: Path) -> Callable[..., Counts]:
     return make
 
 
-@pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory) -> Path:
-    """The folder of a finished tiny run."""
-    folder = tmp_path_factory.mktemp("tiny")
-    snakemake(folder, "--cores", "2", config=tiny())
-    return folder
+@pytest.fixture(scope="session", autouse=True)
+def begin(request, tmp_path_factory) -> Iterator[Callable[[str], Future[Path]]]:
+    """Begin a whole run, or find it begun: those that the chosen tests use begin at once, one after the other."""
+    with ThreadPoolExecutor(1) as pool:
+
+        @cache
+        def begin(name: str) -> Future[Path]:
+            return pool.submit(finished, tmp_path_factory.mktemp(name), RUNS[name])
+
+        for item in request.session.items:
+            for name in RUNS.keys() & item.fixturenames:
+                begin(name)
+        yield begin
+        pool.shutdown(cancel_futures=True)
 
 
-@pytest.fixture(scope="session")
-def mini_run(tmp_path_factory) -> Path:
-    """The folder of a finished mini run; copy it before changing anything."""
-    folder = tmp_path_factory.mktemp("mini")
-    snakemake(folder, "--cores", "2", config=mini())
-    return folder
-
-
-@pytest.fixture(scope="session")
-def demo_run(tmp_path_factory) -> Path:
-    """The folder of a finished run of the shipped default, for slow tests."""
-    folder = tmp_path_factory.mktemp("demo")
-    snakemake(folder, "--cores", "2")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def real_run(real_data, tmp_path_factory) -> Path:
-    """The folder of a finished run on real cells: a breast tumour with its stroma, and normal brain."""
-    folder = tmp_path_factory.mktemp("real")
-    config = {"datasets": ["breast_cid4465", "brain_gse67835"], "dataset_paths": [str(HOME / "tests/real")]}
+def finished(folder: Path, config: dict) -> Path:
+    """The folder, after a run in it."""
     snakemake(folder, "--cores", "2", config=config)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_run(begin) -> Path:
+    """The folder of a finished tiny run."""
+    return begin("tiny_run").result()
+
+
+@pytest.fixture(scope="session")
+def mini_run(begin) -> Path:
+    """The folder of a finished mini run; copy it before changing anything."""
+    return begin("mini_run").result()
+
+
+@pytest.fixture(scope="session")
+def demo_run(begin) -> Path:
+    """The folder of a finished run of the shipped default, for slow tests."""
+    return begin("demo_run").result()
+
+
+@pytest.fixture(scope="session")
+def real_run(real_data, begin) -> Path:
+    """The folder of a finished run on real cells: a breast tumour with its stroma, and normal brain."""
+    return begin("real_run").result()

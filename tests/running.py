@@ -86,3 +86,8 @@ def tiny() -> dict:
 def mini() -> dict:
     """The configuration of the mini run: two samples through every stage, for the tests that run it many times."""
     return yaml.safe_load((HOME / "tests/mini/config.yaml").read_text())
+
+
+def real() -> dict:
+    """The configuration of a run on real cells: a breast tumour with its stroma, and normal brain."""
+    return yaml.safe_load((HOME / "tests/real/config.yaml").read_text()) | {"dataset_paths": [str(HOME / "tests/real")]}
