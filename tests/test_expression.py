@@ -95,6 +95,26 @@ def test_coefficients_are_pydeseq2s() -> None:
         np.testing.assert_allclose(own, other, rtol=1e-6, atol=1e-9)
 
 
+def test_means_and_tests_are_pydeseq2s() -> None:
+    from brainmet.dispersion import BatchInference
+    from pydeseq2.default_inference import DefaultInference
+
+    rng = np.random.default_rng(0)
+    design = np.c_[np.ones(14), np.repeat([1.0, 0.0], 7), np.tile([1.0, 0.0], 7)]
+    size, alpha, lfc = rng.uniform(0.5, 2, 14), rng.uniform(0.02, 0.8, 60), rng.normal(0, 1, (60, 3))
+    counts = rng.poisson(rng.uniform(0, 50, 60), (14, 60)).astype(float)
+    mu = size[:, None] * np.exp(3 + design @ lfc.T)
+    ours, theirs = (
+        [
+            kind(n_cpus=1).lin_reg_mu(counts, size, design[:, :2], 0.5),
+            *kind(n_cpus=1).wald_test(design, alpha, lfc, mu, 1e-6 * np.eye(3), np.array([0.0, 1.0, 0.0]), 0.0),
+        ]
+        for kind in (BatchInference, DefaultInference)
+    )
+    for own, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(own, other, rtol=1e-9)
+
+
 def test_genes_that_do_not_settle_are_left_to_pydeseq2(monkeypatch: pytest.MonkeyPatch) -> None:
     from brainmet import dispersion
     from pydeseq2.default_inference import DefaultInference

@@ -120,9 +120,11 @@ def listed(name, category, label):
     )
 
 
-# Priorities: what all cells wait for goes first (up to their clusters), then what the tables wait for. Jobs of other
-# rules, 0, fill the cores beside them: one long job over all samples seldom leaves a core idle.
-ALL_CELLS, ALL_TABLES = 20, 10
+# Priorities: what all cells wait for goes first (up to their clusters), then what the tables wait for, and of the tables
+# those at the end of the longest chain of jobs (pseudobulk, differential expression, enrichment). Jobs of other rules, 0,
+# fill the cores beside them. The atlas, long and read by no stage, is what a core does while another ends the tables and
+# makes the page: earlier, it would leave that core idle.
+ALL_CELLS, ALL_TABLES, BESIDE_THE_PAGE = 20, 10, -10
 
 DATASETS, RECORDS = load_run()
 for sentence in dataset_checks.shared_donors(DATASETS):

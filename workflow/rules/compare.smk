@@ -128,6 +128,7 @@ rule de:
         "<logs>/de.log",
     benchmark:
         "<benchmarks>/de.tsv"
+    priority: ALL_TABLES
     conda:
         "../envs/brainmet.yaml"
     resources:
@@ -161,6 +162,7 @@ rule gsea:
         "<logs>/gsea.log",
     benchmark:
         "<benchmarks>/gsea.tsv"
+    priority: ALL_TABLES
     conda:
         "../envs/brainmet.yaml"
     resources:

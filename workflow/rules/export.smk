@@ -25,7 +25,7 @@ rule export:
         "<logs>/export.log",
     benchmark:
         "<benchmarks>/export.tsv"
-    priority: ALL_TABLES
+    priority: BESIDE_THE_PAGE
     conda:
         "../envs/brainmet.yaml"
     threads: half_of_cores
