@@ -176,12 +176,34 @@ def test_each_dataset_learns_its_own_profiles(types):
     scores.loc[first & shown, "score_neuron"], scores.loc[~first & shown, "score_astrocyte"] = 1.0, 1.0
     alone = pd.DataFrame({"near_1": -1.0}, index=ids)
     features = pd.DataFrame({"ensembl_id": genes, "symbol": ["X", "Y"]})
-    cells = pd.DataFrame({"dataset": np.repeat(["a", "b"], 40)}, index=ids)
+    cells = pd.DataFrame({"dataset": np.repeat(["a", "b"], 40), "sample": "s"}, index=ids)
     votes = self_training.annotate(parts, features, cells, scores, alone, types=types, **options("self_training"))
     assert (votes.vote_neuron[first & ~shown] > 0.5).all() and (votes.vote_astrocyte[~first & ~shown] > 0.5).all()
     joint = cells.assign(dataset="a")
     votes = self_training.annotate(parts, features, joint, scores, alone, types=types, **options("self_training"))
     assert not (votes.vote_neuron[first & ~shown] > 0.5).all()
+
+
+def test_few_b_cells_that_lie_together_are_learned(types):
+    """None of them shows more of a B cell than of what surrounds it; strays among the others do not count."""
+    kind = np.repeat(["myeloid", "t_cell", "b_cell"], [100, 60, 8])
+    ids, b_cell = pd.Index([f"c{i}" for i in range(168)]), kind == "b_cell"
+    X = np.select([(kind == name)[:, None] for name in ("myeloid", "t_cell")], [[3.0, 1, 1], [1.0, 3, 1]], [1.0, 1, 3])
+    part = Slice(sp.csr_matrix(X, dtype=np.float32), np.ones(3, bool), ids.to_numpy(), np.array(list("xyz"), object))
+    scores = pd.DataFrame(-0.1, index=ids, columns=[f"score_{name}" for name in types.entries])
+    scores.loc[kind != "t_cell", "score_myeloid"], scores.loc[kind == "t_cell", "score_t_cell"] = 0.5, 0.5
+    stray = np.isin(np.arange(168), [10, 50, 90])
+    scores.loc[b_cell | stray, "score_b_cell"] = 0.4
+    near = {
+        f"near_{k}": np.where(b_cell, 160 + (np.arange(168) + k) % 8, (np.arange(168.0) + k) % 160) for k in range(1, 6)
+    }
+    features = pd.DataFrame({"ensembl_id": part.genes, "symbol": part.genes})
+    cells = pd.DataFrame({"dataset": "d", "sample": "s"}, index=ids)
+    inputs = [part], features, cells, scores, pd.DataFrame(near, index=ids)
+    votes = self_training.annotate(*inputs, types=types, **options("self_training"))
+    assert (votes.vote_b_cell[b_cell] > 0.5).all() and not (votes.vote_b_cell[~b_cell] > 0.5).any()
+    votes = self_training.annotate(*inputs, types=types, **options("self_training") | {"island_chance": 1e-12})
+    assert not (votes.vote_b_cell > 0.5).any()
 
 
 def test_few_mast_cells_among_macrophages_are_mast_cells(types):
@@ -193,7 +215,7 @@ def test_few_mast_cells_among_macrophages_are_mast_cells(types):
     scores.loc[~mast, "score_myeloid"], scores.loc[mast, "score_mast"] = 0.6, 1.6
     near = pd.DataFrame({f"near_{k}": np.arange(33.0) % 30 + k - 1 for k in (1, 2)}, index=scores.index)
     features = pd.DataFrame({"ensembl_id": part.genes, "symbol": ["X", "Y"]})
-    cells = pd.DataFrame({"dataset": "d"}, index=scores.index)
+    cells = pd.DataFrame({"dataset": "d", "sample": "s"}, index=scores.index)
     votes = self_training.annotate([part], features, cells, scores, near, types=types, **options("self_training"))
     assert (votes.marker_mast[mast] < options("self_training")["clear_score"]).all()
     assert (votes.vote_mast[mast] > 0.5).all() and (votes.vote_mast[~mast] < 0.01).all()

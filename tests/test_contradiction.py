@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from brainmet.annotate._own import islands, told_apart
 from brainmet.cell_types import load_cell_types
-from brainmet.contradiction import heeded, own_scores, second_identity, told_apart
+from brainmet.contradiction import heeded, own_scores, second_identity
 from brainmet.reasons import reasons
 
 from tests.annotation_toy import TYPES
@@ -69,3 +70,22 @@ def test_a_second_identity_is_of_another_class_and_named():
         "CD3D high; neighbours agree 1/1; nk nearly as likely",
         "none of its markers among the highest; no copy-number change; shows b_cell too, doublet-like",
     ]
+
+
+def test_islands_are_cells_that_stand_out_side_by_side():
+    """Ten of 100 cells stand out by another type's markers, six of them among each other; uneven ones do not count."""
+    own = np.tile([1.0, 0.0, -np.inf], (100, 1))
+    own[:, 1] += np.resize([-0.01, 0.01], 100)
+    own[[0, 1, 2, 3, 4, 5, 40, 50, 60, 80], 1] = 0.5
+    near = (np.arange(100)[:, None] + np.arange(1, 6)) % 100
+    near[:6] = [[j for j in range(6) if j != i] for i in range(6)]
+    kinds, sample = np.full(100, "a"), np.full(100, "s")
+    found = islands(own, kinds, sample, near, score=0.1, chance=1e-3)
+    assert np.flatnonzero(found.within[:, 1]).tolist() == [0, 1, 2, 3, 4, 5]
+    assert not found.within[:, [0, 2]].any()
+    assert np.flatnonzero(found.near[:, 1]).tolist() == [0, 1, 2, 3, 4, 5, 40, 50, 60, 80, 98, 99]
+    assert not islands(own, kinds, sample, near, score=0.6, chance=1e-3).near.any()
+    assert not islands(own, kinds, sample, np.zeros((100, 0), int), score=0.1, chance=1e-3).within.any()
+    # Where half of the cells show it, it is what the class shows.
+    own[::2, 1] = 0.5
+    assert not islands(own, kinds, sample, near, score=0.1, chance=1e-3).within.any()

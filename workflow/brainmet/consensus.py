@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 
 from brainmet.annotate import NOTE, SCORE, VOTE, WITHIN
-from brainmet.annotate.context import positions
-from brainmet.annotate.self_training import blended, softmax
+from brainmet.annotate._own import told_apart
+from brainmet.annotate.context import blended, positions
+from brainmet.annotate.self_training import softmax
 from brainmet.cell_types import CellTypes
 from brainmet.contract import MALIGNANT_PREFIX, MALIGNANT_TIERS, UNKNOWN, Obs
-from brainmet.contradiction import heeded, own_scores, second_identity, told_apart
+from brainmet.contradiction import heeded, own_scores, second_identity
 from brainmet.errors import BrainmetError
 from brainmet.malignancy import malignancy
 from brainmet.reasons import reasons

@@ -11,12 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from brainmet.annotate.self_training import shown
+from brainmet.annotate._own import shown, usual
 from brainmet.cell_types import CellTypes
-from brainmet.contract import UNKNOWN
-
-UNUSUAL = 3.0
-"""Robust standard deviations from which on a score is none that cells of a class usually have."""
 
 
 def own_scores(markers: pd.DataFrame, names: Sequence[str], types: CellTypes, *, rare_score: float) -> np.ndarray:
@@ -25,12 +21,6 @@ def own_scores(markers: pd.DataFrame, names: Sequence[str], types: CellTypes, *,
     own = np.nan_to_num(shown(markers, names, types), nan=-np.inf)
     rare = np.array([types[name].decide == "clear" for name in names])
     return np.where(rare[None, :] & (own < rare_score), -np.inf, own)
-
-
-def told_apart(names: Sequence[str], types: CellTypes) -> np.ndarray:
-    """Class of each type: types that agreement does not tell apart, as pericyte and smooth muscle, do not contradict
-    each other."""
-    return np.array([name if types.coarse(name) == UNKNOWN else types.coarse(name) for name in names], dtype=object)
 
 
 def heeded(
@@ -51,7 +41,7 @@ def heeded(
         cells × types, rows summing to one.
     """
     best = votes.argmax(axis=1)
-    telling = (classes[None, :] == classes[best][:, None]) | (own > _usual(own, classes[best]))
+    telling = (classes[None, :] == classes[best][:, None]) | (own > usual(own, classes[best]))
     score, other, rival = _rivals(np.where(telling, own, -np.inf), classes, best)
     # Less than what floats is no more than nothing.
     lead = rival - np.maximum(score, 0)
@@ -66,19 +56,6 @@ def second_identity(own: np.ndarray, classes: np.ndarray, best: np.ndarray, *, s
     """Column of the type of another class than the best one's that a cell shows most, -1 where it is below `score`."""
     _, other, rival = _rivals(own, classes, best)
     return np.where(rival >= score, other, -1)
-
-
-def _usual(own: np.ndarray, called: np.ndarray) -> np.ndarray:
-    """Score up to which each type is nothing unusual in the cells of each cell's called class.
-
-    What floats unevenly, or what classes share, many cells of a class show: it says nothing against the call.
-    """
-    usual, finite = np.zeros_like(own), np.where(np.isfinite(own), own, 0)
-    for name in dict.fromkeys(called):
-        rows = called == name
-        middle = np.median(finite[rows], axis=0)
-        usual[rows] = middle + UNUSUAL * 1.4826 * np.median(np.abs(finite[rows] - middle), axis=0)
-    return usual
 
 
 def _rivals(own: np.ndarray, classes: np.ndarray, best: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -81,3 +81,15 @@ def components(X: sp.csr_matrix, *, n_components: int) -> np.ndarray:
 def positions(table: pd.DataFrame) -> np.ndarray:
     """Neighbours of all cells by their row in the table; -1 where there is none."""
     return table.filter(regex=f"^{NEAR}").fillna(-1).to_numpy(np.int64)
+
+
+def blended(scores: np.ndarray, neighbors: np.ndarray, *, share: float) -> np.ndarray:
+    """Scores of each cell mixed with the mean of its nearest cells; -1 stands for no cell."""
+    if not neighbors.size or share == 0:
+        return scores
+    found = neighbors >= 0
+    number = found.sum(axis=1)
+    near = neighbors[found], np.concatenate([[0], np.cumsum(number)])
+    near = sp.csr_matrix((np.ones(len(near[0]), scores.dtype), *near), shape=(len(scores), len(scores)))
+    number = number[:, None].astype(scores.dtype)
+    return np.where(number > 0, (1 - share) * scores + share * (near @ scores) / np.maximum(number, 1), scores)

@@ -2,7 +2,8 @@
 
 Markers are few and shallow cells show none of them; the informative genes are thousands. Cells that their markers place
 most clearly are averaged to one profile a type, every cell is compared with all profiles, and the clearest of the
-result are averaged again. No outside data enter, and no dataset learns from another platform. Slices are read one at a
+result are averaged again. A class too rare for that is learned where cells that its markers single out lie together,
+and called only there. No outside data enter, and no dataset learns from another platform. Slices are read one at a
 time.
 """
 
@@ -15,7 +16,8 @@ import pandas as pd
 import scipy.sparse as sp
 
 from brainmet.annotate import NOTE, SCORE, VOTE
-from brainmet.annotate.context import LEFT_OUT, positions
+from brainmet.annotate._own import Islands, islands, shown, told_apart
+from brainmet.annotate.context import LEFT_OUT, blended, positions
 from brainmet.cell_types import CellTypes
 from brainmet.contract import Obs, Var
 from brainmet.slice import Slice, chosen
@@ -61,6 +63,7 @@ def annotate(
     own_lead: float,
     min_lead: float,
     temperature: float,
+    island_chance: float,
 ) -> pd.DataFrame:
     """Vote of the learned profiles, markers included, for every broad and clear type.
 
@@ -85,6 +88,9 @@ def annotate(
         min_lead: lead in log likelihood that counts like a unit of marker score, or more where a dataset's is larger.
         temperature: of the probabilities, as a share of the dataset's typical lead.
 
+        island_chance: probability of as many neighbours that a type's markers single out, below which such cells lie
+            together and stand for a class that has no other seeds.
+
     Returns:
         Index cell id; `vote_{type}` float32 summing to one, and `marker_{type}`, the smoothed marker scores.
     """
@@ -99,13 +105,17 @@ def annotate(
     symbols = dict(zip(features[Var.ENSEMBL], features[Var.SYMBOL], strict=True))
     lineages = np.array([types.lineage(name) for name in names], dtype=object)
     inside = inside_lineage(own, lineages, lead=own_lead)
+    classes = told_apart(names, types)
+    called = classes[np.nan_to_num(marker, nan=-np.inf).argmax(axis=1)]
+    samples = cells[Obs.SAMPLE].reindex(markers.index).to_numpy(object)
+    found = islands(own, called, samples, positions(context), score=seed_score, chance=island_chance)
     votes = np.zeros(marker.shape, np.float32)
     # A profile holds for one platform and way of dissociation: each dataset learns its own from all of its samples.
     for dataset, (parts, rows) in grouped(slices, cells[Obs.DATASET].reindex(markers.index).to_numpy(object)).items():
         total, allowed = _trained(
-            parts, marker[rows], inside[rows], names, lineages, symbols, label=dataset, rounds=rounds,
-            seed_share=seed_share, min_seeds=min_seeds, marker_weight=marker_weight, prior_values=prior_values,
-            seed_score=seed_score, alone_lead=alone_lead, min_lead=min_lead,
+            parts, marker[rows], inside[rows], found.take(rows), names, classes, lineages, symbols, label=dataset,
+            rounds=rounds, seed_share=seed_share, min_seeds=min_seeds, marker_weight=marker_weight,
+            prior_values=prior_values, seed_score=seed_score, alone_lead=alone_lead, min_lead=min_lead,
         )  # fmt: skip
         # The typical cell sets the scale: leads of hard and of easy data differ in absolute units.
         scale = max(float(np.median(_lead(total))), 1e-6) if len(total) else 1.0
@@ -135,7 +145,9 @@ def _trained(
     slices: Iterable[Slice],
     marker: np.ndarray,
     inside: np.ndarray,
+    found: Islands,
     names: Sequence[str],
+    classes: np.ndarray,
     lineages: np.ndarray,
     symbols: dict[str, str],
     *,
@@ -153,6 +165,10 @@ def _trained(
     ahead = marker - marker.max(axis=1, keepdims=True)
     # A type with a handful of stray cells is noise that learning would feed: seeds must show their markers.
     seeds = clearest(ahead, share=seed_share, eligible=marker >= seed_score)
+    outside = np.zeros(marker.shape, bool)
+    for kind in too_rare(seeds, found, classes, minimum=min_seeds):
+        log.info("%s: %s learned from %d cells side by side", label, names[kind], found.within[:, kind].sum())
+        seeds[found.within[:, kind]], outside[:, kind] = kind, ~found.near[:, kind]
     total, allowed = marker_weight * ahead, inside
     for turn in range(rounds):
         profiles, usable = learn(slices, seeds, len(names), symbols, prior_values=prior_values)
@@ -172,20 +188,9 @@ def _trained(
         # A type too rare to learn is judged by its markers alone, and must lead the learned ones by more.
         best, rival = (values[:, learned].max(axis=1, keepdims=True) for values in (total, marker))
         total[:, ~learned] = best + ALONE * (marker[:, ~learned] - np.maximum(rival, 0) - alone_lead)
+        total[outside] = -np.inf
         seeds = clearest(total, share=seed_share, eligible=(marker >= seed_score) & learned & allowed)
     return total, allowed
-
-
-def shown(markers: pd.DataFrame, names: Sequence[str], types: CellTypes) -> np.ndarray:
-    """Marker score of each type: of its own set, or the best of the types inside it.
-
-    A microglia shows the markers of microglia, not all of those that myeloid cells share.
-    """
-    columns = []
-    for name in names:
-        inside = [t for t in types.children(name, level="type") if t not in names and SCORE + t in markers]
-        columns.append(markers[[SCORE + t for t in (name, *inside)]].max(axis=1))
-    return np.column_stack(columns).astype(np.float64)
 
 
 def inside_lineage(own: np.ndarray, lineages: np.ndarray, *, lead: float) -> np.ndarray:
@@ -206,16 +211,11 @@ def inside_lineage(own: np.ndarray, lineages: np.ndarray, *, lead: float) -> np.
     return best | ~clear[:, None]
 
 
-def blended(scores: np.ndarray, neighbors: np.ndarray, *, share: float) -> np.ndarray:
-    """Scores of each cell mixed with the mean of its nearest cells; -1 stands for no cell."""
-    if not neighbors.size or share == 0:
-        return scores
-    found = neighbors >= 0
-    number = found.sum(axis=1)
-    near = neighbors[found], np.concatenate([[0], np.cumsum(number)])
-    near = sp.csr_matrix((np.ones(len(near[0]), scores.dtype), *near), shape=(len(scores), len(scores)))
-    number = number[:, None].astype(scores.dtype)
-    return np.where(number > 0, (1 - share) * scores + share * (near @ scores) / np.maximum(number, 1), scores)
+def too_rare(seeds: np.ndarray, found: Islands, classes: np.ndarray, *, minimum: int) -> list[int]:
+    """Types whose class has fewer seeds than `minimum`, but as many cells that lie together."""
+    of_class = {name: np.isin(seeds, np.flatnonzero(classes == name)).sum() for name in dict.fromkeys(classes)}
+    rare = np.array([of_class[name] < minimum for name in classes])
+    return np.flatnonzero(rare & (found.within.sum(axis=0) >= minimum)).tolist()
 
 
 def clearest(total: np.ndarray, *, share: float, eligible: np.ndarray) -> np.ndarray:

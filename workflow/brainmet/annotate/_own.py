@@ -1,0 +1,91 @@
+"""What cells show themselves of each type, and where cells of a type lie together among those of another."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import bdtrc
+
+from brainmet.annotate import SCORE
+from brainmet.annotate.context import blended
+from brainmet.cell_types import CellTypes
+from brainmet.contract import UNKNOWN
+
+UNUSUAL = 3.0
+"""Robust standard deviations from which on a score is none that cells of a class usually have."""
+
+
+@dataclass(frozen=True)
+class Islands:
+    """Where cells that stand out by a type's markers lie together; cells × types, bool.
+
+    Attributes:
+        within: cells that stand out, among others that do.
+        near: cells that stand out, or lie among such.
+    """
+
+    within: np.ndarray
+    near: np.ndarray
+
+    def take(self, rows: np.ndarray) -> "Islands":
+        """Those of some cells."""
+        return Islands(self.within[rows], self.near[rows])
+
+
+def shown(markers: pd.DataFrame, names: Sequence[str], types: CellTypes) -> np.ndarray:
+    """Marker score of each type: of its own set, or the best of the types inside it.
+
+    A microglia shows the markers of microglia, not all of those that myeloid cells share.
+    """
+    columns = []
+    for name in names:
+        inside = [t for t in types.children(name, level="type") if t not in names and SCORE + t in markers]
+        columns.append(markers[[SCORE + t for t in (name, *inside)]].max(axis=1))
+    return np.column_stack(columns).astype(np.float64)
+
+
+def told_apart(names: Sequence[str], types: CellTypes) -> np.ndarray:
+    """Class of each type: types that agreement does not tell apart, as pericyte and smooth muscle, do not contradict
+    each other."""
+    return np.array([name if types.coarse(name) == UNKNOWN else types.coarse(name) for name in names], dtype=object)
+
+
+def usual(own: np.ndarray, called: np.ndarray) -> np.ndarray:
+    """Score up to which each type is nothing unusual in the cells of each cell's called class.
+
+    What floats unevenly, or what classes share, many cells of a class show: it says nothing against the call.
+    """
+    usual, finite = np.zeros_like(own), np.where(np.isfinite(own), own, 0)
+    for name in dict.fromkeys(called):
+        rows = called == name
+        middle = np.median(finite[rows], axis=0)
+        usual[rows] = middle + UNUSUAL * 1.4826 * np.median(np.abs(finite[rows] - middle), axis=0)
+    return usual
+
+
+def islands(
+    own: np.ndarray, called: np.ndarray, samples: np.ndarray, neighbors: np.ndarray, *, score: float, chance: float
+) -> Islands:
+    """Cells that stand out in their class by another type's markers, more of them side by side than chance has it.
+
+    A type with few cells may have none whose neighbours agree: each is taken for what it lies among. Strays of what
+    floats stand out alone; cells of a type have each other for neighbours.
+
+    Args:
+        own: cells × types, marker scores of the cell alone; -inf where a type is no candidate.
+        called: class that each cell is taken for at first.
+        samples: of each cell.
+        neighbors: rows of each cell's nearest cells, -1 for none.
+        score: that a cell needs to stand out.
+        chance: probability (binomial) of as many such neighbours, from which on they lie together.
+    """
+    out, expected = np.zeros(own.shape, bool), np.zeros(own.shape)
+    for name in dict.fromkeys(samples):
+        rows = samples == name
+        out[rows] = (own[rows] >= score) & (own[rows] > usual(own[rows], called[rows]))
+        expected[rows] = out[rows].mean(axis=0)
+    number = (neighbors >= 0).sum(axis=1)[:, None]
+    found = np.round(blended(out.astype(np.float64), neighbors, share=1.0) * number) if neighbors.size else 0 * expected
+    among = bdtrc(found - 1, number, expected) < chance
+    return Islands(out & among, out | among)
