@@ -6,6 +6,7 @@ import pytest
 import scipy.sparse as sp
 from brainmet import annotate
 from brainmet.annotate import ambient, context, markers, self_training
+from brainmet.annotate._own import yielding
 from brainmet.annotate.markers import elsewhere
 from brainmet.cell_types import load_cell_types
 from brainmet.counts import open_counts, write_counts
@@ -45,6 +46,9 @@ def test_new_cell_type_is_one_entry(tmp_path, types):
     (tmp_path / "bad.yaml").write_text(
         text.replace("epithelial\n", "nobody\n", 1) + "\n  decide: broad\n  positive: [X]\n"
     )
+    (tmp_path / "lone.yaml").write_text(text + "\n  decide: broad\n  yields_to: [cub]\n  positive: [X]\n")
+    with pytest.raises(BrainmetError, match="club: yields_to: cub is not an entry"):
+        load_cell_types([TYPES, tmp_path / "lone.yaml"])
     with pytest.raises(BrainmetError, match="parent nobody is not an entry"):
         load_cell_types([tmp_path / "bad.yaml"])
 
@@ -204,6 +208,17 @@ def test_few_b_cells_that_lie_together_are_learned(types):
     assert (votes.vote_b_cell[b_cell] > 0.5).all() and not (votes.vote_b_cell[~b_cell] > 0.5).any()
     votes = self_training.annotate(*inputs, types=types, **options("self_training") | {"island_chance": 1e-12})
     assert not (votes.vote_b_cell > 0.5).any()
+
+
+def test_granules_of_glia_make_no_neuroendocrine_cell(types):
+    """Cells of gliomas show CHGB and SCG3 beside the markers of glia; those of islets show no glia."""
+    names = types.decided("broad", "clear")
+    scores = np.full((3, len(names)), -0.1)
+    scores[:, names.index("neuroendocrine")] = 1.5
+    scores[0, names.index("opc")], scores[1, names.index("opc")] = 0.6, 0.4
+    scores[2, names.index("opc")] = np.nan
+    found = yielding(scores, names, types, score=0.5)
+    assert found[:, names.index("neuroendocrine")].tolist() == [True, False, False] and found.sum() == 1
 
 
 def test_few_mast_cells_among_macrophages_are_mast_cells(types):

@@ -27,6 +27,7 @@ class CellType:
     origin: str
     tissue: str
     ontology: str
+    yields_to: tuple[str, ...]
     positive: tuple[str, ...]
     negative: tuple[str, ...]
 
@@ -93,7 +94,7 @@ def load_cell_types(paths: Iterable[str | Path]) -> CellTypes:
     """Read the files of cell types.
 
     Raises:
-        BrainmetError: a file breaks the schema, an id is given twice, or a parent is not an entry.
+        BrainmetError: a file breaks the schema, an id is given twice, or an entry names another that is none.
     """
     from brainmet.validate import validate
 
@@ -111,6 +112,8 @@ def load_cell_types(paths: Iterable[str | Path]) -> CellTypes:
             raise BrainmetError(
                 f"cell type {entry.id}: its parent {entry.parent} is not an entry; define it or set parent: null"
             )
+        if unknown := [name for name in entry.yields_to if name not in entries]:
+            raise BrainmetError(f"cell type {entry.id}: yields_to: {unknown[0]} is not an entry; define or remove it")
     return CellTypes(entries)
 
 
@@ -131,6 +134,7 @@ def _entry(raw: dict) -> CellType:
         origin=raw.get("origin", ""),
         tissue=raw.get("tissue", ""),
         ontology=ontology,
+        yields_to=tuple(raw.get("yields_to", ())),
         positive=tuple(raw.get("positive") or ()),
         negative=tuple(raw.get("negative") or ()),
     )

@@ -64,6 +64,25 @@ def usual(own: np.ndarray, called: np.ndarray) -> np.ndarray:
     return usual
 
 
+def yielding(scores: np.ndarray, names: Sequence[str], types: CellTypes, *, score: float) -> np.ndarray:
+    """Cells × types: where a type that shares a type's markers is shown, so that these say nothing.
+
+    Gliomas carry the granules of neuroendocrine cells, which carry nothing of glia.
+
+    Args:
+        scores: cells × types, marker scores.
+        names: of the types.
+        types: the resource.
+        score: from which on a type is shown.
+    """
+    result = np.zeros(scores.shape, bool)
+    for column, name in enumerate(names):
+        others = [names.index(other) for other in types[name].yields_to if other in names]
+        if others:
+            result[:, column] = (np.nan_to_num(scores[:, others], nan=-np.inf) >= score).any(axis=1)
+    return result
+
+
 def islands(
     own: np.ndarray, called: np.ndarray, samples: np.ndarray, neighbors: np.ndarray, *, score: float, chance: float
 ) -> Islands:

@@ -16,7 +16,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from brainmet.annotate import NOTE, SCORE, VOTE
-from brainmet.annotate._own import Islands, islands, shown, told_apart
+from brainmet.annotate._own import Islands, islands, shown, told_apart, yielding
 from brainmet.annotate.context import LEFT_OUT, blended, positions
 from brainmet.cell_types import CellTypes
 from brainmet.contract import Obs, Var
@@ -59,6 +59,7 @@ def annotate(
     prior_values: float,
     clear_score: float,
     seed_score: float,
+    yield_score: float,
     alone_lead: float,
     own_lead: float,
     min_lead: float,
@@ -82,6 +83,8 @@ def annotate(
         prior_values: detections of each gene at its mean over all cells, which every profile is drawn to.
         clear_score: marker score below which a rare type is no candidate for a cell.
         seed_score: marker score that a seed needs.
+        yield_score: marker score of a type that shares another's markers, over the neighbours, from which on a cell is
+            none of the other.
         alone_lead: lead in marker score that a type without a profile needs over those with one.
         own_lead: lead in a cell's own marker scores from which on it is decided inside the lineage that leads, in
             datasets whose typical lead is below `min_lead`.
@@ -100,7 +103,8 @@ def annotate(
     rare = np.array([types[name].decide == "clear" for name in names])
     # Few cells of a rare type have others of it nearby: what one shows itself makes it a candidate too.
     clear = np.fmax(scores, own) >= clear_score
-    marker = np.where((rare[None, :] & ~clear) | np.isnan(scores), -np.inf, scores)
+    yields = yielding(scores, names, types, score=yield_score)
+    marker = np.where((rare[None, :] & ~clear) | yields | np.isnan(scores), -np.inf, scores)
     own = np.where(np.isneginf(marker) | np.isnan(own), -np.inf, own)
     symbols = dict(zip(features[Var.ENSEMBL], features[Var.SYMBOL], strict=True))
     lineages = np.array([types.lineage(name) for name in names], dtype=object)
