@@ -17,6 +17,8 @@
 Tissue declared normal stays normal unless copy number says otherwise.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
@@ -42,6 +44,36 @@ NEVER = ("choroid_plexus", "ependymal", "erythrocyte", "platelet")
 """Never malignant by identity."""
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What is known of each cell, all bool by cell.
+
+    Attributes:
+        epithelial, glial, stromal, neuron, progenitor: of the identity; progenitors are those of a glioma.
+        line, glioma, culture, normal_tissue, biopsy: of the tissue's condition.
+        foreign: tissue without such epithelium of its own.
+        tested: copy number was inferred.
+        profile: the sample has an aneuploid profile.
+        follows, between: the cell is like it, or half.
+    """
+
+    epithelial: np.ndarray
+    glial: np.ndarray
+    stromal: np.ndarray
+    neuron: np.ndarray
+    progenitor: np.ndarray
+    line: np.ndarray
+    glioma: np.ndarray
+    culture: np.ndarray
+    normal_tissue: np.ndarray
+    biopsy: np.ndarray
+    foreign: np.ndarray
+    tested: np.ndarray
+    profile: np.ndarray
+    follows: np.ndarray
+    between: np.ndarray
+
+
 def malignancy(cells: pd.DataFrame, *, positive_slope: float, positive_z: float, line_share: float) -> pd.DataFrame:
     """Tier, score and words of each cell.
 
@@ -56,90 +88,96 @@ def malignancy(cells: pd.DataFrame, *, positive_slope: float, positive_z: float,
         Same index: `malignancy, malignancy_score, line` (words for the reason), `follows` (bool, like the tumour's
         profile).
     """
-    lineage, condition = cells[Obs.LINEAGE].to_numpy(), cells[Obs.CONDITION].to_numpy()
-    slope, z = (np.nan_to_num(cells[name].to_numpy(np.float64)) for name in ("cnv_slope", "cnv_z"))
-    by_sample = cells.groupby(Obs.SAMPLE, sort=False)
-    profile = by_sample["cnv_aneuploid"].transform("max").fillna(0).to_numpy() > 0
-    tested = cells["cnv_slope"].notna().to_numpy()
-    epithelial = np.isin(lineage, ["epithelial", "malignant_melanocytic"]) & ~cells["broad"].isin(NEVER).to_numpy()
-    share = pd.Series(epithelial, index=cells.index).groupby(cells[Obs.SAMPLE], sort=False).transform("mean").to_numpy()
-    glial = lineage == "neuroglia"
-    glioma = condition == "glioma"
-    progenitor = glioma & cells["broad"].isin(PROGENITORS).to_numpy()
-    stromal = (lineage == "vascular_stromal") & (cells["broad"] != "endothelial").to_numpy()
-    line = condition == "cell_line"
-    follows = profile & (slope > positive_slope) & (z > positive_z)
-    between = profile & ~follows & (slope > 0.5 * positive_slope)
-    normal_tissue = np.isin(condition, NORMAL_TISSUE)
-    # Most epithelium of a tumour's biopsy is tumour; shallow cells and near-diploid tumours show no copy number.
-    biopsy = condition == "primary"
-    foreign = np.isin(condition, NO_OWN_EPITHELIUM) | (~normal_tissue & ~tested & (share > line_share))
-
-    tier = np.full(len(cells), "normal", dtype=object)
-    tier[epithelial & ~profile] = "uncertain"
-    tier[epithelial & ~profile & (foreign | biopsy)] = "likely_malignant"
-    tier[epithelial & ~profile & normal_tissue] = "normal"
-    tier[epithelial & between] = "uncertain"
-    tier[epithelial & profile & ~follows & np.isin(condition, CULTURE)] = "likely_malignant"
-    tier[epithelial & follows] = "malignant"
-    tier[glial & follows] = "uncertain"
-    tier[progenitor & ~profile] = "likely_malignant"
-    tier[glioma & (cells["broad"] == "neuron").to_numpy() & ~profile] = "uncertain"
-    tier[progenitor & between] = "uncertain"
-    tier[glial & glioma & follows] = "malignant"
-    tier[stromal & follows] = "likely_malignant"
-    # A line holds nothing else, whatever programme its cells have; a melanocyte's line is no exception.
-    tier[line & ~epithelial & ~follows] = "likely_malignant"
-
-    like_tumour = np.where(profile, 1 / (1 + np.exp(-6 * (slope - positive_slope))), np.nan)
-    prior = np.select([normal_tissue, foreign, biopsy], [0.02, 0.9, 0.7], 0.5)
-    prior = np.where(glial, np.where(progenitor, 0.7, 0.01), prior)
-    capable = np.select([epithelial, glial & glioma, glial | stromal], [1.0, 1.0, 0.6], 0.02)
-    capable = np.where(line, 1.0, capable)
-    score = capable * np.where(profile, like_tumour, np.where(epithelial | glial | line, prior, 0.02))
-    capable_of = epithelial | glial | stromal | line
-    words = _words(
-        tier,
-        follows,
-        profile,
-        tested,
-        cells["cnv_note"].to_numpy(),
-        capable_of,
-        foreign,
-        biopsy,
-        glial & ~glioma,
-        line & ~epithelial,
-    )
+    seen = _seen(cells, positive_slope=positive_slope, positive_z=positive_z, line_share=line_share)
+    tier = _tiers(seen)
+    like_tumour = 1 / (1 + np.exp(-6 * (np.nan_to_num(cells["cnv_slope"].to_numpy(np.float64)) - positive_slope)))
     return pd.DataFrame(
-        {Obs.MALIGNANCY: tier, Obs.MALIGNANCY_SCORE: score.astype(np.float32), "line": words, "follows": follows},
+        {
+            Obs.MALIGNANCY: tier,
+            Obs.MALIGNANCY_SCORE: _scores(seen, like_tumour).astype(np.float32),
+            "line": _words(seen, tier, cells["cnv_note"]),
+            "follows": seen.follows,
+        },
         index=cells.index,
     )
 
 
-def _words(
-    tier: np.ndarray,
-    follows: np.ndarray,
-    profile: np.ndarray,
-    tested: np.ndarray,
-    note: np.ndarray,
-    capable: np.ndarray,
-    foreign: np.ndarray,
-    biopsy: np.ndarray,
-    neural: np.ndarray,
-    declared: np.ndarray,
-) -> np.ndarray:
-    words = np.full(len(tier), "", dtype=object)
-    words[capable & tested & ~profile] = "no aneuploid profile in the sample"
-    words[capable & ~tested] = "copy number not inferred: " + pd.Series(note[capable & ~tested], dtype=object)
-    words[capable & profile & ~follows] = "no copy-number change"
-    words[follows & capable] = "copy number: " + pd.Series(note[follows & capable], dtype=object)
-    words[neural & follows] = "carries the tumour's copy number: doublet-like, or tumour with a neural programme"
-    words[follows & ~capable] = "carries the tumour's copy number: doublet-like"
-    likely = (tier == "likely_malignant") & ~follows
+def _seen(cells: pd.DataFrame, *, positive_slope: float, positive_z: float, line_share: float) -> Seen:
+    lineage, condition, broad = (cells[name].to_numpy() for name in (Obs.LINEAGE, Obs.CONDITION, "broad"))
+    slope, z = (np.nan_to_num(cells[name].to_numpy(np.float64)) for name in ("cnv_slope", "cnv_z"))
+    by_sample = cells.groupby(Obs.SAMPLE, sort=False)
+    profile = by_sample["cnv_aneuploid"].transform("max").fillna(0).to_numpy() > 0
+    tested = cells["cnv_slope"].notna().to_numpy()
+    follows = profile & (slope > positive_slope) & (z > positive_z)
+    epithelial = np.isin(lineage, ["epithelial", "malignant_melanocytic"]) & ~np.isin(broad, NEVER)
+    share = pd.Series(epithelial, index=cells.index).groupby(cells[Obs.SAMPLE], sort=False).transform("mean").to_numpy()
+    glioma, normal_tissue = condition == "glioma", np.isin(condition, NORMAL_TISSUE)
+    return Seen(
+        epithelial=epithelial,
+        glial=lineage == "neuroglia",
+        stromal=(lineage == "vascular_stromal") & (broad != "endothelial"),
+        neuron=broad == "neuron",
+        progenitor=glioma & np.isin(broad, PROGENITORS),
+        line=condition == "cell_line",
+        glioma=glioma,
+        culture=np.isin(condition, CULTURE),
+        normal_tissue=normal_tissue,
+        # Most epithelium of a tumour's biopsy is tumour; shallow cells and near-diploid tumours show no copy number.
+        biopsy=condition == "primary",
+        foreign=np.isin(condition, NO_OWN_EPITHELIUM) | (~normal_tissue & ~tested & (share > line_share)),
+        tested=tested,
+        profile=profile,
+        follows=follows,
+        between=profile & ~follows & (slope > 0.5 * positive_slope),
+    )
+
+
+def _tiers(seen: Seen) -> np.ndarray:
+    """The table above, a later line going before an earlier one."""
+    tier = np.full(len(seen.profile), "normal", dtype=object)
+    alone = seen.epithelial & ~seen.profile
+    tier[alone] = "uncertain"
+    tier[alone & (seen.foreign | seen.biopsy)] = "likely_malignant"
+    tier[alone & seen.normal_tissue] = "normal"
+    tier[seen.epithelial & seen.between] = "uncertain"
+    tier[seen.epithelial & seen.profile & ~seen.follows & seen.culture] = "likely_malignant"
+    tier[seen.epithelial & seen.follows] = "malignant"
+    tier[seen.glial & seen.follows] = "uncertain"
+    tier[seen.progenitor & ~seen.profile] = "likely_malignant"
+    tier[seen.glioma & seen.neuron & ~seen.profile] = "uncertain"
+    tier[seen.progenitor & seen.between] = "uncertain"
+    tier[seen.glial & seen.glioma & seen.follows] = "malignant"
+    tier[seen.stromal & seen.follows] = "likely_malignant"
+    # A line holds nothing else, whatever programme its cells have; a melanocyte's line is no exception.
+    tier[seen.line & ~seen.epithelial & ~seen.follows] = "likely_malignant"
+    return tier
+
+
+def _scores(seen: Seen, like_tumour: np.ndarray) -> np.ndarray:
+    """0 to 1: what the identity is capable of, times likeness to the tumour or, without a profile, what is usual."""
+    prior = np.select([seen.normal_tissue, seen.foreign, seen.biopsy], [0.02, 0.9, 0.7], 0.5)
+    prior = np.where(seen.glial, np.where(seen.progenitor, 0.7, 0.01), prior)
+    tumours_own = seen.epithelial | (seen.glial & seen.glioma) | seen.line
+    capable = np.select([tumours_own, seen.glial | seen.stromal], [1.0, 0.6], 0.02)
+    usual = np.where(seen.epithelial | seen.glial | seen.line, prior, 0.02)
+    return capable * np.where(seen.profile, like_tumour, usual)
+
+
+def _words(seen: Seen, tier: np.ndarray, note: pd.Series) -> np.ndarray:
+    """The lines of evidence in words, for the reason."""
+    capable = seen.epithelial | seen.glial | seen.stromal | seen.line
+    words = pd.Series("", index=note.index, dtype=object)
+    words[capable & seen.tested & ~seen.profile] = "no aneuploid profile in the sample"
+    words[capable & ~seen.tested] = "copy number not inferred: " + note
+    words[capable & seen.profile & ~seen.follows] = "no copy-number change"
+    words[capable & seen.follows] = "copy number: " + note
+    neural = seen.glial & ~seen.glioma & seen.follows
+    words[neural] = "carries the tumour's copy number: doublet-like, or tumour with a neural programme"
+    words[seen.follows & ~capable] = "carries the tumour's copy number: doublet-like"
     why = np.select(
-        [declared, foreign, biopsy],
+        [seen.line & ~seen.epithelial, seen.foreign, seen.biopsy],
         ["; taken for tumour as the sample is declared a cell line", "; no such normal cells in this tissue",
          "; a tumour's biopsy"], "",
     )  # fmt: skip
-    words[likely] = pd.Series(words[likely], dtype=object) + why[likely]
-    return words
+    likely = (tier == "likely_malignant") & ~seen.follows
+    return np.where(likely, words + why, words)
