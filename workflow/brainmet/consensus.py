@@ -16,23 +16,18 @@ from brainmet.annotate._own import told_apart
 from brainmet.annotate.context import blended, positions
 from brainmet.annotate.self_training import softmax
 from brainmet.cell_types import CellTypes
-from brainmet.contract import MALIGNANT_PREFIX, MALIGNANT_TIERS, UNKNOWN, Obs
+from brainmet.contract import MALIGNANT_TIERS, UNKNOWN, Obs
 from brainmet.contradiction import heeded, own_scores, second_identity
-from brainmet.errors import BrainmetError
 from brainmet.malignancy import malignancy
+from brainmet.overrides import override
 from brainmet.reasons import reasons
+from brainmet.refinement import in_brain, normal_epithelium, origin, states, subtypes, tumour_type, within
 
 log = logging.getLogger(__name__)
 
 CELL_COLUMNS = (Obs.DATASET, Obs.STUDY, Obs.SAMPLE, Obs.DONOR, Obs.CONDITION, Obs.AUTHOR_LABEL, Obs.AUTHOR_CELL_TYPE)
-BREAST = "malignant_epithelial"
 NO_EPITHELIUM = ("glioma", "normal_brain")
 """Conditions whose samples hold no epithelial cells."""
-IN_BRAIN = ("brain_metastasis", "leptomeningeal", "normal_brain", "peritumoural_brain", "glioma")
-OUTSIDE_BRAIN = ("primary", "normal_breast", "extracranial_metastasis", "lymph_node_metastasis")
-"""Conditions that tell whether a sample is of the brain; the others leave it open."""
-WITH_BREAST = ("primary", "normal_breast")
-"""Tissues with normal epithelium of the breast."""
 
 
 def consensus(
@@ -126,10 +121,10 @@ def consensus(
 
     # Macrophages elsewhere share C1QA, TREM2 and GPR34 with microglia, MRC1 and LYVE1 with those at its borders.
     only_there = [entry.id for entry in types.entries.values() if entry.tissue == "brain" and entry.id in smooth]
-    smooth.loc[~_in_brain(frame, share=brain_share), only_there] = -np.inf
-    cell_type = _within(called, smooth, types, margin=within_margin)
-    cell_type = _tumour_type(cell_type, frame, malignant)
-    cell_type = _normal_epithelium(cell_type, frame, tumour[Obs.MALIGNANCY].to_numpy(), smooth, types, within_margin)
+    smooth.loc[~in_brain(frame, share=brain_share), only_there] = -np.inf
+    cell_type = within(called, smooth, types, margin=within_margin)
+    cell_type = tumour_type(cell_type, frame, malignant)
+    cell_type = normal_epithelium(cell_type, frame, tumour[Obs.MALIGNANCY].to_numpy(), smooth, types, within_margin)
     result = frame[[Obs.DATASET, Obs.SAMPLE, Obs.DONOR, Obs.CONDITION]].copy()
     result[Obs.CLUSTER] = clusters.to_numpy()
     result[Obs.LINEAGE] = [types.lineage(name) for name in cell_type]
@@ -141,7 +136,7 @@ def consensus(
     result[Obs.CONFIDENCE] = np.where(second >= 0, second_trust * confidence, confidence).astype(np.float32)
     result[Obs.MALIGNANCY] = tumour[Obs.MALIGNANCY].to_numpy()
     result[Obs.MALIGNANCY_SCORE] = tumour[Obs.MALIGNANCY_SCORE].to_numpy()
-    result[Obs.TUMOUR_OF_ORIGIN] = _origin(cell_type, frame, smooth, types, score=origin_score)
+    result[Obs.TUMOUR_OF_ORIGIN] = origin(cell_type, frame, smooth, types, score=origin_score)
     result[Obs.REASON] = reasons(
         called, names, votes, neighbors, types, shown=markers[NOTE].to_numpy(), copies=tumour["line"].to_numpy(),
         second=second,
@@ -149,36 +144,11 @@ def consensus(
     result[Obs.AUTHOR_LABEL] = cells[Obs.AUTHOR_LABEL].to_numpy()
     result[Obs.AUTHOR_CELL_TYPE] = cells[Obs.AUTHOR_CELL_TYPE].to_numpy()
     result[Obs.STUDY] = cells[Obs.STUDY].to_numpy()
-    result["state"] = _states(cell_type, smooth, types, margin=state_margin)
-    result["state"] = _subtypes(result, smooth, types, margin=state_margin)
+    result["state"] = states(cell_type, smooth, types, margin=state_margin)
+    result["state"] = subtypes(result, smooth, types, margin=state_margin)
     if overrides is not None:
         result = override(result, overrides, types)
     log.info("cell types: %s", result[Obs.CELL_TYPE].value_counts().to_dict())
-    return result
-
-
-def override(annotation: pd.DataFrame, overrides: pd.DataFrame, types: CellTypes) -> pd.DataFrame:
-    """The annotation with the types that an expert gives to clusters or cells; tiers and origin follow the type.
-
-    Raises:
-        BrainmetError: no cell of the run has the named cluster or id.
-    """
-    result = annotation.copy()
-    for level, name, kind in overrides[["level", "id", "cell_type"]].itertuples(index=False):
-        rows = result[Obs.CLUSTER] == str(name) if level == "cluster" else result.index == name
-        if not rows.any():
-            known = ", ".join(sorted(set(annotation[Obs.CLUSTER]))) if level == "cluster" else "sample:barcode"
-            raise BrainmetError(f"annotate.overrides: no cell has the {level} {name!r}; {level}s are {known}")
-        malignant = kind.startswith(MALIGNANT_PREFIX)
-        result.loc[rows, Obs.CELL_TYPE] = kind
-        result.loc[rows, Obs.LINEAGE] = types.lineage(kind)
-        result.loc[rows, Obs.CELL_ONTOLOGY] = types.ontology(kind)
-        result.loc[rows, Obs.CONFIDENCE] = np.float32(1.0)
-        result.loc[rows, Obs.MALIGNANCY] = MALIGNANT_TIERS[0] if malignant else "normal"
-        result.loc[rows, Obs.MALIGNANCY_SCORE] = np.float32(malignant)
-        result.loc[rows, Obs.TUMOUR_OF_ORIGIN] = types[kind].origin
-        result.loc[rows, "state"] = ""
-        result.loc[rows, Obs.REASON] = f"set by hand ({level} {name})"
     return result
 
 
@@ -225,116 +195,6 @@ def _shared(votes: np.ndarray, groups: np.ndarray, best: np.ndarray) -> np.ndarr
     return np.clip(total, 0, 1)
 
 
-def _in_brain(frame: pd.DataFrame, *, share: float) -> np.ndarray:
-    """Whether each cell's sample is of the brain: by its condition, or where that is silent by its neuroglia."""
-    neuroglia = (frame[Obs.LINEAGE] == "neuroglia").groupby(frame[Obs.SAMPLE]).transform("mean").to_numpy()
-    condition = frame[Obs.CONDITION]
-    return np.where(condition.isin(IN_BRAIN + OUTSIDE_BRAIN), condition.isin(IN_BRAIN), neuroglia >= share)
-
-
-def _within(
-    called: np.ndarray, smooth: pd.DataFrame, types: CellTypes, *, margin: float, epithelium: bool = False
-) -> np.ndarray:
-    """The best child of each called type where it leads its siblings clearly; the called type elsewhere."""
-    result = called.astype(object).copy()
-    for name in dict.fromkeys(called):
-        # What an epithelial cell is depends on whether it is a tumour's.
-        if name not in types or (name == "epithelial" and not epithelium):
-            continue
-        children = [
-            child for child in types.children(name, level="type") if types[child].decide == "within" and child in smooth
-        ]
-        if len(children) < 2:
-            continue
-        rows = np.flatnonzero(called == name)
-        scores = np.nan_to_num(smooth[children].to_numpy()[rows], nan=-9.0, neginf=-9.0)
-        ordered = np.sort(scores, axis=1)
-        clear = ordered[:, -1] - ordered[:, -2] >= margin
-        result[rows[clear]] = np.array(children, dtype=object)[scores.argmax(axis=1)][clear]
-    return result
-
-
-def _tumour_type(cell_type: np.ndarray, frame: pd.DataFrame, malignant: np.ndarray) -> np.ndarray:
-    """Types of malignant cells by what they come from; normal epithelium keeps its own."""
-    result = cell_type.copy()
-    lineage = frame[Obs.LINEAGE].to_numpy()
-    glioma = (frame[Obs.CONDITION] == "glioma").to_numpy()
-    # Outside a glioma, malignant cells of another lineage are a carcinoma's that lost its epithelial programme.
-    result[malignant & (lineage != "malignant_melanocytic")] = BREAST
-    result[malignant & (lineage == "malignant_melanocytic")] = "malignant_melanocytic"
-    result[malignant & glioma & np.isin(lineage, ["neuroglia", "vascular_stromal"])] = "malignant_glial"
-    # A melanocytic identity without any other line of evidence may be a normal melanocyte.
-    result[(cell_type == "malignant_melanocytic") & ~malignant] = UNKNOWN
-    return result
-
-
-def _normal_epithelium(
-    cell_type: np.ndarray, frame: pd.DataFrame, tier: np.ndarray, smooth: pd.DataFrame, types: CellTypes, margin: float
-) -> np.ndarray:
-    """Epithelial cells that are normal, in a breast: luminal or myoepithelial where one leads."""
-    result = cell_type.copy()
-    breast = frame[Obs.CONDITION].isin(WITH_BREAST).to_numpy()
-    rows = np.flatnonzero((cell_type == "epithelial") & breast & (tier == "normal"))
-    if len(rows):
-        result[rows] = _within(cell_type[rows], smooth.iloc[rows], types, margin=margin, epithelium=True)
-    return result
-
-
-def _origin(
-    cell_type: np.ndarray, frame: pd.DataFrame, smooth: pd.DataFrame, types: CellTypes, *, score: float
-) -> np.ndarray:
-    """Organ a malignant cell comes from, decided by sample: an organ is a property of the tumour, not of a cell."""
-    result = np.full(len(cell_type), "", dtype=object)
-    for name in ("malignant_melanocytic", "malignant_glial"):
-        result[cell_type == name] = types[name].origin
-    organs = [name for name in types.decided("origin") if name in smooth]
-    for _, rows in frame.groupby(Obs.SAMPLE, sort=True).indices.items():
-        tumour = rows[cell_type[rows] == BREAST]
-        if not len(tumour):
-            continue
-        means = smooth[organs].to_numpy()[tumour].mean(axis=0) if organs else np.zeros(0)
-        means = np.nan_to_num(means, nan=-9.0)
-        found = organs[int(means.argmax())] if len(means) and means.max() >= score else BREAST
-        result[tumour] = types[found].origin
-    return result
-
-
-def _states(cell_type: np.ndarray, smooth: pd.DataFrame, types: CellTypes, *, margin: float) -> np.ndarray:
-    """The best state of each cell's type where it is shown clearly; empty elsewhere."""
-    result = np.full(len(cell_type), "", dtype=object)
-    for name in dict.fromkeys(cell_type):
-        if name not in types:
-            continue
-        states = [s for s in types.children(name, level="state") if types[s].decide is None and s in smooth]
-        if not states:
-            continue
-        rows = np.flatnonzero(cell_type == name)
-        scores = np.nan_to_num(smooth[states].to_numpy()[rows], nan=-9.0)
-        ordered = np.sort(np.column_stack([scores, np.full(len(rows), -9.0)]), axis=1)
-        clear = (ordered[:, -1] >= margin) & (ordered[:, -1] - ordered[:, -2] >= margin)
-        result[rows[clear]] = np.array(states, dtype=object)[scores.argmax(axis=1)][clear]
-    return result
-
-
-def _subtypes(result: pd.DataFrame, smooth: pd.DataFrame, types: CellTypes, *, margin: float) -> np.ndarray:
-    """States of all cells, those of a breast tumour decided by donor: a subtype is a property of the tumour."""
-    state = result["state"].to_numpy(object).copy()
-    subtypes = [name for name in types.children(BREAST, level="state") if types[name].decide is None and name in smooth]
-    own = ((result[Obs.CELL_TYPE] == BREAST) & (result[Obs.TUMOUR_OF_ORIGIN] == types[BREAST].origin)).to_numpy()
-    state[(result[Obs.CELL_TYPE] == BREAST).to_numpy()] = ""
-    if len(subtypes) < 2:
-        return state
-    for _, rows in result.groupby([Obs.STUDY, Obs.DONOR], sort=True).indices.items():
-        tumour = rows[own[rows]]
-        if not len(tumour):
-            continue
-        means = np.nan_to_num(smooth[subtypes].to_numpy()[tumour].mean(axis=0), nan=-9.0)
-        first, second = np.sort(means)[::-1][:2]
-        if first - second >= margin:
-            state[tumour] = subtypes[int(means.argmax())]
-    return state
-
-
 def _impossible(names: list[str], types: CellTypes, condition: pd.Series) -> np.ndarray:
     """Cells × types: what a sample's condition rules out. Cells of gliomas show the granules of neuroendocrine ones."""
     epithelial = np.array([types.coarse(name) == "epithelial" for name in names])
@@ -345,22 +205,3 @@ def _without(votes: np.ndarray, impossible: np.ndarray) -> np.ndarray:
     """The votes of the other types, rows summing to one again."""
     left = np.where(impossible, 1e-6, votes)
     return np.asarray(left / left.sum(axis=1, keepdims=True))
-
-
-def read_overrides(path: str | list[str] | None, types: CellTypes) -> pd.DataFrame | None:
-    """The table of overrides: `level` (cluster or cell), `id`, `cell_type`; None without a file.
-
-    Raises:
-        BrainmetError: a column is missing, a level or a type is not known.
-    """
-    if not path:
-        return None
-    file = path if isinstance(path, str) else path[0]
-    table = pd.read_csv(file, sep="\t", dtype=str, keep_default_na=False)
-    if missing := [name for name in ("level", "id", "cell_type") if name not in table]:
-        raise BrainmetError(f"{file}: column {missing[0]} is missing; columns are level, id, cell_type")
-    if wrong := [name for name in table["cell_type"] if name not in types]:
-        raise BrainmetError(f"{file}: cell type {wrong[0]!r} is not known; see resources/markers/markers.yaml")
-    if wrong := [name for name in table["level"] if name not in ("cluster", "cell")]:
-        raise BrainmetError(f"{file}: level {wrong[0]!r} is not allowed; allowed: cluster, cell")
-    return table

@@ -125,7 +125,7 @@ rule annotate:
         type_files=lookup(dpath="annotate/marker_files", within=config),
         overrides=config["annotate"]["overrides"] or [],
         duplicates="<results>/tables/duplicates.tsv",
-        code=code("consensus", "evidence", "duplicates"),
+        code=code("consensus", "evidence", "duplicates", "overrides"),
     output:
         annotation="<results>/cohort/annotation.parquet",
     log:

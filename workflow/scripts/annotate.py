@@ -2,9 +2,10 @@
 
 from brainmet import evidence
 from brainmet.cell_types import load_cell_types
-from brainmet.consensus import consensus, read_overrides
+from brainmet.consensus import consensus
 from brainmet.duplicates import cohort_only
 from brainmet.job import job
+from brainmet.overrides import read_overrides
 from brainmet.tables import read_table, write_table
 
 with job(snakemake) as params:
