@@ -40,7 +40,8 @@ def test_a_rare_type_speaks_only_where_it_stands_out():
 def test_what_a_call_keeps(own, kept, taker):
     votes = np.array([[0.7, 0.2, 0.05, 0.03, 0.02]] * 4)
     typical = [1.0, 0.5, 0.0, -np.inf, -np.inf]
-    found = heeded(votes, np.array([own, *[typical] * 3]), CLASSES, none_shown=0.1, own_steepness=2.0)
+    own = np.array([own, *[typical] * 3])
+    found = heeded(votes, own, np.ones((4, 5)), CLASSES, none_shown=0.1, own_steepness=2.0)
     assert found.sum(axis=1) == pytest.approx(1.0) and found[1:] == pytest.approx(votes[1:])
     assert found[0, :2] == pytest.approx(votes[0, :2] * kept)
     assert found[0, taker] == pytest.approx(votes[0, taker] + 0.9 * (1 - kept))
@@ -52,8 +53,20 @@ def test_what_cells_of_the_class_usually_show_says_nothing():
     usual, unusual = ([[1.0, 0.5, b, *tail] for b in scores] for scores in ([0.5, 0.1, 0.9, 0.3, 0.7, 0.4], [0.0] * 6))
     for others, kept in ((usual, 1.0), (unusual, np.exp(-2 * 0.7))):
         own = np.array([[0.0, 0.0, 0.8, *tail], *others])
-        found = heeded(votes, own, CLASSES, none_shown=0.1, own_steepness=2.0)
+        found = heeded(votes, own, np.full((7, 5), 0.4), CLASSES, none_shown=0.1, own_steepness=2.0)
         assert found[0, 0] == pytest.approx(0.9 * kept)
+
+
+@pytest.mark.parametrize(
+    ("around", "kept"),
+    [([0.1, 0.0, 0.4, -1, -1], np.exp(-2 * 0.7)), ([0.1, 0, 0.39, -1, -1], 1), ([0.2, 0, 0.8, -1, -1], 1)],
+)
+def test_a_class_that_no_neighbour_shows_is_not_usual(around, kept):
+    """Most cells called T cells are none: what they usually show is no defence where cell and neighbours show B."""
+    votes, tail = np.array([[0.9, 0.0, 0.1, 0.0, 0.0]] * 7), [-np.inf, -np.inf]
+    own = np.array([[0.0, 0.0, 0.8, *tail]] * 7)
+    found = heeded(votes, own, np.array([around] * 7), CLASSES, none_shown=0.1, own_steepness=2.0)
+    assert found[:, 0] == pytest.approx(0.9 * kept)
 
 
 def test_a_second_identity_is_of_another_class_and_named():

@@ -91,7 +91,8 @@ def consensus(
     own, apart = own_scores(markers, names, types, rare_score=rare_score), told_apart(names, types)
     impossible = _impossible(names, types, cells[Obs.CONDITION])
     votes, own = _without(votes, impossible), np.where(impossible, -np.inf, own)
-    votes = heeded(votes, own, apart, none_shown=none_shown, own_steepness=own_steepness)
+    around = blended(np.maximum(own, -1), neighbors, share=0.5)
+    votes = heeded(votes, own, around, apart, none_shown=none_shown, own_steepness=own_steepness)
     smooth = pd.DataFrame(
         blended(markers.drop(columns=NOTE).to_numpy(np.float32), neighbors, share=0.7),
         index=cells.index,

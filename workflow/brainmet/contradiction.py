@@ -14,6 +14,9 @@ import pandas as pd
 from brainmet.annotate._own import shown, usual
 from brainmet.cell_types import CellTypes
 
+AROUND_LEAD = 0.3
+"""Lead in marker score, over the cell and its neighbours, from which on these show another class than the called."""
+
 
 def own_scores(markers: pd.DataFrame, names: Sequence[str], types: CellTypes, *, rare_score: float) -> np.ndarray:
     """Marker score of each type in the cell alone; -inf without a measured marker, and for rare types below
@@ -24,7 +27,13 @@ def own_scores(markers: pd.DataFrame, names: Sequence[str], types: CellTypes, *,
 
 
 def heeded(
-    votes: np.ndarray, own: np.ndarray, classes: np.ndarray, *, none_shown: float, own_steepness: float
+    votes: np.ndarray,
+    own: np.ndarray,
+    around: np.ndarray,
+    classes: np.ndarray,
+    *,
+    none_shown: float,
+    own_steepness: float,
 ) -> np.ndarray:
     """The votes, where the called class shows none of its markers partly given to the type whose markers lead.
 
@@ -33,6 +42,7 @@ def heeded(
     Args:
         votes: cells × types, rows summing to one.
         own: cells × types, of `own_scores`.
+        around: the same over each cell and its neighbours.
         classes: of the types, of `told_apart`.
         none_shown: score up to which a cell shows no markers of a class; also the lead that says nothing yet.
         own_steepness: how fast the call fades, per unit of marker score by which the other type leads it.
@@ -41,13 +51,16 @@ def heeded(
         cells × types, rows summing to one.
     """
     best = votes.argmax(axis=1)
-    telling = (classes[None, :] == classes[best][:, None]) | (own > usual(own, classes[best]))
+    same = classes[None, :] == classes[best][:, None]
+    level = np.maximum(np.where(same, around, -np.inf).max(axis=1), 0)[:, None]
+    # What a class usually shows says nothing against it, unless no neighbour shows the class either.
+    telling = same | (own > usual(own, classes[best])) | ((level <= none_shown) & (around - level >= AROUND_LEAD))
     score, other, rival = _rivals(np.where(telling, own, -np.inf), classes, best)
     # Less than what floats is no more than nothing.
     lead = rival - np.maximum(score, 0)
     doubted = np.isfinite(score) & (score <= none_shown) & (lead > none_shown)
     kept = np.exp(-own_steepness * np.where(doubted, lead - none_shown, 0))
-    result = np.where(classes[None, :] == classes[best][:, None], votes * kept[:, None], votes)
+    result = np.where(same, votes * kept[:, None], votes)
     result[np.arange(len(votes)), other] += 1 - result.sum(axis=1)
     return result
 
