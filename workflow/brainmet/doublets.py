@@ -19,7 +19,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from brainmet.contract import TARGET_SUM, Uns
-from brainmet.counts import BLOCK, Counts
+from brainmet.counts import BLOCK, Counts, by_cell, by_gene
 from brainmet.lean import lean
 
 log = logging.getLogger(__name__)
@@ -140,9 +140,9 @@ def find(
 
 def most(n: int, *, rate: float) -> int:
     """Doublets that a sample of `n` cells has at most at a given rate, but for one sample in a hundred."""
-    from scipy.stats import binom
+    from scipy.special import bdtrc
 
-    return int(binom.isf(0.01, n, min(rate, 1.0)))
+    return int(np.argmax(bdtrc(np.arange(n + 1), n, min(rate, 1.0)) <= 0.01))
 
 
 def score_cells(cells: Cells, *, rate: float, n_components: int, n_rounds: int, n_runs: int, seed: int) -> np.ndarray:
@@ -269,8 +269,7 @@ class Exclusive:
 
 def _size(cells: Cells) -> np.ndarray:
     """Log counts, genes, and genes with more than two counts."""
-    rows = np.repeat(np.arange(len(cells.total)), np.diff(cells.X.indptr))
-    several = np.bincount(rows, cells.X.data > 2, len(cells.total))
+    several = by_cell(cells.X, cells.X.data > 2)
     return np.column_stack([np.log(np.maximum(cells.total, 1)), np.diff(cells.X.indptr), several])
 
 
@@ -333,8 +332,8 @@ def _variable_genes(counts: Counts, passing: np.ndarray, *, n_genes: int) -> Cel
     for block in counts.chunks(passing):
         total = np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
         logs = log_normalised(Cells(block, total)).data
-        sums += np.bincount(block.indices, logs, counts.shape[1])
-        squares += np.bincount(block.indices, logs**2, counts.shape[1])
+        sums += by_gene(block, logs)
+        squares += by_gene(block, logs**2)
         totals.append(total)
     n = passing.sum()
     ids = counts.genes.index.to_numpy(str)

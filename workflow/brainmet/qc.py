@@ -16,7 +16,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from brainmet.contract import Obs, Uns, Var
-from brainmet.counts import Counts
+from brainmet.counts import Counts, by_cell, by_gene
 from brainmet.doublets import METHOD, Doublets
 from brainmet.doublets import find as find_doublets
 from brainmet.errors import BrainmetError
@@ -131,9 +131,7 @@ def _block_metrics(block: sp.csr_matrix, masks: Mapping[str, np.ndarray]) -> pd.
     return pd.DataFrame(
         {
             Obs.TOTAL_COUNTS: total,
-            Obs.N_GENES: np.bincount(
-                np.repeat(np.arange(len(total)), np.diff(block.indptr))[values > 0], minlength=len(total)
-            ),
+            Obs.N_GENES: by_cell(block, values > 0),
             **shares,
             f"pct_counts_in_top_{TOP}_genes": _top_sum(block) * scale,
         }
@@ -209,24 +207,22 @@ def _nothing_passes(counts: Counts, cells: pd.DataFrame, limits: Limits) -> str:
 def moments(counts: Counts, keep: np.ndarray) -> pd.DataFrame:
     """Moments of each measured gene over the kept cells: the table moments, in the order of the genes."""
     n, n_genes, values = int(keep.sum()), counts.shape[1], counts.uns[Uns.VALUES]
-    detected, total = np.zeros(n_genes, np.int64), np.zeros(n_genes)
-    sums = {name: np.zeros(n_genes) for name in ("log", "log2", "raw", "raw2")}
+    sums = {name: np.zeros(n_genes) for name in ("detected", "total", "log", "log2", "raw", "raw2")}
     for block in counts.chunks(keep):
-        add = lambda data, block=block: np.bincount(block.indices, data, n_genes)  # noqa: E731
-        detected += add(block.data > 0).astype(np.int64)
-        total += add(block.data)
         scaled = per_ten_thousand(block, values=values).data
         logs = np.log1p(scaled)
-        for name, data in (("log", logs), ("log2", logs**2), ("raw", scaled), ("raw2", scaled**2)):
-            sums[name] += add(data)
+        own = {"detected": block.data > 0, "total": block.data}
+        own |= {"log": logs, "log2": logs**2, "raw": scaled, "raw2": scaled**2}
+        for name, data in own.items():
+            sums[name] += by_gene(block, data)
     variance = {name: np.maximum(sums[f"{name}2"] - sums[name] ** 2 / n, 0) / max(n - 1, 1) for name in ("log", "raw")}
     return pd.DataFrame(
         {
             Var.ENSEMBL: counts.genes.index.to_numpy(),
             Var.SYMBOL: counts.genes[Var.SYMBOL].to_numpy(),
             "n_cells_kept": n,
-            "n_cells_detected": detected,
-            "sum_counts": total,
+            "n_cells_detected": sums["detected"].astype(np.int64),
+            "sum_counts": sums["total"],
             "mean": sums["log"] / n,
             "var": variance["log"],
             "mean_expm1": sums["raw"] / n,
