@@ -123,7 +123,7 @@ def by_gene(block: sp.csr_matrix, values: np.ndarray) -> np.ndarray:
 
 
 def by_cell(block: sp.csr_matrix, values: np.ndarray) -> np.ndarray:
-    """Sum over the genes, for each of a block's cells, of values that stand where its counts do; integers of booleans."""
+    """Sum over the genes, for each of a block's cells, of values that stand where its counts do."""
     return np.asarray(sp.csr_matrix((values, block.indices, block.indptr), block.shape).sum(axis=1)).ravel()
 
 

@@ -25,19 +25,20 @@ from brainmet.lean import lean
 log = logging.getLogger(__name__)
 
 METHOD = "scDblFinder, cross-fitted"
-ARTIFICIAL_SHARE, FEWEST_ARTIFICIAL, MOST_ARTIFICIAL = 0.8, 1_500, 25_000
-"""Artificial doublets for each cell, and their bounds: those of scDblFinder."""
+ARTIFICIAL_SHARE, FEWEST_ARTIFICIAL, MOST_ARTIFICIAL = 0.8, 1_500, 5_000
+"""Artificial doublets for each cell, and their bounds: those of scDblFinder but for the last (25,000 there), beyond
+which more time finds no more doublets."""
 RANDOM_PAIRS = 0.3
 """Chance that a pair of one cluster is used nevertheless: clusters are crude."""
 SIZES = (0.05, 0.95)
 """Quantiles of counts between which cells make artificial doublets."""
 CELLS_PER_CLUSTER, CLUSTERS = 50, (4, 30)
-NEIGHBORHOODS = (0.5, 1.0, 1.5)
-"""Sizes of neighbourhoods in units of the root of the number of cells: those of scDblFinder."""
+NEIGHBORHOODS, MOST_NEIGHBORS = (0.5, 1.0, 1.5), 100
+"""Sizes of neighbourhoods in units of the root of the number of cells, those of scDblFinder, and their bound."""
 EXCLUSIVE_GENES = 300
 """Genes whose pairs are looked at, those closest to being detected in half of the cells."""
-TREES = {"objective": "binary:logistic", "max_depth": 4, "learning_rate": 0.3, "subsample": 0.75, "tree_method": "hist"}
-FOLDS, ROUNDS_OF_CLEANING = 3, 2
+TREES = {"objective": "binary:logistic", "max_depth": 4, "learning_rate": 0.3, "subsample": 0.75, "max_bin": 64}
+FOLDS = 3
 CLEANED = 0.06
 """Least share of the cells left out as likely doublets when trees are grown."""
 PRIOR_WEIGHT = 0.1
@@ -221,7 +222,8 @@ def neighborhood(points: np.ndarray, is_made: np.ndarray) -> np.ndarray:
     """Shares of artificial doublets among each point's neighbours, near ones weighing more, and distances."""
     from brainmet.neighbors import nearest
 
-    sizes = [max(3, round(size * np.sqrt((~is_made).sum()))) for size in NEIGHBORHOODS]
+    root = np.sqrt((~is_made).sum())
+    sizes = [int(np.clip(round(size * root), 3, MOST_NEIGHBORS)) for size in NEIGHBORHOODS]
     k = min(max(sizes), len(points) - 1)
     near, far = nearest(points, k=k, exact_below=len(points), threads=1)
     made = is_made[near]
@@ -279,21 +281,19 @@ def _learned(
     """Probability of each cell to be artificial, by trees that were grown without it and without likely doublets."""
     xgboost = lean("xgboost", without="sklearn")
     n = int((~is_made).sum())
-    score = table[:, 0]
+    # First column: the share of artificial doublets around a cell.
+    likely = np.argsort(-table[:n, 0], kind="stable")[: max(1, round(max(rate, CLEANED) * n))]
+    clean = np.ones(len(table), bool)
+    clean[likely] = False
     fold = rng.permutation(np.arange(len(table)) % FOLDS)
-    settings = TREES | {"nthread": 1, "verbosity": 0, "seed": int(rng.integers(2**31))}
-    for _ in range(ROUNDS_OF_CLEANING):
-        likely = np.argsort(-score[:n], kind="stable")[: max(1, round(max(rate, CLEANED) * n))]
-        clean = np.ones(len(table), bool)
-        clean[likely] = False
-        fresh = np.empty(len(table), np.float32)
-        for number in range(FOLDS):
-            rows = clean & (fold != number)
-            data = xgboost.DMatrix(table[rows], label=is_made[rows].astype(np.float32), nthread=1)
-            trees = xgboost.train(settings, data, num_boost_round=n_rounds)
-            fresh[fold == number] = trees.inplace_predict(table[fold == number])
-        score = fresh
-    return score[:n]
+    settings = TREES | {"tree_method": "hist", "nthread": 1, "verbosity": 0, "seed": int(rng.integers(2**31))}
+    score = np.empty(n, np.float32)
+    for number in range(FOLDS):
+        rows, left_out = clean & (fold != number), np.flatnonzero(fold[:n] == number)
+        data = xgboost.DMatrix(table[rows], label=is_made[rows].astype(np.float32), nthread=1)
+        trees = xgboost.train(settings, data, num_boost_round=n_rounds)
+        score[left_out] = trees.inplace_predict(table[left_out])
+    return score
 
 
 def _clusters(points: np.ndarray, seed: int) -> np.ndarray:
@@ -307,7 +307,7 @@ def _clusters(points: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _project(logs: sp.csr_matrix, mean: np.ndarray, axes: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(logs @ axes - mean @ axes, dtype=np.float32)
+    return np.asarray(logs @ axes.astype(np.float32) - (mean @ axes).astype(np.float32))
 
 
 def _artificial_share(n: int) -> float:

@@ -46,6 +46,6 @@ rule genes_of_interest:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(200, 5),
+        mem_mb=memory(200, 1.4),
     script:
         "../scripts/genes_of_interest.py"

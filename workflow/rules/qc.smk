@@ -18,7 +18,7 @@ rule qc:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(300, 10),
+        mem_mb=memory(300, 2.5),
     params:
         n_mads=lookup(dpath="qc/n_mads", within=config),
         profiles=lookup(dpath="qc/profiles", within=config),

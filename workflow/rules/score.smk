@@ -46,7 +46,7 @@ rule score:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(200, 3.5),
+        mem_mb=memory(200, 1.0),
     params:
         tier=lookup(dpath="score/tier", within=config),
         confounders=lookup(dpath="score/confounders", within=config),
@@ -99,7 +99,7 @@ rule score_aucell:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(200, 4.5),
+        mem_mb=memory(200, 1.3),
     params:
         tier=lookup(dpath="score/tier", within=config),
         confounders=lookup(dpath="score/confounders", within=config),
