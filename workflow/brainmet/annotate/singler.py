@@ -62,6 +62,8 @@ def annotate(
         ref_data=values.T,
         ref_features=names.tolist(),
         ref_labels=known.tolist(),
+        # The default compares medians, which are zero in shallow cells: it is made for bulk references.
+        train_args={"marker_method": "auc"},
         num_threads=1,
     )
     scores = result.column("scores")
