@@ -8,6 +8,7 @@ times faster than they would unpack it, and its size says how many values it hol
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,21 @@ def by_cell(block: sp.csr_matrix, values: np.ndarray) -> np.ndarray:
     return np.asarray(sp.csr_matrix((values, block.indices, block.indptr), block.shape).sum(axis=1)).ravel()
 
 
+def sort_columns(X: sp.csr_matrix) -> None:
+    """Put every row's columns in ascending order, in place; numpy sorts whole numbers in a tenth of scipy's time."""
+    if X.has_sorted_indices:
+        return
+    rows = 100  # So few that the keys stay in the processor's cache.
+    for start in range(0, X.shape[0], rows):
+        ends = X.indptr[start : start + rows + 1]
+        block = slice(ends[0], ends[-1])
+        keys = X.indices[block].astype(np.int64) << 32 | np.arange(ends[-1] - ends[0])
+        for first, last in pairwise(ends - ends[0]):
+            keys[first:last].sort()
+        X.indices[block], X.data[block] = keys >> 32, X.data[block][keys & 0xFFFFFFFF]
+    X.has_sorted_indices = True
+
+
 def write_counts(
     path: str | Path, X: sp.csr_matrix, cells: pd.DataFrame, genes: pd.DataFrame, uns: dict[str, Any]
 ) -> None:
@@ -143,7 +159,7 @@ def write_counts(
         raise ValueError(f"{path}: cell ids and gene ids must be unique")
     X = sp.csr_matrix(X)
     X.eliminate_zeros()
-    X.sort_indices()
+    sort_columns(X)
     with replacing(path) as partial, h5py.File(partial, "w") as file:
         file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
         _write_matrix(file.create_group("X"), X)

@@ -68,7 +68,8 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
                 own = barcodes.own(labels, obs)
             # No cell of this sample: all are read, for the message that lists the values there are.
             own = own if own.any() else ~own
-            matrix = sum(whole(node, None if own.all() else own) for node in nodes)
+            first, *rest = (whole(node, None if own.all() else own) for node in nodes)
+            matrix = sum(rest, start=first)
             obs, labels = obs[own], labels[own]
     except DAMAGED_HDF5 as error:
         raise BrainmetError(f"{member}: cannot be read as h5ad ({error}); fetch it again, or mend layout") from error

@@ -14,6 +14,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from brainmet.contract import Var
+from brainmet.counts import sort_columns
 from brainmet.errors import BrainmetError
 from brainmet.genes import LOST, GeneTable, Mapping, likely_cause, map_features
 from brainmet.ingest.raw import Raw
@@ -120,10 +121,9 @@ def _summed(matrix: sp.csr_matrix, target: np.ndarray) -> tuple[sp.csr_matrix, n
     column[target != LOST] = slot
     moved = column[matrix.indices]
     keep = moved != LOST
-    lengths = np.add.reduceat(np.append(keep, False), matrix.indptr[:-1]) if matrix.shape[0] else np.zeros(0, int)
-    lengths = np.where(np.diff(matrix.indptr) == 0, 0, lengths)
-    indptr = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    indptr = matrix.indptr - np.searchsorted(np.flatnonzero(~keep), matrix.indptr)
     result = sp.csr_matrix((matrix.data[keep], moved[keep], indptr), shape=(matrix.shape[0], len(rows)))
+    sort_columns(result)
     result.sum_duplicates()
     return result, rows
 
