@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
 
 from brainmet.contract import UNKNOWN, Obs, Uns, Var
-from brainmet.counts import Counts
+from brainmet.counts import Counts, by_gene
 from brainmet.errors import BrainmetError
 from brainmet.files import replacing
 
@@ -75,20 +74,20 @@ def pseudobulk(counts: Counts, annotation: pd.DataFrame, *, covariates: Mapping[
         annotation[[Obs.DONOR, Obs.CONDITION, Obs.CELL_TYPE]]
     )
     code, obs = _groups(cells)
-    sums = np.zeros((len(obs), counts.shape[1]))
-    detected = np.zeros((len(obs), counts.shape[1]), np.float32)
+    sums, detected = np.zeros((2, len(obs), counts.shape[1]))
     start = 0
     for block in counts.chunks(keep):
-        rows = code[start : start + block.shape[0]]
-        member = sp.csr_matrix((np.ones(len(rows)), (rows, np.arange(len(rows)))), shape=(len(obs), len(rows)))
-        sums += (member @ block.astype(np.float64)).toarray()
-        detected += (member @ (block > 0).astype(np.float64)).toarray()
+        group = code[start : start + block.shape[0]]
+        for row in np.unique(group):
+            part = block[group == row]
+            sums[row] += by_gene(part, part.data)
+            detected[row] += by_gene(part, part.data > 0)
         start += block.shape[0]
     # What the matrix was found to hold: the dataset file may not say, and counts may have been recovered.
     found = {Uns.VALUES: counts.uns[Uns.VALUES]} if Uns.VALUES in counts.uns else {}
     obs = _describe(obs, sums, {**covariates, **found})
     log.info("%d cells in %d profiles of %d genes", len(cells), len(obs), counts.shape[1])
-    return _anndata(obs, counts.genes, sums, detected)
+    return _anndata(obs, counts.genes, sums, detected.astype(np.float32))
 
 
 def collect(parts: Sequence["AnnData"]) -> "AnnData":

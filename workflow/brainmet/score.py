@@ -18,7 +18,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from brainmet.contract import CELL_ID, Obs, Uns
-from brainmet.counts import Counts
+from brainmet.counts import Counts, by_cell
 from brainmet.normalise import log_normalised
 from brainmet.signatures import Signature, arms, coverage
 
@@ -78,7 +78,7 @@ def ulm(block: sp.csr_matrix, weights: sp.csc_matrix) -> np.ndarray:
     """
     n = block.shape[1]
     total = np.asarray(block.sum(axis=1)).ravel()
-    squares = np.asarray(block.multiply(block).sum(axis=1)).ravel()
+    squares = by_cell(block, block.data**2)
     weight_total = np.asarray(weights.sum(axis=0)).ravel()
     weight_squares = np.asarray(weights.multiply(weights).sum(axis=0)).ravel()
     products = (block @ weights).toarray()
