@@ -152,8 +152,9 @@ def factorise(donor: Cells, symbols: np.ndarray, *, how: How) -> list[Factor]:
     if len(use) < how.n_genes:
         log.info("donor %s: %d genes detected, %d needed", donor.donor, len(use), how.n_genes)
         return []
-    dense = X[:, use].toarray().astype(np.float64)
-    dense /= dense.std(axis=0) + 1e-9  # genes count alike; means stay, NMF needs values of 0 or more
+    # Single precision takes half the time; over 300 rounds the leading genes come out the same.
+    dense = X[:, use].toarray().astype(np.float32)
+    dense /= dense.std(axis=0, dtype=np.float64) + 1e-9  # genes count alike; means stay, NMF needs values of 0 or more
     by_rank: list[list[tuple[str, ...]]] = []
     for rank in how.ranks:
         if rank >= min(dense.shape):
