@@ -13,8 +13,9 @@ from brainmet.neighbors import among
 
 log = logging.getLogger(__name__)
 
-ANCHORS = 5
-"""Landmarks that place a cell."""
+ANCHORS, LISTS = 5, 4
+"""Landmarks that place a cell, and the lists of them in which they are sought: where a cell starts need not be exact.
+Trustworthiness of 88,000 cells was .927 from the nearest of all landmarks too, at four times the time."""
 EPOCHS, EPOCHS_OF_MANY, MANY = 200, 100, 10_000
 """Rounds, and rounds with more cells than MANY: half of umap-learn's or less. Trustworthiness of 9,000 cells was .921
 after 500 rounds and .919 after 200, of 18,000 cells .916 after 200 and .914 after 100."""
@@ -56,7 +57,7 @@ def layout(
     near, far = among(landmarks, landmarks, k=LANDMARK_NEIGHBORS + 1)
     start = _umap(near[:, 1:], far[:, 1:], min_dist=min_dist, seed=seed, epochs=_epochs(layout_cells))
     log.info("laid out %d landmarks of %d cells", layout_cells, n)
-    near, far = among(points, landmarks, k=ANCHORS)
+    near, far = among(points, landmarks, k=ANCHORS, lists=LISTS)
     weight = 1 / np.maximum(far, 1e-6)
     placed = np.einsum("ca,cad->cd", weight / weight.sum(axis=1, keepdims=True), start[near])
     placed[chosen] = start

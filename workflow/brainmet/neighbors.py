@@ -39,22 +39,30 @@ def nearest(points: np.ndarray, *, k: int, exact_below: int, threads: int) -> tu
     points = np.ascontiguousarray(points, dtype=np.float32)
     n, k = len(points), min(k, len(points) - 1)
     indices, distances = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
-    searched = _exact(points, k + 1) if n <= exact_below else _by_lists(points, k + 1, threads=threads)
+    searched = (
+        _exact(points, points, k + 1)
+        if n <= exact_below
+        else _by_lists(points, points, k + 1, lists=LISTS_SEARCHED, threads=threads)
+    )
     for rows, squared, found in searched:
         indices[rows], distances[rows] = _without_self(found, squared, rows, k)
     log.info("%d neighbours of %d cells, %s", k, n, "exact" if n <= exact_below else "approximate")
     return indices, distances
 
 
-def among(points: np.ndarray, landmarks: np.ndarray, *, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices and distances of the `k` nearest landmarks of every point, exact, nearest first."""
-    import faiss
-
-    faiss.omp_set_num_threads(1)
-    index = faiss.IndexFlatL2(landmarks.shape[1])
-    index.add(np.ascontiguousarray(landmarks, dtype=np.float32))
-    squared, found = index.search(np.ascontiguousarray(points, dtype=np.float32), min(k, len(landmarks)))
-    return found.astype(np.int32), np.sqrt(np.maximum(squared, 0))
+def among(
+    points: np.ndarray, landmarks: np.ndarray, *, k: int, lists: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Indices and distances of the `k` nearest landmarks of every point, nearest first, sought in all `lists` or so many."""
+    points, landmarks = (np.ascontiguousarray(x, dtype=np.float32) for x in (points, landmarks))
+    shape = len(points), min(k, len(landmarks))
+    indices, squared = np.empty(shape, np.int32), np.empty(shape, np.float32)
+    searched = (
+        _by_lists(points, landmarks, shape[1], lists=lists, threads=1) if lists else _exact(points, landmarks, shape[1])
+    )
+    for rows, far, found in searched:
+        indices[rows], squared[rows] = found, far
+    return indices, np.sqrt(np.maximum(squared, 0))
 
 
 def save(path: str | Path, indices: np.ndarray, distances: np.ndarray) -> None:
@@ -76,39 +84,41 @@ def load(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         raise BrainmetError(f"{path}: not readable as neighbours ({error}); delete it and run again") from error
 
 
-def _exact(points: np.ndarray, k: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Rows, squared distances and indices of the nearest points, the point itself among them."""
+def _exact(points: np.ndarray, landmarks: np.ndarray, k: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Rows, squared distances and indices of each point's nearest landmarks; where they are the points, itself too."""
     import faiss
 
     faiss.omp_set_num_threads(1)
-    index = faiss.IndexFlatL2(points.shape[1])
-    index.add(points)
+    index = faiss.IndexFlatL2(landmarks.shape[1])
+    index.add(landmarks)
     for start in range(0, len(points), ROWS):
         rows = np.arange(start, min(start + ROWS, len(points)))
         yield rows, *index.search(points[rows], k)
 
 
-def _by_lists(points: np.ndarray, k: int, *, threads: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """The same from the nearest lists only; a search may come back short, with index -1."""
+def _by_lists(
+    points: np.ndarray, landmarks: np.ndarray, k: int, *, lists: int, threads: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The same from the nearest lists only; a search may come back short, with index -1 at a huge distance."""
     import faiss
 
     faiss.omp_set_num_threads(1)
-    n, dimensions = points.shape
+    n, dimensions = landmarks.shape
     n_lists = max(n // CELLS_A_LIST, 1)
     how = {"niter": ROUNDS, "seed": 1, "max_points_per_centroid": TRAINED_ON, "min_points_per_centroid": 1}
     centres: Any = faiss.Kmeans(dimensions, n_lists, **how)
-    centres.train(points)
+    centres.train(landmarks)
     quantizer = centres.index
     index: Any = faiss.IndexIVFFlat(quantizer, dimensions, n_lists)
-    index.nprobe = min(LISTS_SEARCHED, n_lists)
-    index.add(points)
-    far, lists = quantizer.search(points, index.nprobe)
+    index.nprobe = min(lists, n_lists)
+    index.add(landmarks)
+    far, near = quantizer.search(points, index.nprobe)
     faiss.omp_set_num_threads(threads)
     # Points of one list are searched together: what they are compared with is in the processor's cache.
-    order = np.argsort(lists[:, 0], kind="stable")
-    for start in range(0, n, ROWS):
+    order = np.argsort(near[:, 0], kind="stable")
+    for start in range(0, len(points), ROWS):
         rows = order[start : start + ROWS]
-        yield rows, *index.search_preassigned(points[rows], k, lists[rows], far[rows])
+        yield rows, *index.search_preassigned(points[rows], k, near[rows], far[rows])
 
 
 def _without_self(found: np.ndarray, squared: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from brainmet.contract import CELL_ID
-from brainmet.embed import eigenvectors
+from brainmet.embed import eigenvectors, mirrored, products
 from brainmet.neighbors import nearest
 from brainmet.slice import Slice
 
@@ -70,7 +70,7 @@ def components(X: sp.csr_matrix, *, n_components: int) -> np.ndarray:
     n, m = X.shape
     top = max(1, min(n_components, n - 1, m))
     if m <= n:
-        scatter = (X.T @ X).toarray().astype(np.float64) - n * np.outer(mean, mean)
+        scatter = mirrored(products(X)).astype(np.float64) - n * np.outer(mean, mean)
         axes, _ = eigenvectors(scatter, top)
         return np.asarray(X @ axes - mean @ axes)
     centred = X.toarray().astype(np.float64) - mean
