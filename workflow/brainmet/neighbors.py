@@ -53,7 +53,7 @@ def nearest(points: np.ndarray, *, k: int, exact_below: int, threads: int) -> tu
 def among(
     points: np.ndarray, landmarks: np.ndarray, *, k: int, lists: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Indices and distances of the `k` nearest landmarks of every point, nearest first, sought in all `lists` or so many."""
+    """Indices and distances of the `k` nearest landmarks of every point, nearest first; by `lists` where given."""
     points, landmarks = (np.ascontiguousarray(x, dtype=np.float32) for x in (points, landmarks))
     shape = len(points), min(k, len(landmarks))
     indices, squared = np.empty(shape, np.int32), np.empty(shape, np.float32)
