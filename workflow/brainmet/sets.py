@@ -1,7 +1,8 @@
 """Gene-set enrichment: gseapy's prerank of our signatures on the statistic of the differential expression, offline.
 
-A competitive test: it asks whether a set's genes rank higher than other genes, and takes genes for independent,
-which they are not. Its FDR describes; no verdict uses it.
+Its p-values are those of fgsea (Korotkevich et al. 2021, doi 10.1101/060012): small ones are sampled step by step where
+plain permutations, twenty times as slow, end at one in their number. A competitive test: it asks whether a set's genes
+rank higher than others, and takes genes for independent, which they are not. Its FDR describes; no verdict uses it.
 """
 
 import logging
@@ -31,7 +32,7 @@ def sets(
         de: rows of `de.tsv`.
         gene_sets: signatures; up and down genes are ranked apart.
         min_size, max_size: genes of a set that are ranked.
-        permutations: of genes.
+        permutations: random gene sets by whose scores those of the sets are normalised.
     """
     home = {s.id: declared(s.compartment) for s in gene_sets}
     blocks = []
@@ -147,6 +148,7 @@ def prerank(
         gene_sets=names,
         min_size=min_size,
         max_size=max_size,
+        method="multilevel",
         permutation_num=permutations,
         seed=seed,
         threads=1,
