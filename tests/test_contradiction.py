@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from brainmet.annotate._own import islands, told_apart
+from brainmet.annotate._own import clearly, islands, told_apart
 from brainmet.cell_types import load_cell_types
 from brainmet.contradiction import heeded, own_scores, second_identity
 from brainmet.reasons import reasons
@@ -83,6 +83,12 @@ def test_a_second_identity_is_of_another_class_and_named():
         "CD3D high; neighbours agree 1/1; nk nearly as likely",
         "none of its markers among the highest; no copy-number change; shows b_cell too, doublet-like",
     ]
+
+
+def test_a_type_is_clear_by_its_score_or_alone():
+    own = np.array([[1.0, 0.9, np.nan], [0.6, 0.1, -np.inf], [0.6, 0.2, 0.0], [0.4, -0.9, -0.9], [0.5, -0.9, -0.9]])
+    assert clearly(own, score=1.0)[:, 0].tolist() == [True, True, False, False, True]
+    assert not clearly(own, score=1.0)[:, 1:].any()
 
 
 def test_islands_are_cells_that_stand_out_side_by_side():

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from brainmet.annotate._own import shown, usual
+from brainmet.annotate._own import clearly, shown, usual
 from brainmet.cell_types import CellTypes
 
 AROUND_LEAD = 0.3
@@ -19,11 +19,11 @@ AROUND_LEAD = 0.3
 
 
 def own_scores(markers: pd.DataFrame, names: Sequence[str], types: CellTypes, *, rare_score: float) -> np.ndarray:
-    """Marker score of each type in the cell alone; -inf without a measured marker, and for rare types below
-    `rare_score`: they are called only where they stand out."""
+    """Marker score of each type in the cell alone; -inf without a measured marker, and for rare types that it does not
+    show clearly: they are called only where they stand out."""
     own = np.nan_to_num(shown(markers, names, types), nan=-np.inf)
     rare = np.array([types[name].decide == "clear" for name in names])
-    return np.where(rare[None, :] & (own < rare_score), -np.inf, own)
+    return np.where(rare[None, :] & ~clearly(own, score=rare_score), -np.inf, own)
 
 
 def heeded(

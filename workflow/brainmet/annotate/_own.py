@@ -15,6 +15,9 @@ from brainmet.contract import UNKNOWN
 UNUSUAL = 3.0
 """Robust standard deviations from which on a score is none that cells of a class usually have."""
 
+ALONE_LEAD = 0.5
+"""Lead over all other types, and over nothing, from which on a rare type stands out with less than its score."""
+
 
 @dataclass(frozen=True)
 class Islands:
@@ -62,6 +65,13 @@ def usual(own: np.ndarray, called: np.ndarray) -> np.ndarray:
         middle = np.median(finite[rows], axis=0)
         usual[rows] = middle + UNUSUAL * 1.4826 * np.median(np.abs(finite[rows] - middle), axis=0)
     return usual
+
+
+def clearly(own: np.ndarray, *, score: float) -> np.ndarray:
+    """Cells × types: where a cell shows a type's markers clearly, by their score or as the only ones it shows."""
+    known = np.nan_to_num(own, nan=-np.inf)
+    first, second = np.sort(np.column_stack([known, np.zeros((len(known), 2))]), axis=1)[:, [-1, -2]].T[:, :, None]
+    return (known >= score) | (known - np.where(known == first, second, first) >= ALONE_LEAD)
 
 
 def yielding(scores: np.ndarray, names: Sequence[str], types: CellTypes, *, score: float) -> np.ndarray:

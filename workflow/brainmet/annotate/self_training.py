@@ -16,7 +16,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from brainmet.annotate import NOTE, SCORE, VOTE
-from brainmet.annotate._own import Islands, islands, shown, told_apart, yielding
+from brainmet.annotate._own import Islands, clearly, islands, shown, told_apart, yielding
 from brainmet.annotate.context import LEFT_OUT, blended, positions
 from brainmet.cell_types import CellTypes
 from brainmet.contract import Obs, Var
@@ -102,7 +102,7 @@ def annotate(
     scores = blended(own, positions(context), share=smoothing)
     rare = np.array([types[name].decide == "clear" for name in names])
     # Few cells of a rare type have others of it nearby: what one shows itself makes it a candidate too.
-    clear = np.fmax(scores, own) >= clear_score
+    clear = (scores >= clear_score) | clearly(own, score=clear_score)
     yields = yielding(scores, names, types, score=yield_score)
     marker = np.where((rare[None, :] & ~clear) | yields | np.isnan(scores), -np.inf, scores)
     own = np.where(np.isneginf(marker) | np.isnan(own), -np.inf, own)
