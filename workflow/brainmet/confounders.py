@@ -129,27 +129,30 @@ def _explaining(
     signature: pd.Series, confounders: Mapping[str, pd.Series], donors: pd.DataFrame, arm: Mapping[str, str]
 ) -> list[str]:
     """The confounders that go with a signature inside the arms and account for at least `PART` of its difference."""
-    found = {name: _part(signature, values, donors, arm) for name, values in confounders.items()}
+    stratum = np.unique((donors[Obs.STUDY] + "|" + donors[PLATFORM]).to_numpy(str), return_inverse=True)[1]
+    is_a = (donors[Obs.CONDITION] == arm["a"]).to_numpy()
+    y = signature.to_numpy(float)
+    found = {name: _part(y, values.to_numpy(float), stratum, is_a) for name, values in confounders.items()}
     real = effects.fdr(np.array([p for _, p in found.values()])) < ALPHA
     return [name for (name, (part, _)), is_real in zip(found.items(), real, strict=True) if is_real and part >= PART]
 
 
-def _part(
-    signature: pd.Series, confounder: pd.Series, donors: pd.DataFrame, arm: Mapping[str, str]
-) -> tuple[float, float]:
-    """Part of a signature's difference that a confounder accounts for by its slope inside the arms, and the slope's
-    p."""
-    known = (signature.notna() & confounder.notna()).to_numpy()
-    y, x = signature.to_numpy(float)[known], confounder.to_numpy(float)[known]
-    own = donors[known]
-    strata = (own[Obs.STUDY] + "|" + own[PLATFORM]).to_numpy()
-    is_a = (own[Obs.CONDITION] == arm["a"]).to_numpy()
-    both = np.array([0 < is_a[strata == s].sum() < (strata == s).sum() for s in strata], bool)
-    y, x, strata, is_a = y[both], x[both], strata[both], is_a[both]
+def _part(y: np.ndarray, x: np.ndarray, stratum: np.ndarray, is_a: np.ndarray) -> tuple[float, float]:
+    """Part of a signature's difference that a confounder accounts for by its slope inside the arms, and the slope's p.
+
+    Args:
+        y, x: signature and confounder, a value a donor; NaN where not known.
+        stratum: code of each donor's study and platform; those that lack an arm are left out.
+        is_a: whether the donor is of the first arm.
+    """
+    known = np.isfinite(y) & np.isfinite(x)
+    of_a, of_b = (np.bincount(stratum[known & side], minlength=len(stratum)) for side in (is_a, ~is_a))
+    rows = np.flatnonzero(known & ((of_a > 0) & (of_b > 0))[stratum])
+    y, x, stratum, is_a = y[rows], x[rows], stratum[rows], is_a[rows]
     if len(y) < 5:
         return 0.0, np.nan
-    slope, p = inner_slope(x, y, pd.factorize(pd.Series(strata) + np.where(is_a, "|a", "|b"))[0])
-    weights = effects.arm_weights(strata, is_a[None])[0]
+    slope, p = inner_slope(x, y, np.unique(2 * stratum + is_a, return_inverse=True)[1])
+    weights = effects.arm_weights(stratum, is_a[None])[0]
     total, made = float(weights @ y), slope * float(weights @ x)
     return made / total if total else 0.0, p
 
