@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from brainmet.counts import open_counts, write_counts
+from brainmet.counts import by_cell, by_gene, open_counts, sort_columns, write_counts
 from brainmet.errors import BrainmetError
 
 X = sp.random(53, 20, density=0.4, format="csr", random_state=1, data_rvs=lambda n: np.arange(1, n + 1) % 7 + 1)
@@ -80,3 +80,22 @@ def test_a_truncated_file_is_named(make_counts):
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(BrainmetError, match=rf"{path}: cannot be read as counts .*delete it and run again"):
         open_counts(path)
+
+
+def test_columns_are_sorted_as_scipy_sorts_them():
+    unsorted = sp.random(250, 40, 0.3, format="csr", random_state=1, dtype=np.float32)
+    unsorted[[7, 120]] = 0
+    unsorted.eliminate_zeros()
+    order = np.random.default_rng(0).permutation(40).astype(np.int32)
+    unsorted = sp.csr_matrix((unsorted.data, order[unsorted.indices], unsorted.indptr), shape=unsorted.shape)
+    expected = unsorted.sorted_indices()
+    sort_columns(unsorted)
+    assert unsorted.has_sorted_indices
+    np.testing.assert_array_equal(unsorted.indices, expected.indices)
+    np.testing.assert_array_equal(unsorted.data, expected.data)
+
+
+def test_sums_by_cell_and_by_gene():
+    block = sp.csr_matrix(np.array([[0, 2, 3], [0, 0, 0], [1, 0, 5]], np.float32))
+    np.testing.assert_array_equal(by_gene(block, block.data**2), [1, 4, 34])
+    np.testing.assert_array_equal(by_cell(block, block.data > 2), [1, 0, 1])
