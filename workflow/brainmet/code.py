@@ -5,24 +5,24 @@ Snakemake sees edits of a script, not of what the script imports; each rule ther
 """
 
 import ast
-from collections.abc import Iterator
+import re
 from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
+IMPORT = re.compile(r"^ *(from brainmet\b[\w.]* import (?:\([^)]*\)|[^(\n]+)|import brainmet\b[^\n]*)", re.MULTILINE)
+"""Found by their looks: to parse all modules would cost every start of the workflow a quarter of a second."""
 
 
 @cache
 def imports(path: Path) -> tuple[Path, ...]:
     """Modules of this package that a module names in its import statements, at any depth of the file."""
     found: set[Path] = set()
-    for node in _statements(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
+    for statement in IMPORT.findall(path.read_text()):
+        node = ast.parse(statement).body[0]
+        names = [alias.name for alias in node.names]
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module, *(f"{node.module}.{name}" for name in names)]
         found.update(file for name in names if (file := _file(name)))
     return tuple(sorted(found))
 
@@ -57,16 +57,6 @@ def constants(path: Path, *names: str) -> dict[str, object]:
             ):
                 values[target.id] = ast.literal_eval(node.value)
     return values
-
-
-def _statements(tree: ast.Module) -> Iterator[ast.AST]:
-    """All statements at any depth; expressions, which hold no import, are most of a tree."""
-    todo: list[ast.AST] = [tree]
-    while todo:
-        node = todo.pop()
-        yield node
-        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
-            todo.extend(getattr(node, part, ()))
 
 
 def _file(name: str) -> Path | None:
