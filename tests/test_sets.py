@@ -47,6 +47,12 @@ def test_the_order_of_rows_changes_nothing() -> None:
     pd.testing.assert_frame_equal(one, two)
 
 
+def test_ties_are_no_news(capsys) -> None:
+    tied = ranking(GENES).assign(stat=lambda table: table["stat"].round())
+    stage.sets(tied, SETS, **HOW)
+    assert capsys.readouterr().err == ""
+
+
 def test_a_model_that_was_not_fitted_is_passed_on() -> None:
     de = pd.DataFrame(
         [{"symbol": "", "stat": np.nan, "cell_type": "m", "contrast": "x_vs_y", "reason": "not testable: not counts"}]

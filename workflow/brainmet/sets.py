@@ -143,19 +143,23 @@ def prerank(
         return pd.DataFrame(columns=kept)
     import gseapy
 
-    result = gseapy.prerank(
-        rnk=ranked,
-        gene_sets=names,
-        min_size=min_size,
-        max_size=max_size,
-        method="multilevel",
-        permutation_num=permutations,
-        seed=seed,
-        threads=1,
-        outdir=None,
-        no_plot=True,
-        verbose=False,
-    ).res2d
+    logging.disable(logging.WARNING)  # of gseapy's own logger: ties are in an order of ours already
+    try:
+        result = gseapy.prerank(
+            rnk=ranked,
+            gene_sets=names,
+            min_size=min_size,
+            max_size=max_size,
+            method="multilevel",
+            permutation_num=permutations,
+            seed=seed,
+            threads=1,
+            outdir=None,
+            no_plot=True,
+            verbose=False,
+        ).res2d
+    finally:
+        logging.disable(logging.NOTSET)
     parts = result["Term"].str.split("|", regex=False)
     return pd.DataFrame(
         {
