@@ -319,6 +319,9 @@ def test_tables_that_are_none_are_refused(tmp_path: Path, human: GeneTable) -> N
     frame(counts()).replace(0, "-").to_csv(path)
     with pytest.raises(BrainmetError, match=r"- stands among the numbers of column \d \([ACGT]{16}-1\); write 0 where"):
         run("dense_text", [path], human)
+    frame(counts()).replace(0, "§").to_csv(path, encoding="latin-1")
+    with pytest.raises(BrainmetError, match="\N{REPLACEMENT CHARACTER} stands among the numbers"):
+        run("dense_text", [path], human)
     frame(counts()).to_csv(path, header=False)
     with pytest.raises(BrainmetError, match="first line holds numbers where the names of the cells are expected"):
         run("dense_text", [path], human)

@@ -87,8 +87,11 @@ def test_two_runs_in_one_folder(mini_run, tmp_path):
     assert digests(tmp_path) == digests(mini_run)
 
 
-def test_an_intermediate_that_was_deleted_is_made_again(mini_run, copy):
-    for path in ("results/samples/demoA_P1/counts.h5ad", "results/cohort/neighbors.npz"):
+def test_an_intermediate_that_was_deleted_is_made_again_when_it_is_needed(mini_run, copy):
+    deleted = ["results/samples/demoA_P1/counts.h5ad", "results/cohort/neighbors.npz"]
+    for path in deleted:
         (copy / path).unlink()
+    assert "Nothing to be done" in snakemake(copy, "--cores", "2", config=mini())
+    snakemake(copy, "--cores", "2", *deleted, config=mini())
     snakemake(copy, "--cores", "2", config=mini())
     assert digests(copy) == digests(mini_run)

@@ -131,9 +131,9 @@ def _only_numbers(rows: list[list[bytes]], width: int, header: list[bytes], memb
     for i in range(width):
         other = {row[i] for row in rows if row[i] and not NUMBER.match(row[i])}
         if len(other) == 1 and MARK.match(mark := other.pop()) and any(NUMBER.match(row[i]) for row in rows):
-            name = header[min(i, len(header) - 1)].decode("utf-8", "replace")
+            sign, name = (text.decode("utf-8", "replace") for text in (mark, header[min(i, len(header) - 1)]))
             raise BrainmetError(
-                f"{member}: {mark.decode()} stands among the numbers of column {i + 1} ({name}); write 0 where it "
+                f"{member}: {sign} stands among the numbers of column {i + 1} ({name}); write 0 where it "
                 "means a zero, else NA"
             )
 
