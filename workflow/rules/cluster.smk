@@ -47,7 +47,7 @@ rule cluster:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(240, 3.0),
+        mem_mb=memory(240, 5.0),
     params:
         resolution=lookup(dpath="cluster/resolution", within=config),
         resolutions=lookup(dpath="cluster/resolutions", within=config),

@@ -21,7 +21,7 @@ rule pseudobulk:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(240, 1.7),
+        mem_mb=memory(240, 1.3),
     params:
         covariates=lookup(dpath="{sample}", within=SAMPLES),
     script:

@@ -85,6 +85,6 @@ rule figures:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(240, 1.6),
+        mem_mb=memory(240, 1.8),
     script:
         "../scripts/figures.py"
