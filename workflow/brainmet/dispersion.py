@@ -117,9 +117,10 @@ class BatchInference(DefaultInference):
         lfc_null: np.ndarray,
         alt_hypothesis: Literal["greaterAbs", "lessAbs", "greater", "less"] | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """As pydeseq2's `Inference.wald_test` of both sides, the only one used: p, statistics, standard errors."""
+        """As pydeseq2's `Inference.wald_test`: p, statistics, standard errors; one-sided tests are left to it."""
         if alt_hypothesis is not None:
-            raise NotImplementedError(alt_hypothesis)
+            rest = design_matrix, disp, lfc, mu, ridge_factor, contrast, lfc_null, alt_hypothesis
+            return super().wald_test(*rest)
         information = _information(mu / (1 + mu * disp), np.asarray(design_matrix, float))
         variance = np.linalg.inv(information + ridge_factor) @ contrast
         error = np.sqrt(np.einsum("gi,gij,gj->g", variance, information, variance))

@@ -90,7 +90,6 @@ def annotate(
             datasets whose typical lead is below `min_lead`.
         min_lead: lead in log likelihood that counts like a unit of marker score, or more where a dataset's is larger.
         temperature: of the probabilities, as a share of the dataset's typical lead.
-
         island_chance: probability of as many neighbours that a type's markers single out, below which such cells lie
             together and stand for a class that has no other seeds.
 
