@@ -58,7 +58,7 @@ rule evidence:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(300, 4.6),
+        mem_mb=memory(370, 4.6),
     params:
         methods=SAMPLE_METHODS,
         options={name: config["annotate"].get(name, {}) for name in SAMPLE_METHODS},

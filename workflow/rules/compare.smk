@@ -166,7 +166,7 @@ rule gsea:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(240, 15),
+        mem_mb=memory(300, 15),
     params:
         tier=lookup(dpath="score/tier", within=config),
         min_cells=lookup(dpath="compare/min_cells", within=config),
