@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -18,6 +18,10 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small disk"),
 ]
 ROOMY = "200m"
+ON_REQUEST = (
+    "scored", "by_cell_type", "cellxgene", "seurat", "pseudobulk_tsv", "design_tables", "catalogue",
+    "annotation_benchmark", "project",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -58,18 +62,18 @@ def bring(source: Path, path: Path) -> None:
         shutil.copy2(source, path)
 
 
-def outputs(folder: Path) -> dict[str, list[str]]:
+def outputs(folder: Path, config: dict, *targets: str) -> dict[str, list[str]]:
     """Rule to the files of one of its jobs, of a finished run."""
-    lines = snakemake(folder, "--summary", config=mini()).splitlines()
+    lines = snakemake(folder, "--summary", "--", *targets, config=config).splitlines()
     jobs: dict[str, dict[str, list[str]]] = {}
     for path, _, rule, log, *_ in (line.split("\t") for line in lines if line.startswith(("results/", "downloads/"))):
         jobs.setdefault(rule, {}).setdefault(log, []).append(path)
     return {rule: next(iter(paths.values())) for rule, paths in jobs.items()}
 
 
-def levels(folder: Path) -> Iterator[tuple[str, ...]]:
+def levels(folder: Path, config: dict, *targets: str) -> Iterator[tuple[str, ...]]:
     """Rules none of which needs another one of the same level, from the first to the last stage."""
-    graph = snakemake(folder, "--rulegraph", config=mini())
+    graph = snakemake(folder, "--rulegraph", "--", *targets, config=config)
     names = dict(re.findall(r'(\d+)\[label = "(\w+)"', graph))
     sorter = TopologicalSorter({name: set() for name in names.values()})
     for above, below in re.findall(r"(\d+) -> (\d+)", graph):
@@ -81,10 +85,10 @@ def levels(folder: Path) -> Iterator[tuple[str, ...]]:
         sorter.done(*level)
 
 
-def run_and_fill(folder: Path, disk: Path, targets: list[str]) -> str:
+def run_and_fill(folder: Path, disk: Path, config: dict, targets: list[str]) -> str:
     """Ask for some files and fill the disk before the first job begins."""
     process = subprocess.Popen(
-        command(folder, "--cores", "2", "--", *targets, config=mini()), stdout=subprocess.PIPE,
+        command(folder, "--cores", "2", "--", *targets, config=config), stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, cwd=folder, env=environment(),
     )  # fmt: skip
     printed = ""
@@ -96,15 +100,21 @@ def run_and_fill(folder: Path, disk: Path, targets: list[str]) -> str:
     return printed
 
 
-def test_a_full_disk_in_every_stage(mini_run, disk):
-    """A level of stages at a time: each names its file and the remedy, and nothing is left half-written."""
+def fill_before_each_stage(
+    finished: Path, disk: Path, config: dict, *targets: str, but: Iterable[str] = ()
+) -> set[str]:
+    """A level of stages at a time: each names its file and the remedy, and nothing is left half-written.
+
+    Returns:
+        The rules that were tried, all that the targets need `but` some.
+    """
     folder = disk.parent
-    shutil.copytree(mini_run, folder, dirs_exist_ok=True)
+    shutil.copytree(finished, folder, dirs_exist_ok=True)
     shutil.move(folder / "downloads", disk / "downloads")
     (folder / "downloads").symlink_to("results/downloads")  # so that the first stage writes to the small disk too
-    jobs, problems, seen = outputs(folder), [], set()
-    for level in levels(folder):
-        rules = [rule for rule in level if rule in jobs]
+    jobs, problems, seen = outputs(folder, config, *targets), [], set()
+    for level in levels(folder, config, *targets):
+        rules = [rule for rule in level if rule in jobs and rule not in but]
         seen.update(rules)
         paths = [path for rule in rules for path in jobs[rule]]
         if not paths:
@@ -112,7 +122,7 @@ def test_a_full_disk_in_every_stage(mini_run, disk):
         for path in paths:
             remove(folder / path)
         before = content(disk)
-        printed = run_and_fill(folder, disk, [jobs[rule][0] for rule in rules])
+        printed = run_and_fill(folder, disk, config, [jobs[rule][0] for rule in rules])
         remount(disk, f"size={ROOMY}")
         if "Traceback" in printed:
             problems.append(printed[-1500:])
@@ -126,13 +136,33 @@ def test_a_full_disk_in_every_stage(mini_run, disk):
         if left := set(content(disk)) ^ set(before):
             problems.append(f"{rules}: left {sorted(left)}")
         for path in paths:
-            bring(mini_run / path, folder / path)
+            bring(finished / path, folder / path)
         # with Snakemake's own notes, so that the next stages start from the finished run again
         shutil.rmtree(folder / ".snakemake")
-        shutil.copytree(mini_run / ".snakemake", folder / ".snakemake")
+        shutil.copytree(finished / ".snakemake", folder / ".snakemake")
     assert not problems, "\n\n".join(problems)
-    assert seen == set(jobs) and len(seen) > 35
-    assert "Nothing to be done" in snakemake(folder, "--cores", "2", config=mini())
+    assert seen == set(jobs) - set(but)
+    assert "Nothing to be done" in snakemake(folder, "--cores", "2", "--", *targets, config=config)
+    return seen
+
+
+def test_a_full_disk_in_every_stage(mini_run, disk):
+    assert len(fill_before_each_stage(mini_run, disk, mini())) > 35
+
+
+def test_a_full_disk_in_what_runs_on_request(mini_run, disk, tmp_path):
+    """The run's own atlas serves as the finished one onto which its samples are projected."""
+    finished = tmp_path / "finished"
+    shutil.copytree(mini_run, finished)
+    config = {**mini(), "project": {"atlas": str(mini_run / "results/atlas.h5ad")}}
+    snakemake(finished, "--cores", "2", "--", *ON_REQUEST, config=config)
+    rules = fill_before_each_stage(finished, disk, config, *ON_REQUEST, but=outputs(finished, config))
+    assert rules >= {*ON_REQUEST} - {"scored"} | {
+        "score_aucell",
+        "aucell_cutoff",
+        "project_sample",
+        "project_reference",
+    }
 
 
 def test_a_disk_that_fills_up_in_the_middle_of_a_run(mini_run, disk):
