@@ -1,4 +1,7 @@
-"""Compiled parsers of text: imported only where they run, because compiling costs seconds the first time."""
+"""Compiled parsers of text: imported only where they run, because compiling costs seconds the first time.
+
+Their parts are inlined: an array that is passed on costs two counts of references, as much as a short number itself.
+"""
 
 from typing import Any
 
@@ -9,56 +12,81 @@ POWERS = np.power(10.0, np.arange(0, 309, dtype=np.float64))
 VALUE, TEXT, SKIP = 0, 1, 2
 """What a column of a dense table is to the parser."""
 
+TAB, LF, CR, BLANK, QUOTE, PLUS, MINUS, POINT, ZERO, NINE = b'\t\n\r "+-.09'
+A, E, N, U, Z, LOWER = *b"aenuz", 32
+"""Letters, and the bit that makes one small."""
+
 
 @njit(cache=True, nogil=True)
-def number(text: np.ndarray, start: Any, stop: int) -> tuple[float, int, bool]:
+def number(text: np.ndarray, start: Any, stop: int) -> tuple[float, Any, bool]:
     """A decimal number at `start`: value, position behind it, and whether there was one (NA and NaN are, as NaN)."""
     i = start
     negative = False
-    if i < stop and (text[i] == 45 or text[i] == 43):
-        negative = text[i] == 45
+    if i < stop and (text[i] == MINUS or text[i] == PLUS):
+        negative = text[i] == MINUS
         i += 1
-    mantissa, digits, scale, seen = 0, 0, 0, 0
-    while i < stop and text[i] >= 48 and text[i] <= 57:
-        if digits < 18:
-            mantissa = mantissa * 10 + (int(text[i]) - 48)
-            digits += mantissa > 0
-        else:
-            scale += 1
-        seen += 1
-        i += 1
-    if i < stop and text[i] == 46:
-        i += 1
-        while i < stop and text[i] >= 48 and text[i] <= 57:
-            if digits < 18:
-                mantissa = mantissa * 10 + (int(text[i]) - 48)
-                digits += mantissa > 0
-                scale -= 1
-            seen += 1
-            i += 1
+    first = i
+    i, mantissa, whole = _digits(text, i, stop, 0)
+    seen = i - first
+    scale = seen - whole
+    if i < stop and text[i] == POINT:
+        first = i + 1
+        i, mantissa, taken = _digits(text, first, stop, mantissa)
+        seen += i - first
+        scale -= taken
     if seen == 0:
-        if i + 1 < stop and (text[i] | 32) == 110 and ((text[i + 1] | 32) == 97 or (text[i + 1] | 32) == 117):
-            while i < stop and (text[i] | 32) >= 97 and (text[i] | 32) <= 122:
-                i += 1
-            return np.nan, i, True
-        return 0.0, i, False
-    if i < stop and (text[i] | 32) == 101:
-        i += 1
-        minus = False
-        if i < stop and (text[i] == 45 or text[i] == 43):
-            minus = text[i] == 45
-            i += 1
-        exponent = 0
-        while i < stop and text[i] >= 48 and text[i] <= 57:
-            exponent = min(exponent * 10 + (int(text[i]) - 48), 400)
-            i += 1
-        scale += -exponent if minus else exponent
+        return _missing(text, i, stop)
+    exponent, i = _exponent(text, i, stop)
+    scale += exponent
     result = float(mantissa)
     if scale > 0:
         result = result * POWERS[min(scale, 308)]
     elif scale < 0:
         result = result / POWERS[min(-scale, 308)]
     return (-result if negative else result), i, True
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _digits(text: np.ndarray, start: Any, stop: int, mantissa: int) -> tuple[Any, int, int]:
+    """Digits from `start` on, behind those in `mantissa`: position behind all, mantissa, number of those it holds.
+
+    Eighteen significant digits fit; those beyond are passed over.
+    """
+    i, taken = start, 0
+    while i < stop and text[i] >= ZERO and text[i] <= NINE:
+        if mantissa < 10**17:
+            mantissa = mantissa * 10 + (int(text[i]) - ZERO)
+            taken += 1
+        i += 1
+    return i, mantissa, taken
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _exponent(text: np.ndarray, start: Any, stop: int) -> tuple[int, Any]:
+    """Exponent at `start`, 0 where there is none, and the position behind it."""
+    i, exponent = start, 0
+    if i >= stop or (text[i] | LOWER) != E:
+        return exponent, i
+    i += 1
+    negative = False
+    if i < stop and (text[i] == MINUS or text[i] == PLUS):
+        negative = text[i] == MINUS
+        i += 1
+    while i < stop and text[i] >= ZERO and text[i] <= NINE:
+        exponent = min(exponent * 10 + (int(text[i]) - ZERO), 400)
+        i += 1
+    return (-exponent if negative else exponent), i
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _missing(text: np.ndarray, start: Any, stop: int) -> tuple[float, Any, bool]:
+    """NA, NaN, null: as `number` says them; anything else is no number."""
+    i = start
+    if not (i + 1 < stop and (text[i] | LOWER) == N and ((text[i + 1] | LOWER) == A or (text[i + 1] | LOWER) == U)):
+        return 0.0, i, False
+    while i < stop and (text[i] | LOWER) >= A and (text[i] | LOWER) <= Z:
+        i += 1
+    return np.nan, i, True
 
 
 @njit(cache=True, nogil=True)
@@ -184,33 +212,29 @@ def dense(
         A line with too few columns stops at the first missing one, one with too many at `kinds.size + 1`.
     """
     i: Any = np.int64(0)
-    n, line, kept = text.size, 0, 0
-    width, one, mark = kinds.size, np.uint64(1), sep - 48
+    n, line, kept, width = text.size, 0, 0, kinds.size
+    one, mark = np.uint64(1), sep - ZERO
     while i < n:
-        if text[i] == 10 or text[i] == 13:
+        if _ends(text[i]):
             i += 1
             continue
-        if text[i] == sep or text[i] == 32 or text[i] == 9:
-            # Spreadsheets end tables with lines of nothing but separators.
-            j = i
-            while j < n and (text[j] == sep or text[j] == 32 or text[j] == 9):
-                j += 1
-            if j >= n or text[j] == 10 or text[j] == 13:
-                i = j
-                continue
+        j = np.int64(_behind_separators(text, i, n, sep))  # numba asks for the type of what goes round the loop
+        if j > i and (j >= n or _ends(text[j])):
+            i = j  # spreadsheets end tables with lines of nothing but separators
+            continue
         c = 0
         while c < width:
-            if sep != 32 and kinds[c] == VALUE:
-                # Bare whole numbers up to the last column: nearly all of a table. What is anything else, and the last
-                # column, is left to the slow way below.
-                u, last = np.uint64(i), width - 1
-                while c < last and kinds[c] == VALUE:
+            if sep != BLANK and kinds[c] == VALUE:
+                # Bare whole numbers up to the last column, nearly all of a table; the rest is left to the slow way
+                # below. Unsigned positions spare a test for negative ones at every byte.
+                u = np.uint64(i)
+                while c < width - 1 and kinds[c] == VALUE:
                     first, whole = u, np.int64(0)
-                    digit = np.int64(text[u]) - 48
+                    digit = np.int64(text[u]) - ZERO
                     while 0 <= digit <= 9:
                         whole = whole * 10 + digit
                         u += one
-                        digit = np.int64(text[u]) - 48
+                        digit = np.int64(text[u]) - ZERO
                     if u == first or digit != mark or u - first > 15:
                         u = first
                         break
@@ -221,72 +245,97 @@ def dense(
                     u += one
                     c += 1
                 i = np.int64(u)
-            if sep == 32:
-                while i < n and (text[i] == 32 or text[i] == 9):
-                    i += 1
+            if sep == BLANK:
+                i = _behind_separators(text, i, n, sep)
             # A blank last column ends with its separator; a line that is cut does not.
-            blank = c == width - 1 and kinds[c] == VALUE and sep != 32 and i > 0 and text[i - 1] == sep
-            if i < n and (text[i] == 10 or text[i] == 13) and c > 0 and not blank:
+            blank = c == width - 1 and kinds[c] == VALUE and sep != BLANK and i > 0 and text[i - 1] == sep
+            if i < n and _ends(text[i]) and c > 0 and not blank:
                 return line, kept, line + 1, c + 1
-            start = i
-            quoted = i < n and text[i] == 34
+            quoted = i < n and text[i] == QUOTE
             if quoted:
                 i += 1
-                start = i
             if kinds[c] == VALUE:
-                while i < n and text[i] == 32:
-                    i += 1
-                if (
-                    sep != 32
-                    and i < n
-                    and (text[i] == sep or text[i] == 10 or text[i] == 13 or (quoted and text[i] == 34))
-                ):
-                    found, good = np.nan, True  # Nothing is written.
-                else:
-                    found, i, good = number(text, i, n)
-                while i < n and text[i] == 32 and sep != 32:
-                    i += 1
-                if quoted and i < n and text[i] == 34:
-                    i += 1
-                if not good or (
-                    i < n and text[i] != sep and text[i] != 10 and text[i] != 13 and not (sep == 32 and text[i] == 9)
-                ):
+                found, i, good = _value(text, i, n, sep, quoted)
+                if not good:
                     return line, kept, line + 1, c + 1
                 if found != 0.0:
                     column[kept] = slot[c]
                     value[kept] = found
                     kept += 1
             else:
-                if quoted:
-                    while i < n and text[i] != 34 and text[i] != 10:
-                        i += 1
-                else:
-                    while (
-                        i < n
-                        and text[i] != sep
-                        and text[i] != 10
-                        and text[i] != 13
-                        and not (sep == 32 and text[i] == 9)
-                    ):
-                        i += 1
+                stop = _behind_label(text, i, n, sep, quoted)
                 if kinds[c] == TEXT:
-                    names[line, slot[c], 0] = start
-                    names[line, slot[c], 1] = i
-                if quoted and i < n and text[i] == 34:
-                    i += 1
-            if c < width - 1 and i < n and (text[i] == sep or (sep == 32 and text[i] == 9)):
+                    names[line, slot[c], 0] = i
+                    names[line, slot[c], 1] = stop
+                i = stop + 1 if quoted and stop < n and text[stop] == QUOTE else stop
+            if c < width - 1 and i < n and _separates(text[i], sep):
                 i += 1
             c += 1
-        # Separators or blanks behind the last column are harmless.
-        while i < n and (
-            text[i] == 32 or text[i] == 9 or (text[i] == sep and (i + 1 >= n or text[i + 1] == 10 or text[i + 1] == 13))
-        ):
-            i += 1
-        if i < n and text[i] != 10 and text[i] != 13:
+        i = _behind_last(text, i, n, sep)
+        if i < n and not _ends(text[i]):
             return line, kept, line + 1, width + 1
         ends[line] = kept
         line += 1
     return line, kept, 0, 0
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _value(text: np.ndarray, start: Any, n: int, sep: int, quoted: bool) -> tuple[float, Any, bool]:
+    """Any other number: value, NaN where nothing is written, the position behind it, and whether it can be read."""
+    i = _behind_blanks(text, start, n)
+    if sep != BLANK and i < n and (text[i] == sep or _ends(text[i]) or (quoted and text[i] == QUOTE)):
+        found, good = np.nan, True
+    else:
+        found, i, good = number(text, i, n)
+    if sep != BLANK:
+        i = _behind_blanks(text, i, n)
+    if quoted and i < n and text[i] == QUOTE:
+        i += 1
+    return found, i, good and (i >= n or _separates(text[i], sep) or _ends(text[i]))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _behind_label(text: np.ndarray, i: Any, n: int, sep: int, quoted: bool) -> Any:
+    """Where a label that begins at `i` stops."""
+    if quoted:
+        while i < n and text[i] != QUOTE and text[i] != LF:
+            i += 1
+    else:
+        while i < n and not _separates(text[i], sep) and not _ends(text[i]):
+            i += 1
+    return i
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _behind_blanks(text: np.ndarray, i: Any, n: int) -> Any:
+    while i < n and text[i] == BLANK:
+        i += 1
+    return i
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _behind_separators(text: np.ndarray, i: Any, n: int, sep: int) -> Any:
+    while i < n and (text[i] == sep or text[i] == BLANK or text[i] == TAB):
+        i += 1
+    return i
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _behind_last(text: np.ndarray, i: Any, n: int, sep: int) -> Any:
+    """Behind what may follow the last column: blanks, and a separator before the end of the line."""
+    while i < n and (text[i] == BLANK or text[i] == TAB or (text[i] == sep and (i + 1 >= n or _ends(text[i + 1])))):
+        i += 1
+    return i
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _separates(byte: Any, sep: int) -> bool:
+    return byte == sep or (sep == BLANK and byte == TAB)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _ends(byte: Any) -> bool:
+    return byte in (LF, CR)
 
 
 @njit(cache=True, nogil=True)
