@@ -64,11 +64,9 @@ def gene_order(genes: pd.DataFrame, usable: np.ndarray) -> GeneOrder:
     kept = np.flatnonzero(usable & (chromosome >= 0) & ~left_out & (genes[Var.START].to_numpy() > 0))
     start = genes[Var.START].to_numpy()
     kept = kept[np.lexsort((genes.index.to_numpy(str)[kept], start[kept], chromosome[kept]))]
-    names = np.array(CHROMOSOMES, dtype=object)[chromosome[kept]]
+    names = np.array(CHROMOSOMES)[chromosome[kept]]
     border = np.array([CENTROMERE[name] for name in names]) * 1e6
-    arm = np.array(
-        [f"{name}{'p' if p else 'q'}" for name, p in zip(names, start[kept] < border, strict=True)], dtype=object
-    )
+    arm = np.char.add(names, np.where(start[kept] < border, "p", "q"))
     return GeneOrder(kept, names, arm)
 
 
@@ -105,13 +103,16 @@ def windowed(
         clip: largest difference that a single gene may add.
     """
     out = np.empty((X.shape[1], weights.shape[1]), np.float32)
-    for name in dict.fromkeys(chromosome):
-        genes = np.flatnonzero(chromosome == name)
-        windows = np.flatnonzero(weights[genes].any(axis=0))
-        block = X[genes[0] : genes[-1] + 1].toarray()
-        block -= centre[genes, None].astype(np.float32)
+    members = [np.flatnonzero(chromosome == name) for name in dict.fromkeys(chromosome)]
+    # One piece of memory for all chromosomes: what the system hands out anew costs more than the arithmetic.
+    dense = np.empty((max(map(len, members), default=0), X.shape[1]), np.float32)
+    for genes in members:
+        inside = slice(genes[0], genes[-1] + 1)
+        windows = np.flatnonzero(weights[inside].any(axis=0))
+        block = X[inside].toarray(out=dense[: len(genes)])
+        block -= centre[inside, None].astype(np.float32)
         np.clip(block, -clip, clip, out=block)
-        out[:, windows] = (weights[np.ix_(genes, windows)].astype(np.float32).T @ block).T
+        out[:, windows] = block.T @ weights[inside, windows].astype(np.float32)
     return out
 
 

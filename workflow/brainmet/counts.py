@@ -80,7 +80,7 @@ class Counts:
         """The same with all counts in memory, for a job that reads them several times."""
         with self._stored() as (data, indices, indptr):
             arrays = data[:].astype(np.float32, copy=False), indices[:], indptr
-        return HeldCounts(self.path, self.cells, self.genes, self.uns, arrays)
+        return HeldCounts(self.path, self.cells, self.genes, self.uns, sp.csr_matrix(arrays, shape=self.shape))
 
     @contextmanager
     def _stored(self) -> Iterator[tuple]:
@@ -91,13 +91,22 @@ class Counts:
 
 @dataclass(frozen=True)
 class HeldCounts(Counts):
-    """One sample's counts in memory: `chunks` are views of them."""
+    """One sample's counts in memory; every block and matrix is one copy of the wanted rows."""
 
-    arrays: tuple[np.ndarray, np.ndarray, np.ndarray]
+    X: sp.csr_matrix
 
-    @contextmanager
-    def _stored(self) -> Iterator[tuple]:
-        yield self.arrays
+    def chunks(self, keep: np.ndarray | None = None, rows: int = BLOCK) -> Iterator[sp.csr_matrix]:
+        """Blocks of cells as `Counts.chunks` gives them."""
+        for start in range(0, len(self.cells), rows):
+            block = slice(start, start + rows)
+            if keep is None:
+                yield self.X[block]
+            elif (wanted := np.flatnonzero(keep[block])).size:
+                yield self.X[start + wanted]
+
+    def matrix(self, keep: np.ndarray | None = None) -> sp.csr_matrix:
+        """All cells (the matrix held, not to be changed), or a copy of those where `keep` is true."""
+        return self.X if keep is None else self.X[np.flatnonzero(keep)]
 
 
 def open_counts(path: str | Path) -> Counts:

@@ -64,7 +64,7 @@ class Sample:
         logs: their `log1p`.
         order: of the genes.
         depth: counts of each cell.
-        neighbours: of each cell, itself first.
+        near: cells × cells, by which a product is the mean over a cell and its neighbours.
         group: class of each cell over its neighbours.
         candidate: whether a cell can be a tumour's.
     """
@@ -73,7 +73,7 @@ class Sample:
     logs: sp.csr_matrix
     order: GeneOrder
     depth: np.ndarray
-    neighbours: np.ndarray
+    near: sp.csr_matrix
     group: np.ndarray
     candidate: np.ndarray
 
@@ -164,29 +164,34 @@ def _prepare(
     n_neighbors: int,
 ) -> Sample:
     keep = cells[Obs.KEEP].reindex(counts.cells.index).to_numpy(bool)
-    by_gene = counts.matrix(keep).T.tocsr()
-    depth = np.asarray(by_gene.sum(axis=0, dtype=np.float64)).ravel()
-    order = gene_order(counts.genes, np.diff(by_gene.indptr) >= min_gene_share * max(len(depth), 1))
-    linear = by_gene[order.columns]
+    by_cell = counts.matrix(keep)
+    depth = np.asarray(by_cell.sum(axis=1, dtype=np.float64)).ravel()
     # Scaled to the sample's own depth, not to ten thousand: one read of a shallow cell is then one, not a peak.
     target = float(np.clip(np.median(depth), 1, 1e4)) if len(depth) else 1.0
-    linear.data *= (target / np.maximum(depth, 1)).astype(np.float32)[linear.indices]
+    by_cell.data *= np.repeat((target / np.maximum(depth, 1)).astype(np.float32), np.diff(by_cell.indptr))
+    by_gene = by_cell.T.tocsr()
+    del by_cell
+    order = gene_order(counts.genes, np.diff(by_gene.indptr) >= min_gene_share * max(len(depth), 1))
+    linear = by_gene[order.columns]
+    del by_gene
     logs = sp.csr_matrix((np.log1p(linear.data), linear.indices, linear.indptr), shape=linear.shape)
     broad = [name for name in types.decided("broad", "clear") if SCORE + name in markers]
     scores = np.nan_to_num(markers[[SCORE + name for name in broad]].to_numpy(np.float64), nan=-9.0)
     k = int(min(n_neighbors, max(1, len(scores) // 20)))
     neighbours = np.arange(len(scores))[:, None]
     if len(scores) > 1:
-        near, _ = nearest(scores, k=k, exact_below=len(scores), threads=1)
-        neighbours = np.hstack([neighbours, near])
-    smooth = scores[neighbours].mean(axis=1) if len(scores) else scores
+        neighbours = np.hstack([neighbours, nearest(scores, k=k, exact_below=len(scores), threads=1)[0]])
+    n, k = neighbours.shape
+    shares = np.full(n * k, 1 / k, np.float32)
+    near = sp.csr_matrix((shares, neighbours.ravel(), np.arange(0, n * k + 1, k)), shape=(n, n))
+    smooth = near @ scores
     group = np.array([types.coarse(name) for name in broad], dtype=object)[smooth.argmax(axis=1)]
     lineage = np.array([types.lineage(name) for name in broad], dtype=object)[smooth.argmax(axis=1)]
     glioma = (cells[Obs.CONDITION].reindex(counts.cells.index).to_numpy()[keep] == "glioma") if len(cells) else False
     candidate = np.isin(lineage, CARCINOMA) | (glioma & np.isin(group, GLIOMA))
     # What a glioma's cells imitate is one tumour, whichever state each cell is in.
     group[glioma & candidate & ~np.isin(lineage, CARCINOMA)] = "glioma"
-    return Sample(linear, logs, order, depth, neighbours, group, candidate)
+    return Sample(linear, logs, order, depth, near, group, candidate)
 
 
 def _confident(markers: pd.DataFrame, types: CellTypes) -> np.ndarray:
@@ -209,11 +214,10 @@ def _windows(sample: Sample, reference: np.ndarray, weights: np.ndarray, *, clip
     # Least squares: depth is centred, so that level and slope are found apart.
     known, slope = values[reference], depth[reference] @ values[reference]
     values -= known.mean(axis=0) + depth[:, None] * slope / max(float(depth[reference] @ depth[reference]), 1e-12)
-    n, k = sample.neighbours.shape
-    ones = np.ones(n * k, np.float32)
-    near = sp.csr_matrix((ones, sample.neighbours.ravel(), np.arange(0, n * k + 1, k)), shape=(n, n))
     # Half the cell itself, half its neighbours: a neighbourhood across a border must not move a cell over it.
-    return 0.5 * values + 0.5 * (near @ values) / k
+    values += sample.near @ values
+    values *= np.float32(0.5)
+    return values
 
 
 def _profiles(

@@ -83,7 +83,7 @@ def annotate(
     members = [
         np.array([position[gene] for gene in entry.positive if gene in position], dtype=int) for entry in entries
     ]
-    design = np.zeros((len(columns), len(entries)))
+    design = np.zeros((len(columns), len(entries)), np.float32)
     for j, genes in enumerate(members):
         if len(genes):
             # A mean of few genes is taken in by one stray read: it is drawn to the floor.
@@ -184,15 +184,18 @@ def above_floor(
 ) -> np.ndarray:
     """Log ratio of each count to what is expected at the given rate, half a count added to both; cells × genes."""
     scale = np.minimum(1.0, depth_cap / np.maximum(total, 1.0))
-    observed = X.toarray().astype(np.float64) * scale[:, None]
-    expected = (total * scale)[:, None] * rate[None, :]
-    return np.minimum(np.log((observed + 0.5) / (expected + 0.5)), max_evidence)
+    evidence = X.toarray()
+    evidence *= scale[:, None].astype(np.float32)
+    evidence += np.float32(0.5)
+    evidence /= np.outer(total * scale, rate).astype(np.float32) + np.float32(0.5)
+    return np.minimum(np.log(evidence, out=evidence), max_evidence, out=evidence)
 
 
 def _highest(evidence: np.ndarray, symbols: np.ndarray) -> list[str]:
     """The symbols with most evidence in each cell, those clearly above the floor only."""
-    cell, gene = np.nonzero(evidence > CLEARLY)
-    # Of equal evidence the earlier gene comes first: this order is stable.
-    genes = symbols[gene[np.lexsort((-evidence[cell, gene], cell))]]
-    by_cell = np.split(genes, np.searchsorted(cell, np.arange(len(evidence)), side="right"))
-    return [" ".join(own[:SHOWN]) for own in by_cell[: len(evidence)]]
+    left, cells, shown = evidence.copy(), np.arange(len(evidence)), []
+    for _ in range(min(SHOWN, evidence.shape[1])):
+        best = left.argmax(axis=1)  # Of equal evidence the earlier gene comes first.
+        shown.append(np.where(left[cells, best] > CLEARLY, symbols[best], ""))
+        left[cells, best] = -np.inf
+    return [" ".join(filter(None, own)) for own in zip(*shown, strict=True)] if shown else [""] * len(evidence)
