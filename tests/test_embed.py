@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from brainmet.embed import components, eigenvectors, embedding, harmony, integrated
+from brainmet.embed import components, embedding, harmony, integrated
 from brainmet.errors import BrainmetError
 from brainmet.layout import layout
 from brainmet.neighbors import load, nearest, save
@@ -163,22 +163,3 @@ def test_landmark_layout_keeps_groups_apart() -> None:
     assert (group[near] == group[:, None]).mean() > 0.98
     again = layout(points, indices, distances, min_dist=0.1, layout_cells=300, seed=1)
     np.testing.assert_array_equal(flat, again)
-
-
-@pytest.mark.parametrize("size", [12, 150])
-def test_leading_eigenvectors_by_either_method(size: int) -> None:
-    X = np.random.default_rng(0).normal(size=(400, size)) * np.linspace(3, 0.1, size)
-    X -= X.mean(axis=0)
-    vectors, values = eigenvectors(X.T @ X, 5)
-    _, expected, axes = np.linalg.svd(X, full_matrices=False)
-    np.testing.assert_allclose(values, expected[:5] ** 2, rtol=1e-9)
-    np.testing.assert_allclose(np.abs(axes[:5] @ vectors), np.eye(5), atol=1e-7)
-    assert (vectors[np.abs(vectors).argmax(axis=0), np.arange(5)] > 0).all()
-
-
-def test_a_matrix_with_too_few_directions() -> None:
-    gram = np.zeros((100, 100))
-    gram[:3, :3] = np.diag([3.0, 2.0, 1.0])
-    vectors, values = eigenvectors(gram, 6)
-    np.testing.assert_allclose(values, [3, 2, 1, 0, 0, 0], atol=1e-9)
-    np.testing.assert_allclose(vectors.T @ vectors, np.eye(6), atol=1e-9)

@@ -207,7 +207,7 @@ def components(logs: sp.csr_matrix, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean and leading principal axes (genes × n) of the cells, exact; the largest loading of an axis is positive."""
     from scipy.linalg.blas import ssyrk
 
-    from brainmet.embed import eigenvectors
+    from brainmet.gram import eigenvectors
 
     mean = np.asarray(logs.mean(axis=0, dtype=np.float64)).ravel()
     gram = np.zeros((logs.shape[1],) * 2, np.float32, order="F")

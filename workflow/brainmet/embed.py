@@ -6,20 +6,17 @@ samples, so that memory grows with the number of genes and of components, not wi
 
 import logging
 from collections.abc import Iterable
-from contextlib import suppress
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
 
 from brainmet.contract import CELL_ID, Obs
 from brainmet.errors import BrainmetError
+from brainmet.gram import eigenvectors, gram, mirrored
 from brainmet.slice import Slice
 
 log = logging.getLogger(__name__)
 
-BLOCK = 2_000
-"""Cells made dense at a time: 16 MB at 2,000 genes."""
 HARMONY = "harmony"
 
 
@@ -43,7 +40,7 @@ def components(
     Raises:
         BrainmetError: there are not enough cells.
     """
-    gram, sums, counts, patterns, n_cells = _sums(slices)
+    products, sums, counts, patterns, n_cells = _sums(slices)
     if n_cells < 3:
         raise BrainmetError(
             f"only {n_cells} cells are left in the cohort; relax the thresholds of qc in your config or add samples"
@@ -52,12 +49,12 @@ def components(
     for measured, (total, number) in patterns.items():
         centre = np.where(np.frombuffer(measured, bool), mean, 0)
         cross = np.outer(total, centre)
-        gram += number * np.outer(centre, centre) - cross - cross.T
-    sd = np.sqrt(np.maximum(np.diag(gram), 0) / np.maximum(counts - 1, 1))
+        products += number * np.outer(centre, centre) - cross - cross.T
+    sd = np.sqrt(np.maximum(np.diag(products), 0) / np.maximum(counts - 1, 1))
     weight = np.divide(1.0, sd, out=np.zeros_like(sd), where=sd > 1e-6) if scale else np.ones_like(sd)
-    gram *= np.outer(weight, weight)
-    loadings, variance = eigenvectors(gram, min(n_components, n_cells - 1, len(gram)))
-    share = variance / max(np.trace(gram), np.finfo(float).tiny)
+    products *= np.outer(weight, weight)
+    loadings, variance = eigenvectors(products, min(n_components, n_cells - 1, len(products)))
+    share = variance / max(np.trace(products), np.finfo(float).tiny)
     scores = np.empty((n_cells, loadings.shape[1]), np.float32)
     cells, sample, start = [], [], 0
     for position, part in enumerate(slices):
@@ -69,7 +66,7 @@ def components(
         sample.append(np.full(len(part.cells), position))
         start = stop
     log.info(
-        "%d components of %d cells hold %.3g of the variance of %d genes", len(share), n_cells, share.sum(), len(gram)
+        "%d components of %d cells hold %.3g of the variance of %d genes", len(share), n_cells, share.sum(), len(products)
     )
     return scores, share, np.concatenate(cells), np.concatenate(sample)
 
@@ -173,65 +170,23 @@ def _sums(
     slices: Iterable[Slice],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[bytes, tuple[np.ndarray, int]], int]:
     """Uncentred products of genes; sums and measured cells by gene; sums and cells by set of measured genes; cells."""
-    gram: np.ndarray | None = None
+    products: np.ndarray | None = None
     genes: np.ndarray | None = None
     patterns: dict[bytes, tuple[np.ndarray, int]] = {}
     counts, n_cells = np.zeros(0), 0
     for part in slices:
-        if gram is None or genes is None:
+        if products is None or genes is None:
             genes, counts = part.genes, np.zeros(part.X.shape[1])
-            gram = np.zeros((part.X.shape[1],) * 2)
+            products = np.zeros((part.X.shape[1],) * 2)
         if not np.array_equal(part.genes, genes):
             raise ValueError("slices hold different genes")
-        gram += products(part.X)
+        products += gram(part.X)
         total, number = patterns.get(part.measured.tobytes(), (np.zeros(part.X.shape[1]), 0))
         column_sums = np.asarray(part.X.sum(axis=0, dtype=np.float64)).ravel()
         patterns[part.measured.tobytes()] = total + column_sums, number + len(part.cells)
         counts = counts + part.measured * len(part.cells)
         n_cells += len(part.cells)
-    if gram is None:
+    if products is None:
         raise BrainmetError("no sample is left to embed; shorten exclude: in your config")
-    gram = mirrored(gram)
     sums = np.sum([total for total, _ in patterns.values()], axis=0)
-    return gram, sums, counts, patterns, n_cells
-
-
-def products(X: sp.csr_matrix) -> np.ndarray:
-    """Upper triangle of X'X, genes × genes, in single precision: of one sample; double precision is for sums of them.
-
-    The cells are made dense, block by block: with a fifth of the values filled a sparse product takes as long, and with
-    more of them many times as long.
-    """
-    from scipy.linalg.blas import ssyrk
-
-    gram = np.zeros((X.shape[1],) * 2, np.float32, order="F")
-    for start in range(0, X.shape[0], BLOCK):
-        # BLAS is column-major: the transpose of a C-ordered block is free, and its product is that of the genes.
-        gram = ssyrk(1.0, X[start : start + BLOCK].toarray().T, beta=1.0, c=gram, overwrite_c=1)
-    return gram
-
-
-def mirrored(upper: np.ndarray) -> np.ndarray:
-    """The symmetric matrix of which one triangle was filled."""
-    return np.triu(upper) + np.triu(upper, 1).T
-
-
-def eigenvectors(gram: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """The `n` leading eigenvectors (columns, largest entry positive) and eigenvalues of a symmetric matrix, descending.
-
-    A few of many are found by Lanczos' method from a fixed start, to machine precision and in a tenth of the time.
-    """
-    from scipy.linalg import eigh
-    from scipy.sparse.linalg import ArpackError, eigsh
-
-    values, vectors = None, None
-    if 4 * n < len(gram):
-        # Where the matrix has too few directions the method fails, and all are computed.
-        with suppress(ArpackError):
-            values, vectors = eigsh(gram, k=n, v0=np.random.default_rng(0).standard_normal(len(gram)))
-    if values is None or vectors is None:
-        values, vectors = eigh(gram, subset_by_index=[len(gram) - n, len(gram) - 1])
-    order = np.argsort(-values, kind="stable")
-    values, vectors = values[order], vectors[:, order]
-    largest = vectors[np.argmax(np.abs(vectors), axis=0), np.arange(n)]
-    return vectors * np.where(largest < 0, -1, 1), np.maximum(values, 0)
+    return mirrored(products), sums, counts, patterns, n_cells

@@ -14,7 +14,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from brainmet.contract import CELL_ID
-from brainmet.embed import eigenvectors, mirrored, products
+from brainmet.gram import axes, eigenvectors, gram
 from brainmet.neighbors import nearest
 from brainmet.slice import Slice
 
@@ -70,12 +70,11 @@ def components(X: sp.csr_matrix, *, n_components: int) -> np.ndarray:
     n, m = X.shape
     top = max(1, min(n_components, n - 1, m))
     if m <= n:
-        scatter = mirrored(products(X)).astype(np.float64) - n * np.outer(mean, mean)
-        axes, _ = eigenvectors(scatter, top)
-        return np.asarray(X @ axes - mean @ axes)
+        found = axes(gram(X), mean, n, top)
+        return np.asarray(X @ found - (mean @ found).astype(np.float32))
     centred = X.toarray().astype(np.float64) - mean
-    axes, values = eigenvectors(centred @ centred.T, top)
-    return np.asarray(axes * np.sqrt(values))
+    found, values = eigenvectors(centred @ centred.T, top)
+    return np.asarray(found * np.sqrt(values))
 
 
 def positions(table: pd.DataFrame) -> np.ndarray:
