@@ -66,7 +66,11 @@ def components(
         sample.append(np.full(len(part.cells), position))
         start = stop
     log.info(
-        "%d components of %d cells hold %.3g of the variance of %d genes", len(share), n_cells, share.sum(), len(products)
+        "%d components of %d cells hold %.3g of the variance of %d genes",
+        len(share),
+        n_cells,
+        share.sum(),
+        len(products),
     )
     return scores, share, np.concatenate(cells), np.concatenate(sample)
 

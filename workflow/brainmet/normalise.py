@@ -8,7 +8,7 @@ from brainmet.contract import TARGET_SUM
 
 def per_ten_thousand(block: sp.csr_matrix, *, values: str) -> sp.csr_matrix:
     """Each cell scaled to a sum of ten thousand, float64; logged input (`values: log`) is brought back first."""
-    scaled = block.astype(np.float64)
+    scaled = sp.csr_matrix((block.data.astype(np.float64), block.indices, block.indptr), block.shape)
     if values == "log":
         scaled.data = np.expm1(scaled.data)
     totals = np.asarray(scaled.sum(axis=1)).ravel()
