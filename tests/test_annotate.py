@@ -99,7 +99,9 @@ def test_markers_at_ambient_level_are_no_evidence(tmp_path, types, level):
     best = table[[f"score_{name}" for name in types.decided("broad")]].idxmax(axis=1).str.removeprefix("score_")
     assert (best == kind)[~bare].all()
     annotation = annotated([sample_of(X, cells, genes)])
-    assert (annotation.cell_type != "plasma").all(), "cells without markers of their own are not what floats in them"
+    plasma = (annotation.cell_type == "plasma").to_numpy()
+    # A quarter of this sample shows no marker at all, more than of any real one: profiles are all there is.
+    assert not plasma[~bare].any() and plasma[bare].mean() <= 0.15, "what floats in a cell is not what it is"
 
 
 def test_what_floats_by_hand():
@@ -285,7 +287,8 @@ def test_neighbours_are_in_the_same_sample_and_few_in_small_ones():
         X[: n // 2, :20] += 4
         cells = np.array([f"{name}:{i}" for i in range(n)], dtype=object)
         parts.append(Slice(sp.csr_matrix(X), np.ones(60, bool), cells, np.arange(60).astype(object)))
-    table = context.annotate(parts, types=None, n_components=5, n_neighbors=8, cells_per_neighbor=20)
+    settings = {"n_components": 5, "n_neighbors": 8, "cells_per_component": 1, "cells_per_neighbor": 20}
+    table = context.annotate(parts, types=None, **settings)
     near = context.positions(table)
     assert table.index[0] == "A:0" and near.shape == (201, 8)
     assert ((near[:160] >= 0) & (near[:160] < 160)).all()
@@ -293,6 +296,18 @@ def test_neighbours_are_in_the_same_sample_and_few_in_small_ones():
     assert (near[200] == -1).all()
     half = np.r_[np.arange(160) < 80]
     assert (half[near[:160]] == half[:, None]).mean() > 0.99
+
+
+def test_neighbours_of_a_small_sample_are_not_those_of_noise():
+    rng, kind, genes = np.random.default_rng(0), np.arange(60) % 3, np.arange(1500)
+    X = sp.csr_matrix(rng.poisson(0.5 + 1.5 * (genes // 15 == kind[:, None])).astype(np.float32))
+    part = Slice(X, np.ones(1500, bool), np.arange(60).astype(object), genes.astype(object))
+    right = {}
+    for cells in (1, 10):
+        settings = {"n_components": 30, "n_neighbors": 15, "cells_per_component": cells, "cells_per_neighbor": 50}
+        near = context.positions(context.annotate([part], types=None, **settings))[:, :3]
+        right[cells] = (kind[near] == kind[:, None]).mean()
+    assert right[1] < 0.75 < 0.9 < right[10]
 
 
 def test_components_are_those_of_the_covariance():

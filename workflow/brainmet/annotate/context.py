@@ -2,7 +2,8 @@
 
 Neighbours of the cohort's embedding come from other platforms and tissues, and integration that helps a map mixes types
 that only one of them holds. Here components are computed in the sample alone. Few cells are averaged where a sample is
-small, so that classes of some ten cells are not swamped.
+small, so that classes of some ten cells are not swamped, and few components are taken: those of fifty cells are mostly
+noise, and neighbours by noise are any cells.
 """
 
 import logging
@@ -23,7 +24,7 @@ REQUIRES = ("slices",)
 log = logging.getLogger(__name__)
 
 NEAR = "near_"
-MIN_NEIGHBORS = 3
+MIN_NEIGHBORS, MIN_COMPONENTS = 3, 5
 LEFT_OUT = re.compile(r"^(IG[HKL][VDJCGAMEL]|JCHAIN$|TR[ABGD][VDJC]|MT-|RP[LS]\d|HB[ABDGMQZ]\d?$|MALAT1$|NEAT1$|XIST$)")
 """Genes that float in every sample or follow sex and quality."""
 
@@ -34,6 +35,7 @@ def annotate(
     types: object,
     n_components: int,
     n_neighbors: int,
+    cells_per_component: int,
     cells_per_neighbor: int,
 ) -> pd.DataFrame:
     """Positions of each cell's nearest cells among the kept cells of its sample, nearest first.
@@ -41,7 +43,8 @@ def annotate(
     Args:
         slices: one a sample.
         types: not used.
-        n_components: components of a sample's own space.
+        n_components: components of a sample's own space, at most.
+        cells_per_component: cells of the sample for each of them.
         n_neighbors: neighbours a cell, at most.
         cells_per_neighbor: cells of the sample from which on one neighbour more is taken.
 
@@ -54,7 +57,8 @@ def annotate(
         k = int(min(n_neighbors, max(MIN_NEIGHBORS, n // cells_per_neighbor), max(n - 1, 0)))
         near = np.full((n, n_neighbors), -1, np.int64)
         if k > 0:
-            points = components(part.X[:, np.flatnonzero(part.measured)], n_components=n_components)
+            few = min(n_components, max(MIN_COMPONENTS, n // cells_per_component))
+            points = components(part.X[:, np.flatnonzero(part.measured)], n_components=few)
             near[:, :k] = nearest(points, k=k, exact_below=20_000, threads=1)[0] + start
         log.info("%d cells, %d neighbours a cell", n, k)
         cells.append(part.cells)
