@@ -17,7 +17,8 @@ from brainmet.concordance import calibration, concordance
 from brainmet.consensus import consensus
 from brainmet.features import features, informative
 from brainmet.ingest import ingest
-from brainmet.qc import judge, metrics, moments, set_limits
+from brainmet.moments import moments
+from brainmet.qc import judge, metrics, set_limits
 from brainmet.slice import slice_counts
 
 from tests.annotation_toy import ROOT, TYPES

@@ -9,7 +9,8 @@ import pytest
 import yaml
 from brainmet.counts import Counts
 from brainmet.errors import BrainmetError
-from brainmet.qc import collect, describe, gene_sets, metrics, moments, profile_of, qc
+from brainmet.moments import gene_sums, moments
+from brainmet.qc import collect, describe, gene_sets, metrics, profile_of, qc
 
 SYMBOLS = ["MT-CO1", "MT-ND1", "HBA1", "HBEGF", "RPL3", "RPS6KA1", "RPSA"]
 
@@ -133,6 +134,17 @@ def test_moments_equal_numpy(make_counts: Callable[..., Counts]) -> None:
     np.testing.assert_allclose(table["var_expm1"], scaled.var(axis=0, ddof=1), rtol=1e-8, atol=1e-8)
     assert table["n_cells_detected"].tolist() == (X[keep] > 0).sum(axis=0).tolist()
     assert table["sum_counts"].tolist() == X[keep].sum(axis=0).tolist()
+
+
+def test_moments_are_the_same_when_sums_over_some_cells_were_taken_away(make_counts: Callable[..., Counts]) -> None:
+    X, symbols = sample(50)
+    X[:40, -1] = 0  # Only cells that are taken away show the last gene.
+    keep = np.arange(50) < 40
+    counts = make_counts(X, symbols=symbols)
+    rest = gene_sums(counts, np.ones(50, bool)) - gene_sums(counts, ~keep)
+    found, expected = moments(counts, keep, rest), moments(counts, keep)
+    pd.testing.assert_frame_equal(found, expected, rtol=1e-9, atol=1e-12)
+    assert found.iloc[-1][["mean", "var"]].tolist() == [0, 0]
 
 
 def test_tables_of_the_cohort_list_excluded_samples(make_counts: Callable[..., Counts], config: dict[str, Any]) -> None:

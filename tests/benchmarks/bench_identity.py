@@ -28,7 +28,7 @@ from brainmet.contract import Obs
 from brainmet.counts import Counts, open_counts, write_counts
 from brainmet.features import features, informative
 from brainmet.ingest import ingest
-from brainmet.qc import moments
+from brainmet.moments import moments
 from brainmet.slice import slice_counts
 
 from tests.benchmarks import cohort

@@ -21,8 +21,8 @@ from brainmet.contract import CELL_ID, VERSION, Obs, Uns, Var
 from brainmet.errors import BrainmetError
 from brainmet.files import replacing
 
-BLOCK = 2_000
-"""Cells a block: about 30 MB at 2,000 genes a cell."""
+BLOCK = 1_000
+"""Cells a block: about 15 MB at 2,000 genes a cell."""
 
 
 @dataclass(frozen=True)

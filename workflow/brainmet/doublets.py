@@ -19,8 +19,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from brainmet.contract import TARGET_SUM, Uns
-from brainmet.counts import BLOCK, Counts, by_cell, by_gene
+from brainmet.counts import BLOCK, Counts, by_cell
 from brainmet.lean import lean
+from brainmet.moments import moments
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +91,7 @@ def find(
     n_rounds: int,
     n_runs: int,
     seed: int,
+    variance: np.ndarray | None = None,
 ) -> Doublets:
     """Score the cells that pass the other limits, and call doublets.
 
@@ -108,6 +110,7 @@ def find(
         n_rounds: rounds of boosting.
         n_runs: scores are averaged over this many sets of artificial doublets.
         seed: of the artificial doublets.
+        variance: of each gene's log-normalised values over the cells to look at, where it is known.
     """
     n = int(passing.sum())
     rate = rate_per_thousand * n / 1000 if known_rate is None else known_rate
@@ -119,7 +122,8 @@ def find(
         return Doublets(score, called, float("nan"), skipped)
     rows = np.flatnonzero(passing)
     order = np.argsort(counts.cells.index.to_numpy(str)[rows], kind="stable")
-    cells = _variable_genes(counts, passing, n_genes=n_genes)
+    variance = moments(counts, passing)["var"].to_numpy() if variance is None else variance
+    cells = _variable_genes(counts, passing, variance, n_genes=n_genes)
     parts = np.random.default_rng(seed).permutation(np.arange(n) % -(-n // max_cells))
     for part in range(parts.max() + 1):
         members = order[parts == part]
@@ -245,7 +249,7 @@ class Exclusive:
         from scipy.linalg.blas import ssyrk
         from scipy.special import log_ndtr
 
-        n, share = X.shape[0], np.bincount(X.indices, minlength=X.shape[1]) / X.shape[0]
+        n, share = X.shape[0], X.getnnz(axis=0) / X.shape[0]
         self.genes = np.sort(np.argsort(-share * (1 - share), kind="stable")[:EXCLUSIVE_GENES])
         both = np.zeros((len(self.genes),) * 2, np.float32, order="F")
         for block in self._shown(X):
@@ -265,8 +269,10 @@ class Exclusive:
         return np.concatenate([np.einsum("cg,cg->c", block @ self.surprise, block) for block in self._shown(X)])
 
     def _shown(self, X: sp.csr_matrix) -> Iterator[np.ndarray]:
+        shown = X[:, self.genes]
+        shown.data = (shown.data > 0).astype(np.float32)
         for start in range(0, X.shape[0], BLOCK):
-            yield (X[start : start + BLOCK][:, self.genes].toarray() > 0).astype(np.float32)
+            yield shown[start : start + BLOCK].toarray()
 
 
 def _size(cells: Cells) -> np.ndarray:
@@ -326,21 +332,16 @@ def _skipped(counts: Counts, *, profile: str, n: int, min_cells: int) -> str:
     return ""
 
 
-def _variable_genes(counts: Counts, passing: np.ndarray, *, n_genes: int) -> Cells:
+def _variable_genes(counts: Counts, passing: np.ndarray, variance: np.ndarray, *, n_genes: int) -> Cells:
     """The passing cells with the genes whose log-normalised values vary most, in the order of their ids."""
-    sums, squares, totals = np.zeros(counts.shape[1]), np.zeros(counts.shape[1]), []
-    for block in counts.chunks(passing):
-        total = np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
-        logs = log_normalised(Cells(block, total)).data
-        sums += by_gene(block, logs)
-        squares += by_gene(block, logs**2)
-        totals.append(total)
-    n = passing.sum()
     ids = counts.genes.index.to_numpy(str)
     # Rounded: sums in another order of cells must not swap two genes.
-    variance = np.round(squares / n - (sums / n) ** 2, 9)
-    chosen = np.lexsort((ids, -variance))[:n_genes]
+    chosen = np.lexsort((ids, -np.round(variance, 9)))[:n_genes]
     chosen = chosen[np.argsort(ids[chosen], kind="stable")]
-    matrix = sp.vstack([block[:, chosen] for block in counts.chunks(passing)], format="csr")
+    blocks, totals = [], []
+    for block in counts.chunks(passing):
+        totals.append(np.asarray(block.sum(axis=1, dtype=np.float64)).ravel())
+        blocks.append(block[:, chosen])
+    matrix = sp.vstack(blocks, format="csr")
     matrix.sort_indices()
     return Cells(matrix, np.concatenate(totals))

@@ -16,11 +16,11 @@ import pandas as pd
 import scipy.sparse as sp
 
 from brainmet.contract import Obs, Uns, Var
-from brainmet.counts import Counts, by_cell, by_gene
+from brainmet.counts import Counts, by_cell
 from brainmet.doublets import METHOD, Doublets
 from brainmet.doublets import find as find_doublets
 from brainmet.errors import BrainmetError
-from brainmet.normalise import per_ten_thousand
+from brainmet.moments import gene_sums, moments
 from brainmet.tables import columns
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,11 @@ def qc(
     passing = ~np.any(list(failed.values()), axis=0)
     if not passing.any():
         raise BrainmetError(_nothing_passes(counts, cells, limits))
-    found = find_doublets(counts, passing, profile=profile, known_rate=doublet_rate, seed=seed, **doublets)
+    sums = gene_sums(counts, passing)
+    variance = moments(counts, passing, sums)["var"].to_numpy()
+    found = find_doublets(
+        counts, passing, variance=variance, profile=profile, known_rate=doublet_rate, seed=seed, **doublets
+    )
     failed["doublet"] = found.called
     cells[Obs.DOUBLET_SCORE], cells["doublet"] = found.score, found.called
     cells[Obs.REASON] = _join(failed, len(cells))
@@ -88,7 +92,9 @@ def qc(
         raise BrainmetError(_nothing_passes(counts, cells, limits))
     summary = summarise(cells, limits, found, profile=profile, flag_dropped=flag_dropped, failed=failed)
     _report(summary.iloc[0])
-    return cells[columns("cells")], moments(counts, cells[Obs.KEEP].to_numpy()), summary
+    if found.called.any():
+        sums -= gene_sums(counts, found.called)
+    return cells[columns("cells")], moments(counts, cells[Obs.KEEP].to_numpy(), sums), summary
 
 
 def profile_of(technology: str, suspension: str) -> str:
@@ -120,18 +126,17 @@ def gene_sets(genes: pd.DataFrame) -> dict[str, np.ndarray]:
 
 
 def _block_metrics(block: sp.csr_matrix, masks: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    values = block.data.astype(np.float64)
-    block = sp.csr_matrix((values, block.indices, block.indptr), shape=block.shape)
-    total = np.asarray(block.sum(axis=1)).ravel()
+    total = np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
     scale = np.divide(100, total, out=np.full_like(total, np.nan), where=total > 0)
+    sums = block @ np.column_stack(list(masks.values())).astype(np.float64)
     shares = {
-        f"pct_counts_{name}": block @ mask.astype(np.float64) * scale if mask.any() else np.full(len(total), np.nan)
-        for name, mask in masks.items()
+        f"pct_counts_{name}": sums[:, i] * scale if mask.any() else np.full(len(total), np.nan)
+        for i, (name, mask) in enumerate(masks.items())
     }
     return pd.DataFrame(
         {
             Obs.TOTAL_COUNTS: total,
-            Obs.N_GENES: by_cell(block, values > 0),
+            Obs.N_GENES: by_cell(block, block.data > 0).astype(np.float64),
             **shares,
             f"pct_counts_in_top_{TOP}_genes": _top_sum(block) * scale,
         }
@@ -143,7 +148,8 @@ def _top_sum(block: sp.csr_matrix) -> np.ndarray:
     sums = np.empty(block.shape[0])
     for row in range(block.shape[0]):
         values = block.data[block.indptr[row] : block.indptr[row + 1]]
-        sums[row] = (values if len(values) <= TOP else np.partition(values, len(values) - TOP)[-TOP:]).sum()
+        highest = values if len(values) <= TOP else np.partition(values, len(values) - TOP)[-TOP:]
+        sums[row] = highest.sum(dtype=np.float64)
     return sums
 
 
@@ -201,33 +207,6 @@ def _nothing_passes(counts: Counts, cells: pd.DataFrame, limits: Limits) -> str:
         f"{counts.path}: none of {len(cells)} barcodes passes (limits: genes >= {limits.min_genes:.0f}, counts >= "
         f"{limits.min_counts:.0f}, mitochondrial <= {limits.max_pct_mt:.1f} %; medians: {medians.iloc[1]:.0f} genes, "
         f"{medians.iloc[0]:.0f} counts, {medians.iloc[2]:.1f} %); lower qc.profiles.*.min_genes or raise mt_floor"
-    )
-
-
-def moments(counts: Counts, keep: np.ndarray) -> pd.DataFrame:
-    """Moments of each measured gene over the kept cells: the table moments, in the order of the genes."""
-    n, n_genes, values = int(keep.sum()), counts.shape[1], counts.uns[Uns.VALUES]
-    sums = {name: np.zeros(n_genes) for name in ("detected", "total", "log", "log2", "raw", "raw2")}
-    for block in counts.chunks(keep):
-        scaled = per_ten_thousand(block, values=values).data
-        logs = np.log1p(scaled)
-        own = {"detected": block.data > 0, "total": block.data}
-        own |= {"log": logs, "log2": logs**2, "raw": scaled, "raw2": scaled**2}
-        for name, data in own.items():
-            sums[name] += by_gene(block, data)
-    variance = {name: np.maximum(sums[f"{name}2"] - sums[name] ** 2 / n, 0) / max(n - 1, 1) for name in ("log", "raw")}
-    return pd.DataFrame(
-        {
-            Var.ENSEMBL: counts.genes.index.to_numpy(),
-            Var.SYMBOL: counts.genes[Var.SYMBOL].to_numpy(),
-            "n_cells_kept": n,
-            "n_cells_detected": sums["detected"].astype(np.int64),
-            "sum_counts": sums["total"],
-            "mean": sums["log"] / n,
-            "var": variance["log"],
-            "mean_expm1": sums["raw"] / n,
-            "var_expm1": variance["raw"],
-        }
     )
 
 
