@@ -223,6 +223,32 @@ def test_granules_of_glia_make_no_neuroendocrine_cell(types):
     assert found[:, names.index("neuroendocrine")].tolist() == [True, False, False] and found.sum() == 1
 
 
+def test_cilia_of_an_epithelial_cell_make_no_ependymal_cell(types):
+    """Ciliated cells of airways show keratins and EPCAM too."""
+    names = types.decided("broad", "clear")
+    scores = np.full((2, len(names)), -0.1)
+    scores[:, names.index("ependymal")] = 2.0
+    scores[:, names.index("epithelial")] = 0.8, 0.2
+    found = yielding(scores, names, types, score=0.5)
+    assert found[:, names.index("ependymal")].tolist() == [True, False] and found.sum() == 1
+
+
+def test_a_hepatocyte_is_no_astrocyte(tmp_path, types):
+    """It shows some of the astrocyte's genes and little of what other epithelial cells do."""
+    X, cells, genes, kind = toy(gain=(), seed=5)
+    shown = [*types["hepatocyte"].positive, "AGT", "ALDH1L1", "ETNPPL", "FGFR3", "NDRG2", "SLC1A2"]
+    symbols = genes["symbol"].to_numpy(object).copy()
+    symbols[np.flatnonzero(pd.Series(symbols).str.startswith("BG"))[: len(shown)]] = shown
+    dense, liver = X.toarray(), kind == "epithelial"
+    dense[np.ix_(liver, np.isin(symbols, shown))] = 20
+    dense[np.ix_(liver, np.isin(symbols, list(set(types["epithelial"].positive) - {"KRT8", "KRT18"})))] = 0
+    X, genes = sp.csr_matrix(dense), genes.assign(symbol=symbols)
+    scores = _markers(tmp_path, X, cells, genes, types)[liver]
+    assert (scores["score_hepatocyte"] > scores["score_astrocyte"]).all()
+    assert (scores["score_astrocyte"] > scores["score_epithelial"]).mean() > 0.9, "without the entry it would be one"
+    assert (annotated([sample_of(X, cells, genes)]).lineage[liver] == "epithelial").all()
+
+
 def test_few_mast_cells_among_macrophages_are_mast_cells(types):
     """Their neighbours are macrophages, so that the mean over these does not reach what a rare type needs."""
     ids = np.array([f"c{i}" for i in range(33)], dtype=object)

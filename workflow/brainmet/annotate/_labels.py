@@ -38,7 +38,11 @@ WORDS = (
     ("choroid_plexus", r"choroid"),
     ("neuroendocrine", r"(neuro|entero)endocrine"),
     ("neuron", r"neuro|\bexc|\binh|purkinje|granule"),
-    ("epithelial", r"epitheli|luminal|cancer|carcinoma|malignant|keratinocyte"),
+    ("hepatocyte", r"hepatocyt"),
+    (
+        "epithelial",
+        r"epitheli|luminal|cancer|carcinoma|malignant|keratinocyte|ciliated|goblet|enterocyt|pneumocyt|acinar",
+    ),
     ("erythrocyte", r"erythr|\brbcs?\b"),
     ("platelet", r"platelet|megakaryo"),
 )

@@ -23,6 +23,7 @@ CELL_TYPES: Mapping[str, str] = {
     "normal_luminal_asp": "#f7c6a8",
     "normal_myoepithelial": "#e9b7a0",
     "neuroendocrine": "#b35c44",
+    "hepatocyte": "#c98b6b",
     "choroid_plexus": "#d9a6b3",
     "neuroglia": "#8d7fc7",
     "astrocyte": "#7b3fb5",
