@@ -89,18 +89,16 @@ def judge(X: sp.csr_matrix) -> Verdict:
     values = X.data
     if values.size == 0:
         return Verdict("counts", "there are no values")
-    if not np.isfinite(values).all():
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite([low, high]).all():
         return Verdict("invalid", f"{int((~np.isfinite(values)).sum())} values are not a number or infinite")
-    if (low := float(values.min())) < 0:
+    if low < 0:
         return Verdict("scaled", f"the lowest value is {low:.4g}: centred, scaled or log ratios")
-    if values.dtype.kind in "iu":
-        whole = np.ones(1, bool)
-    else:
-        whole = np.abs(values - np.rint(values)) < NOISE * np.maximum(values, 1)
+    whole = _whole(values)
     totals = _totals(X, values)
     same = _spread(totals) < CONSTANT and len(totals) >= 5
     if whole.all():
-        if values.max() == 1 and np.median(totals) > MIN_GENES:
+        if high == 1 and np.median(totals) > MIN_GENES:
             return Verdict("invalid", "every value is 1: which genes were seen, not how often")
         spread, deep = _spread(totals), np.median(totals) > MIN_TOTAL
         level = (same or (spread < PLATES and _near_power_of_ten(totals))) and not _drawn(totals)
@@ -122,7 +120,6 @@ def judge(X: sp.csr_matrix) -> Verdict:
             f"{np.median(totals):.6g}",
         )
     decimals = 1 - float(whole.mean())
-    high = float(values.max())
     example = f"{float(values[~whole][0]):.5g}"
     if root := next((name for name, f in ROOTS.items() if _near_whole(f(values.astype(np.float64))).all()), ""):
         return Verdict(
@@ -242,6 +239,15 @@ def _drawn(totals: np.ndarray) -> bool:
     (low, high), middle = CHANCE, float(np.median(totals))
     variance = (_spread(totals) * middle / MIDDLE_90) ** 2
     return float(np.mean(totals == totals.max())) > MANY or low < variance / middle < high
+
+
+def _whole(values: np.ndarray) -> np.ndarray:
+    """Which values are whole numbers but for noise; a single answer for integers."""
+    if values.dtype.kind in "iu":
+        return np.ones(1, bool)
+    # Some at a time, in the processor's cache: five passes over all values cost a third of reading a sample.
+    parts = (values[start : start + 2**17] for start in range(0, len(values), 2**17))
+    return np.concatenate([np.abs(part - np.rint(part)) < NOISE * np.maximum(part, 1) for part in parts])
 
 
 def _near_whole(values: np.ndarray) -> np.ndarray:

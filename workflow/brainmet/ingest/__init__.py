@@ -94,7 +94,7 @@ def ingest(
         log.warning("%s: counts recovered exactly from %s values: %s", raw.name, verdict.kind, how)
         verdict = forensics.Verdict("counts", how)
     if verdict.kind == "counts" and raw.matrix.dtype.kind == "f":
-        raw.matrix.data = np.rint(raw.matrix.data)  # Whole numbers but for the noise of single precision.
+        np.rint(raw.matrix.data, out=raw.matrix.data)  # Whole numbers but for the noise of single precision.
     measured = measure(
         raw,
         organism=record["organism"],

@@ -119,7 +119,9 @@ def _summed(matrix: sp.csr_matrix, target: np.ndarray) -> tuple[sp.csr_matrix, n
     rows, slot = np.unique(target[target != LOST], return_inverse=True)
     column = np.full(len(target), LOST, np.int32)
     column[target != LOST] = slot
-    moved = column[matrix.indices]
+    moved = np.empty(len(matrix.indices), np.int32)
+    for start in range(0, len(moved), 2**20):
+        moved[start : start + 2**20] = column[matrix.indices[start : start + 2**20]]
     keep = moved != LOST
     indptr = matrix.indptr - np.searchsorted(np.flatnonzero(~keep), matrix.indptr)
     result = sp.csr_matrix((matrix.data[keep], moved[keep], indptr), shape=(matrix.shape[0], len(rows)))
