@@ -69,9 +69,10 @@ def _soup(shares: np.ndarray, target: int, sources: list[int], *, how: Ambience)
     """Share of each gene in the target's profile that its sources bring."""
     soup = np.zeros(shares.shape[1])
     for source in sources:
+        own = np.flatnonzero(shares[source] > how.min_share)
         others = [k for k in sources if k != source]
-        next_best = shares[others].max(axis=0) if others else np.zeros(shares.shape[1])
-        own = np.flatnonzero((shares[source] > how.min_fold * next_best) & (shares[source] > how.min_share))
+        next_best = shares[np.ix_(others, own)].max(axis=0, initial=0.0)
+        own = own[shares[source][own] > how.min_fold * next_best]
         own = own[np.argsort(-shares[source][own], kind="stable")][: how.genes]
         if len(own) < 5:
             continue
