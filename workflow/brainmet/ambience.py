@@ -70,7 +70,7 @@ def _soup(shares: np.ndarray, target: int, sources: list[int], *, how: Ambience)
     soup = np.zeros(shares.shape[1])
     for source in sources:
         own = np.flatnonzero(shares[source] > how.min_share)
-        others = [k for k in sources if k != source]
+        others = np.array([k for k in sources if k != source], int)
         next_best = shares[np.ix_(others, own)].max(axis=0, initial=0.0)
         own = own[shares[source][own] > how.min_fold * next_best]
         own = own[np.argsort(-shares[source][own], kind="stable")][: how.genes]
