@@ -124,6 +124,16 @@ def test_missing_and_infinite_numbers_become_null():
     ]
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int32, np.uint8, bool])
+def test_arrays_are_cleaned_as_their_values_are(dtype: type) -> None:
+    values = np.array([1.23456789, 0, 3e-7, 123456.7, 200], float).astype(dtype)
+    if values.dtype.kind == "f":
+        values = np.append(values, np.array([np.nan, np.inf, -np.inf], dtype))
+    for given in (values, pd.Series(values)):
+        cleaned = figure.clean(given)
+        assert cleaned == figure.clean(list(values)) and {type(x) for x in cleaned} <= {float, int, bool, type(None)}
+
+
 def test_donor_means_are_means_of_a_donors_cells_and_leave_out_few():
     run = toy.run(cells=40)
     means = comparison.donor_means(run.scores, run.annotation)

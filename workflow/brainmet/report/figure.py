@@ -51,6 +51,13 @@ def table(frame: pd.DataFrame, rows: int | None = None) -> dict[str, Any]:
 
 def clean(values: Iterable[Any]) -> list[Any]:
     """Values that JSON can hold: rounded floats, null for missing and infinite ones."""
+    if isinstance(values, np.ndarray | pd.Series) and values.dtype.kind in "fiub":
+        # By its type, not value by value: a page holds most of a million numbers.
+        numbers = np.asarray(values)
+        if numbers.dtype.kind != "f":
+            return numbers.tolist()
+        finite = np.isfinite(numbers).tolist()
+        return [float(f"{x:.5g}") if known else None for x, known in zip(numbers.tolist(), finite, strict=True)]
     return [_clean(value) for value in values]
 
 
