@@ -103,7 +103,7 @@ def genes_of_interest(counts: Counts, keep: np.ndarray, genes: Sequence[str]) ->
         if kind in COUNTED:
             blocks.append(np.column_stack([block.sum(axis=1), block[:, columns].toarray()]))
         else:
-            values = log_normalised(block, values=kind)[:, columns].toarray()
+            values = log_normalised(block, values=kind, columns=columns).toarray()
             blocks.append(np.column_stack([np.full(len(values), np.nan), values]))
     values = np.concatenate(blocks) if blocks else np.empty((0, 1 + len(found)))
     table = pd.DataFrame(np.asarray(values, np.float32), ids, [Obs.TOTAL_COUNTS, *found])

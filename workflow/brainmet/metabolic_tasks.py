@@ -80,7 +80,7 @@ def score_tasks(counts: Counts, cells: pd.DataFrame, database: Mapping[str, Any]
     parts = []
     for block in counts.chunks(keep, ROWS):
         # Of all genes, then those that are scored.
-        scaled = per_ten_thousand(block, values=counts.uns[Uns.VALUES])[:, list(where.values())]
+        scaled = per_ten_thousand(block, values=counts.uns[Uns.VALUES], columns=list(where.values()))
         data = AnnData(scaled, var=genes, uns={"normalization": {"method": "total_counts"}})
         result = library.run_sccellfie_pipeline(
             data, organism="human", sccellfie_db=dict(database), smooth_cells=False, verbose=False

@@ -1,29 +1,42 @@
 """The one normalisation: counts per ten thousand, then log(1 + x)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import scipy.sparse as sp
 
 from brainmet.contract import TARGET_SUM
 
 
-def per_ten_thousand(block: sp.csr_matrix, *, values: str) -> sp.csr_matrix:
-    """Each cell scaled to a sum of ten thousand, float64; logged input (`values: log`) is brought back first."""
-    scaled = sp.csr_matrix((block.data.astype(np.float64), block.indices, block.indptr), block.shape)
+def per_ten_thousand(
+    block: sp.csr_matrix, *, values: str, columns: Sequence[int] | np.ndarray | None = None
+) -> sp.csr_matrix:
+    """Each cell scaled to a sum of ten thousand over all its genes, float64.
+
+    Args:
+        block: cells × genes.
+        values: what the matrix holds (`contract.VALUES`); logs are brought back first.
+        columns: genes to return, all by default.
+    """
     if values == "log":
-        scaled.data = np.expm1(scaled.data)
-    totals = np.asarray(scaled.sum(axis=1)).ravel()
+        block = sp.csr_matrix((np.expm1(block.data.astype(np.float64)), block.indices, block.indptr), block.shape)
+    totals = np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
     factors = np.divide(TARGET_SUM, totals, out=np.zeros_like(totals), where=totals > 0)
-    scaled.data *= np.repeat(factors, np.diff(scaled.indptr))
-    return scaled
+    chosen = block if columns is None else block[:, columns]
+    scaled = chosen.data * np.repeat(factors, np.diff(chosen.indptr))
+    return sp.csr_matrix((scaled, chosen.indices, chosen.indptr), chosen.shape)
 
 
-def log_normalised(block: sp.csr_matrix, *, values: str) -> sp.csr_matrix:
+def log_normalised(
+    block: sp.csr_matrix, *, values: str, columns: Sequence[int] | np.ndarray | None = None
+) -> sp.csr_matrix:
     """`log1p` of counts per ten thousand, float64: what scanpy's normalize_total(1e4) and log1p give.
 
     Args:
         block: cells × genes.
         values: what the matrix holds (`contract.VALUES`).
+        columns: genes to return, all by default.
     """
-    result = per_ten_thousand(block, values=values)
+    result = per_ten_thousand(block, values=values, columns=columns)
     np.log1p(result.data, out=result.data)
     return result

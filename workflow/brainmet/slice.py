@@ -78,7 +78,8 @@ def slice_counts(counts: Counts, *, keep: np.ndarray, genes: np.ndarray, variabl
     measured = position >= 0
     values = counts.uns.get(Uns.VALUES, VALUES[0])
     blocks = [
-        log_normalised(block, values=values)[:, position[measured]].astype(np.float32) for block in counts.chunks(keep)
+        log_normalised(block, values=values, columns=position[measured]).astype(np.float32)
+        for block in counts.chunks(keep)
     ]
     cells = counts.cells.index.to_numpy()[np.asarray(keep, bool)]
     X = sp.vstack(blocks, format="csr") if blocks else sp.csr_matrix((0, int(measured.sum())), dtype=np.float32)

@@ -53,7 +53,8 @@ def annotate(
     scaler, shares = trained.scaler, []
     weight = np.asarray(trained.classifier.coef_, np.float64)[:, here]
     for block in counts.chunks(keep):
-        values = log_normalised(block, values=counts.uns[Uns.VALUES])[:, position[here].astype(int)].toarray()
+        columns = position[here].astype(int)
+        values = log_normalised(block, values=counts.uns[Uns.VALUES], columns=columns).toarray()
         # As CellTypist itself does: genes that are not measured stand at the model's mean, values end at ten.
         scaled = np.minimum((values - scaler.mean_[here]) / scaler.scale_[here], 10)
         decision = np.asarray(scaled @ weight.T + trained.classifier.intercept_)
