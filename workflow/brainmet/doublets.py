@@ -19,7 +19,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from brainmet.contract import TARGET_SUM, Uns
-from brainmet.counts import BLOCK, Counts, by_cell
+from brainmet.counts import Counts, by_cell
 from brainmet.lean import lean
 from brainmet.moments import moments
 
@@ -39,6 +39,8 @@ NEIGHBORHOODS, MOST_NEIGHBORS = (0.5, 1.0, 1.5), 100
 EXCLUSIVE_GENES = 300
 """Genes whose pairs are looked at, those closest to being detected in half of the cells."""
 TREES = {"objective": "binary:logistic", "max_depth": 4, "learning_rate": 0.3, "subsample": 0.75, "max_bin": 64}
+DENSE = 2_000
+"""Cells that are made dense at a time."""
 FOLDS = 3
 CLEANED = 0.06
 """Least share of the cells left out as likely doublets when trees are grown."""
@@ -215,8 +217,8 @@ def components(logs: sp.csr_matrix, n: int) -> tuple[np.ndarray, np.ndarray]:
 
     mean = np.asarray(logs.mean(axis=0, dtype=np.float64)).ravel()
     gram = np.zeros((logs.shape[1],) * 2, np.float32, order="F")
-    for start in range(0, logs.shape[0], BLOCK):
-        gram = ssyrk(1.0, logs[start : start + BLOCK].toarray().T, beta=1.0, c=gram, overwrite_c=1)
+    for start in range(0, logs.shape[0], DENSE):
+        gram = ssyrk(1.0, logs[start : start + DENSE].toarray().T, beta=1.0, c=gram, overwrite_c=1)
     gram = np.triu(gram) + np.triu(gram, 1).T
     covariance = gram / logs.shape[0] - np.outer(mean, mean)
     return mean, eigenvectors(covariance, min(n, *logs.shape))[0]
@@ -271,8 +273,8 @@ class Exclusive:
     def _shown(self, X: sp.csr_matrix) -> Iterator[np.ndarray]:
         shown = X[:, self.genes]
         shown.data = (shown.data > 0).astype(np.float32)
-        for start in range(0, X.shape[0], BLOCK):
-            yield shown[start : start + BLOCK].toarray()
+        for start in range(0, X.shape[0], DENSE):
+            yield shown[start : start + DENSE].toarray()
 
 
 def _size(cells: Cells) -> np.ndarray:
