@@ -127,11 +127,12 @@ class Browser:
         return path
 
     def downloaded(self, suffix: str, seconds: float = 30) -> Path:
-        """The newest finished download with a suffix."""
+        """The newest finished download with a suffix: the browser reserves its name by an empty file."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if found := sorted((self.folder / "downloads").glob(f"*{suffix}"), key=lambda p: p.stat().st_mtime_ns):
-                return found[-1]
+            found = [path for path in (self.folder / "downloads").glob(f"*{suffix}") if path.stat().st_size]
+            if found:
+                return max(found, key=lambda path: path.stat().st_mtime_ns)
             time.sleep(0.1)
         raise AssertionError(f"no download ending in {suffix}")
 
