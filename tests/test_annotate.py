@@ -287,6 +287,16 @@ def test_rare_types_share_their_lineages_profile():
     assert shared.mean[0, 0, 0] == shared.mean[0, 1, 0] == pytest.approx(1.6)
 
 
+def test_strays_of_the_type_that_fills_a_dataset_make_no_profile():
+    """T cells alone: five of them that look a little like myeloid, NK and plasma cells must not become a class."""
+    immune, mean = np.array(["immune"] * 4, dtype=object), np.ones((1, 4, 1))
+    alone = self_training.pooled(self_training.Profiles(mean, np.array([37, 2, 1, 2])), immune, minimum=4)
+    assert alone.n_seeds.tolist() == [37, 0, 0, 0]
+    among = np.array(["immune"] * 4 + ["epithelial"], dtype=object)
+    many = self_training.Profiles(np.ones((1, 5, 1)), np.array([37, 2, 1, 2, 60]))
+    assert self_training.pooled(many, among, minimum=4).n_seeds.tolist() == [37, 5, 5, 5, 60]
+
+
 def test_a_samples_factor_does_not_follow_its_composition():
     """Two samples of two types; the second reads gene 0 twice as deep and holds other shares of the types."""
     types_mean = np.array([[2.0, 1.0, 0.5], [0.5, 1.0, 2.0]])

@@ -286,13 +286,17 @@ def learn(
 
 def pooled(profiles: Profiles, lineages: np.ndarray, *, minimum: int) -> Profiles:
     """Types with fewer seeds than `minimum` share the profile of their lineage's rare types, if these are enough
-    together."""
+    together.
+
+    They are no profile in the lineage of a type that fills the dataset: there they are its own strays, and learning
+    would feed them.
+    """
     mean, n_seeds = profiles.mean.copy(), profiles.n_seeds.copy()
-    rare = (n_seeds > 0) & (n_seeds < minimum)
+    rare, fills = (n_seeds > 0) & (n_seeds < minimum), n_seeds > 0.5 * n_seeds.sum()
     for name in dict.fromkeys(lineages[rare]):
         group = np.flatnonzero(rare & (lineages == name))
         total = int(profiles.n_seeds[group].sum())
-        n_seeds[group] = total if total >= minimum else 0
+        n_seeds[group] = total if total >= minimum and not fills[lineages == name].any() else 0
         shared = np.average(profiles.mean[:, group], axis=1, weights=profiles.n_seeds[group])
         mean[:, group] = shared[:, None, :]
     return Profiles(mean, n_seeds)
