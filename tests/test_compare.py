@@ -354,3 +354,17 @@ def test_random_sets_pass_where_many_genes_differ_and_the_reading_says_so() -> N
     broad = nulls(cohort, [SET, NULL], [ARMS], design=DESIGN, how=HOW, runs=30, clean=cohort).set_index("kind")
     assert "many genes differ" in broad.loc["random_sets in malignant", "reading"]
     assert not broad.loc["labels", "exceeded"]
+
+
+def test_bound_on_runs_with_a_discovery_is_the_quantile_of_a_binomial():
+    for n in (1, 20, 100, 1000):
+        for alpha in (0.01, 0.05, 0.5):
+            assert stage.binomial_bound(n, alpha) == stats.binom.ppf(0.975, n, alpha)
+
+
+def test_a_cohort_knows_its_compartments_without_making_profiles(monkeypatch: pytest.MonkeyPatch):
+    cohort = Cohort(bulk({"s": (2, 2)}, shift=0), {}, min_cells=1, needed=["neuron"])
+    monkeypatch.setattr("brainmet.donors.profiles", None)
+    assert (
+        "neuron" in cohort and "t_cell" in cohort and "nothing" not in cohort and all(name in cohort for name in cohort)
+    )

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 log = logging.getLogger(__name__)
+
+RANKS = ("magnitude_rank", "specificity_rank")
+Ranks = dict[tuple[str, str, str, str], tuple[float, float]]
+"""The consensus ranks by ligand, receptor, sender and receiver."""
 SCHEMA = Path(__file__).parent.parent / "schemas" / "crosstalk.schema.yaml"
 TESTED, NOT_TESTED = "tested", "not_tested"
 SENDER, RECEIVER = "<sender>", "<receiver>"
@@ -104,11 +108,10 @@ def crosstalk(
     wanted = {pair for _, pair in entries if pair}
     for profiles in samples(pseudobulk, suspensions=CELLS, values=COUNTED):
         sample = _Sample(profiles, axes.responses, min_cells, n_random, n_bins, seed)
-        ranks = (
-            consensus(sample.enough, pairs, wanted, min_fraction=min_fraction)
-            if sample.enough.types
-            else pd.DataFrame()
-        )
+        ranks: Ranks = {}
+        if sample.enough.types:
+            ranked = consensus(sample.enough, pairs, wanted, min_fraction=min_fraction)
+            ranks = dict(zip(ranked.index, ranked[list(RANKS)].itertuples(index=False, name=None), strict=True))
         rows = [row for axis, pair in entries if (row := sample.row(axis, pair, parents, ranks))]
         log.info(
             "%s, donor %s: %d axes have sender and receiver",
@@ -161,7 +164,7 @@ class _Sample:
         self.members = {int(b): np.flatnonzero(self.bins == b) for b in np.unique(self.bins)}
 
     def row(
-        self, axis: dict[str, Any], pair: tuple[str, str] | None, parents: Mapping[str, str], ranks: pd.DataFrame
+        self, axis: dict[str, Any], pair: tuple[str, str] | None, parents: Mapping[str, str], ranks: Ranks
     ) -> dict[str, Any] | None:
         """Result of one axis, None when the sample lacks its sender or receiver."""
         senders, receivers = (present(axis[side], self.profiles.types, parents) for side in ("sender", "receiver"))
@@ -333,15 +336,13 @@ class _Sample:
         return observed - float(random.mean()), _p(random, observed)
 
     def _ranks(
-        self, pair: tuple[str, str] | None, senders: list[str], receivers: list[str], ranks: pd.DataFrame
+        self, pair: tuple[str, str] | None, senders: list[str], receivers: list[str], ranks: Ranks
     ) -> dict[str, float]:
         """Consensus ranks of the axis' entry in the resource: the best over the states of sender and receiver."""
-        if pair is None or ranks.empty:
+        if pair is None:
             return {}
-        found = [key for key in ((*pair, a, b) for a in senders for b in receivers) if key in ranks.index]
-        if not found:
-            return {}
-        return {name: float(ranks.loc[found, name].min()) for name in ("magnitude_rank", "specificity_rank")}
+        found = [ranks[key] for a in senders for b in receivers if (key := (*pair, a, b)) in ranks]
+        return {name: float(min(values)) for name, values in zip(RANKS, zip(*found, strict=True), strict=False)}
 
 
 def _p(null: np.ndarray, observed: float) -> float:

@@ -140,6 +140,9 @@ class Cohort(Mapping[str, Profiles]):
         lead = cells.sum().sort_values(kind="stable").index[-1]
         return np.log2((cells[lead] + 0.5) / (cells.sum(axis=1) - cells[lead] + 0.5)).reindex(donors)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.types  # a mapping's own answer would make the profiles first
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.types)
 

@@ -57,7 +57,7 @@ def find_pair(pairs: pd.DataFrame, ligand: list[str], receptor: list[str]) -> tu
     holds = [
         (len(a.split("_")) + len(b.split("_")), a, b)
         for a, b in pairs[PAIR].itertuples(index=False)
-        if set(ligand) == set(a.split("_")) and set(receptor) <= set(b.split("_"))
+        if ligand[0] in a and set(ligand) == set(a.split("_")) and set(receptor) <= set(b.split("_"))
     ]
     return min(holds)[1:] if holds else None
 

@@ -16,6 +16,7 @@ from zlib import crc32
 
 import numpy as np
 import pandas as pd
+from scipy.special import bdtr
 
 from brainmet import effects
 from brainmet.compare import Part, parts_of, pooled_p
@@ -229,6 +230,4 @@ def _quantile(p: np.ndarray, q: float) -> float:
 
 def binomial_bound(n: int, alpha: float) -> int:
     """Most runs with a discovery that chance explains: the 97.5 % point of a binomial."""
-    from scipy import stats
-
-    return int(stats.binom.ppf(0.975, n, alpha))
+    return int(np.searchsorted(bdtr(np.arange(n + 1), n, alpha), 0.975))
