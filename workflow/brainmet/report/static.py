@@ -60,21 +60,25 @@ def bars_high(rows: int, keys: int) -> float:
 def umap(layout: pd.DataFrame, values: pd.Series) -> Callable[["Figure"], None]:
     """Cells in the plane, coloured by a category whose names stand where most cells are of their kind."""
 
+    from matplotlib.colors import to_rgba_array
     from matplotlib.patheffects import withStroke
 
     def draw(figure: "Figure") -> None:
         axes = figure.subplots()
-        levels = in_order(values.astype(str))
+        names = values.astype(str)
+        levels = in_order(names)
         palette = colours(levels)
         order = np.random.default_rng(0).permutation(len(values))
-        shades = values.astype(str).map(palette).to_numpy()[order]
+        # Colours as numbers: matplotlib would read one name a cell.
+        codes = pd.Categorical(names, categories=levels).codes
+        shades = to_rgba_array([palette[level] for level in levels])[codes[order]]
         size = float(np.clip(20000 / max(1, len(values)), 0.4, 9))
         points = layout[["umap_1", "umap_2"]].to_numpy()[order]
-        axes.scatter(points[:, 0], points[:, 1], c=list(shades), s=size, linewidths=0, rasterized=len(values) > 5000)
+        axes.scatter(points[:, 0], points[:, 1], c=shades, s=size, linewidths=0, rasterized=len(values) > 5000)
         axes.set(xticks=[], yticks=[], xlabel="UMAP 1", ylabel="UMAP 2")
         axes.set_aspect("equal", "datalim")
         halo = [withStroke(linewidth=2.5, foreground="white")]
-        for level, (x, y) in places(layout[["umap_1", "umap_2"]].to_numpy(), values.astype(str)).items():
+        for level, (x, y) in places(layout[["umap_1", "umap_2"]].to_numpy(), names).items():
             axes.text(x, y, words(level), ha="center", va="center", fontsize=7, weight="bold", path_effects=halo)
         _keys(axes, [(words(level) or "none", palette[level]) for level in levels])
 
