@@ -172,8 +172,8 @@ def write_counts(
     with replacing(path) as partial, h5py.File(partial, "w") as file:
         file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
         _write_matrix(file.create_group("X"), X)
-        _write_frame(file.create_group("obs"), cells, CELL_ID)
-        _write_frame(file.create_group("var"), genes, Var.ENSEMBL)
+        write_frame(file.create_group("obs"), cells, CELL_ID)
+        write_frame(file.create_group("var"), genes, Var.ENSEMBL)
         _write_uns(file.create_group("uns"), uns | {Uns.CONTRACT_VERSION: VERSION})
         for slot in ("obsm", "varm", "obsp", "varp", "layers"):
             file.create_group(slot).attrs.update({"encoding-type": "dict", "encoding-version": "0.1.0"})
@@ -199,7 +199,8 @@ def _write_matrix(group: h5py.Group, X: sp.csr_matrix) -> None:
     group["indptr"] = X.indptr.astype(np.int64, copy=False)
 
 
-def _write_frame(group: h5py.Group, frame: pd.DataFrame, index: str) -> None:
+def write_frame(group: h5py.Group, frame: pd.DataFrame, index: str) -> None:
+    """Write a table as anndata does its `obs` and `var`, with `index` as the name of the row names."""
     group.attrs.update({"encoding-type": "dataframe", "encoding-version": "0.2.0", "_index": index})
     group.attrs["column-order"] = np.array(list(frame.columns), dtype=h5py.string_dtype())
     _write_column(group, index, frame.index.to_numpy())

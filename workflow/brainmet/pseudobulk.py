@@ -6,14 +6,16 @@ does not list is NaN in that sample's rows, never 0: zero would say that it was 
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import h5py
 import numpy as np
 import pandas as pd
 
 from brainmet.contract import UNKNOWN, Obs, Uns, Var
-from brainmet.counts import Counts, by_gene
+from brainmet.counts import Counts, by_gene, write_frame
 from brainmet.errors import BrainmetError
 from brainmet.files import replacing
 
@@ -38,6 +40,19 @@ COVARIATES = (
 DETECTED = "n_cells_detected"
 
 
+@dataclass(frozen=True)
+class Sums:
+    """One sample's pseudobulk, with the names that its parts have in an AnnData.
+
+    A sample's job does not pay for importing anndata.
+    """
+
+    X: np.ndarray
+    obs: pd.DataFrame
+    var: pd.DataFrame
+    layers: dict[str, np.ndarray]
+
+
 def subtype(er: str, pr: str, her2: str) -> str:
     """Clinical subtype from receptor status: `HER2_pos`, `HR_pos`, `TNBC`, or `unknown` when the status does not
     decide."""
@@ -50,7 +65,7 @@ def subtype(er: str, pr: str, her2: str) -> str:
     return "TNBC" if (er, pr) == ("neg", "neg") else UNKNOWN
 
 
-def pseudobulk(counts: Counts, annotation: pd.DataFrame, *, covariates: Mapping[str, Any]) -> "AnnData":
+def pseudobulk(counts: Counts, annotation: pd.DataFrame, *, covariates: Mapping[str, Any]) -> Sums:
     """Sums of one sample's counts over the cells of each donor, condition and cell type.
 
     Args:
@@ -87,10 +102,10 @@ def pseudobulk(counts: Counts, annotation: pd.DataFrame, *, covariates: Mapping[
     found = {Uns.VALUES: counts.uns[Uns.VALUES]} if Uns.VALUES in counts.uns else {}
     obs = _describe(obs, sums, {**covariates, **found})
     log.info("%d cells in %d profiles of %d genes", len(cells), len(obs), counts.shape[1])
-    return _anndata(obs, counts.genes, sums, detected.astype(np.float32))
+    return Sums(sums, obs, counts.genes, {DETECTED: detected.astype(np.float32)})
 
 
-def collect(parts: Sequence["AnnData"]) -> "AnnData":
+def collect(parts: Sequence["Sums | AnnData"]) -> "AnnData":
     """Profiles of all samples over the union of their genes, NaN where a sample's platform does not list the gene.
 
     Rows keep the order of `parts`; genes are sorted by Ensembl id, so the result does not depend on any sample's
@@ -98,14 +113,13 @@ def collect(parts: Sequence["AnnData"]) -> "AnnData":
     """
     genes = pd.concat([part.var for part in parts])
     genes = genes[~genes.index.duplicated()].sort_index(kind="stable")
-    rows = sum(part.n_obs for part in parts)
+    rows = sum(len(part.obs) for part in parts)
     sums, detected = np.full((rows, len(genes)), np.nan), np.full((rows, len(genes)), np.nan, np.float32)
     start = 0
     for part in parts:
-        columns = genes.index.get_indexer(part.var_names)
-        sums[start : start + part.n_obs, columns] = part.X
-        detected[start : start + part.n_obs, columns] = part.layers[DETECTED]
-        start += part.n_obs
+        own = slice(start, start + len(part.obs)), genes.index.get_indexer(part.var.index)
+        sums[own], detected[own] = part.X, part.layers[DETECTED]
+        start += len(part.obs)
     return _anndata(pd.concat([part.obs for part in parts]), genes, sums, detected)
 
 
@@ -128,10 +142,17 @@ def read(path: str | Path) -> "AnnData":
     return bulk
 
 
-def write(bulk: "AnnData", path: str | Path) -> None:
+def write(bulk: "Sums | AnnData", path: str | Path) -> None:
     """Write pseudobulk as h5ad, whole or not at all."""
-    with replacing(path) as partial:
-        bulk.write_h5ad(partial, compression="gzip", convert_strings_to_categoricals=False)
+    with replacing(path) as partial, h5py.File(partial, "w") as file:
+        file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
+        write_frame(file.create_group("obs"), bulk.obs, "profile")
+        write_frame(file.create_group("var"), bulk.var, Var.ENSEMBL)
+        for slot in ("layers", "uns", "obsm", "varm", "obsp", "varp"):
+            file.create_group(slot).attrs.update({"encoding-type": "dict", "encoding-version": "0.1.0"})
+        for name, values in {"X": bulk.X, f"layers/{DETECTED}": bulk.layers[DETECTED]}.items():
+            dataset = file.create_dataset(name, data=values, compression="gzip")
+            dataset.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
 
 
 def _groups(cells: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
