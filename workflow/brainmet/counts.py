@@ -199,19 +199,20 @@ def _write_matrix(group: h5py.Group, X: sp.csr_matrix) -> None:
     group["indptr"] = X.indptr.astype(np.int64, copy=False)
 
 
-def write_frame(group: h5py.Group, frame: pd.DataFrame, index: str) -> None:
+def write_frame(group: h5py.Group, frame: pd.DataFrame, index: str, *, compression: str | None = None) -> None:
     """Write a table as anndata does its `obs` and `var`, with `index` as the name of the row names."""
     group.attrs.update({"encoding-type": "dataframe", "encoding-version": "0.2.0", "_index": index})
     group.attrs["column-order"] = np.array(list(frame.columns), dtype=h5py.string_dtype())
-    _write_column(group, index, frame.index.to_numpy())
+    _write_column(group, index, frame.index.to_numpy(), compression)
     for name in frame.columns:
-        _write_column(group, name, frame[name].to_numpy())
+        _write_column(group, name, frame[name].to_numpy(), compression)
 
 
-def _write_column(group: h5py.Group, name: str, values: np.ndarray) -> None:
+def _write_column(group: h5py.Group, name: str, values: np.ndarray, compression: str | None) -> None:
     text = values.dtype.kind in "OUT"
     data = np.asarray(values, dtype=object) if text else values
-    dataset = group.create_dataset(name, data=data, dtype=h5py.string_dtype() if text else None)
+    dtype = h5py.string_dtype() if text else None
+    dataset = group.create_dataset(name, data=data, dtype=dtype, compression=compression)
     dataset.attrs.update({"encoding-type": "string-array" if text else "array", "encoding-version": "0.2.0"})
 
 

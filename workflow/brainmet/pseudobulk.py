@@ -146,8 +146,8 @@ def write(bulk: "Sums | AnnData", path: str | Path) -> None:
     """Write pseudobulk as h5ad, whole or not at all."""
     with replacing(path) as partial, h5py.File(partial, "w") as file:
         file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
-        write_frame(file.create_group("obs"), bulk.obs, "profile")
-        write_frame(file.create_group("var"), bulk.var, Var.ENSEMBL)
+        write_frame(file.create_group("obs"), bulk.obs, "profile", compression="gzip")
+        write_frame(file.create_group("var"), bulk.var, Var.ENSEMBL, compression="gzip")
         for slot in ("layers", "uns", "obsm", "varm", "obsp", "varp"):
             file.create_group(slot).attrs.update({"encoding-type": "dict", "encoding-version": "0.1.0"})
         for name, values in {"X": bulk.X, f"layers/{DETECTED}": bulk.layers[DETECTED]}.items():
