@@ -173,7 +173,7 @@ def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
         fields = [_pandas_field(c, str(flat[c].dtype)) for c in flat.columns]
         hint = {"index_columns": [index], "column_indexes": [], "columns": fields}
         table = table.replace_schema_metadata({"pandas": json.dumps(hint)})
-    # A dictionary of numbers that hardly repeat takes three times as long to write, and a third more space.
+    # A dictionary of numbers that hardly repeat takes three times as long to write, and mostly more space.
     texts = [c for c in flat.columns if flat[c].dtype == object]
     pq.write_table(table, path, compression="zstd", row_group_size=ROW_GROUP, use_dictionary=texts)
 
