@@ -14,8 +14,8 @@ from brainmet.files import replacing
 log = logging.getLogger(__name__)
 
 CELLS_A_LIST, LISTS_SEARCHED = 256, 16
-"""Every point is compared with about 4,000 others, however many there are: recall of 15 neighbours .994 at 100,000
-cells and 50 components, in a seventh of the time of a navigable graph (HNSW) that finds as many."""
+"""Every point is compared with about 4,000 others, however many there are. Of 88,551 drawn cells' 15 neighbours in 50
+components .90 were found (.97 in twice the time), and .997 were of the cell's type, as of the exact ones."""
 ROUNDS, TRAINED_ON = 8, 32
 """Rounds of k-means for the lists, and points a list that it is shown."""
 ROWS = 20_000
