@@ -109,7 +109,7 @@ rule annotate_method:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(270, 1.6),
+        mem_mb=memory(270, 2.4),
     params:
         requires=lookup(dpath="{method}", within={name: METHODS[name].requires for name in COHORT_METHODS}),
         options=lookup(dpath="annotate/{method}", within=config, default={}),
@@ -162,7 +162,7 @@ rule concordance:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(200, 45),
+        mem_mb=memory(240, 45),
     params:
         n_bootstrap=lookup(dpath="annotate/concordance/n_bootstrap", within=config),
         n_bins=lookup(dpath="annotate/concordance/n_bins", within=config),
@@ -187,7 +187,7 @@ rule collect_cnv_arms:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(180, 13),
+        mem_mb=memory(180, 20),
     params:
         min_cells=lookup(dpath="annotate/cnv_arms/min_cells", within=config),
         max_fdr=lookup(dpath="annotate/cnv_arms/max_fdr", within=config),

@@ -85,6 +85,6 @@ rule figures:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(280, 1.8),
+        mem_mb=memory(300, 1.8),
     script:
         "../scripts/figures.py"
