@@ -211,16 +211,10 @@ def log_normalised(cells: Cells) -> sp.csr_matrix:
 
 def components(logs: sp.csr_matrix, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean and leading principal axes (genes × n) of the cells, exact; the largest loading of an axis is positive."""
-    from scipy.linalg.blas import ssyrk
-
-    from brainmet.gram import eigenvectors
+    from brainmet.gram import eigenvectors, gram, mirrored
 
     mean = np.asarray(logs.mean(axis=0, dtype=np.float64)).ravel()
-    gram = np.zeros((logs.shape[1],) * 2, np.float32, order="F")
-    for start in range(0, logs.shape[0], DENSE):
-        gram = ssyrk(1.0, logs[start : start + DENSE].toarray().T, beta=1.0, c=gram, overwrite_c=1)
-    gram = np.triu(gram) + np.triu(gram, 1).T
-    covariance = gram / logs.shape[0] - np.outer(mean, mean)
+    covariance = mirrored(gram(logs)) / logs.shape[0] - np.outer(mean, mean)
     return mean, eigenvectors(covariance, min(n, *logs.shape))[0]
 
 
