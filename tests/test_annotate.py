@@ -10,6 +10,7 @@ from brainmet.annotate._own import yielding
 from brainmet.annotate.markers import elsewhere
 from brainmet.cell_types import load_cell_types
 from brainmet.counts import open_counts, write_counts
+from brainmet.documents import read_yaml
 from brainmet.errors import BrainmetError
 from brainmet.slice import Slice, slice_counts
 
@@ -64,6 +65,23 @@ def test_new_method_is_one_file(tmp_path):
     (tmp_path / "vague.py").write_text("SCOPE = 'everywhere'\n")
     with pytest.raises(BrainmetError, match="must state SCOPE"):
         annotate.describe("vague", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["markers", "self_training"], r"self_training requires context; known: cells, .*; add the method"),
+        (["context", "ambient"], r"annotate\.methods: markers is needed by the consensus; add it"),
+    ],
+)
+def test_methods_without_what_they_need_are_told_before_the_run(names, message):
+    with pytest.raises(BrainmetError, match=message):
+        annotate.chosen(names)
+
+
+def test_the_shipped_methods_have_what_they_need(home):
+    names = read_yaml(home / "config/config.yaml")["annotate"]["methods"]
+    assert list(annotate.chosen(names)) == names
 
 
 def test_above_floor_by_hand():

@@ -72,6 +72,7 @@ def test_a_partial_config_keeps_every_default(tmp_path):
         ({"qc": {"n_mad": 3}}, r"config.yaml: qc.n_mad: unknown key; did you mean n_mads"),
         ({"exclude": ["demoA_P11"]}, r"exclude: no sample 'demoA_P11' in this run; did you mean demoA_P1\?"),
         ({"cluster": {"resolutions": "high"}}, r"config.yaml: cluster.resolutions: 'high' must be a list"),
+        ({"annotate": {"methods": ["markers", "self_training"]}}, r"annotate.methods: self_training requires context;"),
     ],
 )
 def test_wrong_configuration_stops_before_any_job(tmp_path, config, message):

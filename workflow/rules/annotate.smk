@@ -4,10 +4,10 @@ Methods are files in brainmet/annotate that state SCOPE and REQUIRES; those of s
 sample, those of scope cohort see narrow tables of all samples.
 """
 
-from brainmet.annotate import describe
+from brainmet.annotate import chosen
 
 try:
-    METHODS = {name: describe(name) for name in config["annotate"]["methods"]}
+    METHODS = chosen(config["annotate"]["methods"])
 except BrainmetError as error:
     raise WorkflowError(str(error)) from None
 ALL_METHODS = sorted(
@@ -31,10 +31,7 @@ COHORT_FILES = (
     | {name: f"<results>/cohort/annotation/{name}.parquet" for name in COHORT_METHODS}
 )
 COHORT_INPUTS = {
-    name: {
-        required: COHORT_FILES[required] for required in METHODS[name].requires if required in COHORT_FILES
-    }
-    for name in COHORT_METHODS
+    name: {required: COHORT_FILES[required] for required in METHODS[name].requires} for name in COHORT_METHODS
 }
 COHORT_CODE = {name: code(f"annotate.{name}", "evidence") for name in COHORT_METHODS}
 

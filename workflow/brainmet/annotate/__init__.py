@@ -15,7 +15,7 @@ module, so that adding a method is one file here and its name in the config.
 
 import importlib
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,10 @@ SCORE = "score_"
 WITHIN = "within_"
 """Prefix of a marker score that compares a type with its siblings."""
 VOTE = "vote_"
-SCOPES = ("sample", "cohort")
+INPUTS = {"sample": ("counts", "cells"), "cohort": ("cells", "slices", "features", "neighbors", "clusters")}
+"""By scope, what a method may require besides other methods."""
+NEEDED = "markers"
+"""The method that every run has: the consensus weighs all votes against its scores."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,26 @@ def describe(name: str, folder: Path = Path(__file__).parent) -> Method:
         )
     stated = constants(path, "SCOPE", "REQUIRES")
     scope, requires = stated.get("SCOPE"), stated.get("REQUIRES")
-    if scope not in SCOPES or not isinstance(requires, tuple):
-        raise BrainmetError(f"{path}: must state SCOPE ({' or '.join(SCOPES)}) and REQUIRES (a tuple of input names)")
+    if scope not in INPUTS or not isinstance(requires, tuple):
+        raise BrainmetError(f"{path}: must state SCOPE ({' or '.join(INPUTS)}) and REQUIRES (a tuple of input names)")
     return Method(name, path, str(scope), tuple(map(str, requires)))
+
+
+def chosen(names: Sequence[str], folder: Path = Path(__file__).parent) -> dict[str, Method]:
+    """The methods of a run by name, as `describe` reads them.
+
+    Raises:
+        BrainmetError: one does not exist, the needed one is not among them, or one requires what no input and no other
+            of them gives.
+    """
+    methods = {name: describe(name, folder) for name in names}
+    if NEEDED not in methods:
+        raise BrainmetError(f"config.yaml: annotate.methods: {NEEDED} is needed by the consensus; add it to the list")
+    for method in methods.values():
+        others = [other.name for other in methods.values() if other.scope in ("sample", method.scope)]
+        if sentence := _unmet(method, [*INPUTS[method.scope], *others]):
+            raise BrainmetError(sentence)
+    return methods
 
 
 def run(name: str, inputs: dict[str, Any], **options: Any) -> pd.DataFrame:
@@ -97,12 +117,19 @@ def run_all(
     while waiting:
         method = next((m for m in waiting if set(m.requires) <= set(known)), None)
         if method is None:
-            lacking = sorted(set(waiting[0].requires) - set(known))
-            raise BrainmetError(
-                f"config.yaml: annotate.methods: {waiting[0].name} requires {', '.join(lacking)}; "
-                f"known: {', '.join(known)}; add the method, or mend REQUIRES in {waiting[0].path}"
-            )
+            raise BrainmetError(_unmet(waiting[0], known))
         waiting.remove(method)
         needed = {name: known[name] for name in method.requires}
         known[method.name] = conform(run(method.name, needed, types=types, **options.get(method.name, {})), "evidence")
     return {name: known[name] for name in names}
+
+
+def _unmet(method: Method, known: Collection[str]) -> str:
+    """What a method requires that is not known, as a sentence; empty where nothing lacks."""
+    lacking = [name for name in method.requires if name not in known]
+    if not lacking:
+        return ""
+    return (
+        f"config.yaml: annotate.methods: {method.name} requires {', '.join(lacking)}; "
+        f"known: {', '.join(known)}; add the method, or mend REQUIRES in {method.path}"
+    )
