@@ -1,10 +1,13 @@
 """Dataset files: read as the contract says, refused in one sentence."""
 
+import json
+
 import pandas as pd
 import pytest
 import yaml
-from brainmet import dataset_checks, datasets
+from brainmet import dataset_checks, datasets, provenance
 from brainmet.errors import BrainmetError
+from brainmet.export import description
 
 SERIES = {
     "schema": 1,
@@ -261,6 +264,25 @@ def test_the_state_of_local_files_is_noted(series, tmp_path):
     (tmp_path / "data/a.h5ad").write_text("xy")
     datasets.stamp(records)
     assert records["A"]["files"][0]["stamp"] != stamp
+
+
+def test_what_is_published_of_a_sample_does_not_tell_where_its_files_lie(series, tmp_path):
+    published = []
+    for name in ("here", "there"):
+        (tmp_path / name / "data").mkdir(parents=True)
+        for file in ("data/a.h5ad", "data/b.h5ad", "labels.csv"):
+            (tmp_path / name / file).write_text(name)
+        path = series(labels={"file": "labels.csv", "column": "x"}).rename(tmp_path / name / "mine.yaml")
+        records = load(path)
+        datasets.stamp(records)
+        published.append((description(records), provenance.run(config={}, samples=records)["samples"]))
+    assert published[0] == published[1] and str(tmp_path) not in repr(published)
+    assert json.loads(published[0][0]["samples"])["A"]["her2"] == "pos"
+
+
+def test_what_ingest_reads_is_in_every_record(series):
+    assert all(set(datasets.READ_BY_INGEST) <= set(record) for record in load(series()).values())
+    assert not {"her2", "treatments", "region", "doublet_rate"} & set(datasets.READ_BY_INGEST)
 
 
 def test_two_datasets_of_the_same_donors_are_named():

@@ -14,6 +14,7 @@ import pytest
 import scipy.io
 import scipy.sparse as sp
 from brainmet.counts import open_counts
+from brainmet.datasets import READ_BY_INGEST
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable, read_genes
 from brainmet.ingest import Ingested, ingest, layouts
@@ -57,10 +58,20 @@ def record(layout: str, files: list[Path], **changes: Any) -> dict[str, Any]:
     return entry | changes
 
 
+class Given(dict[str, Any]):
+    """A record that holds every reading of a sample to the fields that the rule passes on."""
+
+    def __getitem__(self, field: str) -> Any:
+        assert field in READ_BY_INGEST, f"add {field} to datasets.READ_BY_INGEST"
+        return super().__getitem__(field)
+
+    def get(self, field: str, default: Any = None) -> Any:
+        return self[field] if field in self or field not in READ_BY_INGEST else default
+
+
 def run(layout: str, files: list[Path], human: GeneTable, mouse: GeneTable | None = None, **changes: Any) -> Ingested:
-    return ingest(
-        files, human, mouse, record=record(layout, files, **changes), warn_lost=0.1, max_lost=0.4, species_share=0.9
-    )
+    given = Given(record(layout, files, **changes))
+    return ingest(files, human, mouse, record=given, warn_lost=0.1, max_lost=0.4, species_share=0.9)
 
 
 def write_triplet(

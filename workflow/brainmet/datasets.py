@@ -5,7 +5,7 @@ Read at parse time by the Snakefile, so nothing here imports more than yaml and 
 
 import csv
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,14 @@ DESCRIPTIVE = (
 """Fields that a sample takes from its own entry, else from its dataset, else `unknown`."""
 SOURCE = ("layout", "split_by", "cells", "labels", "profiles")
 """Fields that every sample takes from its dataset."""
+HIDDEN = ("files", "labels", "cells", "split_by", "layout", "match")
+"""Fields of a record that say how its files are read on this machine and nothing of the sample."""
+READ_BY_INGEST = (
+    *("id", "dataset", "study", "donor", "condition", "match", "organism", "technology", "suspension", "values"),
+    *SOURCE,
+    *("covariates", "simulated", "files"),
+)
+"""Fields of a record that its counts depend on: describing a sample better must not read its files again."""
 DEFAULTS = {"condition": "other", "organism": "human"}
 """What a file that does not say stands for, all else `unknown`; genes that are not human's stop the sample."""
 NAMING = ("id", "donor", "study", "match")
@@ -210,6 +218,11 @@ def stamp(records: dict[str, dict[str, Any]]) -> None:
             if "path" in file:
                 state = Path(file["path"]).stat()
                 file["stamp"] = f"{state.st_size} bytes, {int(state.st_mtime)}"
+
+
+def public(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a record says of its sample, to be published: the same on every machine."""
+    return {field: value for field, value in record.items() if field not in HIDDEN}
 
 
 def _record(dataset: dict[str, Any], sample: dict[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from brainmet import cellxgene
 from brainmet.ambient_correction import correction
 from brainmet.contract import CELL_ID, UNKNOWN, VERSION, Obs, Uns, Var
 from brainmet.counts import Counts
-from brainmet.datasets import DESCRIPTIVE
+from brainmet.datasets import DESCRIPTIVE, public
 from brainmet.errors import BrainmetError
 from brainmet.files import replacing
 from brainmet.normalise import log_normalised
@@ -255,7 +255,7 @@ def description(records: dict[str, dict[str, Any]]) -> dict[str, Any]:
         "organism_ontology_term_id": cellxgene.ORGANISMS.get(sorted(organisms)[0], cellxgene.ORGANISMS["human"]),
         Uns.SIMULATED: simulated,
         "X_approximate_distribution": "normal",
-        "samples": json.dumps(records, sort_keys=True, default=str),
+        "samples": json.dumps({id_: public(record) for id_, record in records.items()}, sort_keys=True, default=str),
     }
 
 

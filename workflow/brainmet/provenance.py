@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from brainmet import contract
+from brainmet.datasets import public
 from brainmet.tables import columns
 
 SOFTWARE = (
@@ -44,13 +45,11 @@ def versions() -> dict[str, str]:
 
 def run(*, config: Mapping[str, Any], samples: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """What a run was: contract version, software, every setting, every sample with its description."""
-    hidden = ("files", "labels", "cells", "split_by", "layout", "match")
-    described = {id_: {key: record[key] for key in record if key not in hidden} for id_, record in samples.items()}
     return {
         "contract_version": contract.VERSION,
         "software": versions(),
         "config": dict(config),
-        "samples": described,
+        "samples": {id_: public(record) for id_, record in samples.items()},
     }
 
 

@@ -1,8 +1,13 @@
 """Ingest: raw files of any layout -> counts.h5ad (raw counts, genes by Ensembl id, cells by sample and barcode), genes_lost.tsv."""
 
+from brainmet.datasets import READ_BY_INGEST
+
 READERS = sorted(
     path.stem for path in (HOME / "workflow/brainmet/ingest").glob("*.py") if path.stem != "__init__"
 )
+INGESTED = {
+    sample: {field: record[field] for field in READ_BY_INGEST} for sample, record in RECORDS.items()
+}
 
 
 localrules:
@@ -30,7 +35,7 @@ rule ingest:
     resources:
         mem_mb=memory(300, 3.3),
     params:
-        record=lookup(dpath="{sample}", within=RECORDS),
+        record=lookup(dpath="{sample}", within=INGESTED),
         warn_lost=lookup(dpath="ingest/warn_lost", within=config),
         max_lost=lookup(dpath="ingest/max_lost", within=config),
         species_share=lookup(dpath="ingest/species_share", within=config),

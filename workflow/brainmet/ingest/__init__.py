@@ -73,7 +73,7 @@ def ingest(
         files: paths of the record's files, in the record's order.
         human: human genes; the gene space of every sample.
         mouse: mouse genes; needed for mouse samples and mixtures.
-        record: the sample's record (`datasets.records`).
+        record: of the sample's record (`datasets.records`) the fields `READ_BY_INGEST`.
         warn_lost, max_lost: share of counts on unknown genes above which the sample is reported, and refused.
         species_share: share of counts of one species that makes a cell of a mixture that species'.
 
