@@ -70,6 +70,17 @@ def test_a_sample_depends_on_its_own_files_and_the_shared_ones(series):
     assert files == [str(path.parent / "data/a.h5ad"), str(path.parent / "labels.csv")]
 
 
+def test_an_archive_is_shared_by_the_samples_without_a_file_of_their_own(series):
+    files = [{"name": name, "url": f"https://x.org/{name}"} for name in ("X_RAW.tar", "c_counts.h5", "labels.csv")]
+    samples = [{"id": name, "match": name.lower(), "condition": "primary"} for name in "ABC"]
+    path = series(files=files, samples=samples)
+    dataset = datasets.read(path)
+    found = {name: datasets.sharers(dataset, record) for name, record in load(path).items()}
+    assert found == {"A": [2, 1], "B": [2, 1], "C": [1, 1, 1]}
+    split = {**dataset, "split_by": {"cells": "sample"}}
+    assert datasets.sharers(split, load(path)["A"]) == [1, 1]
+
+
 def test_without_samples_the_dataset_is_one(series):
     assert load(series(samples="drop"))["mine"]["condition"] == "other"
     assert load(series(samples="drop", condition="cell_line"))["mine"]["condition"] == "cell_line"

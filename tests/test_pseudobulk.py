@@ -59,11 +59,14 @@ def test_a_file_comes_back_as_it_was(tmp_path: Path) -> None:
     bulk = stage.pseudobulk(*sample(tmp_path, "S", ["g1", "g2"])[:2], covariates={})
     stage.write(bulk, tmp_path / "x.h5ad")
     back = stage.read(tmp_path / "x.h5ad")
+    pd.testing.assert_frame_equal(stage.read_profiles(tmp_path / "x.h5ad"), back.obs)
     pd.testing.assert_frame_equal(back.obs, bulk.obs)
     np.testing.assert_array_equal(back.X, bulk.X)
     with pytest.raises(BrainmetError, match="cannot be read as pseudobulk"):
         (tmp_path / "bad.h5ad").write_text("no")
         stage.read(tmp_path / "bad.h5ad")
+    with pytest.raises(BrainmetError, match="delete it and run again"):
+        stage.read_profiles(tmp_path / "bad.h5ad")
 
 
 def test_cells_that_the_counts_lack_are_an_error(tmp_path: Path) -> None:

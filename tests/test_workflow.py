@@ -33,6 +33,9 @@ def test_every_rule_has_the_usual_parts():
             # A rule that prints would do so once only if it left a file.
             assert ("output:" in body) == ("benchmark:" in body), f"rule {name} of {path.name}: benchmark"
             assert (HOME / "workflow/scripts" / f"{name}.py").is_file(), f"rule {name} has no script of its name"
+            # A plain number would neither grow with a retry nor hold the cluster's own processes.
+            asked = re.search(r"mem_mb=(.*)", body)
+            assert asked is None or asked[1].startswith("memory("), f"rule {name} of {path.name}: mem_mb"
 
 
 def test_every_script_belongs_to_a_rule_and_is_short():
@@ -72,7 +75,6 @@ def test_a_partial_config_keeps_every_default(tmp_path):
         ({"qc": {"n_mad": 3}}, r"config.yaml: qc.n_mad: unknown key; did you mean n_mads"),
         ({"exclude": ["demoA_P11"]}, r"exclude: no sample 'demoA_P11' in this run; did you mean demoA_P1\?"),
         ({"cluster": {"resolutions": "high"}}, r"config.yaml: cluster.resolutions: 'high' must be a list"),
-        ({"annotate": {"methods": ["markers", "self_training"]}}, r"annotate.methods: self_training requires context;"),
     ],
 )
 def test_wrong_configuration_stops_before_any_job(tmp_path, config, message):

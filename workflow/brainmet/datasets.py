@@ -4,6 +4,7 @@ Read at parse time by the Snakefile, so nothing here imports more than yaml and 
 """
 
 import csv
+import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -55,6 +56,8 @@ READ_BY_INGEST = (
     *("covariates", "simulated", "files"),
 )
 """Fields of a record that its counts depend on: describing a sample better must not read its files again."""
+ARCHIVE = re.compile(r"\.(tar|tgz|tbz2?|txz|zip)(\.(gz|bz2|xz))?$", re.IGNORECASE)
+"""Names of files that hold others, of which a sample reads its own alone."""
 DEFAULTS = {"condition": "other", "organism": "human"}
 """What a file that does not say stands for, all else `unknown`; genes that are not human's stop the sample."""
 NAMING = ("id", "donor", "study", "match")
@@ -261,6 +264,18 @@ def _files_of(dataset: dict[str, Any], sample: dict[str, Any]) -> list[dict[str,
         for file in dataset["files"]
         if not any(matches_name(file["name"], match) for match in matches) or (own and matches_name(file["name"], own))
     ]
+
+
+def sharers(dataset: Mapping[str, Any], record: Mapping[str, Any]) -> list[int]:
+    """For how many samples each file of a record is: more than one where an archive holds a member for each."""
+    names = [file["name"] for file in dataset["files"]]
+    inside = [
+        sample["id"]
+        for sample in dataset["samples"]
+        if sample.get("match") and not any(matches_name(name, sample["match"]) for name in names)
+    ]
+    shared = record["id"] in inside and not dataset.get("split_by")
+    return [len(inside) if shared and ARCHIVE.search(file["name"]) else 1 for file in record["files"]]
 
 
 def matches_name(name: str, match: str) -> bool:

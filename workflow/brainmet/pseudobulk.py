@@ -135,11 +135,28 @@ def read(path: str | Path) -> "AnnData":
         bulk = anndata.read_h5ad(path)
     except (OSError, KeyError) as error:
         raise BrainmetError(f"{path}: cannot be read as pseudobulk ({error}); delete it and run again") from error
-    for frame in (bulk.obs, bulk.var):
-        for name in frame:
-            if not pd.api.types.is_numeric_dtype(frame[name]):
-                frame[name] = frame[name].astype(object)
+    bulk.obs, bulk.var = _plain(bulk.obs), _plain(bulk.var)
     return bulk
+
+
+def read_profiles(path: str | Path) -> pd.DataFrame:
+    """What the same file says of its profiles, without their counts.
+
+    Raises:
+        BrainmetError: the file cannot be read.
+    """
+    from anndata.io import read_elem
+
+    try:
+        with h5py.File(path) as file:
+            return _plain(read_elem(file["obs"]))
+    except (OSError, KeyError) as error:
+        raise BrainmetError(f"{path}: cannot be read as pseudobulk ({error}); delete it and run again") from error
+
+
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    texts = [name for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
+    return frame.astype(dict.fromkeys(texts, object))
 
 
 def write(bulk: "Sums | AnnData", path: str | Path) -> None:

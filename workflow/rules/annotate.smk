@@ -237,7 +237,7 @@ rule annotation_benchmark:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=memory(1500, 5),
     params:
         methods=list(METHODS),
         options={name: config["annotate"].get(name, {}) for name in ALL_METHODS},

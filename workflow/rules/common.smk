@@ -9,7 +9,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-from brainmet import dataset_checks, failures, folders, run, tables, terminal
+from brainmet import dataset_checks, datasets, failures, folders, run, tables, terminal
 from brainmet.code import modules as code
 from brainmet.errors import BrainmetError
 
@@ -58,7 +58,7 @@ def raw_files(wildcards):
     return raw_paths(wildcards.sample)
 
 
-def memory(base, per_input_mb=0):
+def memory(base, per_input_mb=0, size_mb=lambda wildcards, input: input.size_mb):
     """Memory a job asks for, in MB: `base`, more for larger inputs, and as much again with every retry on a cluster.
 
     There it also holds two Snakemakes, one that starts the step and one that runs the script.
@@ -66,9 +66,20 @@ def memory(base, per_input_mb=0):
 
     def ask(wildcards, input, attempt):
         snakemakes = 400 if workflow.non_local_exec else 0
-        return int((base + (per_input_mb * input.size_mb if per_input_mb else 0)) * attempt + snakemakes)
+        grows = per_input_mb * size_mb(wildcards, input) if per_input_mb else 0
+        return int((base + grows) * attempt + snakemakes)
 
     return ask
+
+
+def own_mb(wildcards, input):
+    """Size of what a sample is read from: of an archive of many samples twice what is one's by their number.
+
+    Members are read in place, and samples of a series differ.
+    """
+    record = RECORDS[wildcards.sample]
+    parts = [min(1, 2 / n) for n in datasets.sharers(DATASETS[record["dataset"]], record)]
+    return sum(size * part for size, part in zip(input.size_files_mb, parts))
 
 
 def half_of_cores(wildcards):

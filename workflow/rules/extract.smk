@@ -34,7 +34,7 @@ rule sample_atlas:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=memory(600, 0.3 + min(5, 10 / max(1, len(SAMPLES)))),  # all cells' table, a sample's counts unpacked
     script:
         "../scripts/sample_atlas.py"
 
@@ -53,7 +53,7 @@ rule cellxgene:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=500,
+        mem_mb=memory(500),
     script:
         "../scripts/cellxgene.py"
 
@@ -92,6 +92,6 @@ rule pseudobulk_tsv:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=memory(250, 60),
     script:
         "../scripts/pseudobulk_tsv.py"

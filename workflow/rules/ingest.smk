@@ -5,9 +5,7 @@ from brainmet.datasets import READ_BY_INGEST
 READERS = sorted(
     path.stem for path in (HOME / "workflow/brainmet/ingest").glob("*.py") if path.stem != "__init__"
 )
-INGESTED = {
-    sample: {field: record[field] for field in READ_BY_INGEST} for sample, record in RECORDS.items()
-}
+INGESTED = {sample: {field: record[field] for field in READ_BY_INGEST} for sample, record in RECORDS.items()}
 
 
 localrules:
@@ -33,7 +31,7 @@ rule ingest:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(300, 3.3),
+        mem_mb=memory(300, 3.3, own_mb),
     params:
         record=lookup(dpath="{sample}", within=INGESTED),
         warn_lost=lookup(dpath="ingest/warn_lost", within=config),

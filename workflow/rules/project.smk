@@ -23,7 +23,7 @@ rule project_reference:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=memory(1000, 1.2),
     params:
         n_centres=lookup(dpath="project/n_centres", within=config),
         softness=lookup(dpath="project/softness", within=config),
@@ -50,7 +50,7 @@ rule project_sample:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=1500,
+        mem_mb=memory(700, 3),
     params:
         sample="{sample}",
         softness=lookup(dpath="project/softness", within=config),
@@ -75,6 +75,6 @@ rule project:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=800,
+        mem_mb=memory(250, 30),
     script:
         "../scripts/project.py"
