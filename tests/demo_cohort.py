@@ -9,13 +9,13 @@ import scipy.sparse as sp
 import yaml
 from brainmet import simulate
 from brainmet.ambience import Ambience
+from brainmet.cell_types import compartment_words
 from brainmet.datasets import read, records
 from brainmet.donor_scores import GeneSet, Scoring, gene_sets
 from brainmet.estimators import Design
 from brainmet.pseudobulk import COVARIATES, DETECTED, collect, subtype
 from brainmet.readouts import Tables
 from brainmet.signatures import configured
-from brainmet.stage_inputs import words as words_of
 from brainmet.tables import empty
 
 from tests.running import HOME
@@ -28,7 +28,7 @@ DESIGN, HOW = Design(**CONFIG["compare"]["design"]), Scoring(**CONFIG["compare"]
 AMBIENCE = Ambience(**CONFIG["compare"]["ambient"])
 ARMS = CONFIG["compare"]["contrasts"]
 FOLDER = HOME / "resources/signatures"
-WORDS = words_of(FOLDER / "compartments.yaml")
+WORDS = compartment_words(FOLDER / "compartments.yaml", [HOME / "resources/markers/markers.yaml"])
 
 
 @cache

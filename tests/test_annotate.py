@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from brainmet import annotate
+import yaml
+from brainmet import annotate, type_profiles
 from brainmet.annotate import ambient, context, markers, self_training
 from brainmet.annotate._own import yielding
 from brainmet.annotate.markers import elsewhere
-from brainmet.cell_types import load_cell_types
+from brainmet.cell_types import compartment_words, load_cell_types
 from brainmet.counts import open_counts, write_counts
 from brainmet.documents import read_yaml
 from brainmet.errors import BrainmetError
@@ -52,6 +53,21 @@ def test_new_cell_type_is_one_entry(tmp_path, types):
         load_cell_types([TYPES, tmp_path / "lone.yaml"])
     with pytest.raises(BrainmetError, match="parent nobody is not an entry"):
         load_cell_types([tmp_path / "bad.yaml"])
+
+
+def test_a_type_of_ones_own_is_where_its_parent_is(tmp_path, home):
+    """In the words of compartments, and in the axes of crosstalk."""
+    entry = {"name": "x", "level": "type", "coarse": None, "decide": "within", "positive": ["X"]}
+    own = [{"id": "my_mac", "parent": "macrophage_md"}, {"id": "my_mac_2", "parent": "my_mac"}]
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"schema": 1, "cell_types": [one | entry for one in own]}))
+    files, path = [TYPES, tmp_path / "mine.yaml"], home / "resources/signatures/compartments.yaml"
+    shipped, words = compartment_words(path, files[:1]), compartment_words(path, files)
+    assert shipped == read_yaml(path)
+    new = {word: sorted(set(members) - set(shipped[word])) for word, members in words.items()}
+    assert {word for word, members in new.items() if members} == {"macrophage", "myeloid"}
+    assert new["myeloid"] == ["my_mac", "my_mac_2"]
+    parents = type_profiles.parents_of(load_cell_types(files))
+    assert type_profiles.present("macrophage_md", ["my_mac_2", "t_cell"], parents) == ["my_mac_2"]
 
 
 def test_new_method_is_one_file(tmp_path):

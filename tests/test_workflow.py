@@ -38,6 +38,19 @@ def test_every_rule_has_the_usual_parts():
             assert asked is None or asked[1].startswith("memory("), f"rule {name} of {path.name}: mem_mb"
 
 
+def test_ones_own_cell_types_and_signatures_go_wherever_the_shipped_ones_go():
+    """By TYPES and SIGNATURES of common.smk; simulated cells and names on the page are of shipped ones alone."""
+    texts = {path.stem: path.read_text() for path in (HOME / "workflow/rules").glob("*.smk")}
+    assert {name for name, text in texts.items() if "markers/markers.yaml" in text} == {"common", "recovery"}
+    assert {name for name, text in texts.items() if "signatures/signatures.yaml" in text} == {
+        "common",
+        "simulate",
+        "report",
+    }
+    for name, text in texts.items():
+        assert text.count("compartments.yaml") == text.count('compartments.yaml",\n        types=TYPES,'), name
+
+
 def test_every_script_belongs_to_a_rule_and_is_short():
     rules = {
         name

@@ -1,6 +1,6 @@
 """The cell types of `resources/markers`: lineages, types and states, what marks them, and how they nest."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -115,6 +115,24 @@ def load_cell_types(paths: Iterable[str | Path]) -> CellTypes:
         if unknown := [name for name in entry.yields_to if name not in entries]:
             raise BrainmetError(f"cell type {entry.id}: yields_to: {unknown[0]} is not an entry; define or remove it")
     return CellTypes(entries)
+
+
+def compartment_words(path: str | Path, type_files: Sequence[str | Path]) -> dict[str, list[str]]:
+    """Types by the compartment word of signatures, drugs and claims; one of the user's own is in its ancestors' words.
+
+    Args:
+        path: `resources/signatures/compartments.yaml`, which holds the shipped types.
+        type_files: the shipped file of cell types, then the user's own.
+    """
+    words: dict[str, list[str]] = read_yaml(path)
+    shipped, *own = type_files
+    if own:
+        types = load_cell_types(type_files)
+        known = load_cell_types([shipped])
+        new = {id_: types.ancestors(id_) for id_ in types.entries if id_ not in known}
+        for members in words.values():
+            members += [id_ for id_, ancestors in new.items() if set(ancestors) & set(members)]
+    return words
 
 
 def gene_columns(symbols: np.ndarray, genes: Iterable[str]) -> np.ndarray:

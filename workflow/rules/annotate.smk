@@ -41,8 +41,7 @@ rule evidence:
     input:
         counts="<results>/samples/{sample}/counts.h5ad",
         cells="<results>/samples/{sample}/cells.parquet",
-        types="<shipped>/markers/markers.yaml",
-        type_files=lookup(dpath="annotate/marker_files", within=config),
+        types=TYPES,
         code=code("evidence", "dropped", *(f"annotate.{name}" for name in SAMPLE_METHODS)),
     output:
         **{name: f"<results>/samples/{{sample}}/evidence/{name}.parquet" for name in SAMPLE_METHODS},
@@ -91,8 +90,7 @@ rule annotate_method:
     """What one method of scope cohort says of the kept cells of all samples."""
     input:
         unpack(lookup(dpath="{method}", within=COHORT_INPUTS)),
-        types="<shipped>/markers/markers.yaml",
-        type_files=lookup(dpath="annotate/marker_files", within=config),
+        types=TYPES,
         code=lookup(dpath="{method}", within=COHORT_CODE),
     output:
         "<results>/cohort/annotation/{method}.parquet",
@@ -118,8 +116,7 @@ rule annotate:
     """Identity, malignancy, confidence and the reason of every kept cell, from the evidence of all methods."""
     input:
         **{name: COHORT_FILES[name] for name in ("cells", "neighbors", "clusters", *METHODS)},
-        types="<shipped>/markers/markers.yaml",
-        type_files=lookup(dpath="annotate/marker_files", within=config),
+        types=TYPES,
         overrides=config["annotate"]["overrides"] or [],
         duplicates="<results>/tables/duplicates.tsv",
         code=code("consensus", "evidence", "duplicates", "overrides"),
@@ -145,8 +142,7 @@ rule concordance:
     """Agreement with the authors' labels: by class, confusions, calibration of the confidence."""
     input:
         annotation="<results>/cohort/annotation.parquet",
-        types="<shipped>/markers/markers.yaml",
-        type_files=lookup(dpath="annotate/marker_files", within=config),
+        types=TYPES,
         code=code("concordance"),
     output:
         concordance=listed("concordance", "Cells", "agreement with the authors"),
@@ -197,8 +193,7 @@ rule cnv_windows:
     """Copy number along the genome of every sample's malignant cells and normal lineages, in windows of genes."""
     input:
         bulk="<results>/cohort/pseudobulk.h5ad",
-        types="<shipped>/markers/markers.yaml",
-        type_files=lookup(dpath="annotate/marker_files", within=config),
+        types=TYPES,
         code=code("cnv_windows"),
     output:
         "<results>/tables/cnv_windows.tsv",
@@ -225,8 +220,7 @@ rule annotation_benchmark:
         **{name: COHORT_FILES[name] for name in ("cells", "slices", "features", "neighbors", "clusters")},
         counts=collect("<results>/samples/{sample}/counts.h5ad", sample=SAMPLES),
         annotation="<results>/cohort/annotation.parquet",
-        types="<shipped>/markers/markers.yaml",
-        type_files=lookup(dpath="annotate/marker_files", within=config),
+        types=TYPES,
         code=code("annotation_benchmark", *(f"annotate.{name}" for name in ALL_METHODS)),
     output:
         "<results>/tables/annotation_benchmark.tsv",

@@ -10,9 +10,8 @@ rule bulk:
         counts=collect("<results>/samples/{sample}/counts.h5ad", sample=BULK_SAMPLES),
         markers=["<results>/tables/markers.tsv"] if SAMPLES else [],
         compartments="<shipped>/signatures/compartments.yaml",
-        signatures="<shipped>/signatures/signatures.yaml",
-        confounders="<shipped>/signatures/confounders.yaml",
-        files=lookup(dpath="score/files", within=config),
+        types=TYPES,
+        **SIGNATURES,
         code=code("bulk", "stage_inputs"),
     output:
         table="<results>/tables/bulk.tsv",

@@ -145,6 +145,13 @@ BULK_SAMPLES = {
 }  # enter at bulk.smk
 SAMPLES = {sample: record for sample, record in RECORDS.items() if sample not in BULK_SAMPLES}
 TABLES = wanted_tables()
+# Shipped files and the user's own, as inputs of many rules.
+TYPES = ["<shipped>/markers/markers.yaml", *config["annotate"]["marker_files"]]
+SIGNATURES = {
+    "signatures": "<shipped>/signatures/signatures.yaml",
+    "confounders": "<shipped>/signatures/confounders.yaml",
+    "files": config["score"]["files"],
+}
 
 
 wildcard_constraints:

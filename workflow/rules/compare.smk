@@ -33,9 +33,8 @@ rule donor_scores:
     input:
         bulk="<results>/cohort/pseudobulk.h5ad",
         compartments="<shipped>/signatures/compartments.yaml",
-        signatures="<shipped>/signatures/signatures.yaml",
-        confounders="<shipped>/signatures/confounders.yaml",
-        files=lookup(dpath="score/files", within=config),
+        types=TYPES,
+        **SIGNATURES,
         code=code("donor_scores", "stage_inputs"),
     output:
         table=listed("donor_scores", "Signatures", "scores of donors"),
@@ -60,9 +59,8 @@ rule contrasts:
     input:
         bulk="<results>/cohort/pseudobulk.h5ad",
         compartments="<shipped>/signatures/compartments.yaml",
-        signatures="<shipped>/signatures/signatures.yaml",
-        confounders="<shipped>/signatures/confounders.yaml",
-        files=lookup(dpath="score/files", within=config),
+        types=TYPES,
+        **SIGNATURES,
         code=code("confounders", "drift", "stage_inputs"),
     output:
         table=listed("contrasts", "Findings", "signatures between conditions"),
@@ -90,9 +88,8 @@ rule nulls:
     input:
         bulk="<results>/cohort/pseudobulk.h5ad",
         compartments="<shipped>/signatures/compartments.yaml",
-        signatures="<shipped>/signatures/signatures.yaml",
-        confounders="<shipped>/signatures/confounders.yaml",
-        files=lookup(dpath="score/files", within=config),
+        types=TYPES,
+        **SIGNATURES,
         code=code("nulls", "stage_inputs"),
     output:
         table=listed("nulls", "Findings", "tests where nothing is"),
@@ -121,6 +118,7 @@ rule de:
     input:
         bulk="<results>/cohort/pseudobulk.h5ad",
         compartments="<shipped>/signatures/compartments.yaml",
+        types=TYPES,
         code=code("expression", "stage_inputs"),
     output:
         table=listed("de", "Findings", "genes between conditions"),
@@ -151,9 +149,8 @@ rule gsea:
         de="<results>/tables/de.tsv",
         bulk="<results>/cohort/pseudobulk.h5ad",
         compartments="<shipped>/signatures/compartments.yaml",
-        signatures="<shipped>/signatures/signatures.yaml",
-        confounders="<shipped>/signatures/confounders.yaml",
-        files=lookup(dpath="score/files", within=config),
+        types=TYPES,
+        **SIGNATURES,
         code=code("sets", "stage_inputs"),
     output:
         table=listed("gsea", "Findings", "enrichment of signatures"),

@@ -10,7 +10,7 @@ rule crosstalk:
     input:
         pseudobulk="<results>/cohort/pseudobulk.h5ad",
         axes="<shipped>/crosstalk/axes.yaml",
-        markers="<shipped>/markers/markers.yaml",
+        types=TYPES,
         code=code("crosstalk"),
     output:
         table="<results>/tables/crosstalk.tsv",

@@ -39,7 +39,8 @@ rule druggability:
         pseudobulk="<results>/cohort/pseudobulk.h5ad",
         drugs="<shipped>/drugs/drugs.yaml",
         compartments="<shipped>/signatures/compartments.yaml",
-        code=code("druggability"),
+        types=TYPES,
+        code=code("druggability", "cell_types"),
     output:
         table=listed("druggability", "Findings", "drug targets"),
         drugs="<results>/tables/drugs.tsv",

@@ -5,8 +5,7 @@ rule features:
     """Variable genes of the cohort, by vote of the samples, from their gene moments."""
     input:
         moments=collect("<results>/samples/{sample}/moments.parquet", sample=SAMPLES),
-        types="<shipped>/markers/markers.yaml",
-        type_files=lookup(dpath="annotate/marker_files", within=config),
+        types=TYPES,
         code=code("features", "cell_types"),
     output:
         features="<results>/cohort/features.tsv",

@@ -11,7 +11,7 @@ rule choose_genes:
         genes="<shipped>/genes/human.tsv.gz",
         drugs="<shipped>/drugs/drugs.yaml",
         claims=["<shipped>/claims/claims.yaml", *config["claims"]["files"]],
-        types=["<shipped>/markers/markers.yaml", *config["annotate"]["marker_files"]],
+        types=TYPES,
         code=code("genes_of_interest"),
     output:
         genes="<results>/cohort/genes_of_interest.tsv",

@@ -46,10 +46,8 @@ rule collect_genes_lost:
     input:
         samples=collect("<results>/samples/{sample}/genes_lost.tsv", sample=RECORDS),
         counts=collect("<results>/samples/{sample}/counts.h5ad", sample=RECORDS),
-        types=["<shipped>/markers/markers.yaml", *config["annotate"]["marker_files"]],
-        signatures="<shipped>/signatures/signatures.yaml",
-        confounders="<shipped>/signatures/confounders.yaml",
-        files=lookup(dpath="score/files", within=config),
+        types=TYPES,
+        **SIGNATURES,
         code=code("tables", "gene_loss", "cell_types", "counts", "stage_inputs"),
     output:
         "<results>/tables/genes_lost.tsv",

@@ -9,9 +9,7 @@ rule fidelity:
     """Rank correlation and signature concordance of each model with the patients, and the patients' own as the ceiling."""
     input:
         pseudobulk="<results>/cohort/pseudobulk.h5ad",
-        signatures="<shipped>/signatures/signatures.yaml",
-        confounders="<shipped>/signatures/confounders.yaml",
-        files=lookup(dpath="score/files", within=config),
+        **SIGNATURES,
         code=code("models"),
     output:
         table=listed("fidelity", "Findings", "models beside patients"),

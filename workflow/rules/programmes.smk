@@ -12,9 +12,7 @@ rule programmes:
         cells=collect("<results>/samples/{sample}/cells.parquet", sample=SAMPLES),
         annotation="<results>/cohort/annotation.parquet",
         features="<results>/cohort/features.tsv",
-        signatures="<shipped>/signatures/signatures.yaml",
-        confounders="<shipped>/signatures/confounders.yaml",
-        files=lookup(dpath="score/files", within=config),
+        **SIGNATURES,
         code=code("programmes"),
     output:
         programmes=listed("programmes", "Findings", "recurrent programmes"),

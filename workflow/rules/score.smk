@@ -4,10 +4,8 @@
 rule signatures:
     """The signatures of this run as a .gmt file, for other tools, and as a table with origin and references."""
     input:
-        signatures="<shipped>/signatures/signatures.yaml",
-        confounders="<shipped>/signatures/confounders.yaml",
+        **SIGNATURES,
         references="<shipped>/signatures/references.yaml",
-        files=lookup(dpath="score/files", within=config),
         code=code("signatures", "tables"),
     output:
         gmt="<results>/signatures.gmt",
@@ -32,9 +30,7 @@ rule score:
     input:
         counts="<results>/samples/{sample}/counts.h5ad",
         cells="<results>/samples/{sample}/cells.parquet",
-        signatures="<shipped>/signatures/signatures.yaml",
-        confounders="<shipped>/signatures/confounders.yaml",
-        files=lookup(dpath="score/files", within=config),
+        **SIGNATURES,
         code=code("score"),
     output:
         scores="<results>/samples/{sample}/scores.parquet",
@@ -86,9 +82,7 @@ rule score_aucell:
         cells="<results>/samples/{sample}/cells.parquet",
         coverage="<results>/samples/{sample}/coverage.tsv",
         cutoff="<results>/cohort/aucell_cutoff.tsv",
-        signatures="<shipped>/signatures/signatures.yaml",
-        confounders="<shipped>/signatures/confounders.yaml",
-        files=lookup(dpath="score/files", within=config),
+        **SIGNATURES,
         code=code("score"),
     output:
         scores="<results>/samples/{sample}/scores_aucell.parquet",

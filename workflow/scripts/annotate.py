@@ -10,7 +10,7 @@ from brainmet.tables import read_table, write_table
 
 with job(snakemake) as params:
     files = snakemake.input
-    types = load_cell_types([files.types, *files.get("type_files", [])])
+    types = load_cell_types(files.types)
     # Copy number by arm is for the table of arms: at a million cells it would be a third of the memory here.
     shown = {
         name: evidence.read(name, files[name], without="(arm|shift|fdr|genes|marker)_") for name in params["methods"]

@@ -8,7 +8,7 @@ from brainmet.tables import read_table, write_table
 
 with job(snakemake) as params:
     files = snakemake.input
-    types = load_cell_types([files.types, *files.get("type_files", [])])
+    types = load_cell_types(files.types)
     pairs = zip(files.counts, files.cells, strict=True)
     samples = [(evidence.read("counts", counts), evidence.read("cells", cells)) for counts, cells in pairs]
     names = ("cells", "slices", "features", "neighbors", "clusters")

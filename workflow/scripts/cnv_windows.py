@@ -7,6 +7,6 @@ from brainmet.job import job
 from brainmet.tables import write_table
 
 with job(snakemake) as params:
-    types = load_cell_types([snakemake.input.types, *snakemake.input.get("type_files", [])])
+    types = load_cell_types(snakemake.input.types)
     table = cnv_windows(read_h5ad(snakemake.input.bulk), types, **params)
     write_table(table, snakemake.output[0], "cnv_windows")

@@ -6,7 +6,7 @@ from brainmet.job import job
 from brainmet.tables import read_table, write_table
 
 with job(snakemake) as params:
-    types = load_cell_types([snakemake.input.types, *snakemake.input.get("type_files", [])])
+    types = load_cell_types(snakemake.input.types)
     annotation = read_table(snakemake.input.annotation, "annotation")
     table = concordance(annotation, types=types, n_bootstrap=params["n_bootstrap"], seed=params["seed"])
     write_table(table, snakemake.output.concordance, "concordance")

@@ -6,7 +6,7 @@ from brainmet.job import job
 
 with job(snakemake) as params:
     axes = crosstalk.load(snakemake.input.axes)
-    parents = type_profiles.parents_of(cell_types.load_cell_types([snakemake.input.markers]))
+    parents = type_profiles.parents_of(cell_types.load_cell_types(snakemake.input.types))
     pseudobulk = read_h5ad(snakemake.input.pseudobulk)
     table = crosstalk.crosstalk(pseudobulk, axes, ligands.consensus_pairs(), parents, **params)
     tables.write_table(table, snakemake.output.table, "crosstalk")

@@ -7,7 +7,7 @@ from brainmet.job import job
 from brainmet.tables import write_table
 
 with job(snakemake) as params:
-    types = load_cell_types([snakemake.input.types, *snakemake.input.get("type_files", [])])
+    types = load_cell_types(snakemake.input.types)
     inputs = {name: evidence.read(name, snakemake.input[name]) for name in ("counts", "cells")}
     for name, table in annotate.run_all(params["methods"], inputs, types=types, options=params["options"]).items():
         write_table(table, snakemake.output[name], "evidence")

@@ -6,6 +6,6 @@ from brainmet.job import job
 from brainmet.tables import write_table
 
 with job(snakemake) as params:
-    types = load_cell_types([snakemake.input.types, *snakemake.input.get("type_files", [])])
+    types = load_cell_types(snakemake.input.types)
     table = features(Moments(snakemake.input.moments), markers=types.markers(), **params)
     write_table(table, snakemake.output.features, "features")
