@@ -7,11 +7,11 @@ In: counts.h5ad of the bulk samples (a profile is a "cell"). Out: tables/bulk.ts
 rule bulk:
     """Every signature between the conditions of every bulk cohort."""
     input:
+        **SIGNATURES,
         counts=collect("<results>/samples/{sample}/counts.h5ad", sample=BULK_SAMPLES),
         markers=["<results>/tables/markers.tsv"] if SAMPLES else [],
         compartments="<shipped>/signatures/compartments.yaml",
         types=TYPES,
-        **SIGNATURES,
         code=code("bulk", "stage_inputs"),
     output:
         table="<results>/tables/bulk.tsv",

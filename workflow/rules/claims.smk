@@ -7,13 +7,13 @@ Out, beside it: tables/correlations.tsv, what claims on correlations between the
 rule correlations:
     """Correlations that claims ask for, between the cells of every donor."""
     input:
+        **SIGNATURES,
         slices=collect("<results>/samples/{sample}/slice.npz", sample=SAMPLES),
         cells=collect("<results>/samples/{sample}/cells.parquet", sample=SAMPLES),
         annotation="<results>/cohort/annotation.parquet",
         features="<results>/cohort/features.tsv",
         compartments="<shipped>/signatures/compartments.yaml",
         types=TYPES,
-        **SIGNATURES,
         claims="<shipped>/claims/claims.yaml",
         own=lookup(dpath="claims/files", within=config),
         code=code("correlations", "features", "stage_inputs"),
@@ -39,13 +39,13 @@ rule correlations:
 rule claims:
     """Verdict on every published statement, with what it rests on."""
     input:
+        **SIGNATURES,
         bulk="<results>/cohort/pseudobulk.h5ad",
         correlations="<results>/tables/correlations.tsv",
         crosstalk="<results>/tables/crosstalk.tsv",
         tissues=collect("<results>/samples/{sample}/counts.h5ad", sample=BULK_SAMPLES),
         compartments="<shipped>/signatures/compartments.yaml",
         types=TYPES,
-        **SIGNATURES,
         claims="<shipped>/claims/claims.yaml",
         own=lookup(dpath="claims/files", within=config),
         code=code("claims", "stage_inputs"),

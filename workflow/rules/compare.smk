@@ -31,10 +31,10 @@ rule markers:
 rule donor_scores:
     """Score of every signature in every donor and compartment."""
     input:
+        **SIGNATURES,
         bulk="<results>/cohort/pseudobulk.h5ad",
         compartments="<shipped>/signatures/compartments.yaml",
         types=TYPES,
-        **SIGNATURES,
         code=code("donor_scores", "stage_inputs"),
     output:
         table=listed("donor_scores", "Signatures", "scores of donors"),
@@ -57,10 +57,10 @@ rule donor_scores:
 rule contrasts:
     """Every signature in every compartment between conditions, with its estimator."""
     input:
+        **SIGNATURES,
         bulk="<results>/cohort/pseudobulk.h5ad",
         compartments="<shipped>/signatures/compartments.yaml",
         types=TYPES,
-        **SIGNATURES,
         code=code("confounders", "drift", "stage_inputs"),
     output:
         table=listed("contrasts", "Findings", "signatures between conditions"),
@@ -86,10 +86,10 @@ rule contrasts:
 rule nulls:
     """What the same tests find under permuted labels and for random gene sets."""
     input:
+        **SIGNATURES,
         bulk="<results>/cohort/pseudobulk.h5ad",
         compartments="<shipped>/signatures/compartments.yaml",
         types=TYPES,
-        **SIGNATURES,
         code=code("nulls", "stage_inputs"),
     output:
         table=listed("nulls", "Findings", "tests where nothing is"),
@@ -146,11 +146,11 @@ rule de:
 rule gsea:
     """Enrichment of the signatures in the ranking of the differential expression, and in each donor."""
     input:
+        **SIGNATURES,
         de="<results>/tables/de.tsv",
         bulk="<results>/cohort/pseudobulk.h5ad",
         compartments="<shipped>/signatures/compartments.yaml",
         types=TYPES,
-        **SIGNATURES,
         code=code("sets", "stage_inputs"),
     output:
         table=listed("gsea", "Findings", "enrichment of signatures"),

@@ -44,10 +44,10 @@ rule ingest:
 rule collect_genes_lost:
     """What became of the genes of every sample, one row a sample, and which signatures and cell types suffer."""
     input:
+        **SIGNATURES,
         samples=collect("<results>/samples/{sample}/genes_lost.tsv", sample=RECORDS),
         counts=collect("<results>/samples/{sample}/counts.h5ad", sample=RECORDS),
         types=TYPES,
-        **SIGNATURES,
         code=code("tables", "gene_loss", "cell_types", "counts", "stage_inputs"),
     output:
         "<results>/tables/genes_lost.tsv",

@@ -8,8 +8,8 @@ condition; its header alone when the run holds no model.
 rule fidelity:
     """Rank correlation and signature concordance of each model with the patients, and the patients' own as the ceiling."""
     input:
-        pseudobulk="<results>/cohort/pseudobulk.h5ad",
         **SIGNATURES,
+        pseudobulk="<results>/cohort/pseudobulk.h5ad",
         code=code("models"),
     output:
         table=listed("fidelity", "Findings", "models beside patients"),

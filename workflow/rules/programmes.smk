@@ -8,11 +8,11 @@ programmes with their genes and nearest signature; tables/programme_pairs.tsv, w
 rule programmes:
     """NMF of the malignant cells of each donor, factors that recur, matched to signatures and correlated within donors."""
     input:
+        **SIGNATURES,
         slices=collect("<results>/samples/{sample}/slice.npz", sample=SAMPLES),
         cells=collect("<results>/samples/{sample}/cells.parquet", sample=SAMPLES),
         annotation="<results>/cohort/annotation.parquet",
         features="<results>/cohort/features.tsv",
-        **SIGNATURES,
         code=code("programmes"),
     output:
         programmes=listed("programmes", "Findings", "recurrent programmes"),

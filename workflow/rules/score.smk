@@ -28,9 +28,9 @@ rule signatures:
 rule score:
     """ULM score of every signature in every kept cell of one sample, and the coverage of each signature."""
     input:
+        **SIGNATURES,
         counts="<results>/samples/{sample}/counts.h5ad",
         cells="<results>/samples/{sample}/cells.parquet",
-        **SIGNATURES,
         code=code("score"),
     output:
         scores="<results>/samples/{sample}/scores.parquet",
@@ -78,11 +78,11 @@ rule aucell_cutoff:
 rule score_aucell:
     """AUCell score of every signature in every kept cell of one sample."""
     input:
+        **SIGNATURES,
         counts="<results>/samples/{sample}/counts.h5ad",
         cells="<results>/samples/{sample}/cells.parquet",
         coverage="<results>/samples/{sample}/coverage.tsv",
         cutoff="<results>/cohort/aucell_cutoff.tsv",
-        **SIGNATURES,
         code=code("score"),
     output:
         scores="<results>/samples/{sample}/scores_aucell.parquet",
