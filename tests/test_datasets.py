@@ -211,12 +211,18 @@ def test_covariates_fill_fields_and_are_carried(series, tmp_path):
         assert records["B"]["her2"] == "low" and records["B"]["age"] == "unknown" and records["B"]["covariates"] == {}
 
 
+def test_empty_cells_behind_the_columns_say_nothing(series, tmp_path):
+    (tmp_path / "who.csv").write_text("id,bmi\nA,24,,\n")
+    assert load(series(covariates="who.csv"))["A"]["covariates"] == {"bmi": "24"}
+
+
 @pytest.mark.parametrize(
     ("text", "spec", "message"),
     [
         (None, "who.csv", r"covariates: .*who.csv cannot be read"),
         ("id,age\nZ,3\n", "who.csv", r"covariates: .*'Z' is no sample of the dataset; samples: A, B"),
         ("id,age\nA,3\n", {"file": "who.csv", "sample": "x"}, r"has no column x \(id, age\); mend sample"),
+        ("id,a,b\nA,x,y\nB,chemo, radio,y\n", "who.csv", r"read \(line 3 has more values .* ',' in it needs quotes\)"),
         ("id,region\nA,middle\n", "who.csv", r"with who.csv: samples.0.region: 'middle' is not allowed.*core, rim"),
     ],
 )
@@ -233,7 +239,8 @@ def test_wrong_covariates_are_refused(series, tmp_path, text, spec, message):
         ({"layout": "tenx_triplets"}, r"layout: 'tenx_triplets' is no reader; did you mean tenx_triplet\?; allowed: "),
         ({"split_by": {"barcode": "^([AB"}}, r"split_by: barcode: '\^\(\[AB' is no regular expression"),
         ({"split_by": {"barcode": "^[AB]_"}}, r"split_by: barcode: .* has 0 groups; it must have one"),
-        ({"split_by": {"cells": "who"}}, r"split_by: cells: who is a column of a cells table; add cells"),
+        ({"split_by": {"cells": "who"}}, r"split_by: cells: who is a column of a cells table, and none is named; add"),
+        ({"split_by": {"cells": "who"}, "cells": {"columns": {"donor": "who"}}}, r"say split_by: \{obs: who\}"),
         ({"profiles": [{"pattern": "(", "condition": "primary"}]}, r"profiles: pattern: .* is no regular expression"),
         (
             {"samples": [{"id": i, "match": "a", "condition": "csf"} for i in "AB"]},

@@ -30,7 +30,7 @@ def planted(n: int = 270, doublets: int = 25, genes: int = 300, seed: int = 0) -
 
 def test_planted_doublets_are_found_in_any_order(make_counts: Callable[..., Counts], config: dict[str, Any]) -> None:
     X, truth = planted()
-    config["rate_per_thousand"] = 0.3
+    config["known_rate"] = 0.09
     found = find(make_counts(X), np.ones(len(X), bool), **config)
     assert roc_auc_score(truth, found.score) > 0.95
     assert found.called[truth].mean() > 0.6 and found.called[~truth].mean() < 0.1
@@ -106,6 +106,16 @@ def test_a_stated_rate_replaces_the_one_from_the_number_of_cells(
     X, _ = planted()
     found = find(make_counts(X), np.ones(len(X), bool), **config | {"known_rate": 0.09})
     assert found.expected_rate == 0.09
+
+
+def test_more_cells_than_a_full_run_are_several_runs(make_counts: Callable[..., Counts], config: dict[str, Any]) -> None:
+    """A matrix of a hundred thousand cells, as its rate would be without a limit: 80 % of it doublets."""
+    X, truth = planted()
+    found = find(make_counts(X), np.ones(len(X), bool), **config | {"rate_per_thousand": 0.8 * 1_000 / len(X)})
+    assert found.expected_rate == config["max_rate"]
+    assert found.called[truth].mean() > 0.6 and found.called[~truth].mean() < 0.1
+    few = find(make_counts(X), np.ones(len(X), bool), **config)
+    assert few.expected_rate == config["rate_per_thousand"] * len(X) / 1_000
 
 
 def test_a_stated_rate_bounds_the_calls(

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 from brainmet.errors import BrainmetError
-from brainmet.genes import LOST, GeneTable, likely_cause, map_features, read_genes
+from brainmet.genes import ANTIBODY, LOST, GeneTable, likely_cause, map_features, read_genes
 
 HERE = Path(__file__).parents[1]
 FOLDER = HERE / "resources" / "genes"
@@ -93,6 +93,29 @@ def test_small_letters_are_human_where_only_human_names_can_be(human: GeneTable)
 def test_alias_gives_way_to_the_genes_own_row(human: GeneTable) -> None:
     mapping = map_features(None, ["ERBB2", "HER2"], human)
     assert mapping.gene[1] == LOST and mapping.how.tolist() == ["symbol", "ambiguous"]
+
+
+@pytest.mark.parametrize(
+    "other", ["adt_CD4", "CD4_TotalSeqB", "CD4:SK3|CD4|AHS0032|pAbO", "CD4_sg1", "CD4|protein", "guide_CD4"]
+)
+def test_antibodies_and_guides_give_way_to_the_genes_own_row(human: GeneTable, other: str) -> None:
+    assert map_features(None, ["CD4", other], human).how.tolist() == ["symbol", "ambiguous"]
+    assert map_features(None, [other, "GFAP"], human).how.tolist() == ["repaired", "symbol"]
+
+
+def test_repeated_names_made_unique_are_one_gene_unless_their_ids_speak_against_it(human: GeneTable) -> None:
+    names = ["TBCE", "TBCE-1", "TBCE.1", "TBCE_1", "TBCE__1", "TBCE_dup1"]
+    assert len(set(map_features(None, names, human).gene.tolist())) == 1
+    antibody = map_features(["ENSG00000177455", "CD19", "CD33"], ["CD19", "CD19-1", "CD33"], human)
+    assert antibody.how.tolist() == ["id", "ambiguous", "symbol"]
+    unknown = map_features(["ENSG00000177455", "ENSG99999999999"], ["CD19", "CD19-1"], human)
+    assert unknown.how.tolist() == ["id", "repaired"]
+
+
+def test_no_gene_has_the_name_of_an_antibody(human: GeneTable, mouse: GeneTable) -> None:
+    for table in (human, mouse):
+        names = [*table.symbols, *table.previous, *table.aliases]
+        assert not [name for name in names if ANTIBODY.search(name)]
 
 
 def test_order_of_features_does_not_matter(human: GeneTable) -> None:

@@ -8,6 +8,7 @@ import lzma
 import tarfile
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import anndata
@@ -514,6 +515,62 @@ def test_conditions_from_a_column_of_the_matrix(
     found = run("h5ad", [tmp_path / "a.h5ad"], human, cells=cells, condition="other").cells["condition"].tolist()
     assert found == [conditions.get(tissue, "other") for tissue in obs["tissue"]]
     assert "not in cells: conditions: pleura (2 cells)" in caplog.text
+
+
+def test_columns_of_the_cells_table_by_our_names(
+    tmp_path: Path, human: GeneTable, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A column that has our name but is not meant gives way; conditions must be ours or mapped; NA says nothing."""
+    files = write_triplet(tmp_path, counts())
+    rows = zip(BARCODES, "ABABAB", ["x", "NA", "y", "nan", "", "z"], strict=True)
+    (tmp_path / "cells.csv").write_text(
+        "id,patient,donor,condition\n" + "".join(f"{b},{p},{d},Tumour\n" for b, p, d in rows)
+    )
+    files.append(tmp_path / "cells.csv")
+    cells = {"file": "cells.csv", "barcode": "id", "conditions": {}}
+    run_with = partial(run, "tenx_triplet", files, human)
+    found = run_with(cells=cells | {"columns": {"donor": "patient"}}).cells
+    assert found["donor"].tolist() == list("ABABAB") and set(found["condition"]) == {"primary"}
+    assert "not in cells: conditions: Tumour (6 cells)" in caplog.text
+    assert run_with(cells=cells).cells["donor"].tolist() == ["x", "P1", "y", "P1", "P1", "z"]
+    twice = run_with(cells=cells | {"columns": {"donor": "patient", "age": "patient"}}).cells
+    assert twice["donor"].tolist() == twice["author_age"].tolist() == list("ABABAB")
+    with pytest.raises(BrainmetError, match=r"condition says 'Tumour', which is no condition .*map it under cells: c"):
+        run_with(cells=cells | {"conditions": None})
+    with pytest.raises(BrainmetError, match=r"cells.csv: has no column who \(patient, donor, condition\); mend cells"):
+        run_with(cells=cells | {"columns": {"donor": "who"}})
+
+
+@pytest.mark.parametrize("layout", ["h5ad", "loom", "dense_text"])
+def test_antibodies_beside_genes_are_set_aside(tmp_path: Path, human: GeneTable, layout: str) -> None:
+    """By the kinds that scanpy carries along, or by their names."""
+    genes, antibodies = counts(), 100 + counts(1, genes=2)
+    X = np.vstack([genes, antibodies])
+    names, kinds = [*SYMBOLS, "EPCAM_TotalSeqB", "CD4"], ["Gene Expression"] * 10 + ["Antibody Capture"] * 2
+    path = tmp_path / f"a.{'csv' if layout == 'dense_text' else layout}"
+    if layout == "h5ad":
+        var = pd.DataFrame({"feature_types": pd.Categorical(kinds)}, index=names)
+        anndata.AnnData(X.T, pd.DataFrame(index=BARCODES), var).write_h5ad(path)
+    elif layout == "loom":
+        with h5py.File(path, "w") as file:
+            file["matrix"], file["col_attrs/CellID"] = X, np.array(BARCODES, "S")
+            file["row_attrs/Gene"], file["row_attrs/feature_types"] = np.array(names, "S"), np.array(kinds, "S")
+    else:
+        names[-1] = "CD4:SK3|CD4|AHS0032|pAbO"
+        pd.DataFrame(X, index=names, columns=BARCODES).to_csv(path)
+    found = run(layout, [path], human)
+    same(found, genes)
+    assert found.lost["n_set_aside"].item() == 2
+
+
+def test_kinds_that_are_biotypes_and_files_of_peaks(tmp_path: Path, human: GeneTable) -> None:
+    """CELLxGENE's column feature_type tells protein_coding and the like; a file of peaks alone is named as such."""
+    for kind in ("protein_coding", "Peaks"):
+        var = pd.DataFrame({"feature_type": [kind] * 10}, index=SYMBOLS)
+        anndata.AnnData(counts().T, pd.DataFrame(index=BARCODES), var).write_h5ad(tmp_path / f"{kind}.h5ad")
+    same(run("h5ad", [tmp_path / "protein_coding.h5ad"], human), counts())
+    with pytest.raises(BrainmetError, match=r"Peaks.h5ad:X: holds no gene expression, only Peaks; give the file that"):
+        run("h5ad", [tmp_path / "Peaks.h5ad"], human)
 
 
 @pytest.mark.parametrize(("written", "layout"), [("h5ad", "tenx_h5"), ("loom", "tenx_h5"), ("loom", "h5ad")])

@@ -116,8 +116,11 @@ def _patterns(dataset: Mapping[str, Any], path: Path) -> None:
             raise BrainmetError(
                 f"{path}: {field}: {pattern!r} has {groups} groups; it must have one, whose text is a sample's match"
             )
-    if "cells" in split and not dataset.get("cells"):
-        raise BrainmetError(f"{path}: split_by: cells: {split['cells']} is a column of a cells table; add cells: {{…}}")
+    if "cells" in split and not (dataset.get("cells") or {}).get("file"):
+        raise BrainmetError(
+            f"{path}: split_by: cells: {split['cells']} is a column of a cells table, and none is named; add cells: "
+            f"{{file: …, barcode: …}}, or for a column of the matrix itself say split_by: {{obs: {split['cells']}}}"
+        )
 
 
 def _samples(dataset: Mapping[str, Any], path: Path) -> None:

@@ -171,7 +171,17 @@ def _text_table(path: Path) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8-sig") as stream:
         sample = stream.read(10_000)
         stream.seek(0)
-        return list(csv.DictReader(stream, delimiter="\t" if "\t" in sample else ";" if ";" in sample else ","))
+        mark = "\t" if "\t" in sample else ";" if ";" in sample else ","
+        reader, rows = csv.DictReader(stream, delimiter=mark), []
+        for row in reader:
+            # What has no name in the header stands under None: empty cells of a spreadsheet, or a cut text.
+            if any(text.strip() for text in row.pop(None, ())):  # type: ignore[call-overload]
+                raise ValueError(
+                    f"line {reader.line_num} has more values than the header has names; a text with {mark!r} in it "
+                    "needs quotes"
+                )
+            rows.append(row)
+        return rows
 
 
 def _workbook(path: Path) -> list[dict[str, str]]:

@@ -103,8 +103,8 @@ def find(
         profile: `cells`, `nuclei` or `plates`.
         known_rate: expected share of doublets where the series says it; None: from the number of cells.
         rate_per_thousand: expected share of doublets per thousand cells loaded together.
-        max_rate: share of doublets of a run loaded to its limit; where no rate is stated, no more cells are called than
-            chance allows at it, since few cells may be what is left of a full run.
+        max_rate: share of doublets of a run loaded to its limit; where no rate is stated, more cells are those of
+            several runs, and no more are called than chance allows at it: few cells may be what is left of a full run.
         min_cells: smaller samples are skipped: too few pairs to learn from.
         max_cells: larger samples are split at random into equal parts of at most this size, for memory.
         n_genes: genes of highest variance to use.
@@ -115,7 +115,7 @@ def find(
         variance: of each gene's log-normalised values over the cells to look at, where it is known.
     """
     n = int(passing.sum())
-    rate = rate_per_thousand * n / 1000 if known_rate is None else known_rate
+    rate = min(rate_per_thousand * n / 1000, max_rate) if known_rate is None else known_rate
     skipped = _skipped(counts, profile=profile, n=n, min_cells=min_cells)
     score = np.full(len(passing), np.nan, np.float32)
     called = np.zeros(len(passing), bool)
@@ -132,7 +132,7 @@ def find(
         own = Cells(cells.X[members], cells.total[members])
         raw = score_cells(own, rate=rate, n_components=n_components, n_rounds=n_rounds, n_runs=n_runs, seed=seed)
         score[rows[members]] = posterior(raw, _artificial_share(len(members)), expected=rate)
-    limit = most(n, rate=max(rate, max_rate) if known_rate is None else known_rate)
+    limit = most(n, rate=max_rate if known_rate is None else known_rate)
     likely = rows[order][score[rows[order]] > 0.5]
     called[likely[np.argsort(-score[likely], kind="stable")[:limit]]] = True
     log.info("doublets: %d of %d cells called, %.3f expected, %d at most", called.sum(), n, rate, limit)

@@ -3,8 +3,8 @@
 A feature is known by its Ensembl id (any version, current or retired) or by a name (current symbol, previous symbol,
 alias). The rule, in this order: id · retired id · current symbol · previous symbol · alias (unless its gene is in the
 file under its own name) · the same after undoing what tools do to names (`HLA.A`, `TBCE-1`, `C1ORF112`; `egfr` where
-`hla-a` is in the file too). Several features of one gene are summed; a name that belongs to two genes belongs to none.
-What is left over is lost and listed.
+`hla-a` is in the file too). Several features of one gene are summed, but antibodies and guides named after a gene give
+way to its own row; a name that belongs to two genes belongs to none. What is left over is lost and listed.
 """
 
 import gzip
@@ -28,6 +28,8 @@ MARKS = str.maketrans("-_. /", ".....")
 ENSEMBL_ID = re.compile(r"(?<![A-Za-z0-9])(ENS(?:MUS)?G\d{11})(?!\d)")
 GENOME_PREFIX = re.compile(r"^(GRCh3[78]|GRCm3[89]|hg19|hg38|mm10|mm39)[_.\-]+", re.IGNORECASE)
 SUFFIX = re.compile(r"(?:[.\-]|__|_dup)\d{1,2}$")
+NUMBER = re.compile(r"_?\d+|dup\d{1,2}")
+"""What such a suffix leaves behind the first `_` of a name."""
 NOT_GENES = re.compile(
     r"^(__)?(no_feature|ambiguous|too_low_aQual|not_aligned|alignment_not_unique)$|^N_(unmapped|multimapping|noFeature|ambiguous)$"
     r"|^ERCC[-_.]\d{5}$"
@@ -35,6 +37,10 @@ NOT_GENES = re.compile(
     re.IGNORECASE,
 )
 """Summary rows of HTSeq and STAR, sums over genes, and the spike-ins of ERCC: no genes."""
+ANTIBODY = re.compile(
+    r"[Tt]otal-?[Ss]eq|TOTALSEQ|[_\-.| ]Total[ABCD]$|(?<![A-Za-z0-9])(pAbO|ADT|adt|HTO|hto)(?![A-Za-z0-9])", re.MULTILINE
+)
+"""Marks of antibodies and hashtags in the names of features: of BioLegend, BD Rhapsody, Seurat and CITE-seq-Count."""
 MOUSE_NAME = re.compile(r"^[A-Z][a-z]+[0-9a-z]*(-[a-z0-9]+)?$")
 SMALL_HUMAN = frozenset(("hla-a", "hla-b", "hla-c", "hla-dra", "hla.a", "hla.b", "hla.c", "hla.dra"))
 """Names in small letters that only a file of human genes has."""
@@ -188,11 +194,28 @@ def map_features(
     pairs = [mapper.feature(i, n) for i, n in zip(ids if ids is not None else [""] * len(names), names, strict=True)]
     gene = np.array([table.row[g] if g else LOST for g, _ in pairs], dtype=np.int64)
     how = np.array([w for _, w in pairs], dtype=object)
-    # An alias gives way to the gene's own row: two rows would be two genes to whoever made the file.
-    own = set(gene[(gene != LOST) & (how != "alias")].tolist())
-    shadowed = np.array([w == "alias" and g in own for g, w in zip(gene, how, strict=True)], dtype=bool)
+    shadowed = _shadowed(ids, gene, how)
     gene[shadowed], how[shadowed] = LOST, "ambiguous"
+    how[how == "part"] = "repaired"
     return Mapping(gene=gene, how=how)
+
+
+def _shadowed(ids: Sequence[str] | np.ndarray | None, gene: np.ndarray, how: np.ndarray) -> np.ndarray:
+    """Mask of the features that give way to their gene's own row: two rows would be two genes to whoever made the file.
+
+    An alias does, a name of which one part is a gene's (`PDCD1_TotalSeqB`, `TP53_sg1`), and a name whose id is none of
+    Ensembl beside a row whose id is (an antibody of 10x that scanpy made unique, `CD19-1`).
+    """
+    known, alias, part, by_id = gene != LOST, how == "alias", how == "part", np.isin(how, ("id", "retired_id"))
+    foreign = np.zeros(len(gene), bool)
+    if ids is not None and by_id.any():
+        rest = np.flatnonzero(known & ~by_id)
+        foreign[rest] = [ids[i].strip() != "" and not ENSEMBL_ID.search(ids[i]) for i in rest]
+    return known & (
+        (alias & np.isin(gene, gene[known & ~alias]))
+        | (part & np.isin(gene, gene[known & ~alias & ~part]))
+        | (foreign & np.isin(gene, gene[by_id]))
+    )
 
 
 class _Mapper:
@@ -235,22 +258,25 @@ class _Mapper:
                 return level[name], way
         if date := EXCEL_DATE.match(name):
             return self._excel(date)
-        for repaired in self._repairs(name):
+        for repaired, way in self._repairs(name):
             for level in (table.symbols, table.previous):
                 if repaired in level:
-                    return level[repaired], "repaired"
+                    return level[repaired], way
         upper = name == name.upper() or "." in name or (self.small and name == name.lower())
         if upper and table.organism == "human" and (gene := table.loose.get(loosened(name))):
             return gene, "repaired"
         return "", "lost"
 
-    def _repairs(self, name: str) -> Iterable[str]:
+    def _repairs(self, name: str) -> Iterable[tuple[str, str]]:
+        """What a name may have been, and whether that is the whole name without a number or a part of it."""
         if "|" in name:
-            yield from (part for part in name.split("|") if part)
+            yield from ((part, "part") for part in name.split("|") if part)
         if "_" in name:
-            yield from (part for part in name.split("_", 1) if not part.isdigit())
+            first, rest = name.split("_", 1)
+            way = "repaired" if NUMBER.fullmatch(rest) else "part"
+            yield from ((part, way) for part in (first, rest) if not part.isdigit())
         if SUFFIX.search(name):
-            yield SUFFIX.sub("", name)
+            yield SUFFIX.sub("", name), "repaired"
 
     def _excel(self, date: re.Match[str]) -> tuple[str, str]:
         day, month, month_first, day_last, month_number, day_iso = date.groups()

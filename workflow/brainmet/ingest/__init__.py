@@ -18,14 +18,14 @@ import pandas as pd
 import scipy.sparse as sp
 
 from brainmet import forensics, labels
-from brainmet.contract import CELL_ID, UNKNOWN, Obs, Uns
+from brainmet.contract import CELL_ID, CONDITIONS, UNKNOWN, Obs, Uns
 from brainmet.counts import write_counts
 from brainmet.dataset_checks import layouts, unknown
 from brainmet.errors import BrainmetError
-from brainmet.genes import NOT_GENES, GeneTable
+from brainmet.genes import ANTIBODY, NOT_GENES, GeneTable
 from brainmet.ingest import profiles, tables_beside
 from brainmet.ingest.members import Member, list_members
-from brainmet.ingest.raw import Raw
+from brainmet.ingest.raw import Raw, rna_only
 from brainmet.ingest.species import Measured, measure
 from brainmet.tables import write_table
 
@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 OWN_COLUMNS = (Obs.DONOR, Obs.CONDITION, Obs.STUDY)
 """What a cells table may say of each cell instead of the sample's entry."""
+MISSING = ("", "NA", "N/A", "nan", "NaN", "None", "NULL", "<NA>")
+"""What R, pandas and spreadsheets write where nothing is known."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def ingest(
     tables = tables_beside.found_tables(record, found)
     raw = tables_beside.own_cells(_read(record, found, tables, human, mouse), record, tables)
     raw.barcodes = np.array([str(barcode).strip() for barcode in raw.barcodes], dtype=object)
-    raw = _only_genes(raw)
+    raw = _without_antibodies(_only_genes(raw))
     _check(raw)
     verdict = _verdict(raw, record)
     log.info("%s: %d cells × %d features; %s: %s", raw.name, *raw.matrix.shape, verdict.kind, verdict.why)
@@ -165,6 +167,15 @@ def _only_genes(raw: Raw) -> Raw:
     return kept
 
 
+def _without_antibodies(raw: Raw) -> Raw:
+    """Without antibodies and hashtags that their names alone tell, as they lie beside genes in tables of CITE-seq."""
+    if not ANTIBODY.search("\n".join(map(str, raw.names))):
+        return raw
+    kinds = np.array(["Antibody Capture" if ANTIBODY.search(str(name)) else "" for name in raw.names], dtype=object)
+    log.info("%s: %d features are antibodies by their names, set aside", raw.name, (kinds != "").sum())
+    return rna_only(raw, kinds)
+
+
 def _check(raw: Raw) -> None:
     """Cells exist, hold something, and have a name each."""
     names = pd.Series(raw.barcodes, dtype=object)
@@ -203,13 +214,12 @@ def _cells(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member], me
             columns |= {Obs.DONOR: donors, Obs.CONDITION: conditions}
     order = [Obs.DATASET, Obs.STUDY, Obs.SAMPLE, Obs.DONOR, Obs.CONDITION, Obs.AUTHOR_LABEL, Obs.AUTHOR_CELL_TYPE]
     if extra is not None:
-        extra = extra.rename(columns={theirs: ours for ours, theirs in (record["cells"].get("columns") or {}).items()})
-        for name in extra.columns:
-            values = extra[name].astype(str).to_numpy(object)
-            if name == Obs.CONDITION and record["cells"].get("conditions"):
-                values = labels.mapped(values, record["cells"]["conditions"], name=raw.name, field="cells: conditions")
+        named = tables_beside.under_our_names(extra, record["cells"].get("columns") or {}, tables.get("cells"))
+        for name, column in named.items():
+            values = column.astype(str).to_numpy(object)
             if name in OWN_COLUMNS:
-                columns[name] = np.where(values == "", columns[name], values)
+                said = _said(name, values, record["cells"].get("conditions"), raw.name)
+                columns[name] = np.where(said == "", columns[name], said)
             else:
                 carried = name if name.startswith(("author_", "truth_")) else f"author_{name}"
                 # The table's own `cell_type` is no type of ours: it must not take the place of the mapped label.
@@ -222,6 +232,25 @@ def _cells(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member], me
     return pd.DataFrame(
         {name: columns[name] for name in [*order, *(c for c in columns if c not in order)]}, index=index
     )
+
+
+def _said(name: str, values: np.ndarray, conditions: dict[str, str] | None, where: str) -> np.ndarray:
+    """What the cells' table says of each cell's donor, study or condition, empty where it says nothing.
+
+    Raises:
+        BrainmetError: a condition is none of ours, and the entry maps none.
+    """
+    if name == Obs.CONDITION and conditions is not None:
+        return labels.mapped(values, conditions, name=where, field="cells: conditions")
+    said = np.where(np.isin(values, MISSING), "", values)
+    if name == Obs.CONDITION and (foreign := sorted(set(said) - {"", *CONDITIONS})):
+        raise BrainmetError(
+            f"{where}: the cells' column condition says {foreign[0]!r}, which is no condition (allowed: "
+            f"{', '.join(CONDITIONS)}); map it under cells: conditions in the dataset file, where what is not mapped "
+            "takes the sample's condition (conditions: {} maps nothing)"
+        )
+    log.info("%s: %s of %d cells is that of their table", where, name, (said != "").sum())
+    return said
 
 
 def _uns(record: Mapping[str, Any], verdict: forensics.Verdict) -> dict[str, Any]:

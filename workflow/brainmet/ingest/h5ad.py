@@ -13,7 +13,7 @@ from brainmet import forensics
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable
 from brainmet.ingest.members import PACKED, Member, one, select
-from brainmet.ingest.raw import DAMAGED_HDF5, Raw, Wanted, compressed
+from brainmet.ingest.raw import DAMAGED_HDF5, Raw, Wanted, compressed, feature_kinds, rna_only
 
 SYMBOLS = (
     "feature_name",
@@ -81,7 +81,8 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
         )
     note = f"{slot} holds {verdict.kind}: {verdict.why}"
     names, ids = _names(var)
-    return Raw(matrix=matrix, barcodes=labels, names=names, ids=ids, name=f"{member}:{slot}", obs=obs, notes=[note])
+    raw = Raw(matrix=matrix, barcodes=labels, names=names, ids=ids, name=f"{member}:{slot}", obs=obs, notes=[note])
+    return rna_only(raw, feature_kinds(var))
 
 
 def find(file: h5py.File) -> tuple[str, forensics.Verdict]:

@@ -13,7 +13,7 @@ from brainmet import forensics
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable
 from brainmet.ingest.members import PACKED, Member, one, select
-from brainmet.ingest.raw import DAMAGED_HDF5, Raw, Wanted
+from brainmet.ingest.raw import DAMAGED_HDF5, Raw, Wanted, feature_kinds, rna_only
 
 GENES = ("Gene", "GeneName", "gene_name", "gene_symbol", "Symbol", "symbol", "var_names", "feature_name")
 IDS = ("Accession", "gene_ids", "GeneID", "ensembl_id", "EnsemblID", "feature_id", "id")
@@ -55,7 +55,8 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
     named = names if names is not None else ids
     assert named is not None
     note = f"{slot} holds {verdict.kind}: {verdict.why}"
-    return Raw(matrix, cells[keep], named, ids, f"{member}:{slot}", obs=obs[keep], notes=[note])
+    raw = Raw(matrix, cells[keep], named, ids, f"{member}:{slot}", obs=obs[keep], notes=[note])
+    return rna_only(raw, feature_kinds(rows))
 
 
 def _rawest(file: h5py.File) -> tuple[str, forensics.Verdict]:

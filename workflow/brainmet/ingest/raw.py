@@ -1,17 +1,25 @@
 """What every reader returns."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from brainmet.errors import BrainmetError
+
 RAW_BARCODES = 50_000
 """A lane captures fewer cells; a matrix with more barcodes, most of them empty, holds every droplet."""
 EMPTY_COUNTS = 100
 """Droplets with fewer counts hold ambient RNA alone; cells as poor are lost to QC anyway."""
-
+RNA = frozenset(("", "gene", "gene expression", "gex", "rna"))
+"""Kinds of features that are expression, in small letters."""
+KINDS = frozenset(
+    ("gene expression", "gex", "rna", "antibody capture", "adt", "crispr guide capture", "multiplexing capture", "peaks")
+)
+"""Kinds of features that tell a column of them from one of biotypes."""
 
 DAMAGED_HDF5 = (OSError, LookupError, ValueError, RuntimeError, TypeError, AttributeError, ArithmeticError)
 """What h5py, and a walk through what it gives, end with where bytes of a file are not what was written."""
@@ -109,17 +117,36 @@ def compressed(
     return matrix
 
 
-def rna_only(raw: Raw, kinds: np.ndarray) -> Raw:
+def feature_kinds(columns: Mapping[str, Any]) -> np.ndarray | None:
+    """The kind of every feature, where a table of them says it in the words of 10x or of open problems; None where
+    it does not: in CELLxGENE's files a column of that name holds biotypes."""
+    for name in ("feature_types", "feature_type"):
+        if name in columns:
+            kinds = np.asarray(columns[name], object)
+            if {str(kind).casefold() for kind in kinds} & KINDS:
+                return kinds
+    return None
+
+
+def rna_only(raw: Raw, kinds: np.ndarray | None) -> Raw:
     """Keep gene expression; count antibodies, guides and the like as set aside.
 
     Args:
         raw: a matrix with all features.
-        kinds: the feature type of every feature, as 10x writes it.
+        kinds: the feature type of every feature, as 10x writes it; None where it is not known.
+
+    Raises:
+        BrainmetError: no feature is gene expression.
     """
-    rna = np.isin(kinds, ("Gene Expression", "Gene", ""))
+    if kinds is None:
+        return raw
+    rna = np.array([str(kind).casefold() in RNA for kind in kinds], bool)
     if rna.all():
         return raw
     values, counts = np.unique(kinds[~rna].astype(str), return_counts=True)
+    if not rna.any():
+        raise BrainmetError(f"{raw.name}: holds no gene expression, only {', '.join(values)}; give the file that does")
     kept = raw.features(rna)
-    kept.set_aside = dict(zip(values.tolist(), counts.tolist(), strict=True))
+    found = zip(values.tolist(), counts.tolist(), strict=True)
+    kept.set_aside = raw.set_aside | {kind: n + raw.set_aside.get(kind, 0) for kind, n in found}
     return kept

@@ -149,6 +149,32 @@ def cell_table(barcodes: np.ndarray, record: Mapping[str, Any], tables: Mapping[
     return taken.drop(columns=key)
 
 
+def under_our_names(
+    frame: pd.DataFrame, columns: Mapping[str, str], member: Member | None
+) -> dict[str, pd.Series]:
+    """Columns of a table by our names for them, in the table's order; one that has such a name but is not meant by it
+    is left out.
+
+    Args:
+        frame: the table.
+        columns: our name to the table's.
+        member: the file of the table, for the message.
+
+    Raises:
+        BrainmetError: the table lacks a column.
+    """
+    if lacking := [theirs for theirs in columns.values() if theirs not in frame]:
+        raise BrainmetError(
+            f"{member}: has no column {lacking[0]} ({', '.join(frame.columns)}); mend cells: columns in the dataset "
+            "file"
+        )
+    found: dict[str, pd.Series] = {}
+    for theirs in frame.columns:
+        ours = [our for our, their in columns.items() if their == theirs]
+        found |= {name: frame[theirs] for name in ours or ([] if theirs in columns else [theirs])}
+    return found
+
+
 def named_columns(raw: Raw, record: Mapping[str, Any]) -> pd.DataFrame | None:
     """What a `cells` entry without a file names of the matrix's own columns, in the order of the cells."""
     spec = record.get("cells") or {}
