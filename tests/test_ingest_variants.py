@@ -541,6 +541,18 @@ def test_columns_of_the_cells_table_by_our_names(
         run_with(cells=cells | {"columns": {"donor": "who"}})
 
 
+def test_one_cells_table_of_many_samples(tmp_path: Path, human: GeneTable) -> None:
+    """Its column of samples tells whose row it is, whatever number the barcodes carry there."""
+    files = write_triplet(tmp_path, counts())
+    rows = [f"{b[:-2]}-{lane},{name},{name}{i}" for lane, name in ((1, "R"), (2, "S")) for i, b in enumerate(BARCODES)]
+    (tmp_path / "cells.csv").write_text("id,who,donor\n" + "\n".join(rows))
+    cells = {"file": "cells.csv", "barcode": "id", "sample": "who"}
+    run_with = partial(run, "tenx_triplet", [*files, tmp_path / "cells.csv"], human)
+    assert run_with(cells=cells).cells["donor"].tolist() == [f"S{i}" for i in range(6)]
+    with pytest.raises(BrainmetError, match=r"no row has who T; mend cells: sample"):
+        run_with(cells=cells, id="T")
+
+
 @pytest.mark.parametrize("layout", ["h5ad", "loom", "dense_text"])
 def test_antibodies_beside_genes_are_set_aside(tmp_path: Path, human: GeneTable, layout: str) -> None:
     """By the kinds that scanpy carries along, or by their names."""

@@ -55,6 +55,19 @@ def test_lanes_are_kept_apart_when_both_sides_name_them() -> None:
     assert rows.tolist() == [1, 0]
 
 
+def test_a_table_of_all_samples_is_not_joined_to_another_samples_cells() -> None:
+    """Lanes 1 and 2 in the table, the second alone in the matrix as lane 1; one barcode is in both by chance."""
+    first, second = ([f"{'ACGT'[i % 4] * 6}{'ACGT'[i // 4] * 5}{end}" for i in range(16)] for end in "AC")
+    keys = arr(*(f"{b}-1" for b in [*first, second[3]]), *(f"{b}-2" for b in second))
+    cells, values = arr(*(f"{b}-1" for b in second)), np.arange(len(keys)).astype(str)
+    with pytest.raises(
+        BrainmetError, match=r"m\.csv: 1 of 16 cells are in the table, but 16 in a spelling .* name its column of samples"
+    ):
+        join(cells, keys, values=values, name="m.csv")
+    # Most cells as written: those that others share are no reason.
+    assert (join(cells, arr(*cells[:9], *keys[17:]), values=values, name="m.csv") >= 0).sum() == 9
+
+
 def test_no_match_is_one_sentence() -> None:
     with pytest.raises(
         BrainmetError, match=r"labels\.csv: no barcode of the table matches a cell.*begins with 'TTT.*matrix with 'AAA"

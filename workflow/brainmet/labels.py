@@ -21,6 +21,11 @@ BASES = re.compile(r"(?<![ACGTacgt])([ACGTNacgtn]{10,24})(?![ACGTacgt])")
 PAIR = re.compile(r"(?<![ACGTacgt])([ACGTacgt]{6,24}[_.\-][ACGTacgt]{6,24}(?:[_.\-][ACGTacgt]{6,24})?)(?![ACGTacgt])")
 
 
+FAR_MORE, CHANCE = 2, 0.1
+"""An ambiguous spelling that joins so many times the cells, and more of them than lie in other samples' rows by chance,
+is what the table means."""
+
+
 def exact(name: str) -> str:
     """As written, without blanks around it."""
     return name.strip()
@@ -63,24 +68,32 @@ def join(barcodes: np.ndarray, keys: np.ndarray, *, values: np.ndarray, name: st
         sample: names of this sample (id and match, joined by `|`): a prefix or suffix that both sides may carry.
 
     Raises:
-        BrainmetError: no spelling joins a cell, or the only one that does is ambiguous.
+        BrainmetError: no spelling joins a cell, or one that is ambiguous joins far more than any that is not.
     """
     if not len(barcodes) or not len(keys):
         raise BrainmetError(
             f"{name}: the table has {len(keys)} rows and the matrix {len(barcodes)} cells; nothing can be joined"
         )
     prefixes = [marks(part) for part in sample.split("|") if part]
-    best, ambiguous = np.full(len(barcodes), -1), ""
+    best, ambiguous, most = np.full(len(barcodes), -1), "", 0
     for label, spell in SPELLINGS:
         rows, trouble = _match(barcodes, keys, values, partial(_spelt, spell=spell, prefixes=prefixes))
         if trouble:
-            ambiguous = ambiguous or f"{label}: {trouble}"
+            ambiguous, most = ambiguous or f"{label}: {trouble}", max(most, int((rows >= 0).sum()))
         elif (rows >= 0).sum() > (best >= 0).sum():
             best = rows
             log.info("%s: %d of %d cells joined, %s", name, (rows >= 0).sum(), len(barcodes), label)
         if (best >= 0).all():
             break
-    if (best < 0).all():
+    joined = int((best >= 0).sum())
+    if joined and most > max(FAR_MORE * joined, CHANCE * len(barcodes)):
+        # Barcodes of one sample are in the rows of another by chance.
+        raise BrainmetError(
+            f"{name}: {joined} of {len(barcodes)} cells are in the table, but {most} in a spelling that is "
+            f"ambiguous ({ambiguous}): it holds several samples under other numbers than the matrix; name its column of "
+            "samples as sample: of labels or cells, or give a table a sample"
+        )
+    if not joined:
         why = f"ambiguous ({ambiguous})" if ambiguous else "in no spelling"
         raise BrainmetError(
             f"{name}: no barcode of the table matches a cell, {why}; the table begins with {str(keys[0])!r}, the "

@@ -140,6 +140,9 @@ def cell_table(barcodes: np.ndarray, record: Mapping[str, Any], tables: Mapping[
     spec, member = record["cells"], tables["cells"]
     frame = _table(member, spec.get("sep") or "auto")
     key = _key_column(frame, spec.get("barcode"), member, role="cells")
+    frame = _own_rows(frame, spec.get("sample"), record, member, role="cells")
+    if not len(frame):
+        raise BrainmetError(f"{member}: no row has {spec['sample']} {record['id']}; mend cells: sample, or add its rows")
     values = frame.astype(str).agg("\x1f".join, axis=1).to_numpy(object)
     rows = labels.join(barcodes, frame[key].to_numpy(object), values=values, name=str(member), sample=_names_of(record))
     taken = frame.iloc[np.maximum(rows, 0)].reset_index(drop=True)
@@ -201,6 +204,19 @@ def _key_column(frame: pd.DataFrame, barcode: str | None, member: Member, *, rol
     )
 
 
+def _own_rows(
+    frame: pd.DataFrame, by: str | None, record: Mapping[str, Any], member: Member, *, role: str
+) -> pd.DataFrame:
+    """The rows of this sample, where a column names the sample of each; all where none does."""
+    if not by:
+        return frame
+    if by not in frame:
+        raise BrainmetError(
+            f"{member}: has no column {by} ({', '.join(frame.columns)}); mend {role}: sample in the dataset file"
+        )
+    return frame[frame[by].map(labels.marks).isin([labels.marks(name) for name in _names_of(record).split("|")])]
+
+
 def _names_of(record: Mapping[str, Any]) -> str:
     """Names the sample goes by in barcodes: its id, its match, and the match without the accession."""
     match = str(record.get("match") or "")
@@ -231,16 +247,11 @@ def author_labels(
         raise BrainmetError(
             f"{member}: has no column {column} ({', '.join(frame.columns)}); mend labels: column in the dataset file"
         )
-    if by := spec.get("sample"):
-        if by not in frame:
-            raise BrainmetError(
-                f"{member}: has no column {by} ({', '.join(frame.columns)}); mend labels: sample in the dataset file"
-            )
-        own = frame[by].map(labels.marks).isin([labels.marks(name) for name in _names_of(record).split("|")])
-        if not own.any():
-            log.warning("%s: no row has %s %s; the cells stay without labels", member, by, record["id"])
-            return np.array([""] * len(raw.barcodes), dtype=object)
-        frame = frame[own]
+    by = spec.get("sample")
+    frame = _own_rows(frame, by, record, member, role="labels")
+    if by and not len(frame):
+        log.warning("%s: no row has %s %s; the cells stay without labels", member, by, record["id"])
+        return np.array([""] * len(raw.barcodes), dtype=object)
     values = frame[column].to_numpy(object)
     rows = labels.join(
         raw.barcodes, frame[key].to_numpy(object), values=values, name=str(member), sample=_names_of(record)
