@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable, read_genes
 from brainmet.ingest import dense_text, entries, kernels, matrix_market, raw, table_format
+from brainmet.ingest.droplets import are_cells, only_cells
 from brainmet.ingest.members import Member, ahead, whole_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -139,11 +140,27 @@ def test_empty_droplets_are_left_out(
     assert [c.split(":")[1] for c in result.cells.index] == [names[i] for i in (3, 9, 10, 20, 30, 39)]
     assert result.matrix.sum() == counts().sum() * 100
     assert "40 raw barcodes, 34 with fewer than 100 counts left out" in result.lost["notes"].item()
+    assert "every droplet" in result.uns["caution"]
     (tmp_path / "cells.csv").write_text(",annotate\n" + "".join(f"{names[i][:-2]},x\n" for i in (3, 20, 5)))
     table = {"cells": {"file": "cells.csv", "barcode": ""}, "labels": {"column": "annotate", "map": {}}}
     result = run(layout, [*files, tmp_path / "cells.csv"], human, **table)
     assert [c.split(":")[1] for c in result.cells.index] == [names[i] for i in (3, 5, 20)]
-    assert result.cells["author_label"].tolist() == ["x"] * 3
+    assert result.cells["author_label"].tolist() == ["x"] * 3 and "caution" not in result.uns
+
+
+def test_small_cells_are_told_from_ambient_rna() -> None:
+    """Tumour cells, T cells with a twentieth of their counts, and droplets of ambient RNA with as many as T cells."""
+    rng = np.random.default_rng(0)
+    tumour, t_cell = rng.dirichlet(np.full(400, 0.2), 2)
+    ambient = 0.9 * tumour + 0.1 * t_cell
+    sizes = rng.poisson(np.repeat([6_000, 300, 300], [100, 100, 600]))
+    shares = np.repeat([0.9 * tumour + 0.1 * ambient, 0.9 * t_cell + 0.1 * ambient, ambient], [100, 100, 600], axis=0)
+    X = sp.csr_matrix(rng.multinomial(sizes, shares))
+    found = are_cells(X, rng.multinomial(100_000, ambient))
+    assert found[:100].all() and found[100:200].mean() > 0.95 and found[200:].mean() < 0.02
+    assert are_cells(X, rng.multinomial(100, ambient)).all(), "nothing is left out where ambient RNA is not known"
+    every = raw.Raw(X, np.arange(800).astype(str), np.arange(400).astype(str), None, "m")
+    assert "of the other 800 are like ambient RNA" in only_cells(every, 1e5 * ambient).notes[0]
 
 
 @pytest.mark.parametrize("name", ["", "index", "Unnamed: 0"])

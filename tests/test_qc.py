@@ -90,6 +90,12 @@ def test_empty_droplets_do_not_move_the_limits(make_counts: Callable[..., Counts
     assert "dropped, most for" in second["flag"].iloc[0]
 
 
+def test_what_the_reader_warns_of_is_flagged(make_counts: Callable[..., Counts], config: dict[str, Any]) -> None:
+    X, symbols = sample(60)
+    counts = make_counts(X, symbols=symbols, uns={"caution": "every droplet"})
+    assert qc(counts, **config)[2]["flag"].iloc[0] == "every droplet"
+
+
 def test_without_mitochondrial_genes_nothing_is_dropped_for_them(
     make_counts: Callable[..., Counts], config: dict[str, Any]
 ) -> None:

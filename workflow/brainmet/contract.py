@@ -70,6 +70,7 @@ class Uns:
     SUSPENSION: Final = "suspension"
     VALUES: Final = "values"
     SIMULATED: Final = "simulated"
+    CAUTION: Final = "caution"
 
 
 COUNTS_KEYS: Final = (

@@ -90,7 +90,10 @@ def qc(
     cells[Obs.KEEP] = cells[Obs.REASON].eq("")
     if not cells[Obs.KEEP].any():
         raise BrainmetError(_nothing_passes(counts, cells, limits))
-    summary = summarise(cells, limits, found, profile=profile, flag_dropped=flag_dropped, failed=failed)
+    caution = str(counts.uns.get(Uns.CAUTION, ""))
+    summary = summarise(
+        cells, limits, found, profile=profile, flag_dropped=flag_dropped, failed=failed, caution=caution
+    )
     _report(summary.iloc[0])
     if found.called.any():
         sums -= gene_sums(counts, found.called)
@@ -218,8 +221,9 @@ def summarise(
     profile: str,
     flag_dropped: float,
     failed: Mapping[str, np.ndarray],
+    caution: str,
 ) -> pd.DataFrame:
-    """One row of the table qc."""
+    """One row of the table qc; `caution` is what the reader of the matrix wants to be said in its flag."""
     kept = cells[cells[Obs.KEEP]]
     dropped = 1 - len(kept) / len(cells)
     row = {
@@ -242,13 +246,15 @@ def summarise(
         "doublet_method": "" if found.skipped else METHOD,
         "doublet_skipped": found.skipped,
         "expected_doublet_rate": found.expected_rate,
-        "flag": _flag(failed, found, dropped=dropped, flag_dropped=flag_dropped, n=len(cells)),
+        "flag": _flag(failed, found, dropped=dropped, flag_dropped=flag_dropped, n=len(cells), caution=caution),
     }
     return pd.DataFrame([row])[columns("qc")]
 
 
-def _flag(failed: Mapping[str, np.ndarray], found: Doublets, *, dropped: float, flag_dropped: float, n: int) -> str:
-    flags = []
+def _flag(
+    failed: Mapping[str, np.ndarray], found: Doublets, *, dropped: float, flag_dropped: float, n: int, caution: str
+) -> str:
+    flags = [caution] if caution else []
     if dropped > flag_dropped:
         worst = max(failed, key=lambda code: int(failed[code].sum()))
         flags.append(f"{dropped:.0%} dropped, most for {worst}")

@@ -111,7 +111,7 @@ def ingest(
     raw = raw if measured.kept.all() else raw.cells(measured.kept)
     cells = _cells(raw, record, tables, measured)
     return Ingested(
-        matrix=measured.matrix, cells=cells, genes=measured.genes, uns=_uns(record, verdict), lost=measured.lost
+        matrix=measured.matrix, cells=cells, genes=measured.genes, uns=_uns(record, verdict, raw.caution), lost=measured.lost
     )
 
 
@@ -253,8 +253,8 @@ def _said(name: str, values: np.ndarray, conditions: dict[str, str] | None, wher
     return said
 
 
-def _uns(record: Mapping[str, Any], verdict: forensics.Verdict) -> dict[str, Any]:
-    return {
+def _uns(record: Mapping[str, Any], verdict: forensics.Verdict, caution: str) -> dict[str, Any]:
+    return ({Uns.CAUTION: caution} if caution else {}) | {
         Uns.ORGANISM: record["organism"],
         Uns.TECHNOLOGY: record.get("technology", UNKNOWN),
         Uns.SUSPENSION: record.get("suspension", UNKNOWN),

@@ -1,7 +1,7 @@
 """What every reader returns."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -40,14 +40,15 @@ class Wanted:
     listed: Callable[[np.ndarray], np.ndarray] | None = None
     keys: np.ndarray | None = None
 
-    def droplets(self, barcodes: np.ndarray, totals: np.ndarray) -> tuple[np.ndarray, str]:
-        """Mask of the cells of a matrix that may hold every droplet, and what was left out, as a clause."""
+    def droplets(self, barcodes: np.ndarray, totals: np.ndarray) -> tuple[np.ndarray, str, bool]:
+        """Mask of the droplets to read of a matrix that may hold every one, what was left out, as a clause, and whether
+        cells are still to be told among them."""
         empty = totals < EMPTY_COUNTS
         if len(barcodes) < RAW_BARCODES or empty.mean() < 0.5:
-            return np.ones(len(barcodes), bool), ""
+            return np.ones(len(barcodes), bool), "", False
         if self.listed is not None and (mask := self.listed(barcodes)).any():
-            return mask, f"{len(mask)} raw barcodes, only the {mask.sum()} that the tables list are read"
-        return ~empty, f"{len(empty)} raw barcodes, {empty.sum()} with fewer than {EMPTY_COUNTS} counts left out"
+            return mask, f"{len(mask)} raw barcodes, only the {mask.sum()} that the tables list are read", False
+        return ~empty, f"{len(empty)} raw barcodes, {empty.sum()} with fewer than {EMPTY_COUNTS} counts left out", True
 
 
 @dataclass
@@ -63,6 +64,7 @@ class Raw:
         obs: per-cell columns that the file itself carries, in cell order, or None.
         set_aside: features left out by kind (antibodies, guides), with their number.
         notes: what the reader decided, one clause each.
+        caution: what its quality flag must say, or nothing.
     """
 
     matrix: sp.csr_matrix
@@ -73,33 +75,17 @@ class Raw:
     obs: pd.DataFrame | None = None
     set_aside: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    caution: str = ""
 
     def cells(self, wanted: np.ndarray) -> "Raw":
         """The same with the wanted cells only (boolean, in cell order)."""
         obs = None if self.obs is None else self.obs[wanted]
-        return Raw(
-            matrix=self.matrix[np.flatnonzero(wanted)],
-            barcodes=self.barcodes[wanted],
-            names=self.names,
-            ids=self.ids,
-            name=self.name,
-            obs=obs,
-            set_aside=self.set_aside,
-            notes=self.notes,
-        )
+        return replace(self, matrix=self.matrix[np.flatnonzero(wanted)], barcodes=self.barcodes[wanted], obs=obs)
 
     def features(self, wanted: np.ndarray) -> "Raw":
         """The same with the wanted features only (boolean, in feature order)."""
-        return Raw(
-            matrix=self.matrix[:, np.flatnonzero(wanted)],
-            barcodes=self.barcodes,
-            names=self.names[wanted],
-            ids=None if self.ids is None else self.ids[wanted],
-            name=self.name,
-            obs=self.obs,
-            set_aside=self.set_aside,
-            notes=self.notes,
-        )
+        ids = None if self.ids is None else self.ids[wanted]
+        return replace(self, matrix=self.matrix[:, np.flatnonzero(wanted)], names=self.names[wanted], ids=ids)
 
 
 def compressed(

@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable
+from brainmet.ingest.droplets import only_cells
 from brainmet.ingest.members import PACKED, Member, one, select
 from brainmet.ingest.raw import DAMAGED_HDF5, RAW_BARCODES, Raw, Wanted, compressed, rna_only
 
@@ -64,19 +65,26 @@ def _v2(file: h5py.File, wanted: Wanted) -> tuple[Raw, np.ndarray]:
 
 def _raw(groups: list[h5py.Group], barcodes: np.ndarray, names: np.ndarray, ids: np.ndarray, wanted: Wanted) -> Raw:
     """Read whole, or in two passes where most barcodes are empty: totals, then the rows of cells."""
-    keep, note = np.ones(len(barcodes), bool), ""
+    keep, note, all_droplets = np.ones(len(barcodes), bool), "", False
+    totals = np.zeros(len(barcodes))
     if len(barcodes) >= RAW_BARCODES:
-        totals = np.zeros(len(barcodes))
         for group in groups:
             for start, block in _blocks(group):
                 totals[start : start + block.shape[0]] += np.asarray(block.sum(axis=1)).ravel()
-        keep, note = wanted.droplets(barcodes, totals)
-    parts = []
+        keep, note, all_droplets = wanted.droplets(barcodes, totals)
+    parts, ambient = [], []
     for group in groups:
-        rows = [block[keep[start : start + block.shape[0]]] for start, block in _blocks(group)]
+        rows, empty = [], np.zeros(int(group["shape"][0]))
+        for start, block in _blocks(group):
+            own = keep[start : start + block.shape[0]]
+            rows.append(block[own])
+            if all_droplets:
+                empty += block.T @ (~own).astype(np.float64)
         parts.append(sp.vstack(rows, format="csr") if len(rows) > 1 else rows[0])
+        ambient.append(empty)
     matrix = sp.hstack(parts, format="csr") if len(parts) > 1 else parts[0]
-    return Raw(matrix, barcodes[keep], names, ids, "", notes=[note] if note else [])
+    raw = Raw(matrix, barcodes[keep], names, ids, "", notes=[note] if note else [])
+    return only_cells(raw, np.concatenate(ambient)) if all_droplets else raw
 
 
 def _blocks(group: h5py.Group) -> Iterator[tuple[int, sp.csr_matrix]]:

@@ -14,6 +14,7 @@ import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable
+from brainmet.ingest.droplets import only_cells
 from brainmet.ingest.matrix_market import read_matrix
 from brainmet.ingest.members import PACKED, Member, one, select
 from brainmet.ingest.raw import RAW_BARCODES, Raw, Wanted, rna_only
@@ -62,10 +63,12 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
     found = [_triplet(matrix, _beside(matrix, own, parts), files, wanted, among=among) for matrix in parts]
     raw, kinds = found[0] if len(found) == 1 else _added([raw for raw, _ in found], found[0][1])
     if len(raw.barcodes) >= RAW_BARCODES:
-        mask, note = wanted.droplets(raw.barcodes, np.asarray(raw.matrix.sum(axis=1)).ravel())
+        mask, note, all_droplets = wanted.droplets(raw.barcodes, np.asarray(raw.matrix.sum(axis=1)).ravel())
         if note:
+            empty = raw.matrix.T @ (~mask).astype(np.float64)
             raw = raw.cells(mask)
             raw.notes = [*raw.notes, note]
+            raw = only_cells(raw, empty) if all_droplets else raw
     return rna_only(raw, kinds)
 
 
