@@ -3,6 +3,7 @@
 import gzip
 import io
 import tarfile
+import tracemalloc
 from pathlib import Path
 
 import h5py
@@ -11,7 +12,7 @@ import pytest
 import scipy.sparse as sp
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable, read_genes
-from brainmet.ingest import dense_text, entries, kernels, matrix_market, raw, table_format
+from brainmet.ingest import dense_text, entries, kernels, matrix_market, one_cell, raw, table_format
 from brainmet.ingest.droplets import are_cells, only_cells
 from brainmet.ingest.members import Member, ahead, whole_lines
 from hypothesis import given, settings
@@ -93,6 +94,15 @@ def test_files_of_one_cell_by_quantifiers(tmp_path: Path, human: GeneTable, suff
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
     same(run("dense_text", [tmp_path / "RAW.tar"], human, values="unknown"), X)
+
+
+def test_a_table_of_many_cells_is_not_cut_into_fields() -> None:
+    table = b"gene" + b"\tc" * 3_000 + b"\n" + (b"g" + b"\t0" * 3_000 + b"\n") * 100
+    tracemalloc.start()
+    assert one_cell._column(table) is None
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * len(table)
 
 
 def test_files_of_one_cell_with_other_genes_are_refused(tmp_path: Path, human: GeneTable) -> None:

@@ -553,6 +553,31 @@ def test_one_cells_table_of_many_samples(tmp_path: Path, human: GeneTable) -> No
         run_with(cells=cells, id="T")
 
 
+def test_a_cells_table_a_folder(tmp_path: Path, human: GeneTable) -> None:
+    """All tables have one name: a sample's is that in its own folder."""
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for sample, seed in (("P1", 0), ("P10", 1)):
+            for role, data in parts(counts(seed)).items():
+                archive.writestr(f"{sample}/{role}.{'mtx' if role == 'matrix' else 'tsv'}", data)
+            rows = "".join(f"{b},{sample}-{i}\n" for i, b in enumerate(BARCODES))
+            archive.writestr(f"{sample}/metadata.csv", f"id,donor\n{rows}")
+    cells = {"file": "metadata.csv", "barcode": "id"}
+    for sample, seed in (("P1", 0), ("P10", 1)):
+        found = run("tenx_triplet", [tmp_path / "all.zip"], human, match=sample, cells=cells)
+        same(found, counts(seed))
+        assert found.cells["donor"].tolist() == [f"{sample}-{i}" for i in range(6)]
+    with pytest.raises(BrainmetError, match=r"cells: 2 files are named metadata.csv"):
+        run("tenx_triplet", [tmp_path / "all.zip"], human, cells=cells)
+
+
+@pytest.mark.parametrize("first", ["ENSG00000141736\t\tGene Expression", "\tENSG00000141736"])
+def test_a_first_gene_without_a_symbol_is_no_header(tmp_path: Path, human: GeneTable, first: str) -> None:
+    files = write_triplet(tmp_path, counts())
+    rest = "".join(f"ENSG9999999990{i}\t{s}\tGene Expression\n" for i, s in enumerate(SYMBOLS[1:]))
+    files[1].write_bytes(gzip.compress(f"{first}\n{rest}".encode()))
+    same(run("tenx_triplet", files, human), counts())
+
+
 @pytest.mark.parametrize("layout", ["h5ad", "loom", "dense_text"])
 def test_antibodies_beside_genes_are_set_aside(tmp_path: Path, human: GeneTable, layout: str) -> None:
     """By the kinds that scanpy carries along, or by their names."""

@@ -65,9 +65,12 @@ def _column(data: bytes) -> tuple[list[str], np.ndarray] | None:
     mark = next((m for m in "\t,; " if rows and m in rows[-1].strip()), None)
     if mark is None:
         return None
-    parts = [[part.strip().strip('"').strip() for part in row.strip().split(mark)] for row in rows]
-    at = _value_column(parts)
-    if at is None or any(len(part) <= at for part in parts[1:]):
+    # Most tables are not of this kind, and a large one cut into its fields takes many times its size.
+    at = _value_column(_cut(rows[0], mark), _cut(rows[-1], mark))
+    if at is None:
+        return None
+    parts = [_cut(row, mark) for row in rows]
+    if any(len(part) <= at for part in parts[1:]):
         return None
     if len(parts[0]) <= at or not _is_number(parts[0][at]):
         parts = parts[1:]
@@ -79,9 +82,13 @@ def _column(data: bytes) -> tuple[list[str], np.ndarray] | None:
     return [part[0] for part in parts], whole
 
 
-def _value_column(parts: list[list[str]]) -> int | None:
+def _cut(row: str, mark: str) -> list[str]:
+    return [part.strip().strip('"').strip() for part in row.strip().split(mark)]
+
+
+def _value_column(first: list[str], last: list[str]) -> int | None:
     """Where the value of a gene stands: behind one name, behind an id and a name, or where a quantifier writes it."""
-    header, last = [name.lower() for name in parts[0]], parts[-1]
+    header = [name.lower() for name in first]
     if named := [header.index(name) for name in COUNTS if name in header]:
         return named[0]
     if tuple(header[:6]) == FEATURECOUNTS:

@@ -38,10 +38,12 @@ def _named(name: str, record: Mapping[str, Any], found: Sequence[Member], *, rol
     """The member of a name; or, with a table a sample, the sample's member that ends with the name. None where only
     other samples have labels."""
     hits = [member for member in found if name in (member.name, member.path.name)]
-    if not hits and record.get("match"):
-        ending = [member for member in found if member.name.endswith(name)]
-        hits = select(ending, record["match"], optional=True)
-        if not hits and ending and role == "labels":
+    if len(hits) != 1 and record.get("match"):
+        # A table a folder, all of one name, or the sample's name in front of it.
+        ending = hits or [member for member in found if member.name.endswith(name)]
+        own = select(ending, record["match"], optional=True)
+        hits = own or hits
+        if not own and ending and role == "labels":
             log.warning(
                 "%s: %s: no file of the sample ends with %s; its cells stay without labels", record["id"], role, name
             )

@@ -171,7 +171,8 @@ def feature_columns(member: Member) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     text = lines(member)
     mark = "\t" if text and "\t" in text[0] else ","
     rows = [[part.strip().strip('"') for part in line.split(mark)] for line in text]
-    if rows and any(HEADER.match(part) for part in rows[0][:2]):
+    # A gene without a symbol is no header.
+    if rows and any(HEADER.match(part) for part in rows[0][:2]) and not any(ID.match(part) for part in rows[0]):
         rows = rows[1:]
     if len(rows) > 1 and min(map(len, rows)) > 1 and _are_row_numbers([row[0] for row in rows]):
         rows = [row[1:] for row in rows]
