@@ -108,7 +108,9 @@ def test_a_stated_rate_replaces_the_one_from_the_number_of_cells(
     assert found.expected_rate == 0.09
 
 
-def test_more_cells_than_a_full_run_are_several_runs(make_counts: Callable[..., Counts], config: dict[str, Any]) -> None:
+def test_more_cells_than_a_full_run_are_several_runs(
+    make_counts: Callable[..., Counts], config: dict[str, Any]
+) -> None:
     """A matrix of a hundred thousand cells, as its rate would be without a limit: 80 % of it doublets."""
     X, truth = planted()
     found = find(make_counts(X), np.ones(len(X), bool), **config | {"rate_per_thousand": 0.8 * 1_000 / len(X)})

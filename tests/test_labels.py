@@ -61,7 +61,8 @@ def test_a_table_of_all_samples_is_not_joined_to_another_samples_cells() -> None
     keys = arr(*(f"{b}-1" for b in [*first, second[3]]), *(f"{b}-2" for b in second))
     cells, values = arr(*(f"{b}-1" for b in second)), np.arange(len(keys)).astype(str)
     with pytest.raises(
-        BrainmetError, match=r"m\.csv: 1 of 16 cells are in the table, but 16 in a spelling .* name its column of samples"
+        BrainmetError,
+        match=r"m\.csv: 1 of 16 cells are in the table, but 16 in a spelling .* name its column of samples",
     ):
         join(cells, keys, values=values, name="m.csv")
     # Most cells as written: those that others share are no reason.

@@ -175,7 +175,7 @@ def _text_table(path: Path) -> list[dict[str, str]]:
         reader, rows = csv.DictReader(stream, delimiter=mark), []
         for row in reader:
             # What has no name in the header stands under None: empty cells of a spreadsheet, or a cut text.
-            if any(text.strip() for text in row.pop(None, ())):  # type: ignore[call-overload]
+            if any(text.strip() for text in row.pop(None, ())):
                 raise ValueError(
                     f"line {reader.line_num} has more values than the header has names; a text with {mark!r} in it "
                     "needs quotes"

@@ -38,7 +38,8 @@ NOT_GENES = re.compile(
 )
 """Summary rows of HTSeq and STAR, sums over genes, and the spike-ins of ERCC: no genes."""
 ANTIBODY = re.compile(
-    r"[Tt]otal-?[Ss]eq|TOTALSEQ|[_\-.| ]Total[ABCD]$|(?<![A-Za-z0-9])(pAbO|ADT|adt|HTO|hto)(?![A-Za-z0-9])", re.MULTILINE
+    r"[Tt]otal-?[Ss]eq|TOTALSEQ|[_\-.| ]Total[ABCD]$|(?<![A-Za-z0-9])(pAbO|ADT|adt|HTO|hto)(?![A-Za-z0-9])",
+    re.MULTILINE,
 )
 """Marks of antibodies and hashtags in the names of features: of BioLegend, BD Rhapsody, Seurat and CITE-seq-Count."""
 MOUSE_NAME = re.compile(r"^[A-Z][a-z]+[0-9a-z]*(-[a-z0-9]+)?$")
@@ -209,8 +210,8 @@ def _shadowed(ids: Sequence[str] | np.ndarray | None, gene: np.ndarray, how: np.
     known, alias, part, by_id = gene != LOST, how == "alias", how == "part", np.isin(how, ("id", "retired_id"))
     foreign = np.zeros(len(gene), bool)
     if ids is not None and by_id.any():
-        rest = np.flatnonzero(known & ~by_id)
-        foreign[rest] = [ids[i].strip() != "" and not ENSEMBL_ID.search(ids[i]) for i in rest]
+        rest = known & ~by_id
+        foreign[rest] = [bool(id_.strip()) and not ENSEMBL_ID.search(id_) for id_ in np.asarray(ids, object)[rest]]
     return known & (
         (alias & np.isin(gene, gene[known & ~alias]))
         | (part & np.isin(gene, gene[known & ~alias & ~part]))

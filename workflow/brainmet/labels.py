@@ -89,9 +89,9 @@ def join(barcodes: np.ndarray, keys: np.ndarray, *, values: np.ndarray, name: st
     if joined and most > max(FAR_MORE * joined, CHANCE * len(barcodes)):
         # Barcodes of one sample are in the rows of another by chance.
         raise BrainmetError(
-            f"{name}: {joined} of {len(barcodes)} cells are in the table, but {most} in a spelling that is "
-            f"ambiguous ({ambiguous}): it holds several samples under other numbers than the matrix; name its column of "
-            "samples as sample: of labels or cells, or give a table a sample"
+            f"{name}: {joined} of {len(barcodes)} cells are in the table, but {most} in a spelling that is ambiguous "
+            f"({ambiguous}): it holds several samples under other numbers than the matrix; name its column of samples "
+            "as sample: of labels or cells, or give a table a sample"
         )
     if not joined:
         why = f"ambiguous ({ambiguous})" if ambiguous else "in no spelling"

@@ -111,7 +111,11 @@ def ingest(
     raw = raw if measured.kept.all() else raw.cells(measured.kept)
     cells = _cells(raw, record, tables, measured)
     return Ingested(
-        matrix=measured.matrix, cells=cells, genes=measured.genes, uns=_uns(record, verdict, raw.caution), lost=measured.lost
+        matrix=measured.matrix,
+        cells=cells,
+        genes=measured.genes,
+        uns=_uns(record, verdict, raw.caution),
+        lost=measured.lost,
     )
 
 

@@ -78,7 +78,9 @@ def _likelihood(X: sp.csr_matrix, logs: np.ndarray) -> np.ndarray:
     """Log likelihood of each droplet's counts at the logarithms of the features' shares."""
     kept = gammaln(np.arange(LARGEST + 1) + 1)
     values = X.data.astype(np.int64)
-    each = X.data * logs[X.indices] - np.where(values <= LARGEST, kept[np.minimum(values, LARGEST)], gammaln(values + 1))
+    each = X.data * logs[X.indices] - np.where(
+        values <= LARGEST, kept[np.minimum(values, LARGEST)], gammaln(values + 1)
+    )
     own = sp.csr_matrix((each, X.indices, X.indptr), X.shape)
     return np.asarray(own.sum(axis=1)).ravel() + gammaln(np.asarray(X.sum(axis=1)).ravel() + 1.0)
 

@@ -17,7 +17,16 @@ EMPTY_COUNTS = 100
 RNA = frozenset(("", "gene", "gene expression", "gex", "rna"))
 """Kinds of features that are expression, in small letters."""
 KINDS = frozenset(
-    ("gene expression", "gex", "rna", "antibody capture", "adt", "crispr guide capture", "multiplexing capture", "peaks")
+    (
+        "gene expression",
+        "gex",
+        "rna",
+        "antibody capture",
+        "adt",
+        "crispr guide capture",
+        "multiplexing capture",
+        "peaks",
+    )
 )
 """Kinds of features that tell a column of them from one of biotypes."""
 

@@ -144,7 +144,9 @@ def cell_table(barcodes: np.ndarray, record: Mapping[str, Any], tables: Mapping[
     key = _key_column(frame, spec.get("barcode"), member, role="cells")
     frame = _own_rows(frame, spec.get("sample"), record, member, role="cells")
     if not len(frame):
-        raise BrainmetError(f"{member}: no row has {spec['sample']} {record['id']}; mend cells: sample, or add its rows")
+        raise BrainmetError(
+            f"{member}: no row has {spec['sample']} {record['id']}; mend cells: sample, or add its rows"
+        )
     values = frame.astype(str).agg("\x1f".join, axis=1).to_numpy(object)
     rows = labels.join(barcodes, frame[key].to_numpy(object), values=values, name=str(member), sample=_names_of(record))
     taken = frame.iloc[np.maximum(rows, 0)].reset_index(drop=True)
@@ -154,9 +156,7 @@ def cell_table(barcodes: np.ndarray, record: Mapping[str, Any], tables: Mapping[
     return taken.drop(columns=key)
 
 
-def under_our_names(
-    frame: pd.DataFrame, columns: Mapping[str, str], member: Member | None
-) -> dict[str, pd.Series]:
+def under_our_names(frame: pd.DataFrame, columns: Mapping[str, str], member: Member | None) -> dict[str, pd.Series]:
     """Columns of a table by our names for them, in the table's order; one that has such a name but is not meant by it
     is left out.
 
@@ -176,7 +176,7 @@ def under_our_names(
     found: dict[str, pd.Series] = {}
     for theirs in frame.columns:
         ours = [our for our, their in columns.items() if their == theirs]
-        found |= {name: frame[theirs] for name in ours or ([] if theirs in columns else [theirs])}
+        found |= dict.fromkeys(ours or ([] if theirs in columns else [theirs]), frame[theirs])
     return found
 
 
