@@ -15,7 +15,7 @@ LIMITS = {"positive_slope": 0.5, "positive_z": 2.5, "line_share": 0.8}
 def _cells(rows):
     names = ["sample", "condition", "lineage", "broad", "cnv_slope", "cnv_z", "cnv_aneuploid"]
     table = pd.DataFrame(rows, columns=names, index=[f"c{i}" for i in range(len(rows))])
-    return table.assign(identity=1.0, n_reference=50.0, cnv_note="gain of 1q")
+    return table.assign(donor=table["sample"], identity=1.0, n_reference=50.0, cnv_note="gain of 1q")
 
 
 def test_tiers():
@@ -50,6 +50,20 @@ def test_tiers():
     assert table.line.iloc[6].endswith("; no such normal cells in this tissue")
     assert table.line.iloc[11].endswith("; taken for tumour as the sample is declared a cell line")
     assert table.malignancy_score.between(0, 1).all() and table.malignancy_score.iloc[0] > 0.9
+
+
+def test_a_profile_is_that_of_one_donor():
+    """The tumour of one patient makes no normal epithelium of another's, whose own shows none."""
+    nan = np.nan
+    rows = [(1.0, 9.0, 3.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (nan, nan, nan)]
+    cells = _cells([("S", "primary", "epithelial", "epithelial", *row) for row in rows])
+    table = malignancy(cells.assign(donor=["A", "A", "B", "C"], cnv_note=["gain of 1q", "", "", "few"]), **LIMITS)
+    assert table.malignancy.tolist() == ["malignant", "normal", "likely_malignant", "likely_malignant"]
+    assert table.line.tolist()[1:] == [
+        "no copy-number change",
+        "no aneuploid profile in the donor's cells; a tumour's biopsy",
+        "copy number not inferred: few; a tumour's biopsy",
+    ]
 
 
 def test_a_reference_votes_only_among_what_it_knows():

@@ -83,6 +83,44 @@ def test_planted_gains_are_found_and_normal_cells_are_not(tmp_path):
     assert table.fdr_8q.iloc[0] < 0.01 and (rates.dropna() > 0.05).all()
 
 
+GAINS = {"A": ("3q", "8q"), "B": ("1q", "6p"), "C": ("2p", "12q")}
+"""Arms of three donors' tumours."""
+
+
+@pytest.fixture(scope="module")
+def hashed():
+    """Three donors in one sample, each with a tumour of its own, and one with three tumour cells."""
+    parts = [toy(gain=gain, seed=2, background=6_000) for gain in (*GAINS.values(), ("1q",))]
+    kept = [np.arange(160) if donor < 3 else np.arange(37, 160) for donor in range(4)]
+    X = sp.vstack([part[0][rows] for part, rows in zip(parts, kept, strict=True)], format="csr")
+    donor = np.repeat(np.array(["A", "B", "C", "few"], dtype=object), [len(rows) for rows in kept])
+    cells = pd.concat([part[1].iloc[rows] for part, rows in zip(parts, kept, strict=True)]).assign(donor=donor)
+    cells.index = pd.Index([f"S:{i:04d}" for i in range(len(cells))], name="cell_id", dtype=object)
+    return X, cells, parts[0][2], cells["author_label"].to_numpy(object)
+
+
+def test_each_donor_of_a_shared_sample_has_its_own_profile(hashed, tmp_path):
+    """Averaged over the donors, tumours that share no arm would hide one another."""
+    X, cells, genes, kind = hashed
+    write_counts(tmp_path / "s.h5ad", X, cells, genes, {})
+    evidence = _run(tmp_path / "s.h5ad", cells)
+    tumour = kind == "epithelial"
+    for donor, (first, second) in GAINS.items():
+        own = (cells["donor"] == donor).to_numpy()
+        assert evidence.note[own & tumour].eq(f"gain of {first}, {second}").all()
+        assert (evidence.cnv_slope[own & ~tumour] > 0.5).mean() < 0.02
+    few = (cells["donor"] == "few").to_numpy()
+    assert evidence.cnv_slope[few].isna().all() and evidence.filter(regex="^arm_3q").notna().all(axis=None)
+    assert evidence.note[few].eq("3 of the donor's cells can be a tumour's, 8 needed").all()
+    annotation = cells.assign(cell_type=np.where(tumour, "malignant_epithelial", kind), lineage="normal")
+    table = cnv_arms(annotation, evidence, min_cells=3, max_fdr=0.05, min_shift=0.1)
+    called = table[table["call"] != "neutral"]
+    assert {d: tuple(own["arm"]) for d, own in called.groupby("donor")} == GAINS
+    shift = {d: own[(own["chrom"] == "8") & (own["loc.start"] > 1)]["seg.mean"].item() for d, own in segments(table)}
+    assert list(shift) == ["A", "B", "C"], "no segments of a donor without a profile"
+    assert shift["A"] > 0.4 and abs(shift["B"]) < 0.15
+
+
 def test_normal_epithelium_is_not_aneuploid(tmp_path):
     X, cells, genes, _ = toy(gain=(), seed=3)
     write_counts(tmp_path / "s.h5ad", X, cells, genes, {})

@@ -318,6 +318,13 @@ def test_the_genome_is_drawn_in_bins_that_samples_share():
     assert not identity.genome(toy.rows("cnv_windows", [])).variants
 
 
+def test_tumours_of_one_sample_are_drawn_donor_by_donor():
+    arm = {"group": "malignant", "arm": "1q", "call": "gain"}
+    rows = [arm | {"sample": s, "donor": d, "mean": m} for s, d, m in (("S", "P1", 1), ("S", "P2", -1), ("T", "P1", 1))]
+    (variant,) = identity.copy_number(toy.rows("cnv_arms", rows)).variants
+    assert variant.data[0]["y"] == ["S · P1", "S · P2", "T"] and variant.data[0]["z"] == [[1.0], [-1.0], [1.0]]
+
+
 def test_what_integration_merged_is_named():
     shares = {"own_before": 0.9, "own_after": 0.25}
     rows = [{"level": "tumours", "label": "S:P1", "alarm": "merged"}, {"level": "types", "label": "mast", "alarm": ""}]

@@ -1,4 +1,4 @@
-"""Arm-level copy number of each sample's groups of cells."""
+"""Arm-level copy number of each donor's groups of cells in each sample."""
 
 from collections.abc import Iterator
 
@@ -14,11 +14,11 @@ _COLUMNS = ["sample", "donor", "group", "arm", "mean", "call", "n_cells", "z", "
 def cnv_arms(
     annotation: pd.DataFrame, evidence: pd.DataFrame, *, min_cells: int, max_fdr: float, min_shift: float
 ) -> pd.DataFrame:
-    """Mean log difference of each arm by sample and group, and whether it is a gain or loss.
+    """Mean log difference of each arm by sample, donor and group, and whether it is a gain or loss.
 
     Groups are the malignant cells and the lineages of the others. Only arms of malignant cells are called, by the test
-    over genes that the method `copy_number` makes against the sample's own normal lineages; the mean is there to look
-    at, for it holds what tumour cells express beside their copy number.
+    over genes that the method `copy_number` makes of each donor's tumour against the sample's own normal lineages; the
+    mean is there to look at, for it holds what tumour cells express beside their copy number.
 
     Args:
         annotation: the columns of `annotation.parquet`.
@@ -43,7 +43,7 @@ def cnv_arms(
     sizes = annotation.groupby(keys, sort=True).size()
     means = arms.groupby(keys, sort=True).mean()
     means = means[(sizes >= min_cells).to_numpy() & means.notna().any(axis=1).to_numpy()]
-    shift, rate, number = (table.groupby(annotation[Obs.SAMPLE], sort=True).first() for table in (shifts, rates, genes))
+    shift, rate, number = (table.groupby(keys[:2], sort=True).first() for table in (shifts, rates, genes))
     rows = []
     for sample, table in means.groupby(level=0, sort=True):
         normal = table[table.index.get_level_values("group") != "malignant"].to_numpy().ravel()
@@ -51,11 +51,11 @@ def cnv_arms(
         spread = max(1.4826 * float(np.median(np.abs(normal))) if len(normal) else 0.0, 1e-3)
         for (_, donor, name), values in table.iterrows():
             for arm, mean in values.dropna().items():
-                off = float(shift.at[sample, arm])
-                clear = name == "malignant" and float(rate.at[sample, arm]) <= max_fdr and abs(off) >= min_shift
+                off = float(shift.at[(sample, donor), arm])
+                clear = name == "malignant" and float(rate.at[(sample, donor), arm]) <= max_fdr and abs(off) >= min_shift
                 call = "neutral" if not clear else "gain" if off > 0 else "loss"
                 n_cells = int(sizes[(sample, donor, name)])
-                tested = (off, float(number.at[sample, arm])) if name == "malignant" else (np.nan, np.nan)
+                tested = (off, float(number.at[(sample, donor), arm])) if name == "malignant" else (np.nan, np.nan)
                 rows.append((sample, donor, name, arm, float(mean), call, n_cells, float(mean) / spread, *tested))
     return pd.DataFrame(rows, columns=_COLUMNS)
 

@@ -2,8 +2,8 @@
 
 | identity | copy number | tier |
 |---|---|---|
-| epithelial or melanocytic | like the sample's aneuploid profile | malignant |
-| | sample has such a profile, the cell does not follow it | normal; uncertain in between |
+| epithelial or melanocytic | like its donor's aneuploid profile in the sample | malignant |
+| | there is such a profile, the cell does not follow it | normal; uncertain in between |
 | | nothing to compare with, or no aneuploid profile | likely_malignant in tumours and foreign tissue, else uncertain |
 | neuron or macroglia, in glioma | like an aneuploid profile | malignant |
 | astrocyte or precursor, in glioma | nothing to compare with, or no aneuploid profile | likely_malignant |
@@ -53,7 +53,8 @@ class Seen:
         line, glioma, culture, normal_tissue, biopsy: of the tissue's condition.
         foreign: tissue without such epithelium of its own.
         tested: copy number was inferred.
-        profile: the sample has an aneuploid profile.
+        shared: the sample holds other donors too.
+        profile: the cell's donor has an aneuploid profile in the sample.
         follows, between: the cell is like it, or half.
     """
 
@@ -69,6 +70,7 @@ class Seen:
     biopsy: np.ndarray
     foreign: np.ndarray
     tested: np.ndarray
+    shared: np.ndarray
     profile: np.ndarray
     follows: np.ndarray
     between: np.ndarray
@@ -78,11 +80,11 @@ def malignancy(cells: pd.DataFrame, *, positive_slope: float, positive_z: float,
     """Tier, score and words of each cell.
 
     Args:
-        cells: `sample, condition, lineage, broad` (type before malignancy), `identity` (probability of that lineage),
-            `cnv_slope, cnv_z, cnv_aneuploid, n_reference` (NaN without copy number), `cnv_note`.
+        cells: `sample, donor, condition, lineage, broad` (type before malignancy), `identity` (probability of that
+            lineage), `cnv_slope, cnv_z, cnv_aneuploid, n_reference` (NaN without copy number), `cnv_note`.
         positive_slope: slope on the tumour's profile from which on a cell follows it.
         positive_z: and its robust standard deviations above the reference.
-        line_share: share of epithelial cells from which on a sample without reference is taken for a tumour line.
+        line_share: share of epithelial cells from which on a sample without copy number is taken for a tumour line.
 
     Returns:
         Same index: `malignancy, malignancy_score, line` (words for the reason), `follows` (bool, like the tumour's
@@ -105,9 +107,10 @@ def malignancy(cells: pd.DataFrame, *, positive_slope: float, positive_z: float,
 def _seen(cells: pd.DataFrame, *, positive_slope: float, positive_z: float, line_share: float) -> Seen:
     lineage, condition, broad = (cells[name].to_numpy() for name in (Obs.LINEAGE, Obs.CONDITION, "broad"))
     slope, z = (np.nan_to_num(cells[name].to_numpy(np.float64)) for name in ("cnv_slope", "cnv_z"))
-    by_sample = cells.groupby(Obs.SAMPLE, sort=False)
-    profile = by_sample["cnv_aneuploid"].transform("max").fillna(0).to_numpy() > 0
+    by_donor, by_sample = (cells.groupby(keys, sort=False) for keys in ([Obs.SAMPLE, Obs.DONOR], Obs.SAMPLE))
+    profile = by_donor["cnv_aneuploid"].transform("max").fillna(0).to_numpy() > 0
     tested = cells["cnv_slope"].notna().to_numpy()
+    untested = by_sample["cnv_slope"].transform("count").to_numpy() == 0
     follows = profile & (slope > positive_slope) & (z > positive_z)
     epithelial = np.isin(lineage, ["epithelial", "malignant_melanocytic"]) & ~np.isin(broad, NEVER)
     share = pd.Series(epithelial, index=cells.index).groupby(cells[Obs.SAMPLE], sort=False).transform("mean").to_numpy()
@@ -124,8 +127,9 @@ def _seen(cells: pd.DataFrame, *, positive_slope: float, positive_z: float, line
         normal_tissue=normal_tissue,
         # Most epithelium of a tumour's biopsy is tumour; shallow cells and near-diploid tumours show no copy number.
         biopsy=condition == "primary",
-        foreign=np.isin(condition, NO_OWN_EPITHELIUM) | (~normal_tissue & ~tested & (share > line_share)),
+        foreign=np.isin(condition, NO_OWN_EPITHELIUM) | (~normal_tissue & untested & (share > line_share)),
         tested=tested,
+        shared=by_sample[Obs.DONOR].transform("nunique").to_numpy() > 1,
         profile=profile,
         follows=follows,
         between=profile & ~follows & (slope > 0.5 * positive_slope),
@@ -168,6 +172,7 @@ def _words(seen: Seen, tier: np.ndarray, note: pd.Series) -> np.ndarray:
     capable = seen.epithelial | seen.glial | seen.stromal | seen.line
     words = pd.Series("", index=note.index, dtype=object)
     words[capable & seen.tested & ~seen.profile] = "no aneuploid profile in the sample"
+    words[capable & seen.tested & ~seen.profile & seen.shared] = "no aneuploid profile in the donor's cells"
     words[capable & ~seen.tested] = "copy number not inferred: " + note
     words[capable & seen.profile & ~seen.follows] = "no copy-number change"
     words[capable & seen.follows] = "copy number: " + note

@@ -9,9 +9,14 @@ programmes, and these move arms too. Its profile along the genome is then what e
 with: the slope of a cell's windows on that profile is about 1 for tumour cells and 0 for normal ones at any depth.
 Cells of the reference with a tumour's slope leave it, and all is done again (second pass); such cells are how tumour
 cells with a mesenchymal programme are found.
+
+Where a sample holds several donors, each has a profile of its own, for tumours of different people share little of
+their copy number; the reference is that of all donors, measured together. Human cells alone: genes of a mouse enter
+under human names, and their order on the chromosomes is another.
 """
 
 import logging
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +26,7 @@ from scipy.special import ndtr
 
 from brainmet.annotate import NOTE, SCORE
 from brainmet.cell_types import CellTypes
-from brainmet.contract import Obs
+from brainmet.contract import Obs, Uns
 from brainmet.copy_number import (
     ARMS,
     GeneOrder,
@@ -42,14 +47,14 @@ log = logging.getLogger(__name__)
 PASSES = 2
 HIDDEN_Z = 4.0
 """Robust standard deviations above the reference from which on one of its cells is taken out."""
-
+NOT_HUMAN = "the cells are not human, whose chromosome arms these are"
 
 CARCINOMA = ("epithelial", "malignant_melanocytic")
 """Lineages that a tumour's cells have in any tissue."""
 GLIOMA = ("astrocyte", "opc", "mural", "fibroblast")
 """Coarse classes that a glioma's cells are taken for."""
 OF_TUMOUR = ("shift", "fdr", "genes")
-"""What is said of each arm of the sample's most aneuploid group."""
+"""What is said of each arm of a donor's most aneuploid group."""
 LINEAGE_T = 2.0
 """Root mean square t of arms between normal lineages, at least: few cells of a category hide what lineages differ
 by."""
@@ -64,9 +69,11 @@ class Sample:
         logs: their `log1p`.
         order: of the genes.
         depth: counts of each cell.
-        near: cells × cells, by which a product is the mean over a cell and its neighbours.
+        near: cells × cells, by which a product is the mean over a cell and its neighbours of the same donor.
         group: class of each cell over its neighbours.
         candidate: whether a cell can be a tumour's.
+        donor: of each cell.
+        human: whether a cell is of a human.
     """
 
     linear: sp.csr_matrix
@@ -76,6 +83,8 @@ class Sample:
     near: sp.csr_matrix
     group: np.ndarray
     candidate: np.ndarray
+    donor: np.ndarray
+    human: np.ndarray
 
 
 def annotate(
@@ -108,8 +117,8 @@ def annotate(
         clip: largest log difference that a single gene may add to a cell's window.
         min_gene_share: share of cells that detect a gene, below which it is left out.
         min_reference: reference cells below which nothing is inferred.
-        min_group: candidate cells below which a group is not tested.
-        n_neighbors: cells over which a profile is averaged, at most a twentieth of the sample.
+        min_group: candidate cells of a donor below which a group is not tested.
+        n_neighbors: cells over which a profile is averaged, at most a twentieth of the sample or the donor's cells.
         min_arm_genes, min_arm_t, min_arm_shift: an arm is called from this many genes, t statistic and log shift on.
         max_fdr: false discovery rate over the arms of a group at which an arm is called.
         min_arms: arms called, from which on a group is aneuploid.
@@ -118,12 +127,14 @@ def annotate(
         Index cell id; `note`; `cnv_slope` (1 like the tumour's profile, 0 like the reference), `cnv_z` (the slope in
         robust standard deviations of the reference), `cnv_burden` (root mean square of the windows), `cnv_aneuploid`
         (arms called in the cell's tumour profile), `n_reference`, `arm_{arm}` (mean log difference of the cell), and,
-        of the sample's most aneuploid group, `shift_{arm}`, `fdr_{arm}` and `genes_{arm}`. NaN where nothing can be
-        inferred.
+        of the donor's most aneuploid group, `shift_{arm}`, `fdr_{arm}` and `genes_{arm}`. NaN where nothing can be
+        inferred, with the reason in `note`.
     """
+    if counts.uns.get(Uns.ORGANISM) == "mouse":
+        return _nothing(markers.index, NOT_HUMAN, 0)
     sample = _prepare(counts, cells, markers, types, min_gene_share=min_gene_share, n_neighbors=n_neighbors)
     index = markers.index
-    reference = ~sample.candidate & _confident(markers, types)
+    reference = sample.human & ~sample.candidate & _confident(markers, types)
     # Other candidate cells are no stand-in: in a glioma they would be tumour, and normal cells would seem to gain.
     if reference.sum() < min_reference or len(sample.order.columns) < 2 * window:
         text = (
@@ -141,7 +152,7 @@ def annotate(
     }
     for turn in range(PASSES):
         values = _windows(sample, reference, weights, clip=clip)
-        best, tumour = _profiles(sample, values, reference, weights, min_group=min_group, limits=limits)
+        best, tumour = _profiles(sample, values, reference, min_group=min_group, limits=limits)
         hidden = reference & (best["cnv_z"].to_numpy() > HIDDEN_Z) & (best["cnv_slope"].to_numpy() > 0.5)
         log.info("pass %d: %d reference cells, %d of them like the tumour", turn + 1, reference.sum(), hidden.sum())
         if not hidden.any() or (reference & ~hidden).sum() < min_reference:
@@ -150,8 +161,8 @@ def annotate(
     table = best.set_index(index)
     table["cnv_burden"] = np.sqrt((values**2).mean(axis=1))
     table["n_reference"] = np.float32(reference.sum())
-    arms = [_arms(sample, reference).set_index(index), _called(tumour, index)]
-    return pd.concat([table, *arms], axis=1)
+    arms = [_arms(sample, reference).set_index(index), _called(tumour, sample.donor, index)]
+    return _without(pd.concat([table, *arms], axis=1), sample, min_group=min_group)
 
 
 def _prepare(
@@ -177,21 +188,38 @@ def _prepare(
     logs = sp.csr_matrix((np.log1p(linear.data), linear.indices, linear.indptr), shape=linear.shape)
     broad = [name for name in types.decided("broad", "clear") if SCORE + name in markers]
     scores = np.nan_to_num(markers[[SCORE + name for name in broad]].to_numpy(np.float64), nan=-9.0)
-    k = int(min(n_neighbors, max(1, len(scores) // 20)))
-    neighbours = np.arange(len(scores))[:, None]
-    if len(scores) > 1:
-        neighbours = np.hstack([neighbours, nearest(scores, k=k, exact_below=len(scores), threads=1)[0]])
-    n, k = neighbours.shape
-    shares = np.full(n * k, 1 / k, np.float32)
-    near = sp.csr_matrix((shares, neighbours.ravel(), np.arange(0, n * k + 1, k)), shape=(n, n))
+    about = cells[[Obs.DONOR, Obs.CONDITION]].reindex(counts.cells.index)[keep]
+    donor = about[Obs.DONOR].to_numpy(object)
+    near = _near(scores, np.zeros(len(scores), int), n_neighbors=n_neighbors)
     smooth = near @ scores
+    if len(set(donor)) > 1:
+        near = _near(scores, pd.factorize(donor)[0], n_neighbors=n_neighbors)
     group = np.array([types.coarse(name) for name in broad], dtype=object)[smooth.argmax(axis=1)]
     lineage = np.array([types.lineage(name) for name in broad], dtype=object)[smooth.argmax(axis=1)]
-    glioma = (cells[Obs.CONDITION].reindex(counts.cells.index).to_numpy()[keep] == "glioma") if len(cells) else False
-    candidate = np.isin(lineage, CARCINOMA) | (glioma & np.isin(group, GLIOMA))
+    glioma = (about[Obs.CONDITION] == "glioma").to_numpy()
+    # Mixtures of human and mouse say it of each cell.
+    organism = counts.cells[Uns.ORGANISM].to_numpy()[keep] if Uns.ORGANISM in counts.cells else np.array(["human"])
+    human = np.broadcast_to(organism == "human", len(donor))
+    candidate = human & (np.isin(lineage, CARCINOMA) | (glioma & np.isin(group, GLIOMA)))
     # What a glioma's cells imitate is one tumour, whichever state each cell is in.
     group[glioma & candidate & ~np.isin(lineage, CARCINOMA)] = "glioma"
-    return Sample(linear, logs, order, depth, near, group, candidate)
+    return Sample(linear, logs, order, depth, near, group, candidate, donor, human)
+
+
+def _near(scores: np.ndarray, part: np.ndarray, *, n_neighbors: int) -> sp.csr_matrix:
+    """Means over each cell and its neighbours in scores, cells × cells; none reaches from one part to another."""
+    n = len(scores)
+    neighbours = np.full((n, min(n_neighbors, max(1, n // 20)) + 1), -1)
+    neighbours[:, 0] = np.arange(n)
+    for code in range(part.max(initial=-1) + 1):
+        own = np.flatnonzero(part == code)
+        k = min(n_neighbors, max(1, len(own) // 20), len(own) - 1)
+        if k > 0:
+            neighbours[own, 1 : k + 1] = own[nearest(scores[own], k=k, exact_below=len(own), threads=1)[0]]
+    known = neighbours >= 0
+    sizes = known.sum(axis=1)
+    shares = np.repeat((1 / np.maximum(sizes, 1)).astype(np.float32), sizes)
+    return sp.csr_matrix((shares, neighbours[known], np.r_[0, np.cumsum(sizes)]), shape=(n, n))
 
 
 def _confident(markers: pd.DataFrame, types: CellTypes) -> np.ndarray:
@@ -224,49 +252,67 @@ def _profiles(
     sample: Sample,
     values: np.ndarray,
     reference: np.ndarray,
-    weights: np.ndarray,
     *,
     min_group: int,
     limits: dict[str, float],
-) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """Slope of every cell on the tumour profile that fits it best, and the arms of the most aneuploid group."""
+) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    """Slope of every cell on its donor's tumour profile that fits it best, and arms of each donor's most aneuploid
+    group.
+    """
     n = len(sample.group)
     best = pd.DataFrame({NOTE: np.full(n, "", object), "cnv_slope": 0.0, "cnv_z": 0.0, "cnv_aneuploid": 0.0})
-    tumour, most = None, 0
+    tumour: dict[str, pd.DataFrame] = {}
+    most: dict[str, int] = {}
     categories = _categories(sample, reference)
     scale = _lineage_scale(categories, sample.order.arm, min_genes=int(limits["min_genes"]))
-    for name in sorted(set(sample.group[sample.candidate])):
-        members = (sample.group == name) & sample.candidate & ~reference
-        if members.sum() < min_group:
-            continue
-        for _ in range(2):
-            own = _sums(sample.linear, members)
-            arms = _tested(own, categories, sample.order.arm, scale=scale, min_genes=int(limits["min_genes"]))
-            called = arms[
-                (arms["fdr"] <= limits["max_fdr"])
-                & (arms["t"].abs() >= limits["min_t"])
-                & (arms["shift"].abs() >= limits["min_shift"])
-            ]
-            profile = values[members].mean(axis=0)
-            slope = values @ profile / max(float(profile @ profile), 1e-12)
-            upper = members & (slope > _split(slope[members]))
-            if upper.sum() < max(min_group, 0.1 * members.sum()):
-                break
-            members = upper
-        log.info("%s: %d cells, arms called: %s", name, members.sum(), _text(called) or "none")
+    groups = _groups(sample, values, sample.candidate & ~reference, min_group=min_group)
+    sums = _sums(sample.linear, np.array(list(groups.values()))) if groups else []
+    for ((donor, name), members), own in zip(groups.items(), sums, strict=True):
+        arms = _tested(own, categories, sample.order.arm, scale=scale, min_genes=int(limits["min_genes"]))
+        called = arms[
+            (arms["fdr"] <= limits["max_fdr"])
+            & (arms["t"].abs() >= limits["min_t"])
+            & (arms["shift"].abs() >= limits["min_shift"])
+        ]
+        log.info("%s, %s: %d cells, arms called: %s", donor, name, members.sum(), _text(called) or "none")
         if len(called) < limits["min_arms"]:
             continue
-        if len(called) > most:
-            most, tumour = len(called), arms
+        if len(called) > most.get(donor, 0):
+            most[donor], tumour[donor] = len(called), arms
+        slope = _slope(values, members)
         middle, spread = _robust(slope[reference])
         z = (slope - middle) / max(spread, 0.05)
-        better = z > best["cnv_z"].to_numpy()
+        # The tumour of one donor says nothing of another's cells.
+        better = (sample.donor == donor) & (z > best["cnv_z"].to_numpy())
         best.loc[better, [NOTE]] = _text(called)
         best.loc[better, "cnv_slope"] = slope[better]
         best.loc[better, "cnv_z"] = z[better]
         best.loc[better, "cnv_aneuploid"] = float(len(called))
     best[NOTE] = np.where(best["cnv_slope"] > 0.5, best[NOTE], "")
     return best.astype({"cnv_slope": np.float32, "cnv_z": np.float32, "cnv_aneuploid": np.float32}), tumour
+
+
+def _groups(
+    sample: Sample, values: np.ndarray, candidate: np.ndarray, *, min_group: int
+) -> dict[tuple[str, str], np.ndarray]:
+    """Masks of the candidates by donor and class, those of at least `min_group` cells, without the normal ones among
+    them.
+    """
+    groups = {}
+    for donor, name in sorted(set(zip(sample.donor[candidate], sample.group[candidate], strict=True))):
+        members = candidate & (sample.donor == donor) & (sample.group == name)
+        if members.sum() < min_group:
+            continue
+        slope = _slope(values, members)
+        upper = members & (slope > _split(slope[members]))
+        groups[donor, name] = upper if upper.sum() >= max(min_group, 0.1 * members.sum()) else members
+    return groups
+
+
+def _slope(values: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """Least-squares slope of each cell's windows on the mean of the members."""
+    profile = values[members].mean(axis=0)
+    return values @ profile / max(float(profile @ profile), 1e-12)
 
 
 def _categories(sample: Sample, reference: np.ndarray) -> np.ndarray:
@@ -301,12 +347,31 @@ def _lineage_scale(categories: np.ndarray, arm: np.ndarray, *, min_genes: int) -
     return max(LINEAGE_T, float(np.sqrt((np.clip(t, -6, 6) ** 2).mean()))) if len(t) else LINEAGE_T
 
 
-def _called(tumour: pd.DataFrame | None, index: pd.Index) -> pd.DataFrame:
-    """What is said of the sample's tumour arms, beside every cell; NaN without a tumour profile."""
-    table = (pd.DataFrame() if tumour is None else tumour).rename(columns={"n_genes": "genes"})
-    table = table.reindex(index=list(ARMS), columns=list(OF_TUMOUR))
-    row = {f"{name}_{arm}": table.at[arm, name] for name in OF_TUMOUR for arm in ARMS}
-    return pd.DataFrame(row, index=index, dtype=np.float32)
+def _called(tumour: dict[str, pd.DataFrame], donor: np.ndarray, index: pd.Index) -> pd.DataFrame:
+    """What is said of the tumour arms of each cell's donor; NaN without a tumour profile."""
+    codes, donors = pd.factorize(donor)
+    columns = [f"{name}_{arm}" for name in OF_TUMOUR for arm in ARMS]
+    rows = np.full((len(donors), len(columns)), np.nan, np.float32)
+    for i, name in enumerate(donors):
+        if name in tumour:
+            table = tumour[name].rename(columns={"n_genes": "genes"}).reindex(index=list(ARMS), columns=list(OF_TUMOUR))
+            rows[i] = table.to_numpy(np.float32).T.ravel()
+    return pd.DataFrame(rows[codes], index=index, columns=columns)
+
+
+def _without(table: pd.DataFrame, sample: Sample, *, min_group: int) -> pd.DataFrame:
+    """The table without what cannot be said: of other species, and of donors of a shared sample with few candidates."""
+    numbers = [c for c in table if c not in (NOTE, "n_reference")]
+    table.loc[~sample.human, [NOTE]], table.loc[~sample.human, numbers] = NOT_HUMAN, np.nan
+    donors = sorted(set(sample.donor))
+    for donor in donors if len(donors) > 1 else ():
+        own = sample.donor == donor
+        largest = max(Counter(sample.group[own & sample.candidate]).values(), default=0)
+        if largest < min_group:
+            text = f"{largest} of the donor's cells can be a tumour's, {min_group} needed"
+            table.loc[own & sample.human, [NOTE]] = text
+            table.loc[own, ["cnv_slope", "cnv_z", "cnv_aneuploid"]] = np.nan
+    return table
 
 
 def _split(slope: np.ndarray) -> float:

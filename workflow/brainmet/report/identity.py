@@ -99,7 +99,7 @@ def copy_number(table: pd.DataFrame) -> Figure:
         own = table[mask]
         if own.empty:
             continue
-        names = own["sample"] if label == "malignant cells" else own["sample"] + " · " + own["group"].map(words)
+        names = _tumours(own) if label == "malignant cells" else own["sample"] + " · " + own["group"].map(words)
         own = own.assign(row=names)
         matrix = own.pivot_table(index="row", columns="arm", values="mean", sort=True).reindex(columns=arms)
         calls = own.pivot_table(index="row", columns="arm", values="call", aggfunc="first").reindex(
@@ -128,8 +128,8 @@ def copy_number(table: pd.DataFrame) -> Figure:
         title="Copy number along the chromosomes",
         choose="Cells",
         source="cnv_arms.tsv",
-        caption="Mean expression of each chromosome arm in a sample's malignant cells, as log difference to "
-        "its normal cells: "
+        caption="Mean expression of each chromosome arm in a sample's malignant cells, donor by donor, as log "
+        "difference to its normal cells: "
         "red gained, blue lost; hover for the call. Inferred from expression, at the resolution of arms.",
         empty="No sample holds both enough malignant and enough normal cells to infer copy number.",
         variants=variants,
@@ -151,7 +151,7 @@ def genome(table: pd.DataFrame) -> Figure:
     ):
         if own.empty:
             continue
-        row = own["sample"] + (" · " + own["group"].map(words) if name == "normal lineages" else "")
+        row = _tumours(own) if name == "malignant cells" else own["sample"] + " · " + own["group"].map(words)
         matrix = own.assign(row=row).pivot_table(index="row", columns="bin", values="log2_ratio").reindex(columns=order)
         trace = heat_map(matrix, scale=DIVERGING, label="log2 ratio", middle=0)
         trace |= {"zmin": -reach, "zmax": reach, "xgap": 0}
@@ -172,6 +172,12 @@ def genome(table: pd.DataFrame) -> Figure:
         empty="No sample holds both enough malignant and enough normal cells to compare.",
         variants=variants,
     )
+
+
+def _tumours(rows: pd.DataFrame) -> pd.Series:
+    """Names of tumours: the sample, with the donor where it holds several."""
+    several = rows.groupby("sample")["donor"].transform("nunique") > 1
+    return rows["sample"].where(~several, rows["sample"] + " · " + rows["donor"])
 
 
 def _spaced(first: list[str], order: list[str]) -> list[str]:
