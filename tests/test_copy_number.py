@@ -137,13 +137,21 @@ def test_a_donors_tumour_as_segments():
             ("C", "e", "immune", "1p", 0.0, "neutral", 90, 1.0, np.nan, np.nan),
         ],
         columns=["sample", "donor", "group", "arm", "mean", "call", "n_cells", "z", "shift", "n_genes"],
-    )
+    ).assign(study="s")
     found = dict(segments(arms))
     assert list(found) == ["d"], "a donor without a tumour profile has no file"
     table = found["d"]
     assert table.columns.tolist() == ["ID", "chrom", "loc.start", "loc.end", "num.mark", "seg.mean"]
     assert table.iloc[0].tolist() == ["d", "1", 1, 123_400_000, 50, pytest.approx(0.75)]
     assert table.iloc[1].tolist() == ["d", "22", 15_000_001, 50_818_468, 25, pytest.approx(-1.0)]
+
+
+def test_donors_of_one_name_in_two_studies_are_two():
+    row = {"group": "malignant", "arm": "1p", "n_cells": 30, "n_genes": 40.0}
+    told = (("A", "P1", np.log(2)), ("B", "P1", -np.log(2)), ("A", "P2", np.log(2)))
+    arms = pd.DataFrame([row | {"sample": s, "study": s, "donor": d, "shift": v} for s, d, v in told])
+    found = {name: (table["ID"].item(), table["seg.mean"].item()) for name, table in segments(arms)}
+    assert found == {name: (name, pytest.approx(v)) for name, v in (("A_P1", 1), ("P2", 1), ("B_P1", -1))}
 
 
 def test_arms_of_the_tumour_are_called_and_kept_with_their_genes(tmp_path):

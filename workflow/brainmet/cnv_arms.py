@@ -8,7 +8,7 @@ import pandas as pd
 from brainmet.contract import MALIGNANT_PREFIX, Obs
 from brainmet.copy_number import ARMS, CENTROMERE, LENGTH
 
-_COLUMNS = ["sample", "donor", "group", "arm", "mean", "call", "n_cells", "z", "shift", "n_genes"]
+_COLUMNS = ["sample", "donor", "group", "arm", "mean", "call", "n_cells", "z", "shift", "n_genes", "study"]
 
 
 def cnv_arms(
@@ -28,9 +28,9 @@ def cnv_arms(
         max_fdr, min_shift: limits of a call.
 
     Returns:
-        `sample, donor, group, arm, mean, call (gain, loss, neutral), n_cells, z, shift, n_genes`; z is the mean in
-        robust standard deviations of the sample's normal groups, shift and n_genes (NaN in normal groups) are what was
-        tested.
+        `sample, donor, group, arm, mean, call (gain, loss, neutral), n_cells, z, shift, n_genes, study`; z is the mean
+        in robust standard deviations of the sample's normal groups, shift and n_genes (NaN in normal groups) are what
+        was tested.
     """
     aligned = evidence.reindex(annotation.index)
     arms, shifts, rates, genes = (
@@ -39,30 +39,34 @@ def cnv_arms(
     )
     malignant = annotation[Obs.CELL_TYPE].str.startswith(MALIGNANT_PREFIX)
     group = annotation[Obs.LINEAGE].where(~malignant, "malignant").rename("group")
-    keys = [annotation[Obs.SAMPLE], annotation[Obs.DONOR], group]
+    keys = [annotation[Obs.SAMPLE], annotation[Obs.STUDY], annotation[Obs.DONOR], group]
     sizes = annotation.groupby(keys, sort=True).size()
     means = arms.groupby(keys, sort=True).mean()
     means = means[(sizes >= min_cells).to_numpy() & means.notna().any(axis=1).to_numpy()]
-    shift, rate, number = (table.groupby(keys[:2], sort=True).first() for table in (shifts, rates, genes))
+    shift, rate, number = (table.groupby(keys[:3], sort=True).first() for table in (shifts, rates, genes))
     rows = []
     for sample, table in means.groupby(level=0, sort=True):
         normal = table[table.index.get_level_values("group") != "malignant"].to_numpy().ravel()
         normal = normal[np.isfinite(normal)]
         spread = max(1.4826 * float(np.median(np.abs(normal))) if len(normal) else 0.0, 1e-3)
-        for (_, donor, name), values in table.iterrows():
+        for (_, study, donor, name), values in table.iterrows():
+            tumour, n_cells = (sample, study, donor), int(sizes[(sample, study, donor, name)])
             for arm, mean in values.dropna().items():
-                off = float(shift.at[(sample, donor), arm])
-                clear = name == "malignant" and float(rate.at[(sample, donor), arm]) <= max_fdr and abs(off) >= min_shift
+                off, n_genes = np.nan, np.nan
+                if name == "malignant":
+                    off, n_genes = float(shift.at[tumour, arm]), float(number.at[tumour, arm])
+                clear = abs(off) >= min_shift and float(rate.at[tumour, arm]) <= max_fdr
                 call = "neutral" if not clear else "gain" if off > 0 else "loss"
-                n_cells = int(sizes[(sample, donor, name)])
-                tested = (off, float(number.at[(sample, donor), arm])) if name == "malignant" else (np.nan, np.nan)
-                rows.append((sample, donor, name, arm, float(mean), call, n_cells, float(mean) / spread, *tested))
+                rows.append(
+                    (sample, donor, name, arm, float(mean), call, n_cells, float(mean) / spread, off, n_genes, study)
+                )
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
 def segments(arms: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """The tumour of each donor as segments, one an arm, as IGV and GISTIC read them.
 
+    Donors of two studies are two people, whatever their names, and are then told apart by the study's name before them.
     Samples of a donor are averaged, weighted by their malignant cells. Arms are the resolution that expression gives
     safely: no focal gain is read from the transcripts of its own genes.
 
@@ -70,11 +74,13 @@ def segments(arms: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         arms: the columns of `cnv_arms.tsv`.
 
     Yields:
-        Donor, and `ID, chrom, loc.start, loc.end, num.mark (genes), seg.mean (log2 ratio)`; donors without a tumour
-        profile have none.
+        Name of the donor, and `ID, chrom, loc.start, loc.end, num.mark (genes), seg.mean (log2 ratio)`; donors without
+        a tumour profile have none.
     """
     tested = arms[(arms["group"] == "malignant") & arms["shift"].notna()]
-    for donor, rows in tested.groupby("donor", sort=True):
+    several = tested.groupby("donor")["study"].nunique() > 1
+    for (study, donor), rows in tested.groupby(["study", "donor"], sort=True):
+        name = f"{study}_{donor}" if several[donor] else str(donor)
         table = []
         for arm in ARMS:
             own = rows[rows["arm"] == arm]
@@ -83,5 +89,5 @@ def segments(arms: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
             chromosome, border = arm[:-1], int(CENTROMERE[arm[:-1]] * 1e6)
             start, end = (1, border) if arm.endswith("p") else (border + 1, LENGTH[chromosome])
             mean = float(np.average(own["shift"], weights=own["n_cells"]) / np.log(2))
-            table.append((donor, chromosome, start, end, int(own["n_genes"].max()), mean))
-        yield str(donor), pd.DataFrame(table, columns=["ID", "chrom", "loc.start", "loc.end", "num.mark", "seg.mean"])
+            table.append((name, chromosome, start, end, int(own["n_genes"].max()), mean))
+        yield name, pd.DataFrame(table, columns=["ID", "chrom", "loc.start", "loc.end", "num.mark", "seg.mean"])

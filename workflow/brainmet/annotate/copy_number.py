@@ -266,7 +266,7 @@ def _profiles(
     categories = _categories(sample, reference)
     scale = _lineage_scale(categories, sample.order.arm, min_genes=int(limits["min_genes"]))
     groups = _groups(sample, values, sample.candidate & ~reference, min_group=min_group)
-    sums = _sums(sample.linear, np.array(list(groups.values()))) if groups else []
+    sums = _sums(sample.linear, np.array(list(groups.values()), bool).reshape(-1, n))
     for ((donor, name), members), own in zip(groups.items(), sums, strict=True):
         arms = _tested(own, categories, sample.order.arm, scale=scale, min_genes=int(limits["min_genes"]))
         called = arms[
