@@ -66,6 +66,18 @@ def test_a_profile_is_that_of_one_donor():
     ]
 
 
+@pytest.mark.parametrize(
+    ("condition", "tier"),
+    [("brain_metastasis", "uncertain"), ("csf", "uncertain"), ("primary", "normal"), ("cell_line", "likely_malignant")],
+)
+def test_brain_has_no_normal_epithelium(condition, tier):
+    """Subclones near diploid and shallow cells do not follow a profile either."""
+    rows = [(1.0, 9.0, 3.0), (0.1, 0.5, 0.0)]
+    table = malignancy(_cells([("S", condition, "epithelial", "epithelial", *row) for row in rows]), **LIMITS)
+    assert table.malignancy.tolist() == ["malignant", tier]
+    assert table.line.iloc[1].endswith("; no such normal cells in this tissue") == (condition != "primary")
+
+
 def test_a_reference_votes_only_among_what_it_knows():
     """The share of the types that it does not know stays, and so do cells that it says nothing of."""
     joint = np.array([[0.6, 0.2, 0.2], [0.6, 0.2, 0.2]])

@@ -3,7 +3,7 @@
 | identity | copy number | tier |
 |---|---|---|
 | epithelial or melanocytic | like its donor's aneuploid profile in the sample | malignant |
-| | there is such a profile, the cell does not follow it | normal; uncertain in between |
+| | there is such a profile, the cell does not follow it | normal; uncertain in between, and in foreign tissue |
 | | nothing to compare with, or no aneuploid profile | likely_malignant in tumours and foreign tissue, else uncertain |
 | neuron or macroglia, in glioma | like an aneuploid profile | malignant |
 | astrocyte or precursor, in glioma | nothing to compare with, or no aneuploid profile | likely_malignant |
@@ -14,7 +14,8 @@
 | immune, endothelial | any | normal; a strong profile is named as a doublet |
 | any, in a cell line | any | likely_malignant: a line holds nothing else; normal lines are to be declared `other` |
 
-Tissue declared normal stays normal unless copy number says otherwise.
+Tissue declared normal stays normal unless copy number says otherwise. Foreign is tissue without such epithelium of its
+own (`NO_OWN_EPITHELIUM`).
 """
 
 from dataclasses import dataclass
@@ -144,6 +145,8 @@ def _tiers(seen: Seen) -> np.ndarray:
     tier[alone & (seen.foreign | seen.biopsy)] = "likely_malignant"
     tier[alone & seen.normal_tissue] = "normal"
     tier[seen.epithelial & seen.between] = "uncertain"
+    # Brain has no normal epithelium of its own: such a cell is of a subclone near diploid, shallow or a doublet.
+    tier[seen.epithelial & seen.profile & ~seen.follows & seen.foreign] = "uncertain"
     tier[seen.epithelial & seen.profile & ~seen.follows & seen.culture] = "likely_malignant"
     tier[seen.epithelial & seen.follows] = "malignant"
     tier[seen.glial & seen.follows] = "uncertain"
@@ -184,5 +187,5 @@ def _words(seen: Seen, tier: np.ndarray, note: pd.Series) -> np.ndarray:
         ["; taken for tumour as the sample is declared a cell line", "; no such normal cells in this tissue",
          "; a tumour's biopsy"], "",
     )  # fmt: skip
-    likely = (tier == "likely_malignant") & ~seen.follows
-    return np.where(likely, words + why, words)
+    by_tissue = (tier == "likely_malignant") | (seen.epithelial & seen.profile & seen.foreign)
+    return np.where(by_tissue & ~seen.follows, words + why, words)
