@@ -77,11 +77,12 @@ def test_a_second_identity_is_of_another_class_and_named():
     words = reasons(
         np.array(["t_cell", "t_cell"], object), NAMES, votes, np.array([[1], [-1]]), KINDS,
         shown=np.array(["CD3D ACTB", ""], object), copies=np.array(["", "no copy-number change"], object),
-        second=second,
+        second=second, origin=np.array(["", "origin neither declared nor shown"], object),
     )  # fmt: skip
+    own = "none of its markers among the highest; no copy-number change; origin neither declared nor shown; "
     assert words.tolist() == [
         "CD3D high; neighbours agree 1/1; nk nearly as likely",
-        "none of its markers among the highest; no copy-number change; shows b_cell too, doublet-like",
+        own + "shows b_cell too, doublet-like",
     ]
 
 

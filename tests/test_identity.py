@@ -37,6 +37,12 @@ def test_a_shallow_tumour(whole):
     assert found["malignant"] >= 0.99
 
 
+def test_a_breast_tumour_is_known_without_its_site(whole):
+    annotation, _ = whole
+    tumour = annotation["cell_type"] == "malignant_epithelial"
+    assert set(annotation["tumour_of_origin"][tumour]) == {"breast"}
+
+
 def test_gliomas_have_no_epithelium(tmp_path):
     entry = yaml.safe_load((ROOT / "resources/datasets/oligodendroglioma.yaml").read_text())
     file = entry["files"][0]

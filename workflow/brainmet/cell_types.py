@@ -14,6 +14,10 @@ from brainmet.errors import BrainmetError
 _SCHEMA = Path(__file__).parent.parent / "schemas" / "marker.schema.yaml"
 
 
+NO_SITE = ("", "none", UNKNOWN)
+"""Values of primary_site that name no organ."""
+
+
 @dataclass(frozen=True)
 class CellType:
     """One entry of the resource; see the head of `resources/markers/markers.yaml`."""
@@ -25,6 +29,7 @@ class CellType:
     coarse: str | None
     decide: str | None
     origin: str
+    sites: tuple[str, ...]
     tissue: str
     ontology: str
     yields_to: tuple[str, ...]
@@ -47,6 +52,13 @@ class CellTypes:
     def decided(self, *ways: str) -> list[str]:
         """Ids that are called in one of the given ways (`broad`, `clear`, `within`, `origin`)."""
         return [entry.id for entry in self.entries.values() if entry.decide in ways]
+
+    def origin_of(self, site: str) -> str:
+        """Origin that a declared primary site means; the site itself where no entry names it, empty for none."""
+        if site in NO_SITE:
+            return ""
+        entries = self.entries.values()
+        return next((e.origin for e in entries if site in (e.origin, *e.sites)), site)
 
     def markers(self) -> set[str]:
         """Positive genes of all entries that are not states."""
@@ -150,6 +162,7 @@ def _entry(raw: dict) -> CellType:
     return CellType(
         **{key: raw[key] for key in ("id", "name", "level", "parent", "coarse", "decide")},
         origin=raw.get("origin", ""),
+        sites=tuple(raw.get("sites", ())),
         tissue=raw.get("tissue", ""),
         ontology=ontology,
         yields_to=tuple(raw.get("yields_to", ())),

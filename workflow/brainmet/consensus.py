@@ -53,6 +53,8 @@ def consensus(
     positive_slope: float,
     positive_z: float,
     line_share: float,
+    breast_score: float,
+    sites: Mapping[str, str] | None = None,
     overrides: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """The annotation of the cohort.
@@ -72,9 +74,10 @@ def consensus(
         second_trust: what its confidence is multiplied by then.
         within_margin: lead in marker score that a type inside a broad type needs over its siblings.
         state_margin: the same for states, and the score a state needs.
-        origin_score: marker score from which on a tumour's organ of origin other than the breast is called.
+        origin_score, breast_score: see `brainmet.refinement.origin`.
         brain_share: share of neuroglia from which on a sample is taken for brain if its condition leaves it open.
         positive_slope, positive_z, line_share: see `brainmet.malignancy`.
+        sites: declared primary site of the tumour, by sample.
         overrides: optional `level` (cluster or cell), `id`, `cell_type`: what an expert knows better.
 
     Returns:
@@ -137,10 +140,12 @@ def consensus(
     result[Obs.CONFIDENCE] = np.where(second >= 0, second_trust * confidence, confidence).astype(np.float32)
     result[Obs.MALIGNANCY] = tumour[Obs.MALIGNANCY].to_numpy()
     result[Obs.MALIGNANCY_SCORE] = tumour[Obs.MALIGNANCY_SCORE].to_numpy()
-    result[Obs.TUMOUR_OF_ORIGIN] = origin(cell_type, frame, smooth, types, score=origin_score)
+    result[Obs.TUMOUR_OF_ORIGIN], doubt = origin(
+        cell_type, frame, smooth, types, sites=sites or {}, score=origin_score, breast_score=breast_score
+    )
     result[Obs.REASON] = reasons(
         called, names, votes, neighbors, types, shown=markers[NOTE].to_numpy(), copies=tumour["line"].to_numpy(),
-        second=second,
+        second=second, origin=doubt,
     )  # fmt: skip
     result[Obs.AUTHOR_LABEL] = cells[Obs.AUTHOR_LABEL].to_numpy()
     result[Obs.AUTHOR_CELL_TYPE] = cells[Obs.AUTHOR_CELL_TYPE].to_numpy()

@@ -20,6 +20,7 @@ def reasons(
     shown: np.ndarray,
     copies: np.ndarray,
     second: np.ndarray,
+    origin: np.ndarray,
 ) -> np.ndarray:
     """One sentence a cell: its genes, its neighbours, its copy number, and what speaks against.
 
@@ -32,6 +33,7 @@ def reasons(
         shown: symbols that stand out in each cell, highest first, separated by blanks.
         copies: words on its copy number.
         second: column of the candidate that it shows besides, -1 for none.
+        origin: words on where its tumour comes from.
     """
     candidates = np.array(names, dtype=object)
     several = votes.shape[1] > 1
@@ -53,6 +55,8 @@ def reasons(
             parts.append(f"neighbours agree {agree[i]}/{near[i]}")
         if copies[i]:
             parts.append(copies[i])
+        if origin[i]:
+            parts.append(origin[i])
         if second[i] >= 0:
             parts.append(f"shows {candidates[second[i]]} too, doublet-like")
         if share[i] > NEARLY:

@@ -1,5 +1,7 @@
 """What is told of a cell once its broad type is known: the type inside it, a tumour's origin and subtype, the state."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -70,22 +72,58 @@ def normal_epithelium(
 
 
 def origin(
-    cell_type: np.ndarray, frame: pd.DataFrame, smooth: pd.DataFrame, types: CellTypes, *, score: float
-) -> np.ndarray:
-    """Organ a malignant cell comes from, decided by sample: an organ is a property of the tumour, not of a cell."""
-    result = np.full(len(cell_type), "", dtype=object)
+    cell_type: np.ndarray,
+    frame: pd.DataFrame,
+    smooth: pd.DataFrame,
+    types: CellTypes,
+    *,
+    sites: Mapping[str, str],
+    score: float,
+    breast_score: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Organ a malignant cell comes from: a property of the tumour, so decided by sample and donor.
+
+    The declared site is believed. Where there is none, an organ's markers tell, and `unknown` stands where these are
+    not shown. Breast needs only to be shown, being what such cohorts are of; another organ to be shown clearly.
+
+    Args:
+        cell_type: of each cell.
+        frame: `sample, donor`.
+        smooth: marker scores over neighbours.
+        types: the resource.
+        sites: declared primary site by sample.
+        score: mean marker score of a tumour's cells from which on an organ other than the breast is shown.
+        breast_score: the same for the breast.
+
+    Returns:
+        Origin, empty for cells that are not malignant; and words, where markers speak against what is declared or
+        nothing tells.
+    """
+    result, words = np.full((2, len(cell_type)), "", dtype=object)
     for name in ("malignant_melanocytic", "malignant_glial"):
         result[cell_type == name] = types[name].origin
     organs = [name for name in types.decided("origin") if name in smooth]
-    for _, rows in frame.groupby(Obs.SAMPLE, sort=True).indices.items():
+    breast = types[BREAST].origin
+    for (sample, _), rows in frame.groupby([Obs.SAMPLE, Obs.DONOR], sort=True).indices.items():
         tumour = rows[cell_type[rows] == BREAST]
         if not len(tumour):
             continue
-        means = smooth[organs].to_numpy()[tumour].mean(axis=0) if organs else np.zeros(0)
-        means = np.nan_to_num(means, nan=-9.0)
-        found = organs[int(means.argmax())] if len(means) and means.max() >= score else BREAST
-        result[tumour] = types[found].origin
-    return result
+        means = np.nan_to_num(smooth[organs].to_numpy()[tumour].mean(axis=0), nan=-9.0)
+        shown = [types[name].origin for mean, name in sorted(zip(-means, organs, strict=True)) if -mean >= score]
+        declared = types.origin_of(sites.get(sample, ""))
+        if declared:
+            result[tumour] = declared
+            if shown and declared not in shown:
+                words[tumour] = f"markers of {shown[0]} origin, {declared} declared"
+        elif shown:
+            result[tumour] = shown[0]
+        elif any(
+            types[name].origin == breast and mean >= breast_score for name, mean in zip(organs, means, strict=True)
+        ):
+            result[tumour] = breast
+        else:
+            result[tumour], words[tumour] = UNKNOWN, "origin neither declared nor shown"
+    return result, words
 
 
 def states(cell_type: np.ndarray, smooth: pd.DataFrame, types: CellTypes, *, margin: float) -> np.ndarray:

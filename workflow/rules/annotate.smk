@@ -133,6 +133,7 @@ rule annotate:
         mem_mb=memory(250, 5.5),
     params:
         methods=list(METHODS),
+        sites={sample: record["primary_site"] for sample, record in SAMPLES.items()},
         options=lookup(dpath="annotate/consensus", within=config),
     script:
         "../scripts/annotate.py"

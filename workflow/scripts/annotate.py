@@ -16,9 +16,7 @@ with job(snakemake) as params:
         name: evidence.read(name, files[name], without="(arm|shift|fdr|genes|marker)_") for name in params["methods"]
     }
     cells, clusters, neighbors = (evidence.read(name, files[name]) for name in ("cells", "clusters", "neighbors"))
-    overrides = read_overrides(files.get("overrides"), types)
-    table = consensus(
-        evidence.kept(cells), clusters, neighbors, shown, types=types, overrides=overrides, **params["options"]
-    )
+    known = {"sites": params["sites"], "overrides": read_overrides(files.get("overrides"), types)}
+    table = consensus(evidence.kept(cells), clusters, neighbors, shown, types=types, **known, **params["options"])
     table = cohort_only(table, read_table(files.duplicates, "duplicates"))
     write_table(table, snakemake.output.annotation, "annotation")
