@@ -28,7 +28,7 @@ def tumours(altered: list[int], depth: list[int], *, seed: int = 0) -> tuple[Pro
         dose[rng.permutation(20)[:arms]] = np.resize([1.5, 0.5], arms)
         rate = level * np.repeat(dose, 100)
         rows.append(rng.poisson(rate / rate.sum() * total))
-    donors = pd.DataFrame({"study": "s"}, index=[f"d{i}" for i in range(len(rows))])
+    donors = pd.DataFrame({"study": "s", "organism": "human"}, index=[f"d{i}" for i in range(len(rows))])
     return Profiles(donors, PLACES["symbol"], np.array(rows, float)), rng.poisson(level * 1_000)[None].astype(float)
 
 
@@ -52,6 +52,12 @@ def test_shallow_tumours_are_left_out() -> None:
     assert list(burden(own, normal, PLACES, seed=1).index) == ["d1"]
 
 
+def test_mice_have_other_chromosomes() -> None:
+    own, normal = tumours([5, 5], [100_000, 100_000])
+    own.donors["organism"] = ["mouse", "human"]
+    assert list(burden(own, normal, PLACES, seed=1).index) == ["d1"]
+
+
 @pytest.mark.parametrize(("min_cells", "rows"), [(10, 1), (40, 0)])
 def test_the_reference_is_what_both_conditions_hold(min_cells: int, rows: int) -> None:
     obs = pd.DataFrame(
@@ -61,10 +67,11 @@ def test_the_reference_is_what_both_conditions_hold(min_cells: int, rows: int) -
             ("s", "brain_metastasis", "neuron", 90),
             ("s", "primary", "malignant_epithelial", 90),
             ("other", "primary", "t_cell", 90),
+            ("s", "primary", "t_cell", 90),
         ],
         columns=["study", "condition", "cell_type", "n_cells"],
-    ).assign(values="counts")
+    ).assign(values="counts", organism=["human"] * 5 + ["mouse"])
     obs.index = obs.index.astype(str)
-    bulk = AnnData(np.arange(5.0)[:, None] * np.ones((5, 3)), obs)
+    bulk = AnnData(np.arange(6.0)[:, None] * np.ones((6, 3)), obs)
     found = shared_types(bulk, obs.iloc[:2], min_cells=min_cells)
     assert found.tolist() == [[1.0] * 3] * rows

@@ -17,6 +17,7 @@ def _bulk(X, genes, kind, **fields):
     names = sorted(set(kind))
     sums = np.array([np.asarray(X[kind == name].sum(axis=0)).ravel() for name in names])
     obs = pd.DataFrame({"sample": "S", "donor": "P", "cell_type": names, "values": "counts"}, index=names)
+    obs["organism"] = "human"
     obs["n_cells"] = [(kind == name).sum() for name in names]
     return anndata.AnnData(sums, obs.assign(**fields), genes)
 
@@ -47,5 +48,6 @@ def test_what_cannot_be_compared_is_left_out(planted):
     alone = kind == "malignant_epithelial"
     assert cnv_windows(_bulk(X[alone], genes, kind[alone]), types, **OPTIONS).empty
     assert cnv_windows(_bulk(X, genes, kind, values="log"), types, **OPTIONS).empty
+    assert cnv_windows(_bulk(X, genes, kind, organism="mouse"), types, **OPTIONS).empty
     assert cnv_windows(_bulk(X, genes, kind), types, **OPTIONS | {"min_cells": 100}).empty
     assert cnv_windows(_bulk(X, genes, kind), types, **OPTIONS | {"min_genes": 10**6}).empty

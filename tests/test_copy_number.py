@@ -1,5 +1,7 @@
 """Windows, arms and the copy-number evidence, against infercnvpy and on planted gains."""
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +13,12 @@ from brainmet.copy_number import arm_shift, gene_order, log_ratio, window_weight
 from brainmet.counts import open_counts, write_counts
 
 from tests.annotation_toy import TYPES, options, toy
+
+
+@cache
+def planted():
+    """The toy with two gains in its tumour cells."""
+    return toy(gain=("3q", "8q"), seed=2, background=6_000)
 
 
 def test_window_weights_by_hand():
@@ -71,7 +79,7 @@ def test_arm_shift_sees_an_arm_not_single_genes():
 
 
 def test_planted_gains_are_found_and_normal_cells_are_not(tmp_path):
-    X, cells, genes, kind = toy(gain=("3q", "8q"), seed=2, background=6_000)
+    X, cells, genes, kind = planted()
     write_counts(tmp_path / "s.h5ad", X, cells, genes, {})
     table = _run(tmp_path / "s.h5ad", cells)
     tumour = kind == "epithelial"
@@ -155,7 +163,7 @@ def test_donors_of_one_name_in_two_studies_are_two():
 
 
 def test_arms_of_the_tumour_are_called_and_kept_with_their_genes(tmp_path):
-    X, cells, genes, kind = toy(gain=("3q", "8q"), seed=2, background=6_000)
+    X, cells, genes, kind = planted()
     write_counts(tmp_path / "s.h5ad", X, cells, genes, {})
     annotation = cells.assign(cell_type=np.where(kind == "epithelial", "malignant_epithelial", kind), lineage="normal")
     evidence = _run(tmp_path / "s.h5ad", cells)
@@ -166,7 +174,7 @@ def test_arms_of_the_tumour_are_called_and_kept_with_their_genes(tmp_path):
 
 def test_a_glioma_is_what_resembles_precursors(tmp_path):
     """Cells with a gain that look like fibroblasts are a glioma's in a glioma, and a reference elsewhere."""
-    X, cells, genes, kind = toy(gain=("3q", "8q"), seed=2, background=6_000)
+    X, cells, genes, kind = planted()
     names = genes.symbol.tolist()
     types = load_cell_types([TYPES])
     pairs = [list(types[name].positive) for name in ("epithelial", "fibroblast")]
@@ -189,6 +197,21 @@ def test_no_reference_is_said_so(tmp_path):
     write_counts(tmp_path / "s.h5ad", X[only], cells[only], genes, {})
     table = _run(tmp_path / "s.h5ad", cells[only])
     assert table.cnv_slope.isna().all() and table.note.str.startswith("too few reference cells").all()
+
+
+def test_nothing_is_inferred_of_mice(tmp_path):
+    """Their genes enter under human ids, and so would their copy number under human arms."""
+    X, cells, genes, kind = planted()
+    write_counts(tmp_path / "mouse.h5ad", X, cells, genes, {"organism": "mouse"})
+    table = _run(tmp_path / "mouse.h5ad", cells)
+    assert table.drop(columns=["note", "n_reference"]).isna().all(axis=None)
+    assert table.note.eq("the cells are not human, and chromosome arms differ").all()
+    mouse = kind == "fibroblast"
+    mixed = cells.assign(organism=np.where(mouse, "mouse", "human"))
+    write_counts(tmp_path / "mixed.h5ad", X, mixed, genes, {"organism": "human_mouse"})
+    table = _run(tmp_path / "mixed.h5ad", mixed)
+    assert table.note[mouse].str.startswith("the cells are not human").all() and table.arm_3q[mouse].isna().all()
+    assert table.note[kind == "epithelial"].eq("gain of 3q, 8q").all() and table.n_reference.le(80).all()
 
 
 def test_permuting_cells_changes_nothing(tmp_path):

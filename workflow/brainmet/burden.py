@@ -3,7 +3,8 @@
 Arms called against a sample's own normal cells depend on what these cells are: brain and breast differ in them, and so
 do the calls. Here all tumours of a comparison are read against the same normal types, those found in every condition
 compared, and at one depth. What tumour cells and normal types express differently moves arms too; it does so in all
-tumours alike, so that it costs power and makes no difference.
+tumours alike, so that it costs power and makes no difference. Human samples alone: genes of a mouse bear human names,
+but lie on other chromosomes.
 """
 
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from brainmet.contract import MALIGNANT_PREFIX, UNKNOWN, Obs
+from brainmet.contract import MALIGNANT_PREFIX, UNKNOWN, Obs, Uns
 from brainmet.copy_number import arm_shift, gene_order, log_ratio
 from brainmet.donor_scores import thin
 from brainmet.donors import Profiles
@@ -33,7 +34,7 @@ def burden(tumours: Profiles, normal: np.ndarray, genes: pd.DataFrame, *, seed: 
     """Mean absolute shift of the chromosome arms of each tumour (log2), all at the depth of the shallowest.
 
     Args:
-        tumours: donors to be compared with each other; those below `MIN_COUNTS` are left out.
+        tumours: donors to be compared with each other; those below `MIN_COUNTS`, or not human, are left out.
         normal: counts of the normal types, types × genes; each type counts alike.
         genes: `symbol, chromosome, start` by gene.
         seed: of the thinning.
@@ -41,7 +42,8 @@ def burden(tumours: Profiles, normal: np.ndarray, genes: pd.DataFrame, *, seed: 
     Returns:
         By profile; empty where fewer than two arms hold enough genes.
     """
-    kept = tumours.take(np.nan_to_num(tumours.counts).sum(axis=1) >= MIN_COUNTS)
+    human = (tumours.donors[Uns.ORGANISM] == "human").to_numpy(bool)
+    kept = tumours.take(human & (np.nan_to_num(tumours.counts).sum(axis=1) >= MIN_COUNTS))
     measured = kept.measured() & ~np.isnan(normal).any(axis=0)
     if not len(kept.donors) or not measured.any():
         return pd.Series(dtype=float)
@@ -63,11 +65,13 @@ def shared_types(bulk: "AnnData", members: pd.DataFrame, *, min_cells: int) -> n
 
     Args:
         bulk: the cohort's pseudobulk.
-        members: donors that are compared; `study, condition`.
+        members: donors that are compared; `study, condition, organism`.
         min_cells: cells of a type that each condition needs.
     """
     obs, kinds = bulk.obs, bulk.obs[Obs.CELL_TYPE].astype(str)
     normal = ~kinds.str.startswith(MALIGNANT_PREFIX) & (kinds != UNKNOWN) & (obs["values"] != "log")
+    normal &= obs[Uns.ORGANISM] == "human"
+    members = members[members[Uns.ORGANISM] == "human"]
     here = obs[Obs.STUDY].isin(members[Obs.STUDY]) & obs[Obs.CONDITION].isin(members[Obs.CONDITION])
     rows = (normal & here).to_numpy()
     cells = obs[rows].pivot_table(

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from brainmet.cell_types import CellTypes
-from brainmet.contract import MALIGNANT_PREFIX, UNKNOWN, Obs, Var
+from brainmet.contract import MALIGNANT_PREFIX, UNKNOWN, Obs, Uns, Var
 from brainmet.copy_number import gene_order, log_ratio, window_weights
 
 if TYPE_CHECKING:
@@ -28,10 +28,11 @@ def cnv_windows(
 
     Groups are the malignant cells and the lineages of the others, each against all other normal lineages of the donor's
     sample. A gene inside the range of these lineages adds nothing; the median window is the neutral one. An arm's gain
-    or loss is called in `cnv_arms.tsv`; this is to look at.
+    or loss is called in `cnv_arms.tsv`; this is to look at. Human samples alone: chromosomes of a mouse are others.
 
     Args:
-        bulk: the cohort's pseudobulk, counts by sample, donor and cell type; `symbol, chromosome, start, end` in var.
+        bulk: the cohort's pseudobulk, counts by sample, donor and cell type; `organism` in obs, `symbol, chromosome,
+            start, end` in var.
         types: the resource, for lineages.
         min_cells: cells that a group needs.
         min_genes: expressed genes below which nothing is said of a group.
@@ -43,7 +44,7 @@ def cnv_windows(
     obs = bulk.obs.reset_index(drop=True)
     kind = obs[Obs.CELL_TYPE].astype(str)
     lineage = kind.map(lambda name: MALIGNANT if name.startswith(MALIGNANT_PREFIX) else types.lineage(name))
-    usable = (lineage != UNKNOWN) & (obs["values"].astype(str) != "log")
+    usable = (lineage != UNKNOWN) & (obs["values"].astype(str) != "log") & (obs[Uns.ORGANISM] == "human")
     rows: list[tuple] = []
     for (sample, donor), part in obs[usable].groupby([Obs.SAMPLE, Obs.DONOR], sort=True, observed=True):
         own = lineage[part.index]

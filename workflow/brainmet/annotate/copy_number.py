@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 PASSES = 2
 HIDDEN_Z = 4.0
 """Robust standard deviations above the reference from which on one of its cells is taken out."""
-NOT_HUMAN = "the cells are not human, whose chromosome arms these are"
+NOT_HUMAN = "the cells are not human, and chromosome arms differ"
 
 CARCINOMA = ("epithelial", "malignant_melanocytic")
 """Lineages that a tumour's cells have in any tissue."""
