@@ -114,6 +114,15 @@ def test_two_studies_never_meet(axes: module.Axes, parents: dict[str, str]) -> N
     over = summary(table, axes, **OVER).set_index("axis")
     assert over.loc[GAS6_AXIS, "status"] == "not_tested"
     assert over.loc[GAS6_AXIS, "reason"] == "no sample holds its sender and its receiver"
+    assert over.loc[GAS6_AXIS, "receiver_types"] == ""
+
+
+def test_a_state_is_said_to_be_read_in_its_type(axes: module.Axes, parents: dict[str, str]) -> None:
+    axes = module.Axes([entry for entry in axes.entries if entry["receiver"] == "cd8_t"], axes.responses)
+    data = bulk({"S1": niche(malignant_epithelial={"NECTIN2": 500.0, "TIGIT": 0.0})})
+    over = summary(crosstalk(data, axes, PAIRS, parents, **TEST), axes, **OVER)
+    tested = over[over["status"] == "tested"]
+    assert len(tested) and set(tested["receiver"]) == {"cd8_t"} and set(tested["receiver_types"]) == {"t_cell"}
 
 
 def test_donors_of_one_sample_never_meet(axes: module.Axes, parents: dict[str, str]) -> None:

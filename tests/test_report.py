@@ -21,6 +21,7 @@ from brainmet.report import (
     cautions,
     comparison,
     data,
+    ecosystem,
     figure,
     findings,
     forest,
@@ -323,6 +324,16 @@ def test_tumours_of_one_sample_are_drawn_donor_by_donor():
     rows = [arm | {"sample": s, "donor": d, "mean": m} for s, d, m in (("S", "P1", 1), ("S", "P2", -1), ("T", "P1", 1))]
     (variant,) = identity.copy_number(toy.rows("cnv_arms", rows)).variants
     assert variant.data[0]["y"] == ["S · P1", "S · P2", "T"] and variant.data[0]["z"] == [[1.0], [-1.0], [1.0]]
+
+
+def test_an_axis_of_a_state_tells_the_type_that_it_was_read_in():
+    axis = {"axis": "A__B__x_to_y", "axis_group": "g", "sender": "microglia", "receiver": "cd8_t", "median_score": 1.0}
+    read = {"sender_types": "microglia", "receiver_types": "t_cell"}
+    table = toy.rows("crosstalk_summary", [axis | read | {"condition": c} for c in ("primary", "brain_metastasis")])
+    variants = ecosystem.crosstalk(table).variants
+    assert set(variants[0].data[0]["y"]) == {"A–B · microglia → CD8 T cell (read in T cell)"}
+    plain = ecosystem.crosstalk(table.assign(receiver="t_cell", sender_types="microglia+myeloid")).variants
+    assert set(plain[0].data[0]["y"]) == {"A–B · microglia → T cell"}
 
 
 def test_what_integration_merged_is_named():

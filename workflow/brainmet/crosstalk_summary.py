@@ -50,6 +50,7 @@ def summary(
         base |= {"axis": axis["id"], "axis_group": axis["axis"], "response": axis.get("response", "")}
         sources = [axes.references[key] for key in axis["references"] if key in axes.references]
         base |= {"references": "; ".join(map(cited, sources)), "verify": bool(axis.get("verify"))}
+        base |= {side: _read(own[side]) for side in ("sender_types", "receiver_types")}
         if own.empty:
             out.append(base | _absent(rows[rows["axis"] == axis["id"]]))
         for condition, site, group in _groups(own):
@@ -98,6 +99,11 @@ def _by_donor(rows: pd.DataFrame) -> pd.DataFrame:
     means[["p", "p_perm_types"]] = by[["p", "p_perm_types"]].agg(_median)
     means["top"] = by["sender_specificity"].min() >= 1
     return means.reset_index()
+
+
+def _read(types: pd.Series) -> str:
+    """All cell types that samples were read in; `types` as in the table of crosstalk."""
+    return "+".join(sorted({name for own in types.unique() for name in own.split("+")}))
 
 
 def _levels(donors: pd.DataFrame, alpha: float) -> dict[str, float]:

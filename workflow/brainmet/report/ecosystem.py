@@ -22,7 +22,8 @@ def crosstalk(table: pd.DataFrame) -> Figure:
             continue
         rank = {name: i for i, name in enumerate(best)}
         own = own.sort_values("axis", kind="stable", key=lambda c: c.map(rank))
-        rows = [axis_words(*parts) for parts in zip(own["axis"], own["sender"], own["receiver"], strict=True)]
+        told = own[["axis", "sender", "receiver", "sender_types", "receiver_types"]]
+        rows = [axis_words(*parts) for parts in told.itertuples(index=False)]
         share = own["share_significant"].fillna(0)
         texts = [
             f"{row}<br>{words(c)}: median score {m:.2f}<br>significant in {s:.0%} of {n} donors, FDR "

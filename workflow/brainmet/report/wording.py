@@ -79,9 +79,15 @@ def contrast_words(name: str) -> str:
     return " against ".join(words(arm) for arm in name.split("_vs_"))
 
 
-def axis_words(name: str, sender: str, receiver: str) -> str:
-    """`A__B__x_to_y` as `A–B · x → y`: ids name the cells again."""
-    return f"{'–'.join(name.split('__')[:2]).replace('_', ' ')} · {words(sender)} → {words(receiver)}"
+def axis_words(name: str, sender: str, receiver: str, sender_types: str = "", receiver_types: str = "") -> str:
+    """`A__B__x_to_y` as `A–B · x → y`: ids name the cells again. Where a side was read in one other type, as states are
+    read in the type they are a state of, that is said.
+    """
+    sides = [
+        words(side) + (f" (read in {words(types)})" if types not in ("", side) and "+" not in types else "")
+        for side, types in ((sender, sender_types), (receiver, receiver_types))
+    ]
+    return f"{'–'.join(name.split('__')[:2]).replace('_', ' ')} · {' → '.join(sides)}"
 
 
 def _word(id_: str) -> str:
