@@ -92,6 +92,15 @@ def test_prefixes_end_at_a_word():
     assert datasets.matches_name("folder/GSM1", "GSM1")
 
 
+def test_a_file_is_that_of_the_longest_match(series):
+    names = ("P1_a.h5ad", "P1_rep2_a.h5ad", "P10.h5ad", "genes.tsv")
+    samples = [{"id": f"S{i}", "match": match} for i, match in enumerate(("P1", "P1_rep2", "P10"))]
+    records = load(series(files=[{"name": name, "path": name} for name in names], samples=samples))
+    owned = {id_: [file["name"] for file in record["files"]] for id_, record in records.items()}
+    assert owned == {"S0": [names[0], names[3]], "S1": [names[1], names[3]], "S2": [names[2], names[3]]}
+    assert [record["longer_matches"] for record in records.values()] == [["P1_rep2"], [], []]
+
+
 def test_excluded_samples_are_left_out(series):
     path = series()
     loaded = datasets.load(["mine"], folders=[path.parent])

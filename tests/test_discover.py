@@ -98,6 +98,19 @@ def test_one_matrix_tells_what_it_could_be_split_by(tmp_path: Path, human: GeneT
     assert "# split_by: {obs: donor_id} gives 3 samples: x (2), y (2), z (2)" in text and "same" not in text
 
 
+def test_lines_under_the_header_of_a_table_are_offered(tmp_path: Path, human: GeneTable) -> None:
+    rows = [
+        ["", *BARCODES],
+        ["patient", *"ABABAB"],
+        *([s, *map(str, row)] for s, row in zip(SYMBOLS, counts(), strict=True)),
+    ]
+    (tmp_path / "t.tsv").write_text("".join("\t".join(row) + "\n" for row in rows))
+    text, _ = found(tmp_path, human, "dense_text", ["t.tsv"])
+    assert "# split_by: {obs: patient} gives 2 samples: A (3), B (3)" in text
+    _, proposed = found(tmp_path, human, "dense_text", ["t.tsv"], split_by={"obs": "patient"})
+    assert proposed == {"GSE1_A": "A", "GSE1_B": "B"}
+
+
 def test_a_whole_entry_says_so(tmp_path: Path, human: GeneTable) -> None:
     pack(tmp_path / "a.tar", triplets(tmp_path, "GSM1_A_"))
     text, proposed = found(tmp_path, human, "tenx_triplet", ["a.tar"], samples=[{"id": "A", "match": "GSM1"}])

@@ -51,7 +51,7 @@ def counts(seed: int = 0, genes: int = 10, cells: int = 6) -> np.ndarray:
 
 def record(layout: str, files: list[Path], **changes: Any) -> dict[str, Any]:
     entry: dict[str, Any] = {
-        "id": "S", "dataset": "D", "study": "D", "donor": "P1", "condition": "primary", "layout": layout, "match": None, "split_by": None,  # noqa: E501
+        "id": "S", "dataset": "D", "study": "D", "donor": "P1", "condition": "primary", "layout": layout, "match": None, "split_by": None, "longer_matches": [],  # noqa: E501
         "cells": None, "labels": None, "organism": "human", "technology": "10x_3prime", "suspension": "cell", "values": "counts",  # noqa: E501
         "simulated": False, "files": [{"name": path.name} for path in files],
     }  # fmt: skip

@@ -19,7 +19,7 @@ import pytest
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable, read_genes
 
-from tests.test_ingest import BARCODES, CURRENT, HERE, SYMBOLS, counts, record, run, same, write_triplet
+from tests.test_ingest import BARCODES, CURRENT, HERE, SYMBOLS, counts, record, run, same, table, write_triplet
 
 
 @pytest.fixture(scope="module")
@@ -568,6 +568,28 @@ def test_a_cells_table_a_folder(tmp_path: Path, human: GeneTable) -> None:
         assert found.cells["donor"].tolist() == [f"{sample}-{i}" for i in range(6)]
     with pytest.raises(BrainmetError, match=r"cells: 2 files are named metadata.csv"):
         run("tenx_triplet", [tmp_path / "all.zip"], human, cells=cells)
+
+
+@pytest.mark.parametrize("folders", [False, True])
+def test_a_match_that_begins_anothers(tmp_path: Path, human: GeneTable, folders: bool) -> None:
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for sample, seed in (("P1", 0), ("P1_rep2", 1)):
+            for role, data in parts(counts(seed)).items():
+                mark = "/" if folders else "_"
+                archive.writestr(f"{sample}{mark}{role}.{'mtx' if role == 'matrix' else 'tsv'}", data)
+    run_with = partial(run, "tenx_triplet", [tmp_path / "all.zip"], human)
+    same(run_with(match="P1", longer_matches=["P1_rep2"]), counts(0))
+    same(run_with(match="P1_rep2"), counts(1))
+
+
+def test_lines_under_the_header_split_a_table(tmp_path: Path, human: GeneTable) -> None:
+    frame = pd.DataFrame(counts(), index=SYMBOLS, columns=BARCODES)
+    rows = [["", *BARCODES], ["patient", *"ABABAB"], *([gene, *map(str, frame.loc[gene])] for gene in SYMBOLS)]
+    (tmp_path / "t.tsv").write_text("".join("\t".join(row) + "\n" for row in rows))
+    found = run("dense_text", [tmp_path / "t.tsv"], human, split_by={"obs": "patient"}, match="B")
+    assert (table(found)[CURRENT].to_numpy() == counts().T[1::2]).all()
+    with pytest.raises(BrainmetError, match=r"no cell has patient 'C' \(values: A, B\)"):
+        run("dense_text", [tmp_path / "t.tsv"], human, split_by={"obs": "patient"}, match="C")
 
 
 @pytest.mark.parametrize("first", ["ENSG00000141736\t\tGene Expression", "\tENSG00000141736"])

@@ -48,12 +48,12 @@ DESCRIPTIVE = (
 """Fields that a sample takes from its own entry, else from its dataset, else `unknown`."""
 SOURCE = ("layout", "split_by", "cells", "labels", "profiles")
 """Fields that every sample takes from its dataset."""
-HIDDEN = ("files", "labels", "cells", "split_by", "layout", "match")
+HIDDEN = ("files", "labels", "cells", "split_by", "layout", "match", "longer_matches")
 """Fields of a record that say how its files are read on this machine and nothing of the sample."""
 READ_BY_INGEST = (
     *("id", "dataset", "study", "donor", "condition", "match", "organism", "technology", "suspension", "values"),
     *SOURCE,
-    *("covariates", "simulated", "files"),
+    *("longer_matches", "covariates", "simulated", "files"),
 )
 """Fields of a record that its counts depend on: describing a sample better must not read its files again."""
 ARCHIVE = re.compile(r"\.(tar|tgz|tbz2?|txz|zip)(\.(gz|bz2|xz))?$", re.IGNORECASE)
@@ -251,6 +251,7 @@ def _record(dataset: dict[str, Any], sample: dict[str, Any]) -> dict[str, Any]:
         "study": sample.get("study", dataset.get("study", dataset["id"])),
         "donor": sample.get("donor", sample["id"]),
         "match": sample.get("match"),
+        "longer_matches": _longer(dataset, sample),
         "doublet_rate": sample.get("doublet_rate", dataset.get("doublet_rate")),
         **described,
         **source,
@@ -267,13 +268,26 @@ def _files_of(dataset: dict[str, Any], sample: dict[str, Any]) -> list[dict[str,
     """
     if dataset.get("split_by"):
         return dataset["files"]
-    matches = [other["match"] for other in dataset["samples"] if other.get("match")]
     own = sample.get("match")
+    others = {other["match"] for other in dataset["samples"] if other.get("match")} - {own}
+    longer = set(_longer(dataset, sample))
     return [
         file
         for file in dataset["files"]
-        if not any(matches_name(file["name"], match) for match in matches) or (own and matches_name(file["name"], own))
+        if not any(
+            matches_name(file["name"], match)
+            for match in (longer if own and matches_name(file["name"], own) else others)
+        )
     ]
+
+
+def _longer(dataset: dict[str, Any], sample: dict[str, Any]) -> list[str]:
+    """Matches of other samples that this one's begins: `P1_rep2` beside `P1`. Their files are theirs alone."""
+    own = sample.get("match")
+    if not own or dataset.get("split_by"):
+        return []
+    others = [other["match"] for other in dataset["samples"] if other.get("match")]
+    return [match for match in others if match != own and match.startswith(own) and not match[len(own)].isalnum()]
 
 
 def sharers(dataset: Mapping[str, Any], record: Mapping[str, Any]) -> list[int]:

@@ -24,7 +24,7 @@ from brainmet.dataset_checks import layouts, unknown
 from brainmet.errors import BrainmetError
 from brainmet.genes import ANTIBODY, NOT_GENES, GeneTable
 from brainmet.ingest import profiles, tables_beside
-from brainmet.ingest.members import Member, list_members
+from brainmet.ingest.members import Member, list_members, matches
 from brainmet.ingest.raw import Raw, rna_only
 from brainmet.ingest.species import Measured, measure
 from brainmet.tables import write_table
@@ -82,7 +82,10 @@ def ingest(
     Raises:
         BrainmetError: the input is not what the dataset file says; the sentence says how to mend it.
     """
-    found = list_members([(file["name"], Path(path)) for file, path in zip(record["files"], files, strict=True)])
+    found = _own(
+        list_members([(file["name"], Path(path)) for file, path in zip(record["files"], files, strict=True)]),
+        record["longer_matches"],
+    )
     tables = tables_beside.found_tables(record, found)
     raw = tables_beside.own_cells(_read(record, found, tables, human, mouse), record, tables)
     raw.barcodes = np.array([str(barcode).strip() for barcode in raw.barcodes], dtype=object)
@@ -117,6 +120,15 @@ def ingest(
         uns=_uns(record, verdict, raw.caution),
         lost=measured.lost,
     )
+
+
+def _own(found: Sequence[Member], longer: Sequence[str]) -> list[Member]:
+    """Without the files of samples whose match this sample's begins."""
+    return [
+        member
+        for member in found
+        if not any(matches(part, match) for part in (member.name, *member.folders) for match in longer)
+    ]
 
 
 def _read(

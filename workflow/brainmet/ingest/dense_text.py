@@ -107,10 +107,16 @@ def _wanted_columns(form: Format, genes: GeneTable, barcodes: Wanted | None) -> 
     if genes.share_known(top) > 0.1:
         about = np.array([bool(CELL_COLUMNS.match(name)) and not genes.knows(name) for name in top])
         form.kinds[at[about]] = SKIP
-    elif barcodes is not None and barcodes.own is not None and (own := barcodes.own(top, None)).any():
+    elif barcodes is not None and barcodes.own is not None and (own := barcodes.own(top, _above(form))).any():
         # No column of this sample: all are read, for the message that lists the values there are.
         form.kinds[at[~own]] = SKIP
     return form
+
+
+def _above(form: Format) -> pd.DataFrame | None:
+    """What lines between header and values say of each column of values; None where there are none."""
+    above = {name: np.array(row, dtype=object)[form.kinds == VALUE] for name, row in form.above.items()}
+    return pd.DataFrame(above) if above else None
 
 
 def _utf8(stream: IO[bytes]) -> IO[bytes]:
@@ -285,9 +291,7 @@ def _oriented(
     ids = next((column for column in texts if _ids(column) > 0.5), None)
     if ids is not None and _ids(names) > 0.5:
         names = next((c for c, s in zip(texts, scores, strict=True) if s > 0.3 and _ids(c) < 0.5), ids)
-    above = {name: np.array(row, dtype=object)[form.kinds == VALUE] for name, row in form.above.items()}
-    obs = pd.DataFrame(above) if above else None
-    return Raw(entries.turned(), top, names, ids, str(member), obs=obs), gaps.lines
+    return Raw(entries.turned(), top, names, ids, str(member), obs=_above(form)), gaps.lines
 
 
 def _long(entries: Entries, texts: list[np.ndarray], scores: list[float], gaps: Gaps, member: Member) -> Raw:
