@@ -1,11 +1,13 @@
 """Count forensics: the verdict on transformed versions of known counts, simulated and real."""
 
+import tracemalloc
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from brainmet import forensics
 from brainmet.errors import BrainmetError
 from brainmet.forensics import check, judge, recover
 
@@ -198,6 +200,28 @@ def test_counts_recovered_exactly_or_not_at_all(name: str) -> None:
 @pytest.mark.parametrize("name", ["expected counts", "half expected counts", "z-scores", "missing"])
 def test_nothing_is_recovered_where_it_would_not_be_exact(name: str) -> None:
     assert recover(sp.csr_matrix(TRANSFORMED[name][0](simulated()))) is None
+
+
+def test_blocks_of_any_size_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    matrices = [sp.csr_matrix(function(simulated())) for function, _ in TRANSFORMED.values()]
+    at_once = [(judge(X), recover(X)) for X in matrices]
+    monkeypatch.setattr(forensics, "BLOCK", 1_000)
+    for X, (verdict, found) in zip(matrices, at_once, strict=True):
+        assert judge(X) == verdict
+        again = recover(X)
+        assert (again is None) == (found is None)
+        if again is not None and found is not None:
+            assert again[1] == found[1] and np.array_equal(again[0].data, found[0].data)
+
+
+def test_memory_does_not_grow_with_copies_of_the_values() -> None:
+    rng = np.random.default_rng(0)
+    X = sp.random(400, 10_000, 0.5, "csr", np.float32, rng, lambda n: np.log1p(rng.exponential(2, n)))
+    tracemalloc.start()
+    assert judge(X).kind == "log" and recover(X) is None
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 * X.nnz
 
 
 def test_imputed_values_are_not_recovered() -> None:

@@ -307,6 +307,15 @@ def test_tenx_h5(tmp_path: Path, human: GeneTable, version: int, gz: bool) -> No
     same(run("tenx_h5", [path], human), counts())
 
 
+def test_genomes_with_different_barcodes_are_named(tmp_path: Path, human: GeneTable) -> None:
+    path = write_h5(tmp_path / "a.h5", counts(), version=2)
+    with h5py.File(path, "a") as file:
+        file.copy("GRCh38", "mm10")
+        file["mm10/barcodes"][0] = b"GGG-1"
+    with pytest.raises(BrainmetError, match=r"its genomes \(GRCh38, mm10\) list different barcodes; give the raw"):
+        run("tenx_h5", [path], human)
+
+
 @pytest.mark.parametrize(("part", "value"), [("indices", 10), ("indptr", 10**6)])
 def test_a_matrix_that_points_beyond_itself(tmp_path: Path, human: GeneTable, part: str, value: int) -> None:
     """SciPy would read foreign memory, and the process end without a word."""

@@ -4,7 +4,7 @@ A declared kind is checked, not believed: normalised values that pass for counts
 reanalyses.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
 
+BLOCK = 1 << 18
+"""Values worked on at a time."""
 LOG_MAX = 25.0
 """No log of an expression value exceeds this: 2^25 is 34 million."""
 CONSTANT = 0.005
@@ -95,7 +97,7 @@ def judge(X: sp.csr_matrix) -> Verdict:
     if low < 0:
         return Verdict("scaled", f"the lowest value is {low:.4g}: centred, scaled or log ratios")
     whole = _whole(values)
-    totals = _totals(X, values)
+    totals = _totals(X)
     same = _spread(totals) < CONSTANT and len(totals) >= 5
     if whole.all():
         if high == 1 and np.median(totals) > MIN_GENES:
@@ -120,13 +122,15 @@ def judge(X: sp.csr_matrix) -> Verdict:
             f"{np.median(totals):.6g}",
         )
     decimals = 1 - float(whole.mean())
-    example = f"{float(values[~whole][0]):.5g}"
-    if root := next((name for name, f in ROOTS.items() if _near_whole(f(values.astype(np.float64))).all()), ""):
+    example = f"{float(values[whole.argmin()]):.5g}"
+    if root := next(
+        (name for name, f in ROOTS.items() if all(_near_whole(plain).all() for plain in _undone(X, f))), ""
+    ):
         return Verdict(
             "log", f"{decimals:.0%} of the values are not whole (such as {example}); {root} gives whole numbers"
         )
     if high < LOG_MAX:
-        base = _log_base(X, values)
+        base = _log_base(X)
         if base or decimals > MANY:
             how = f"; {base}" if base else ""
             return Verdict(
@@ -161,9 +165,29 @@ def _about(totals: np.ndarray) -> str:
     return f"about {np.median(totals):.6g}"
 
 
-def _totals(X: sp.csr_matrix, values: np.ndarray) -> np.ndarray:
-    counted = sp.csr_matrix((values.astype(np.float64), X.indices, X.indptr), shape=X.shape)
-    totals = np.asarray(counted.sum(axis=1)).ravel()
+def _rows(X: sp.csr_matrix) -> Iterator[slice]:
+    """Rows a block, of about BLOCK values: what is worked out of all values at once takes many times their memory."""
+    start = 0
+    while start < X.shape[0]:
+        stop = max(start + 1, int(np.searchsorted(X.indptr, int(X.indptr[start]) + BLOCK, side="right")) - 1)
+        yield slice(start, stop)
+        start = stop
+
+
+def _undone(X: sp.csr_matrix, function: Callable[[np.ndarray], np.ndarray]) -> Iterator[np.ndarray]:
+    """A function of the values, in double precision, block by block."""
+    for rows in _rows(X):
+        yield function(X.data[X.indptr[rows.start] : X.indptr[rows.stop]].astype(np.float64))
+
+
+def _totals(X: sp.csr_matrix, function: Callable[[np.ndarray], np.ndarray] = np.asarray) -> np.ndarray:
+    """Totals above zero of the cells, of a function of the values."""
+    found = []
+    for rows, values in zip(_rows(X), _undone(X, function), strict=True):
+        indptr = X.indptr[rows.start : rows.stop + 1]
+        parts = (values, X.indices[indptr[0] : indptr[-1]], indptr - indptr[0])
+        found.append(np.asarray(sp.csr_matrix(parts, (len(indptr) - 1, X.shape[1])).sum(axis=1)).ravel())
+    totals = np.concatenate(found)
     return totals[totals > 0]
 
 
@@ -175,15 +199,14 @@ def _spread(totals: np.ndarray) -> float:
     return float((high - low) / middle)
 
 
-def _log_base(X: sp.csr_matrix, values: np.ndarray) -> str:
+def _log_base(X: sp.csr_matrix) -> str:
     """The formula that undoes the log and what shows it, or nothing."""
     for name, function in INVERSES.items():
-        if values.max() > MAX_EXPONENT[name]:
+        if X.data.max() > MAX_EXPONENT[name]:
             continue
-        plain = function(values.astype(np.float64))
-        if _near_whole(plain).mean() > 0.99:
+        if sum(int(_near_whole(plain).sum()) for plain in _undone(X, function)) / X.nnz > 0.99:
             return f"{name} gives whole numbers"
-        totals = _totals(X, plain)
+        totals = _totals(X, function)
         if len(totals) >= 5 and _spread(totals) < PLATES:
             return f"{name} adds up to one total in every cell"
     return ""
@@ -264,33 +287,52 @@ def recover(X: sp.csr_matrix) -> tuple[sp.csr_matrix, str] | None:
     Returns:
         The counts and the formula that gave them, or None.
     """
-    values = X.data.astype(np.float64)
+    values = X.data
     if not values.size or not np.isfinite(values).all() or values.min() <= 0:
         return None
     formulas: dict[str, Callable[[np.ndarray], np.ndarray]] = {"x": lambda v: v} | ROOTS
     if values.max() < LOG_MAX:
         formulas |= {name: f for name, f in INVERSES.items() if values.max() <= MAX_EXPONENT[name]}
-    lengths = np.diff(X.indptr)
-    full = np.flatnonzero(lengths)
-    if values.size > DENSE * len(full) * len(np.unique(X.indices)):
+    if values.size > DENSE * np.count_nonzero(np.diff(X.indptr)) * _genes_seen(X):
         return None
     for name, function in formulas.items():
-        plain = function(values)
-        smallest = np.minimum.reduceat(plain, X.indptr[full])
-        if not (smallest > 0).all():
+        if found := _multiples(X, function):
+            counts, smallest = found
+            same = np.allclose(smallest, smallest[0]) and np.isclose(smallest[0], 1, rtol=1e-3)
+            scale = "" if same else ", divided by the smallest value of the cell"
+            return sp.csr_matrix((counts, X.indices, X.indptr), shape=X.shape), name + scale
+    return None
+
+
+def _genes_seen(X: sp.csr_matrix) -> int:
+    seen = np.zeros(X.shape[1], bool)
+    for start in range(0, X.nnz, BLOCK):
+        seen[X.indices[start : start + BLOCK]] = True
+    return int(seen.sum())
+
+
+def _multiples(X: sp.csr_matrix, function: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
+    """A function of the values in units of each cell's smallest, and those; None where any value is no multiple."""
+    found, least = [], []
+    for rows, plain in zip(_rows(X), _undone(X, function), strict=True):
+        indptr = X.indptr[rows.start : rows.stop + 1] - X.indptr[rows.start]
+        lengths = np.diff(indptr)
+        full = np.flatnonzero(lengths)
+        if not full.size:
             continue
+        smallest = np.minimum.reduceat(plain, indptr[full])
+        if not (smallest > 0).all():
+            return None
         ratio = plain / np.repeat(smallest, lengths[full])
         counts = np.rint(ratio)
         exact = np.abs(ratio - counts) < np.minimum(NEAR, PRECISION * counts)
-        ones = np.add.reduceat(counts == 1, X.indptr[full])
-        if exact.all() and (ones >= ONES).all() and not np.all(counts == 1):
-            scale = (
-                ""
-                if np.allclose(smallest, smallest[0]) and np.isclose(smallest[0], 1, rtol=1e-3)
-                else ", divided by the smallest value of the cell"
-            )
-            return sp.csr_matrix((counts, X.indices, X.indptr), shape=X.shape), name + scale
-    return None
+        if not exact.all() or not (np.add.reduceat(counts == 1, indptr[full]) >= ONES).all():
+            return None
+        found.append(counts)
+        least.append(smallest)
+    if all((counts == 1).all() for counts in found):
+        return None
+    return np.concatenate(found), np.concatenate(least)
 
 
 def check(X: sp.csr_matrix, *, declared: str, name: str) -> Verdict:

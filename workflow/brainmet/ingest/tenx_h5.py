@@ -35,7 +35,7 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
                 layout = "h5ad" if "X" in file else "loom"
                 raise BrainmetError(f"{member}: is no 10x HDF5 file; set layout: {layout} in the dataset file")
             wanted = barcodes or Wanted()
-            raw, kinds = _v3(file["matrix"], wanted) if "matrix" in file else _v2(file, wanted)
+            raw, kinds = _v3(file["matrix"], wanted) if "matrix" in file else _v2(file, wanted, member)
     except DAMAGED_HDF5 as error:
         raise BrainmetError(
             f"{member}: cannot be read as a 10x HDF5 file ({error}); fetch it again, or mend layout"
@@ -51,13 +51,16 @@ def _v3(group: h5py.Group, wanted: Wanted) -> tuple[Raw, np.ndarray]:
     return _raw([group], _text(group["barcodes"]), names, ids, wanted), kinds
 
 
-def _v2(file: h5py.File, wanted: Wanted) -> tuple[Raw, np.ndarray]:
+def _v2(file: h5py.File, wanted: Wanted, member: Member) -> tuple[Raw, np.ndarray]:
     genomes = [group for group in file.values() if isinstance(group, h5py.Group) and "gene_names" in group]
     if not genomes:
         raise KeyError("neither the group matrix nor a group with gene_names")
     barcodes = _text(genomes[0]["barcodes"])
     if any(not np.array_equal(barcodes, _text(group["barcodes"])) for group in genomes):
-        raise KeyError("genomes with different barcodes")
+        raise BrainmetError(
+            f"{member}: its genomes ({', '.join(group.name.strip('/') for group in genomes)}) list different barcodes; "
+            "give the raw matrix of the run, whose genomes list the same, or the folder of one genome as tenx_triplet"
+        )
     names = np.concatenate([_text(group["gene_names"]) for group in genomes])
     ids = np.concatenate([_text(group["genes"]) for group in genomes])
     return _raw(genomes, barcodes, names, ids, wanted), np.array([""] * len(names), dtype=object)
