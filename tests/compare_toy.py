@@ -29,6 +29,7 @@ def donors(studies: dict[str, tuple[int, int]], **columns: object) -> pd.DataFra
     base = {
         "platform": "10x cell",
         "primary_site": "breast",
+        "organism": "human",
         "simulated": False,
         "dataset": frame["study"],
         "subtype": "TNBC",

@@ -12,10 +12,10 @@ from brainmet.bulk import Tissue
 from brainmet.donor_scores import GeneSet
 from brainmet.donors import Cohort
 from brainmet.errors import BrainmetError
-from brainmet.readouts import Reader
+from brainmet.readouts import Reader, averaged, relabelled
 from brainmet.tables import conform
 
-from tests.compare_toy import ARMS, DESIGN, GENES, HOW, NULL, SET, bulk
+from tests.compare_toy import ARMS, DESIGN, GENES, HOW, NULL, SET, bulk, donors
 from tests.running import HOME
 
 if TYPE_CHECKING:
@@ -211,3 +211,36 @@ def test_a_new_claim_is_one_entry(tmp_path: Path) -> None:
     table = judge(*stage.load([file]))
     assert table.loc["mine", "readout"] == GENES[0]
     assert GeneSet("x", (GENES[0],), single=True).single
+
+
+def test_a_patient_sampled_at_two_sites_is_one_donor_of_its_subtype() -> None:
+    """Two patients a subtype, each as metastasis and primary: two donors an arm, whose profiles are averaged."""
+    by = claim(comparison={"id": "x", "a": "HER2_pos", "b": "TNBC", "by": "subtype"})
+
+    def found(n: int) -> pd.Series:
+        data = bulk({"s": (2 * n, 2 * n)}, shift=0.0)
+        patient = data.obs["donor"].str.extract(r"(\d+)$")[0].astype(int).to_numpy()
+        data.obs["donor"], data.obs["subtype"] = [f"p{i}" for i in patient], np.where(patient < n, "HER2_pos", "TNBC")
+        return stage.claims([by], reader_of(data), design=DESIGN, bound=0.5).iloc[0]
+
+    two, four = found(2), found(4)
+    assert two["verdict"] == "not_testable"
+    assert two["reason"] == "too few donors: 2 of HER2_pos, 2 of TNBC; 3 an arm are needed"
+    assert (four["estimator"], four["n_donors"]) == ("within", 8)
+
+
+def test_values_of_a_donor_are_the_mean_of_its_profiles() -> None:
+    frame = donors({"s": (2, 2)}).assign(donor=["p", "q"] * 2, subtype=["TNBC", "TNBC", "TNBC", "HR_pos"])
+    people, owner = relabelled(frame, {"by": "subtype", "where": {"platform": "10x cell"}})
+    assert people["condition"].tolist() == ["TNBC", "TNBC", "HR_pos"]
+    table = pd.DataFrame({"x": [1.0, 2.0, 4.0, 8.0]}, frame.index)
+    mean = averaged(lambda index: table.loc[index], owner)
+    assert mean(people.index)["x"].tolist() == [2.5, 2.0, 8.0]
+    assert mean(people.index[:0]).columns.tolist() == ["x"]
+
+
+def test_where_no_effect_would_be_found_the_reason_says_so() -> None:
+    null = claim(readout={"signature": "null"})
+    row = judge(null, shift=0.0, studies=dict.fromkeys("stu", (3, 3))).loc["X"]
+    assert row["verdict"] == "inconclusive" and np.isnan(row["mde"])
+    assert row["reason"].endswith("no effect, however large, is found with 80% power by so few donors a study")

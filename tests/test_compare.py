@@ -5,11 +5,14 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from anndata import concat
+from brainmet import effects
 from brainmet import nulls as stage
 from brainmet.compare import contrast
+from brainmet.confounders import explained_by
 from brainmet.contrasts import contrasts
 from brainmet.donor_scores import GeneSet
-from brainmet.donors import Cohort, compartments, declared, profiles
+from brainmet.donors import Cohort, compartments, declared, platforms, profiles
 from brainmet.nulls import nulls
 from brainmet.tables import conform
 from scipy import stats
@@ -181,6 +184,88 @@ def test_another_technology_is_refused_with_a_sentence() -> None:
     assert row["estimator"] == "refused"
     assert "cannot be told from one of condition" in row["reason"]
     assert np.isnan(row["effect"])
+
+
+def on_platforms(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
+    """The same donors measured on each platform."""
+    frames = [frame.assign(platform=name).rename(index=lambda i, name=name: f"{i}|{name}") for name in names]
+    return pd.concat(frames)
+
+
+def test_donors_measured_on_two_platforms_count_once() -> None:
+    """Within a study and nested; n, p and rows are those of one platform, the one with more donors."""
+    for studies in ({"s": (4, 4)}, APART):
+        both = on_platforms(donors(studies), "cell", "nucleus")
+        values = values_of(both, 1.0)
+        rows = contrast(values, both.iloc[1:], ARMS, design=DESIGN)
+        one = contrast(values, both[both["platform"] == "nucleus"], ARMS, design=DESIGN)
+        pd.testing.assert_frame_equal(rows, one)
+        assert not rows.duplicated(["feature", "estimator", "study"]).any()
+    apart = on_platforms(donors({"s": (2, 0)}), "cell", "nucleus")
+    row = pooled(contrast(values_of(apart), pd.concat([apart, donors({"s": (0, 4)})]), ARMS, design=DESIGN))
+    assert row["reason"].startswith("too few donors: 2 of brain_metastasis")
+    assert (row["n_a"], row["n_b"]) == (2, 4)
+
+
+def test_signatures_of_donors_on_two_platforms_can_be_set_beside_those_without_ambient_rna() -> None:
+    data = bulk({"s": (4, 4)}, shift=1.0)
+    again = data.copy()
+    again.obs = again.obs.assign(suspension="nucleus").rename(index=lambda i: f"{i}|n")
+    cohort = Cohort(concat([data, again], merge="same"), {}, min_cells=10, needed=["malignant"])
+    table = contrasts(cohort, [SET, NULL], [ARMS], design=DESIGN, how=HOW, clean=cohort)
+    rows = table[(table["study"] == "pooled") & table["signature"].eq("shifted") & table["family"].eq("confirmatory")]
+    assert rows[["n_a", "n_b", "n_studies", "model"]].to_numpy().tolist() == [[4, 4, 1, "one_study"]]
+    assert rows["effect_clean"].item() == rows["effect"].item()
+    marks = explained_by(table, cohort, [SET, NULL], [], [ARMS], design=DESIGN, how=HOW)
+    assert (marks == "").all()
+
+
+def test_a_nested_estimate_detects_what_its_own_test_finds() -> None:
+    row = pooled(contrast(values_of(donors(APART)), donors(APART), ARMS, design=DESIGN))
+    assert row["mde"] == pytest.approx(effects.noncentrality(4, power=0.8, alpha=0.05) * row["se"])
+
+
+def test_models_are_not_compared_with_patients_and_stand_beside_none() -> None:
+    frame = donors(APART)
+    mouse = (frame["condition"] == "brain_metastasis").to_numpy()
+    species = {"organism": np.where(mouse, "mouse", "human"), "technology": "10x", "suspension": "cell"}
+    apart = frame.assign(**species)
+    apart["platform"] = platforms(apart)
+    row = pooled(contrast(values_of(frame), apart, ARMS, design=DESIGN))
+    assert row["estimator"] == "refused"
+    assert (
+        "measured on 10x cell mouse and primary on 10x cell: a difference of technology, suspension or species"
+        in row["reason"]
+    )
+    both = donors({"s": (4, 4), "m": (4, 4)})
+    both["organism"] = np.where(both["study"] == "m", "mouse", "human")
+    assert pooled(contrast(values_of(both), both, ARMS, design=DESIGN))["studies"] == "s"
+    alone = both[both["study"] == "m"]
+    assert pooled(contrast(values_of(both), alone, ARMS, design=DESIGN))["studies"] == "m"
+
+
+@pytest.mark.parametrize("site", ["breast", "lung"])
+def test_a_glioma_is_a_control_of_tumours_of_any_primary(site: str) -> None:
+    frame = donors({"s": (5, 5)}, primary_site=site)
+    frame = frame.assign(condition=frame["condition"].replace("primary", "glioma"))
+    glioma = frame["condition"] == "glioma"
+    frame = frame.assign(
+        primary_site=frame["primary_site"].mask(glioma, "brain"), subtype=frame["subtype"].mask(glioma, "unknown")
+    )
+    arms = {"id": "x", "a": "brain_metastasis", "b": "glioma", "where": {"subtype": "TNBC"}}
+    rows = contrast(values_of(frame, 1.0), frame, arms, design=DESIGN)
+    estimator = "within" if site == "breast" else "transfer"
+    row = rows[(rows["study"] == "pooled") & (rows["estimator"] == estimator) & (rows["feature"] == "f")].iloc[0]
+    assert (row["n_a"], row["n_b"], row["primary_site"]) == (5, 5, site)
+    back = contrast(values_of(frame, 1.0), frame, arms | {"a": "glioma", "b": "brain_metastasis"}, design=DESIGN)
+    turned = back.loc[(back["estimator"] == estimator) & (back["feature"] == "f"), "effect"]
+    np.testing.assert_allclose(turned, [-row["effect"]] * 2)
+    normal = frame.assign(condition=frame["condition"].replace("brain_metastasis", "normal_brain"))
+    asked = contrast(values_of(frame), normal, {"id": "x", "a": "glioma", "b": "normal_brain"}, design=DESIGN)
+    assert (
+        asked.loc[asked["estimator"] == "not_testable", "reason"].iloc[0].startswith("no breast donor of glioma with")
+    )
+    assert "within" not in set(asked["estimator"])
 
 
 def test_another_primary_is_transfer_and_never_pooled() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from brainmet import claims, datasets, design
+from brainmet import claims, datasets, design, effects
 from brainmet.estimators import Design
 from brainmet.tables import conform
 from statsmodels.stats.power import TTestIndPower, TTestPower
@@ -62,6 +62,48 @@ def test_one_study_an_arm_is_confounded_and_three_are_nested() -> None:
     for i in range(3):
         six |= arm(f"m{i}", "brain_metastasis", 3) | arm(f"p{i}", "primary", 3)
     assert table(six).loc["brain_metastasis_vs_primary", "estimator"] == "nested"
+
+
+def test_what_is_detectable_is_that_of_studies_that_agree() -> None:
+    """By hand: the t test of the model, and the standard error that numbers of donors alone give."""
+    pooled = arm("s1", "brain_metastasis", 8) | arm("s1", "primary", 8)
+    for i in (2, 3, 4):
+        pooled |= arm(f"s{i}", "brain_metastasis", 6) | arm(f"s{i}", "primary", 9)
+    x = table(pooled).loc["brain_metastasis_vs_primary", "mde"]
+    precision = 1 / (1 / 4 + x**2 / 28) + 3 / (1 / 6 + 1 / 9 + x**2 / 26)
+    assert x == pytest.approx(effects.noncentrality(3, power=0.8, alpha=0.05) / precision**0.5)
+    apart: dict[str, dict[str, Any]] = {}
+    for i, n in enumerate((3, 4, 8)):
+        apart |= arm(f"m{i}", "brain_metastasis", n) | arm(f"p{i}", "primary", n)
+    nested = table(apart).loc["brain_metastasis_vs_primary", "mde"]
+    assert nested == pytest.approx(effects.noncentrality(4, power=0.8, alpha=0.05) * (2 / 15) ** 0.5, rel=1e-6)
+    pairs = {
+        f"{c}{i}": record(f"{c}{i}", "s1", c, donor=f"d{i}") for c in ("brain_metastasis", "primary") for i in range(6)
+    }
+    more = pairs | arm("s1", "primary", 3)
+    for records in (pairs, more):
+        row = table(records).loc["brain_metastasis_vs_primary"]
+        assert row["design"] == "paired"
+        assert row["mde"] == pytest.approx(TTestPower().solve_power(nobs=6, alpha=0.05, power=0.8) * 2**0.5)
+
+
+def test_a_patient_of_two_sites_is_one_donor_of_its_subtype() -> None:
+    by = {"id": "X", "comparison": {"id": "x", "a": "HER2_pos", "b": "TNBC", "by": "subtype"}}
+    receptors = {"HER2_pos": {"her2": "pos"}, "TNBC": {"er": "neg", "pr": "neg", "her2": "0"}}
+    records = {
+        f"{name}{i}{c}": record(f"{name}{i}{c}", "s1", c, donor=f"{name}{i}", **status)
+        for name, status in receptors.items()
+        for c in ("brain_metastasis", "primary")
+        for i in range(2)
+    }
+    row = design.estimable(records, {}, [], [by], design=DESIGN).iloc[0]
+    assert (row["estimator"], row["n_a"], row["n_b"]) == ("not_testable", 2, 2)
+
+
+def test_mice_are_not_contrasted_with_patients() -> None:
+    row = table(arm("s1", "brain_metastasis", 4, organism="mouse") | arm("s1", "primary", 4, organism="human"))
+    assert row.loc["brain_metastasis_vs_primary", "estimator"] == "refused"
+    assert "10x_3prime cell mouse" in row.loc["brain_metastasis_vs_primary", "reason"]
 
 
 def test_another_primary_is_transfer() -> None:

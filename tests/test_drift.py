@@ -6,7 +6,7 @@ import pytest
 from brainmet import claims as stage
 from brainmet.contrasts import contrasts
 from brainmet.donors import Cohort
-from brainmet.drift import drift
+from brainmet.drift import drift, gauge
 from brainmet.readouts import Reader
 from brainmet.tables import conform
 
@@ -54,3 +54,25 @@ def test_a_verdict_does_not_rest_on_drift(p_drift: float, verdict: str, monkeypa
     row = stage.claims([claim()], reader, design=DESIGN, bound=0.5).iloc[0]
     assert row["estimator"] == "nested"
     assert row["verdict"] == verdict
+
+
+def test_drift_of_a_claim_by_subtype_is_that_of_its_own_groups() -> None:
+    """The arms are subtypes of other studies: no donor has them for a condition."""
+    data = bulk(dict.fromkeys("abcxyz", (4, 0)), shift=0.0)
+    her2 = data.obs["study"].isin(list("abc"))
+    data.obs["subtype"] = np.where(her2, "HER2_pos", "TNBC")
+    tumour = data.obs["cell_type"].str.startswith("malignant")
+    data.X[np.ix_(her2 & tumour, np.arange(20))] *= 8
+    reader = Reader(Cohort(data, {}, min_cells=10), None, {"tumor": []}, [SET, NULL], min_share_cells=20, how=HOW)
+    by = {"id": "x", "a": "HER2_pos", "b": "TNBC", "by": "subtype", "where": {"condition": "brain_metastasis"}}
+    entries = [claim(comparison=by), claim(id="four", comparison=by | {"site": "*"}, min_donors=4)]
+    table = stage.claims(entries, reader, design=DESIGN, bound=0.5)
+    assert set(table["estimator"]) == {"nested"} and set(table["verdict"]) == {"supported"}
+    assert (table["p_drift"] < 0.05).all()
+
+
+def test_drift_without_enough_donors_is_not_known() -> None:
+    profiles = Cohort(bulk(APART, shift=0.0), {}, min_cells=10)["malignant"]
+    row = {"studies": "a;b;c;x;y", "platform": "10x_3prime cell"}
+    how = {"donors": profiles.donors, "listed": [SET, NULL], "design": DESIGN, "how": HOW}
+    assert np.isnan(gauge(profiles, [SET], np.array([3.0]), row, ARMS, **how)).all()

@@ -132,8 +132,33 @@ def test_signs_of_pairs() -> None:
 
 def test_detectable_effect_has_the_power() -> None:
     # R: power.t.test(n = 17, delta = 1, power = NULL) gives 0.807; n = 16.71 gives 0.8.
-    assert effects.detectable(((17, 17),), power=0.8070, alpha=0.05) == pytest.approx(1.0, abs=2e-3)
-    assert np.isnan(effects.detectable((), power=0.8, alpha=0.05))
+    se, df = np.array([(2 / 17) ** 0.5, 1.0]), np.array([32, 0])
+    np.testing.assert_allclose(effects.detectable(se, df, power=0.8070, alpha=0.05), [1.0, np.nan], atol=2e-3)
+
+
+def test_what_the_pooled_test_detects_it_finds_in_four_of_five_runs() -> None:
+    """Hartung-Knapp over simulated studies, without and with variation between them, of two arms and of pairs."""
+    rng, many = np.random.default_rng(0), 4000
+    for k, n, tau in ((3, 8, 0.0), (5, 5, 0.5)):
+        flat = [_arms(rng, (n, n), np.zeros(many)) for _ in range(k)]
+        mde = effects.detectable_over(flat, np.full(many, tau**2), power=0.8, alpha=0.05)
+        real = [_arms(rng, (n, n), mde + rng.normal(0, tau, many)) for _ in range(k)]
+        p = effects.random_effects(np.array([e.g for e in real]), np.array([e.g_se for e in real])).p
+        assert 0.74 < (p < 0.05).mean() < 0.82
+    flat = [_arms(rng, (3, 3), np.zeros(2)) for _ in range(3)]
+    assert np.isnan(effects.detectable_over(flat, np.zeros(2), power=0.8, alpha=0.05)).all()
+    far = [_arms(rng, (3, 3), np.full(many, 100.0)) for _ in range(3)]  # no effect gets there, however large
+    p = effects.random_effects(np.array([e.g for e in far]), np.array([e.g_se for e in far])).p
+    assert (p < 0.05).mean() < 0.8
+
+
+def test_the_detectable_effect_of_pooled_studies_fulfils_its_equation() -> None:
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(size=(2, 9, 1))
+    studies = [effects.two_arms(a, b[:4]), effects.pairs(a, b), effects.two_arms(a[:6], b), effects.one_sample(a)]
+    found = effects.detectable_over(studies, np.array([0.2]), power=0.8, alpha=0.05)[0]
+    weight = [1 / (0.2 + e.g_se_null[0] ** 2 + e.g_growth[0] * found**2) for e in studies]
+    assert found == pytest.approx(effects.noncentrality(3, power=0.8, alpha=0.05) / sum(weight) ** 0.5)
 
 
 def test_pairs_find_smaller_effects_the_more_they_go_together() -> None:
@@ -162,8 +187,16 @@ def test_detectable_effect_leaves_out_studies_that_lack_the_feature() -> None:
     b[:, 1] = np.nan
     both = [effects.two_arms(a, b), effects.two_arms(a[:, ::-1], a[:4])]
     found = effects.detectable_in(both, power=0.8, alpha=0.05)
-    assert found[0] == pytest.approx(effects.detectable(((5, 6), (5, 4)), power=0.8, alpha=0.05))
-    assert found[1] == pytest.approx(effects.detectable(((5, 4),), power=0.8, alpha=0.05))
+    two, one = (5 * 6 / 11 + 5 * 4 / 9) ** -0.5, (5 * 4 / 9) ** -0.5
+    np.testing.assert_allclose(
+        found, effects.detectable(np.array([two, one]), np.array([16, 7]), power=0.8, alpha=0.05)
+    )
+    large = [effects.two_arms(*rng.normal(size=(2, 40, 2))) for _ in range(3)]
+    over = [
+        effects.detectable_over(studies, np.zeros(2), power=0.8, alpha=0.05)[1]
+        for studies in (large, [both[0], *large])
+    ]
+    assert over[0] == over[1] > 0
 
 
 def test_fdr_ignores_what_was_not_tested() -> None:

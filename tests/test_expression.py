@@ -39,6 +39,58 @@ def test_a_study_with_one_arm_is_not_in_the_model(table: pd.DataFrame) -> None:
     assert set(table["n_a"]) == {7}
 
 
+def paired(data: object, studies: str) -> object:
+    """The donors of some studies sampled in both conditions; donors differ threefold, more than the arms do."""
+    obs = data.obs  # type: ignore[attr-defined]
+    number = obs["donor"].str.extract(r"(\d+)$")[0].astype(int).to_numpy()
+    twice = obs["study"].isin(list(studies)).to_numpy()
+    obs["donor"] = np.where(twice, obs["study"] + "_p" + number.astype(str), obs["donor"])
+    level = np.exp(np.random.default_rng(0).normal(0, 1, (number.max() + 1, len(GENES))))
+    data.X = np.rint(data.X * np.where(twice[:, None], level[number], 1.0))  # type: ignore[attr-defined]
+    return data
+
+
+def test_donors_of_both_arms_are_compared_with_themselves() -> None:
+    data = paired(bulk({"s": (5, 5)}, shift=1.0), "s")
+    table = run(data)
+    assert set(table["design"]) == {"paired"} and set(table["reason"]) == {""}
+    assert set(table["n_a"]) == set(table["n_b"]) == {5}
+    rows = table.set_index("symbol")
+    assert (rows.loc[rows.index.isin(GENES[:20]), "fdr"] < 0.05).mean() > 0.7
+    assert (rows.loc[~rows.index.isin(GENES[:20]), "fdr"] < 0.05).mean() < 0.1
+    data.obs["donor"] = data.obs["sample"]  # type: ignore[attr-defined]
+    apart = run(data).set_index("symbol")
+    assert set(apart["design"]) == {"unpaired"}
+    assert (apart.loc[apart.index.isin(GENES[:20]), "fdr"] < 0.05).mean() < 0.2
+
+
+def test_a_paired_study_stands_beside_others_in_one_model() -> None:
+    cohort = Cohort(paired(bulk({"s": (4, 4), "t": (3, 3)}, shift=2.0), "s"), {}, min_cells=10)  # type: ignore[arg-type]
+    donors = cohort["malignant"].donors
+    is_a = (donors["condition"] == "brain_metastasis").to_numpy()
+    matrix = stage.model(donors, is_a)
+    assert matrix.columns.tolist() == ["intercept", "arm", *(f"donor_s|s_p{i}" for i in (1, 2, 3)), "study_t"]
+    assert matrix.drop(columns=["intercept", "arm"]).sum().tolist() == [2, 2, 2, 6]
+    stage.check_rank(matrix)
+    assert set(stage.fit(cohort["malignant"], ARMS, min_gene_counts=10)["design"]) == {"mixed"}
+
+
+def test_too_few_pairs_count_in_one_arm_and_the_reason_says_so() -> None:
+    data = bulk({"s": (3, 3)}, shift=1.0)
+    data.obs["donor"] = data.obs["donor"].replace("s_primary_0", "s_brain_metastasis_0")
+    reason = "not testable: no study has 3 donors of each condition with enough cells and counts on one platform"
+    assert run(data).loc[0, "reason"] == f"{reason}; a donor of both counts in one alone, as fewer than 3 are"
+    data.obs["donor"] = data.obs["sample"]
+    data.obs["values"] = np.where(data.obs["sample"] == "s_primary_0", "tpm", "counts")
+    few = "not testable: too few donors: 2 of primary; 3 an arm are needed; 1 profiles are not counts"
+    assert run(data).loc[0, "reason"] == few
+
+
+def test_studies_of_one_arm_each_are_not_modelled_however_many() -> None:
+    table = run(bulk({s: (3, 0) if s < "d" else (0, 3) for s in "abcxyz"}, shift=1.0))
+    assert table.loc[0, "reason"].endswith("primary in x, y, z; both arms in one study are needed")
+
+
 def test_values_that_are_no_counts_are_not_testable() -> None:
     row = run(bulk({"s": (4, 4)}, shift=1.0, values="expected_counts")).iloc[0]
     assert row["reason"] == "not testable: not counts (expected_counts)"

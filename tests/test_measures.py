@@ -16,7 +16,7 @@ from statsmodels.stats.power import TTestPower
 
 from tests.compare_toy import DESIGN, donors
 
-WHO = {"study": "s", "condition": "brain_metastasis"}
+WHO = {"study": "s", "condition": "brain_metastasis", "platform": "10x cell"}
 WITHIN = {"id": "within_brain_metastasis", "a": "brain_metastasis"}
 
 
@@ -104,6 +104,43 @@ def test_a_gene_of_both_sides_is_left_out_and_too_little_says_so(cells: dict[str
     assert (row["n_genes_a"], row["n_genes_b"]) == (5, 4)
     assert row["reason"] == "5 and 4 genes of the two sides vary, 5 needed"
     assert correlated(cells, {"a": "a", "b": "b"}, min_cells=200)["reason"] == "150 cells, 200 needed"
+
+
+def test_cells_and_nuclei_of_a_donor_are_not_mixed(cells: dict[str, object]) -> None:
+    """Nuclei in which the programmes are unrelated: the cells' correlation is what it is without them."""
+    alone = correlated(cells, {"a": "a", "b": "b"})
+    part, annotation = cells["parts"][0], cells["annotation"]  # type: ignore[index]
+    X = part.X.copy().tolil()
+    X[:, :10] = X[np.random.default_rng(0).permutation(X.shape[0]), :10]
+    ids = np.array([f"n:{i}" for i in range(X.shape[0])], object)
+    nuclei = Slice(X.tocsr(), part.measured, ids, part.genes)
+    both = cells | {
+        "parts": [part, nuclei],
+        "annotation": pd.concat([annotation, annotation.set_axis(ids).assign(platform="10x nucleus")]),
+        "depth": pd.concat([cells["depth"], cells["depth"].set_axis(ids)]),  # type: ignore[union-attr]
+    }
+    claim = {"id": "X", "compartment": "tumor", "readout": {"correlation": {"a": "a", "b": "b"}}}
+    sets = {"a": GeneSet("a", tuple(f"A{i}" for i in range(10))), "b": GeneSet("b", tuple(f"B{i}" for i in range(10)))}
+    how = {"min_cells": 30, "min_genes": 5, "n_random": 100, "seed": 1}
+    types = {"tumor": ["malignant_epithelial"]}
+    table = correlations(claims=[claim], sets=sets, types_of=types, **both, **how)  # type: ignore[arg-type]
+    assert table["platform"].tolist() == ["10x cell", "10x nucleus"]
+    pd.testing.assert_series_equal(table.iloc[0], alone, check_names=False)
+    z = measures.correlation(table, "X", against_random=False)
+    assert z.loc[("s", "d", "brain_metastasis", "10x cell")] < -0.5 < z.iloc[1]
+
+
+def test_one_group_counts_a_donor_on_two_platforms_once_and_no_model_beside_patients() -> None:
+    frame = donors({"s": (5, 0)})
+    nuclei = frame.iloc[1:].assign(platform="10x nucleus").rename(index=lambda i: f"{i}|n")
+    mice = donors({"m": (6, 0)}, organism="mouse", platform="10x cell mouse")
+    both = pd.concat([frame, nuclei, mice])
+    values = pd.DataFrame({"readout": np.random.default_rng(1).normal(0.5, 0.4, len(both))}, both.index)
+    found = [one_group(lambda i: values.loc[i], f, WITHIN, against=0.1, design=DESIGN) for f in (frame, both)]
+    pd.testing.assert_series_equal(*found)
+    assert (found[0]["n_a"], found[0]["n_studies"], found[0]["studies"]) == (5, 1, "s")
+    few = one_group(lambda i: values.loc[i], pd.concat([frame[:2], nuclei[:1]]), WITHIN, against=0.1, design=DESIGN)
+    assert few["n_a"] == 2
 
 
 def test_a_lead_is_of_the_least_over_the_best() -> None:

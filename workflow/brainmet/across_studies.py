@@ -13,7 +13,17 @@ import pandas as pd
 from brainmet import effects, student
 from brainmet.contract import Obs, Uns
 from brainmet.donors import PLATFORM
-from brainmet.estimators import ANY_SITE, CONFOUNDED, NESTED, NOT_TESTABLE, POOLED, REFUSED, Design, Values
+from brainmet.estimators import (
+    ANY_SITE,
+    CONFOUNDED,
+    NESTED,
+    NOT_TESTABLE,
+    POOLED,
+    REFUSED,
+    Design,
+    Values,
+    without_site,
+)
 
 LEAST_SPREAD = 1e-3
 """Least spread of donors in an arm, as a share of that in both: an arm without any, as of a gene that none of its
@@ -21,51 +31,55 @@ donors expresses, is known well and not beyond all bounds."""
 
 
 def nested(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], design: Design) -> list[pd.DataFrame]:
-    """Studies that hold one arm only, at least `min_studies` an arm on one platform: the study is the unit."""
-    blocks = []
+    """Studies that hold one arm only, at least `min_studies` an arm on one platform: the study is the unit. Of several
+    such platforms the one with most studies decides: their donors may be the same."""
+    found = []
     for platform, members in donors.groupby(PLATFORM, sort=True):
         alone = members.groupby(Obs.STUDY)[Obs.CONDITION].transform("nunique") == 1
-        if not _enough_studies(members[alone], arms, design):
+        if not enough_studies(members[alone], arms, design):
             continue
         table = values(members.index[alone])
         used = _of_full_studies(members.loc[table.index], design)
-        if not _enough_studies(used, arms, design):
-            continue
-        table = table.loc[used.index]
-        difference, se, p, df, spread = study_is_unit(table, used, arms, design)
-        spread = np.where(spread > effects.NO_SPREAD, spread, np.nan)
-        half = student.isf(0.025, df) * se
-        n_a, n_b = ((used[Obs.CONDITION] == arms[side]).sum() for side in "ab")
-        blocks.append(
-            pd.DataFrame(
-                {
-                    "feature": table.columns,
-                    "study": POOLED,
-                    "estimator": NESTED,
-                    "model": "study_is_unit",
-                    "platform": platform,
-                    "studies": ";".join(sorted(set(used[Obs.STUDY]))),
-                    "n_studies": used[Obs.STUDY].nunique(),
-                    "design": "unpaired",
-                    "effect": difference / spread,
-                    "se": se / spread,
-                    "ci_low": (difference - half) / spread,
-                    "ci_high": (difference + half) / spread,
-                    "difference": difference,
-                    "difference_low": difference - half,
-                    "difference_high": difference + half,
-                    "p": p,
-                    "n_a": n_a,
-                    "n_b": n_b,
-                    "mde": effects.detectable(
-                        (_n_studies(used, arms, design),), power=design.power, alpha=design.alpha
-                    ),
-                    "simulated": bool(used[Uns.SIMULATED].any()),
-                    "reason": "",
-                }
-            )
-        )
-    return blocks
+        if enough_studies(used, arms, design):
+            found.append((str(platform), table.loc[used.index], used))
+    if not found:
+        return []
+    return [_nested(*max(found, key=lambda one: (one[2][Obs.STUDY].nunique(), len(one[2]))), arms, design)]
+
+
+def _nested(
+    platform: str, table: pd.DataFrame, used: pd.DataFrame, arms: Mapping[str, str], design: Design
+) -> pd.DataFrame:
+    """The pooled rows, one a feature."""
+    difference, se, p, df, spread = study_is_unit(table, used, arms, design)
+    spread = np.where(spread > effects.NO_SPREAD, spread, np.nan)
+    half = student.isf(0.025, df) * se
+    n_a, n_b = ((used[Obs.CONDITION] == arms[side]).sum() for side in "ab")
+    return pd.DataFrame(
+        {
+            "feature": table.columns,
+            "study": POOLED,
+            "estimator": NESTED,
+            "model": "study_is_unit",
+            "platform": platform,
+            "studies": ";".join(sorted(set(used[Obs.STUDY]))),
+            "n_studies": used[Obs.STUDY].nunique(),
+            "design": "unpaired",
+            "effect": difference / spread,
+            "se": se / spread,
+            "ci_low": (difference - half) / spread,
+            "ci_high": (difference + half) / spread,
+            "difference": difference,
+            "difference_low": difference - half,
+            "difference_high": difference + half,
+            "p": p,
+            "n_a": n_a,
+            "n_b": n_b,
+            "mde": effects.detectable(se / spread, df, power=design.power, alpha=design.alpha),
+            "simulated": bool(used[Uns.SIMULATED].any()),
+            "reason": "",
+        }
+    )
 
 
 def study_is_unit(
@@ -90,7 +104,8 @@ def _n_studies(members: pd.DataFrame, arms: Mapping[str, str], design: Design) -
     return int(counts.get(arms["a"], 0)), int(counts.get(arms["b"], 0))
 
 
-def _enough_studies(members: pd.DataFrame, arms: Mapping[str, str], design: Design) -> bool:
+def enough_studies(members: pd.DataFrame, arms: Mapping[str, str], design: Design) -> bool:
+    """Whether each arm lies in enough studies with enough donors for the study to be the unit."""
     return min(_n_studies(members, arms, design)) >= design.min_studies
 
 
@@ -115,12 +130,16 @@ def _within_variance(table: pd.DataFrame, members: pd.DataFrame) -> np.ndarray:
     return sum((len(x) - 1) * x.var(axis=0, ddof=1) for x in groups if len(x) > 1) / df
 
 
-def verdict_of_design(donors: pd.DataFrame, arms: Mapping[str, Any], design: Design) -> tuple[str, str]:
-    """Why neither `within` nor `nested` applies: the state and a sentence that names the culprit."""
-    n = {side: int((donors[Obs.CONDITION] == arms[side]).sum()) for side in "ab"}
+def verdict_of_design(
+    donors: pd.DataFrame, arms: Mapping[str, Any], design: Design, *, across: bool = True
+) -> tuple[str, str]:
+    """Why neither `within` nor `nested` applies: the state and a sentence that names the culprit. Without `across`
+    there is no `nested` to ask for."""
+    n = {side: n_donors(donors, arms[side]) for side in "ab"}
     where = {side: sorted(set(donors.loc[donors[Obs.CONDITION] == arms[side], Obs.STUDY])) for side in "ab"}
     if lacking := [arms[side] for side in "ab" if n[side] == 0]:
-        words = ["" if design.primary_site == ANY_SITE else design.primary_site, *_values(arms)]
+        sited = set(lacking) - without_site(arms) and design.primary_site != ANY_SITE
+        words = [design.primary_site if sited else "", *_values(arms)]
         site = "".join(f"{word} " for word in words if word)
         return NOT_TESTABLE, f"no {site}donor of {' or '.join(lacking)} with enough cells and counts"
     if few := [f"{n[side]} of {arms[side]}" for side in "ab" if n[side] < design.min_donors]:
@@ -129,15 +148,27 @@ def verdict_of_design(donors: pd.DataFrame, arms: Mapping[str, Any], design: Des
         platforms = {side: sorted(set(donors.loc[donors[Obs.CONDITION] == arms[side], PLATFORM])) for side in "ab"}
         return REFUSED, (
             f"{arms['a']} was measured on {', '.join(platforms['a'])} and {arms['b']} on {', '.join(platforms['b'])}: "
-            "a difference of technology or suspension cannot be told from one of condition"
+            "a difference of technology, suspension or species cannot be told from one of condition"
         )
     if set(where["a"]) & set(where["b"]):
-        return NOT_TESTABLE, f"no study has {design.min_donors} donors of both conditions on one platform"
+        twice = donors.groupby([Obs.STUDY, PLATFORM, Obs.DONOR])[Obs.CONDITION].nunique().max() > 1
+        once = f"; a donor of both counts in one alone, as fewer than {design.min_donors} are" if twice else ""
+        enough = "with enough cells and counts on one platform"
+        return NOT_TESTABLE, f"no study has {design.min_donors} donors of each condition {enough}{once}"
     return CONFOUNDED, (
         f"study and condition coincide: {arms['a']} in {', '.join(where['a'])}, "
         f"{arms['b']} in {', '.join(where['b'])}; "
-        f"{design.min_studies} studies an arm, or both arms in one study, are needed"
+        + (
+            f"{design.min_studies} studies an arm, or both arms in one study, are needed"
+            if across
+            else "both arms in one study are needed"
+        )
     )
+
+
+def n_donors(donors: pd.DataFrame, condition: str) -> int:
+    """Donors of a condition; one measured on two platforms is one."""
+    return len(donors.loc[donors[Obs.CONDITION] == condition, [Obs.STUDY, Obs.DONOR]].drop_duplicates())
 
 
 def _values(arms: Mapping[str, Any]) -> list[str]:

@@ -28,7 +28,7 @@ from brainmet.errors import BrainmetError
 from brainmet.estimators import CONFOUNDED, NESTED, NOT_TESTABLE, POOLED, REFUSED, TRANSFER, WITHIN, Design
 from brainmet.measures import log_odds
 from brainmet.one_group import one_group
-from brainmet.readouts import WHOLE, Reader, Readout, gene_sets_of, relabelled
+from brainmet.readouts import WHOLE, Reader, Readout, averaged, gene_sets_of, relabelled
 from brainmet.tables import columns, empty
 from brainmet.validate import validate
 
@@ -166,14 +166,17 @@ def evaluate(entry: Mapping[str, Any], reader: Reader, *, design: Design) -> dic
             "controlled": True,
         }
     if row["estimator"] == NESTED and len(readout.scorers) == 1 and len(sets := readout.scorers[0].sets) == 1:
+        donors, owner = relabelled(readout.donors, entry["comparison"])
         row["p_drift"] = gauge(
             readout.scorers[0].profiles,
             sets,
             np.array([best["effect"] / best["se"]]),
             best,
-            entry["comparison"],
+            arms_of(entry),
+            donors=donors,
+            per_donor=lambda values: averaged(values, owner),
             listed=list(reader.sets.values()),
-            design=design,
+            design=design_of(entry, design),
             how=reader.how,
         )[0, 1]
     row |= {
@@ -186,19 +189,29 @@ def evaluate(entry: Mapping[str, Any], reader: Reader, *, design: Design) -> dic
 
 def deciding(readout: Readout, entry: Mapping[str, Any], *, design: Design) -> pd.Series:
     """The pooled row of the strongest estimator that the donors allow."""
-    comparison = entry["comparison"]
-    own = replace(
-        design,
-        min_donors=entry.get("min_donors", design.min_donors),
-        primary_site=comparison.get("site", design.primary_site),
-    )
-    donors = relabelled(readout.donors, comparison)
+    comparison, own = entry["comparison"], design_of(entry, design)
+    donors, owner = relabelled(readout.donors, comparison)
+    values = averaged(readout.values, owner)
     if "b" not in comparison:
-        return one_group(readout.values, donors, comparison, against=threshold(entry), design=own)
-    rows = contrast(readout.values, donors, {key: comparison[key] for key in ("id", "a", "b")}, design=own)
+        return one_group(values, donors, comparison, against=threshold(entry), design=own)
+    rows = contrast(values, donors, arms_of(entry), design=own)
     candidates = rows[rows["study"] == POOLED]
     rank = candidates["estimator"].map(RANK).fillna(-1).astype(int)
     return candidates.loc[rank.sort_values(kind="stable").index[-1]]
+
+
+def design_of(entry: Mapping[str, Any], design: Design) -> Design:
+    """The design with what the claim sets itself."""
+    return replace(
+        design,
+        min_donors=entry.get("min_donors", design.min_donors),
+        primary_site=entry["comparison"].get("site", design.primary_site),
+    )
+
+
+def arms_of(entry: Mapping[str, Any]) -> dict[str, str]:
+    """The two arms of a claim; its `by` and `where` are in the donors already (`relabelled`)."""
+    return {key: entry["comparison"][key] for key in ("id", "a", "b")}
 
 
 def threshold(entry: Mapping[str, Any]) -> float:
@@ -299,14 +312,21 @@ def verdict(row: Mapping[str, Any], entry: Mapping[str, Any], *, design: Design,
             return _sourced("equivalent", sources, used), f"{found}: inside ±{bound:g} at 90 %"
         if decided and (row["ci_low"] > bound or row["ci_high"] < -bound):
             return "contradicted", f"{found}: outside ±{bound:g}, where the statement has no difference"
-        return "inconclusive", f"{found}; ±{bound:g} is neither shown nor excluded; detectable g {row['mde']:.2f}"
+        return "inconclusive", f"{found}; ±{bound:g} is neither shown nor excluded; {_detectable(row, design)}"
     if decided and np.sign(row["effect"]) == sign:
         return _sourced(positive, sources, used), f"{found}, as the statement says"
     if decided:
         return "contradicted", f"{found}, against the statement"
     if "bound" in entry and within_bound(row, bound):
         return "equivalent", f"{found}: inside ±{bound:g} at 90 %, no difference of the size that the statement needs"
-    return "inconclusive", f"{found}; detectable g {row['mde']:.2f} at {design.power:.0%} power"
+    return "inconclusive", f"{found}; {_detectable(row, design)}"
+
+
+def _detectable(row: Mapping[str, Any], design: Design) -> str:
+    """What an effect would have to be to be found, in words."""
+    if not np.isfinite(row["mde"]):
+        return f"no effect, however large, is found with {design.power:.0%} power by so few donors a study"
+    return f"detectable g {row['mde']:.2f} at {design.power:.0%} power"
 
 
 def within_bound(row: Mapping[str, Any], bound: float) -> bool:

@@ -18,11 +18,22 @@ import numpy as np
 import pandas as pd
 
 from brainmet import effects
-from brainmet.across_studies import nested, shared_platform, verdict_of_design
+from brainmet.across_studies import n_donors, nested, shared_platform, verdict_of_design
 from brainmet.contract import Obs, Uns
 from brainmet.donors import PLATFORM
 from brainmet.effects import Estimate
-from brainmet.estimators import CONFOUNDED, NESTED, NO_SITE, POOLED, TRANSFER, WITHIN, Design, Values, arms_of, eligible
+from brainmet.estimators import (
+    CONFOUNDED,
+    NESTED,
+    POOLED,
+    TRANSFER,
+    WITHIN,
+    Design,
+    Values,
+    arms_of,
+    eligible,
+    without_site,
+)
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +53,9 @@ def contrast(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], *, d
     own, other = eligible(donors, arms, site=design.primary_site)
     blocks = _by_study(values, own, arms, WITHIN, design)
     blocks += nested(values, own, arms, design)
-    for site in sorted(set(other.loc[other[Obs.CONDITION] == arms["a"], "primary_site"])):
-        theirs = other[(other["primary_site"] == site) | other[Obs.CONDITION].isin(NO_SITE)]
+    free = other[Obs.CONDITION].isin(without_site(arms))
+    for site in sorted(set(other.loc[~free, "primary_site"])):
+        theirs = other[free | (other["primary_site"] == site)]
         blocks += [block.assign(primary_site=site) for block in _by_study(values, theirs, arms, TRANSFER, design)]
     if not any(block["estimator"].iloc[0] in (WITHIN, NESTED) for block in blocks if len(block)):
         blocks.append(_no_verdict(values, own, arms, design))
@@ -73,7 +85,7 @@ class Part:
 
 
 def parts_of(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], *, design: Design) -> list[Part]:
-    """Studies that hold at least `min_donors` of both arms on one platform."""
+    """Studies that hold at least `min_donors` of both arms on one platform, each on the one with most donors."""
     parts = []
     for (study, platform), members in donors.groupby([Obs.STUDY, PLATFORM], sort=True):
         if min(len(side) for side in arms_of(members, arms, design)) < design.min_donors:
@@ -85,7 +97,15 @@ def parts_of(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], *, d
         paired = list(members.loc[a, Obs.DONOR]) == list(members.loc[b, Obs.DONOR])
         order = np.argsort(np.array([*a, *b]), kind="stable")
         parts.append(Part(study, platform, table.loc[a].to_numpy(), table.loc[b].to_numpy(), paired, order))
-    return parts
+    return one_a_study(parts)
+
+
+def one_a_study(parts: Sequence[Part]) -> list[Part]:
+    """The largest part of each study: a donor measured on two platforms counts once, and so does the study."""
+    by_study: dict[str, list[Part]] = {}
+    for part in parts:
+        by_study.setdefault(part.study, []).append(part)
+    return [max(own, key=lambda part: len(part.a) + len(part.b)) for own in by_study.values()]
 
 
 def pooled_p(parts: Sequence[Part], *, min_studies: int) -> np.ndarray:
@@ -183,7 +203,11 @@ def pooled(features: pd.Index, estimates: list[Estimate], design: Design) -> pd.
             "loo_low": low,
             "loo_high": high,
             "i2": np.where(many, _i2(g, se), np.nan),
-            "mde": effects.detectable_in(estimates, power=design.power, alpha=design.alpha),
+            "mde": np.where(
+                many,
+                effects.detectable_over(estimates, random.tau2, power=design.power, alpha=design.alpha),
+                effects.detectable_in(estimates, power=design.power, alpha=design.alpha),
+            ),
             "reason": np.where(random.k > 0, "", "not scorable, or without variation, in every study"),
         }
     )
@@ -259,7 +283,7 @@ def _no_verdict(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], d
             }
             return pd.DataFrame(row).assign(estimator=state, design="unpaired")
     features = values(donors.index[:0]).columns
-    n_a, n_b = ((donors[Obs.CONDITION] == arms[side]).sum() for side in "ab")
+    n_a, n_b = (n_donors(donors, arms[side]) for side in "ab")
     return pd.DataFrame(
         {
             "feature": features,

@@ -15,7 +15,7 @@ import pandas as pd
 from brainmet import effects
 from brainmet.compare import contrast
 from brainmet.contract import UNKNOWN, Obs, Uns
-from brainmet.donors import PLATFORM
+from brainmet.donors import PLATFORM, platforms
 from brainmet.estimators import ANY_SITE, NESTED, POOLED, TRANSFER, WITHIN, Design, eligible
 from brainmet.tables import columns, empty
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 UNENRICHED = "none"
 _KEYS = [Obs.STUDY, PLATFORM, Obs.DONOR, Obs.CONDITION]
 
-_DESCRIBED = ["primary_site", "subtype", "er", "her2", Uns.SIMULATED, Obs.DATASET]
+_DESCRIBED = ["primary_site", "subtype", "er", "her2", Uns.ORGANISM, Uns.SIMULATED, Obs.DATASET]
 
 
 def cells_of(obs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -39,7 +39,7 @@ def cells_of(obs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     obs = obs[
         (obs["enrichment"].astype(str) == UNENRICHED) & (obs[Obs.CELL_TYPE] != UNKNOWN) & (obs["suspension"] != "bulk")
     ]
-    obs = obs.assign(**{PLATFORM: obs["technology"].astype(str) + " " + obs["suspension"].astype(str)})
+    obs = obs.assign(**{PLATFORM: platforms(obs)})
     if not len(obs):
         none = pd.DataFrame(columns=[*_KEYS, *_DESCRIBED])
         return pd.DataFrame(index=none.index), none

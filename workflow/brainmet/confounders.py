@@ -61,15 +61,15 @@ def explained_by(
     # The whole sample mixes composition and expression: there is nothing to explain that composition does not.
     found = table[(table["study"] == POOLED) & (table["estimator"] == WITHIN) & (table["fdr"] < design.alpha)]
     found = found[found["cell_type"] != ANY]
+    parts = table[(table["study"] != POOLED) & (table["estimator"] == WITHIN)].groupby(["cell_type", "contrast"])
     by_id = {s.id: s for s in sets}
     for (cell_type, contrast), rows in found.groupby(["cell_type", "contrast"], sort=True):
         profiles = profiles_of[str(cell_type)]
         arm = next(a for a in arms if a["id"] == contrast)
         donors = eligible(profiles.donors, arm, site=design.primary_site)[0]
         wanted = {s.id: s for name in rows["signature"] for s in (by_id[name], *_unshared(by_id[name], confounders))}
-        scores = _scores(Scorer(profiles, list(wanted.values()), how=how), donors, rows)
-        if scores is None:
-            continue
+        places = parts.get_group((cell_type, contrast))[[Obs.STUDY, PLATFORM]].drop_duplicates()
+        scores = _scores(Scorer(profiles, list(wanted.values()), how=how), donors, places)
         donors = donors.loc[scores.index]
         shared = _of_donors(donors) | {"composition": composition(str(cell_type), scores.index)}
         for index, name in rows["signature"].items():
@@ -103,15 +103,11 @@ def _unshared(signature: GeneSet, confounders: Sequence[GeneSet]) -> list[GeneSe
     return kept
 
 
-def _scores(scorer: Scorer, donors: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame | None:
-    """Scores of the donors of the studies that the findings rest on, each study by itself."""
-    studies = {study for value in rows["studies"] for study in value.split(";")}
-    parts = [
-        scorer(members.index)
-        for (study, _), members in donors.groupby([Obs.STUDY, PLATFORM], sort=True)
-        if study in studies
-    ]
-    return pd.concat(parts) if parts else None
+def _scores(scorer: Scorer, donors: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
+    """Scores of the donors of the studies that the findings rest on, on the platform that they rest on, each study by
+    itself."""
+    by_place = donors.groupby([Obs.STUDY, PLATFORM], sort=True).groups
+    return pd.concat([scorer(by_place[place]) for place in sorted(places.itertuples(index=False, name=None))])
 
 
 def _of_donors(donors: pd.DataFrame) -> dict[str, pd.Series | None]:

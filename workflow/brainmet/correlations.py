@@ -17,6 +17,7 @@ import scipy.sparse as sp
 
 from brainmet.contract import Obs
 from brainmet.donor_scores import GeneSet, expression_bins
+from brainmet.donors import PLATFORM
 from brainmet.ranks import ranks
 from brainmet.slice import Slice
 from brainmet.tables import columns, empty
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 DEPTH = "depth"
 N_BINS = 10
 """Bins of expression that random genes come from; a slice holds some 2,000 genes."""
-_WHO = [Obs.STUDY, Obs.DONOR, Obs.CONDITION]
+_WHO = [Obs.STUDY, Obs.DONOR, Obs.CONDITION, PLATFORM]
 
 
 def correlations(
@@ -47,7 +48,7 @@ def correlations(
 
     Args:
         parts: slices over the same genes, one a sample.
-        annotation: index cell id; `study, donor, condition, cell_type`.
+        annotation: index cell id; `study, donor, condition, platform, cell_type`.
         depth: counts by cell id.
         symbols: of the slices' genes.
         claims: entries; those whose readout is a `correlation` are read.
@@ -67,7 +68,7 @@ def correlations(
             for claim in asked:
                 if claim["compartment"] == compartment:
                     row = dict(zip(_WHO, who, strict=True)) | {"claim": claim["id"], "n_cells": X.shape[0]}
-                    rng = np.random.default_rng([seed, crc32("/".join((claim["id"], *who)).encode())])
+                    rng = np.random.default_rng([seed, crc32("/".join((claim["id"], *who[:3])).encode())])
                     found = _Donor(X, counts, measured, symbols, min_genes, n_random, rng)
                     few = f"{X.shape[0]} cells, {min_cells} needed" if X.shape[0] < min_cells else ""
                     rows.append(row | found.row(claim["readout"]["correlation"], sets, few))
@@ -83,7 +84,7 @@ def _gather(
     compartments: Collection[str],
     n_genes: int,
 ) -> dict[str, dict[tuple[str, ...], tuple[sp.csr_matrix, np.ndarray, np.ndarray]]]:
-    """Cells by compartment and donor: values, depth, and which genes all of the donor's samples measured."""
+    """Cells by compartment, donor and platform: values, depth, and which genes all of the donor's samples measured."""
     found: dict[str, dict[tuple[str, ...], list[tuple[sp.csr_matrix, np.ndarray, np.ndarray]]]] = {
         name: {} for name in sorted(compartments)
     }

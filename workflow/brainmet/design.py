@@ -14,8 +14,8 @@ import pandas as pd
 
 from brainmet.compare import contrast
 from brainmet.contract import UNKNOWN, Obs, Uns
-from brainmet.donors import PLATFORM
-from brainmet.estimators import NESTED, NOT_TESTABLE, POOLED, TRANSFER, WITHIN, Design
+from brainmet.donors import PLATFORM, platforms
+from brainmet.estimators import NESTED, NOT_TESTABLE, POOLED, TRANSFER, WITHIN, Design, Values, arms_of
 from brainmet.one_group import one_group
 from brainmet.pseudobulk import subtype
 from brainmet.readouts import relabelled
@@ -37,6 +37,7 @@ COVARIATES = [
     "values",
     "enrichment",
     "dissociation",
+    Uns.ORGANISM,
     Uns.SIMULATED,
 ]
 
@@ -52,7 +53,7 @@ def donors(records: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """
     samples = _samples(records)
     samples = samples[(samples["suspension"] != BULK) & (samples["values"] != "log")]
-    samples = samples.assign(**{PLATFORM: samples["technology"] + " " + samples["suspension"]})
+    samples = samples.assign(**{PLATFORM: platforms(samples)})
     keys = [Obs.STUDY, PLATFORM, Obs.DONOR, Obs.CONDITION]
     grouped = samples.groupby(keys, sort=True)
     frame = grouped.size().rename("n_samples").reset_index()
@@ -211,6 +212,7 @@ def _samples(records: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
         "values",
         "enrichment",
         "dissociation",
+        Uns.ORGANISM,
     ]
     rows = [
         {name: str(record.get(name, UNKNOWN)) for name in names}
@@ -229,15 +231,27 @@ def _common(values: pd.Series) -> object:
     return first if (values == first).all() else "mixed"
 
 
-def _made_up(index: pd.Index) -> pd.DataFrame:
-    """Values that vary, so that every estimator that the donors allow runs; what they are does not matter."""
-    return pd.DataFrame({"value": np.sin(1.0 + np.arange(len(index)))}, index=index)
+def _made_up(donors: pd.DataFrame, arms: Mapping[str, Any], design: Design) -> Values:
+    """Values without an effect, so that every estimator that the donors allow runs and what it could detect is that of
+    studies which agree and of pairs which do not go together: mean 0 and variance 1 in each arm of a study, and no
+    correlation between the arms of pairs."""
+
+    def values(index: pd.Index) -> pd.DataFrame:
+        value = pd.Series(0.0, index)
+        for _, members in donors.loc[index].groupby([Obs.STUDY, PLATFORM]):
+            sides = arms_of(members, arms, design) if "b" in arms else (members.index,)
+            for quarter, side in enumerate(sides):
+                turn = 2 * np.pi * (np.arange(len(side)) / len(side) + (0.5 + quarter) / 4)
+                value[side] = np.sqrt(2 * (1 - 1 / max(len(side), 1))) * np.cos(turn)
+        return value.to_frame("value")
+
+    return values
 
 
 def _rows(kind: str, id_: str, frame: pd.DataFrame, arms: Mapping[str, Any], design: Design) -> list[dict[str, Any]]:
     """One row an estimator and primary, the deciding one of each."""
     # A claim's groups may be other columns; a contrast's are conditions, of the tumours that it asks for.
-    own = relabelled(frame, arms) if kind == "claim" else frame
+    own = relabelled(frame, arms)[0] if kind == "claim" else frame
     keys = ["id", "a", "b"] if kind == "claim" else list(arms)
     if own.empty:
         return [
@@ -246,10 +260,10 @@ def _rows(kind: str, id_: str, frame: pd.DataFrame, arms: Mapping[str, Any], des
             )
         ]
     if "b" in arms:
-        found = contrast(_made_up, own, {key: arms[key] for key in keys}, design=design)
+        found = contrast(_made_up(own, arms, design), own, {key: arms[key] for key in keys}, design=design)
         deciding = found[found["study"] == POOLED].to_dict("records")
     else:  # Donors of one condition, each compared with itself.
-        alone = one_group(_made_up, own, arms, against=0.0, design=design)
+        alone = one_group(_made_up(own, arms, design), own, arms, against=0.0, design=design)
         deciding = [{"primary_site": design.primary_site, **alone.to_dict()}]
     rows = []
     for entry in deciding:

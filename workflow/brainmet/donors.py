@@ -1,7 +1,7 @@
 """Donor profiles: the pseudobulk of a cell compartment with one row a donor and condition.
 
-Samples of one donor are summed, so a patient sampled twice is one replicate. Donors measured by another technology, or
-as nuclei, form another platform: their profiles are never contrasted with each other.
+Samples of one donor are summed, so a patient sampled twice is one replicate. Donors measured by another technology, as
+nuclei, or of another species, form another platform: their profiles are never contrasted with each other.
 """
 
 import logging
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PLATFORM = "platform"
+HUMAN = frozenset({"human", UNKNOWN})
+"""Organisms of patients: what a file does not name is read as human."""
 MALIGNANT = "malignant"
 """The tumour compartment: every type whose id starts with `malignant_`."""
 ANY = "any"
@@ -84,6 +86,13 @@ def declared(word: str) -> str:
     return MALIGNANT if word in (TUMOUR, ANY) else word
 
 
+def platforms(samples: pd.DataFrame) -> pd.Series:
+    """Platform of each row: `technology` and `suspension`, and the species (`organism`) where it is not human."""
+    name = samples["technology"].astype(str) + " " + samples["suspension"].astype(str)
+    species = samples[Uns.ORGANISM].astype(str)
+    return name.where(species.isin(HUMAN), name + " " + species)
+
+
 def profiles(bulk: "AnnData", types: Collection[str], *, min_cells: int) -> Profiles:
     """Donor profiles of the given cell types.
 
@@ -96,7 +105,7 @@ def profiles(bulk: "AnnData", types: Collection[str], *, min_cells: int) -> Prof
         bulk.obs[Obs.CELL_TYPE].isin(list(types)).to_numpy() & (bulk.obs["values"] != "log").to_numpy()
     )
     obs = bulk.obs.iloc[rows]
-    obs = obs.assign(**{PLATFORM: obs["technology"].astype(str) + " " + obs["suspension"].astype(str)})
+    obs = obs.assign(**{PLATFORM: platforms(obs)})
     keys = [Obs.STUDY, PLATFORM, Obs.DONOR, Obs.CONDITION]
     grouped = obs.groupby(keys, sort=True, observed=True)
     code = grouped.ngroup().to_numpy()
@@ -132,8 +141,7 @@ class Cohort(Mapping[str, Profiles]):
         rows = self.bulk.obs[self.bulk.obs[Obs.CELL_TYPE].isin(list(self.types[name]))]
         if rows[Obs.CELL_TYPE].nunique() < 2:
             return None
-        platform = rows["technology"].astype(str) + " " + rows["suspension"].astype(str)
-        keys = rows[Obs.STUDY] + "|" + platform + "|" + rows[Obs.DONOR] + "|" + rows[Obs.CONDITION]
+        keys = rows[Obs.STUDY] + "|" + platforms(rows) + "|" + rows[Obs.DONOR] + "|" + rows[Obs.CONDITION]
         cells = rows.pivot_table(
             index=keys.to_numpy(), columns=Obs.CELL_TYPE, values=Obs.N_CELLS, aggfunc="sum", fill_value=0
         )

@@ -5,16 +5,16 @@ the same size and expression, in the same cells of the same studies, say how muc
 The same signature in the other compartments says it once more: a shift of the platform is found in all of them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from brainmet.across_studies import study_is_unit
+from brainmet.across_studies import enough_studies, study_is_unit
 from brainmet.contract import Obs
 from brainmet.donor_scores import GeneSet, Scoring
 from brainmet.donors import PLATFORM, Profiles
-from brainmet.estimators import NESTED, POOLED, Design, eligible
+from brainmet.estimators import NESTED, POOLED, Design, Values, eligible
 from brainmet.nulls import RandomScores, random_like
 
 RUNS = 200
@@ -43,7 +43,8 @@ def drift(
         asked = [by_id[name] for name in rows["signature"]]
         t = rows["effect"].to_numpy(float) / rows["se"].to_numpy(float)
         first = rows.iloc[0]
-        found = gauge(profiles_of[str(cell_type)], asked, t, first, arm, listed=sets, design=design, how=how)
+        profiles = profiles_of[str(cell_type)]
+        found = gauge(profiles, asked, t, first, arm, donors=profiles.donors, listed=sets, design=design, how=how)
         table.loc[rows.index, ["drift", "p_drift"]] = found
     for _, rows in nested.groupby(["signature", "contrast"], sort=True):
         if len(rows) > 1:
@@ -59,11 +60,14 @@ def gauge(
     row: Mapping[str, object],
     arm: Mapping[str, str],
     *,
+    donors: pd.DataFrame,
+    per_donor: Callable[[Values], Values] = lambda values: values,
     listed: Sequence[GeneSet],
     design: Design,
     how: Scoring,
 ) -> np.ndarray:
-    """Per set: the 95 % point of |g| of its random versions, and the share whose |t| reaches the set's own.
+    """Per set: the 95 % point of |g| of its random versions, and the share whose |t| reaches the set's own; NaN where
+    too few donors can be scored.
 
     Args:
         profiles: donors of the compartment.
@@ -71,13 +75,18 @@ def gauge(
         t: their t values.
         row: a nested row: `studies, platform`.
         arm: the contrast.
+        donors: those of the profiles that are compared, by the condition that is.
+        per_donor: makes values of donors of those of profiles, where a donor has several.
         listed: signatures whose genes are no random ones.
     """
-    own = eligible(profiles.donors, arm, site=design.primary_site)[0]
+    own = eligible(donors, arm, site=design.primary_site)[0]
     members = own[own[Obs.STUDY].isin(str(row["studies"]).split(";")) & (own[PLATFORM] == row["platform"])]
     drawn = random_like(sets, profiles, listed, runs=RUNS, how=how)
-    scores = RandomScores(profiles, drawn, how=how)(members.index)
-    difference, se, _, _, spread = study_is_unit(scores, members.loc[scores.index], arm, design)
+    scores = per_donor(RandomScores(profiles, drawn, how=how))(members.index)
+    members = members.loc[scores.index]
+    if not enough_studies(members, arm, design):
+        return np.full((len(sets), 2), np.nan)
+    difference, se, _, _, spread = study_is_unit(scores, members, arm, design)
     g = np.abs(difference / spread).reshape(len(sets), RUNS)
     random_t = np.abs(difference / se).reshape(len(sets), RUNS)
     p = (1 + (random_t >= np.abs(t)[:, None]).sum(axis=1)) / (1 + RUNS)

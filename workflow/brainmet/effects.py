@@ -35,6 +35,8 @@ class Estimate:
         p: two-sided.
         g, g_se, g_df: Hedges' g, its standard error, and the degrees of freedom of its t interval.
         g_se_null: standard error that g has where there is no effect; what power is reckoned with.
+        g_growth: by how much the variance of g grows with g²: the standard deviation that it is measured in is known
+            from few donors.
         n_a, n_b: donors.
     """
 
@@ -45,6 +47,7 @@ class Estimate:
     g: Array
     g_se: Array
     g_se_null: Array
+    g_growth: Array
     g_df: int
     n_a: int
     n_b: int
@@ -94,7 +97,8 @@ def two_arms(a: Array, b: Array) -> Estimate:
         p = 2 * student.sf(np.abs(_ratio(difference, se)), df)
     null = np.full(len(g), (n_a + n_b) / (n_a * n_b))
     g_se = np.sqrt(null + g**2 / (2 * (n_a + n_b)))
-    return Estimate(difference, se, df, p, g, g_se, np.sqrt(null), n_a + n_b - 2, n_a, n_b)
+    growth = np.full(len(g), 1 / (2 * (n_a + n_b - 2)))
+    return Estimate(difference, se, df, p, g, g_se, np.sqrt(null), growth, n_a + n_b - 2, n_a, n_b)
 
 
 def pairs(a: Array, b: Array) -> Estimate:
@@ -109,7 +113,8 @@ def pairs(a: Array, b: Array) -> Estimate:
     g = np.where(spread > NO_SPREAD, correction * _ratio(difference, scale), np.nan)
     null = _ratio(spread, scale) ** 2 / n
     g_se = np.sqrt(null + g**2 / (2 * n))
-    return Estimate(difference, se, np.full(len(se), n - 1.0), p, g, g_se, np.sqrt(null), n - 1, n, n)
+    growth = (1 + (1 - null * n / 2) ** 2) / (4 * (n - 1))  # two standard deviations that correlate as the arms do
+    return Estimate(difference, se, np.full(len(se), n - 1.0), p, g, g_se, np.sqrt(null), growth, n - 1, n, n)
 
 
 def one_sample(change: Array) -> Estimate:
@@ -120,9 +125,9 @@ def one_sample(change: Array) -> Estimate:
     se, scaled = spread / np.sqrt(n), _ratio(difference, spread)
     p = 2 * student.sf(np.abs(_ratio(difference, se)), n - 1)
     g = small_sample(n - 1) * scaled
-    null = np.full(len(g), 1 / n)
+    null, growth = np.full(len(g), 1 / n), np.full(len(g), 1 / (2 * (n - 1)))
     g_se = np.sqrt(null + g**2 / (2 * n))
-    return Estimate(difference, se, np.full(len(se), n - 1.0), p, g, g_se, np.sqrt(null), n - 1, n, n)
+    return Estimate(difference, se, np.full(len(se), n - 1.0), p, g, g_se, np.sqrt(null), growth, n - 1, n, n)
 
 
 def fixed_studies(estimates: list[Estimate]) -> tuple[Pooled, Array, Array, Array]:
@@ -298,26 +303,58 @@ def fdr(p: Array) -> Array:
     return adjusted
 
 
-def detectable(n: tuple[tuple[int, int], ...], *, power: float, alpha: float) -> float:
-    """Smallest g found with the given power by a stratified two-sided t test of the given donors (n_a, n_b) a study:
-    Σ(n − 2) degrees of freedom, noncentrality g √Σ(n_a n_b / (n_a + n_b))."""
-    df = sum(n_a + n_b - 2 for n_a, n_b in n)
-    scale = sum(n_a * n_b / (n_a + n_b) for n_a, n_b in n) ** 0.5
-    return noncentrality(df, power=power, alpha=alpha) / scale if df > 0 else float("nan")
+def detectable(se: Array, df: Array | int, *, power: float, alpha: float) -> Array:
+    """Smallest effect that a two-sided t test finds with the given power, one a feature.
+
+    Args:
+        se: standard error of the effect where there is none.
+        df: degrees of freedom of the test; NaN below one.
+    """
+    delta = [noncentrality(int(d), power=power, alpha=alpha) for d in np.broadcast_to(df, se.shape)]
+    return np.array(delta, float) * se
 
 
 def detectable_in(estimates: Sequence[Estimate], *, power: float, alpha: float) -> Array:
-    """Smallest g found with the given power by the studies at hand, one a feature.
+    """Smallest g found with the given power by the common effect of the studies at hand (`fixed_studies`).
 
     Pairs find smaller effects the more a donor's two values go together, so it is reckoned from the standard error that
     g has in each study where there is no effect: 1/n_a + 1/n_b of two arms, 1/n times the variance of the differences
     over that of the arms for pairs.
     """
-    used = np.array([np.isfinite(e.g) & np.isfinite(e.g_se_null) for e in estimates])
+    used = _with_g(estimates)
     df = (used * np.array([e.g_df for e in estimates])[:, None]).sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         weight = np.where(used, 1 / np.array([e.g_se_null for e in estimates]) ** 2, 0.0).sum(axis=0)
-        return np.array([noncentrality(int(d), power=power, alpha=alpha) for d in df]) / np.sqrt(weight)
+        return detectable(1 / np.sqrt(weight), df, power=power, alpha=alpha)
+
+
+def detectable_over(estimates: Sequence[Estimate], tau2: Array, *, power: float, alpha: float) -> Array:
+    """Smallest g found with the given power by the Hartung–Knapp test over studies (`random_effects`); NaN where no
+    effect reaches it, as over three studies of three donors an arm.
+
+    The test has k − 1 degrees of freedom: all it knows is how far the k studies' g lie apart. They do by tau², by the
+    noise of their means, and, the larger the effect x, by that of the standard deviations that g is measured in:
+    x² = noncentrality² / Σ 1/(tau² + g_se_null² + g_growth x²).
+    """
+    used = _with_g(estimates)
+    delta2 = np.array([noncentrality(int(k) - 1, power=power, alpha=alpha) for k in used.sum(axis=0)]) ** 2
+    apart = np.where(used, np.array([e.g_se_null for e in estimates]) ** 2 + tau2, np.inf)
+    growth = np.where(used, np.array([e.g_growth for e in estimates]), np.inf)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # The right side is concave in x²: it starts above it, and falls below it if its slope far out is less than 1.
+        slope = delta2 / (1 / growth).sum(axis=0)
+        most = np.where(used, apart / growth, 0.0).max(axis=0)
+        low, high = np.zeros(len(tau2)), np.where(slope < 1, most * slope / (1 - slope), np.nan)
+        for _ in range(100):
+            middle = (low + high) / 2
+            above = delta2 / (1 / (apart + growth * middle)).sum(axis=0) > middle
+            low, high = np.where(above, middle, low), np.where(above, high, middle)
+    return np.sqrt(high)
+
+
+def _with_g(estimates: Sequence[Estimate]) -> Array:
+    """Studies × features that have a g."""
+    return np.array([np.isfinite(e.g) & np.isfinite(e.g_se_null) for e in estimates])
 
 
 @cache

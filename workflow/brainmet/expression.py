@@ -1,7 +1,9 @@
 """Differential expression of genes by pydeseq2, on pseudobulk, donors as replicates, the study as covariate.
 
 Only studies that hold both arms on one platform take part, so that a study cannot pass for a condition. The model of a
-compartment and contrast is `~ study + arm`. Its result describes genes; verdicts come from `compare`.
+compartment and contrast is `~ study + arm`; a study whose donors were sampled in both arms has a column for each donor
+in place of its own, so that donors are compared with themselves. Its result describes genes; verdicts come from
+`compare`.
 """
 
 import logging
@@ -16,7 +18,7 @@ from brainmet.contract import Obs
 from brainmet.contrasts import MUCH_AMBIENT
 from brainmet.donors import PLATFORM, Profiles
 from brainmet.errors import BrainmetError
-from brainmet.estimators import Design, eligible
+from brainmet.estimators import Design, arms_of, eligible
 from brainmet.tables import columns
 
 log = logging.getLogger(__name__)
@@ -51,9 +53,9 @@ def expression(
                 chosen, reason = donors_of(profiles, arm, design=design, min_counts=min_counts)
             if reason or profiles is None:
                 blocks.append(
-                    pd.DataFrame([{"ensembl_id": "", "symbol": "", "studies": "", "reason": reason}]).assign(
-                        contrast=arm["id"], cell_type=cell_type
-                    )
+                    pd.DataFrame(
+                        [{"ensembl_id": "", "symbol": "", "studies": "", "design": "", "reason": reason}]
+                    ).assign(contrast=arm["id"], cell_type=cell_type)
                 )
                 log.info("%s, %s: %s", cell_type, arm["id"], reason)
                 continue
@@ -86,7 +88,7 @@ def ambient_shares(raw: Profiles, clean: Profiles, *, min_counts: int) -> pd.Ser
 def donors_of(profiles: Profiles, arm: Mapping[str, str], *, design: Design, min_counts: int) -> tuple[np.ndarray, str]:
     """Mask of the donors that can be modelled together, and a sentence when there are none.
 
-    One platform is modelled: the one with most donors. A donor in both arms stays in the smaller one.
+    One platform is modelled: the one with most profiles. Donors of both arms are pairs, or stay in one arm (`arms_of`).
     """
     deep = profiles.donors["total_counts"] >= min_counts
     own, _ = eligible(profiles.donors[deep], arm, site=design.primary_site)
@@ -97,21 +99,15 @@ def donors_of(profiles: Profiles, arm: Mapping[str, str], *, design: Design, min
         ), f"not testable: not counts ({', '.join(sorted(set(own['values'])))})"
     kept: dict[str, list[str]] = {}
     for (_, platform), members in counts.groupby([Obs.STUDY, PLATFORM], sort=True):
-        a, b = (members.index[members[Obs.CONDITION] == arm[side]] for side in "ab")
-        twice = set(members.loc[a, Obs.DONOR]) & set(members.loc[b, Obs.DONOR])
-        drop = members.loc[b if len(a) <= len(b) else a]
-        drop = drop.index[drop[Obs.DONOR].isin(twice)]
-        a, b = a.difference(drop), b.difference(drop)
+        a, b = arms_of(members, arm, design)
         if min(len(a), len(b)) >= design.min_donors:
             kept.setdefault(str(platform), []).extend([*a, *b])
     if not kept:
-        return np.zeros(len(profiles.donors), bool), f"not testable: {_why(own, arm, design)}"
+        _, reason = verdict_of_design(counts, arm, design, across=False)
+        uncounted = f"; {len(own) - len(counts)} profiles are not counts" if len(own) > len(counts) else ""
+        return np.zeros(len(profiles.donors), bool), f"not testable: {reason}{uncounted}"
     platform = max(sorted(kept), key=lambda p: len(kept[p]))
     return profiles.donors.index.isin(kept[platform]), ""
-
-
-def _why(own: pd.DataFrame, arm: Mapping[str, str], design: Design) -> str:
-    return verdict_of_design(own, arm, design)[1]
 
 
 def fit(profiles: Profiles, arm: Mapping[str, str], *, min_gene_counts: int) -> pd.DataFrame:
@@ -125,10 +121,7 @@ def fit(profiles: Profiles, arm: Mapping[str, str], *, min_gene_counts: int) -> 
         [f"d{i}" for i in range(len(donors))],
         profiles.symbols.index[use],
     )
-    design = pd.DataFrame({"intercept": 1.0, "arm": is_a.astype(float)}, index=counts.index)
-    studies = sorted(set(donors[Obs.STUDY]))
-    for study in studies[1:]:
-        design[f"study_{study}"] = (donors[Obs.STUDY] == study).to_numpy(float)
+    design = model(donors, is_a).set_axis(counts.index)
     check_rank(design)
     result = (
         _deseq(counts, design)
@@ -145,7 +138,30 @@ def fit(profiles: Profiles, arm: Mapping[str, str], *, min_gene_counts: int) -> 
     result = result.rename(columns=names)[["base_mean", "log2_fold_change", "lfc_se", "stat", "p", "fdr"]]
     result.insert(0, "symbol", profiles.symbols.loc[result.index].to_numpy())
     result.insert(0, "ensembl_id", result.index.to_numpy(object))
-    return result.assign(n_a=int(is_a.sum()), n_b=int((~is_a).sum()), studies=";".join(studies))
+    studies = ";".join(sorted(set(donors[Obs.STUDY])))
+    return result.assign(n_a=int(is_a.sum()), n_b=int((~is_a).sum()), studies=studies, design=_word(donors))
+
+
+def model(donors: pd.DataFrame, is_a: np.ndarray) -> pd.DataFrame:
+    """Design matrix: intercept, arm, and a column for each stratum but the first. A stratum is a study, or a donor of
+    both arms."""
+    strata = ("study_" + donors[Obs.STUDY]).where(
+        ~_twice(donors), "donor_" + donors[Obs.STUDY] + "|" + donors[Obs.DONOR]
+    )
+    columns_ = {"intercept": 1.0, "arm": is_a.astype(float)}
+    columns_ |= {name: (strata == name).to_numpy(float) for name in sorted(set(strata))[1:]}
+    return pd.DataFrame(columns_, index=donors.index)
+
+
+def _twice(donors: pd.DataFrame) -> pd.Series:
+    """Whether the donor of each profile has another one."""
+    return donors.duplicated([Obs.STUDY, Obs.DONOR], keep=False)
+
+
+def _word(donors: pd.DataFrame) -> str:
+    """paired, unpaired or mixed."""
+    paired = _twice(donors)
+    return "paired" if paired.all() else "mixed" if paired.any() else "unpaired"
 
 
 def check_rank(design: pd.DataFrame) -> None:

@@ -1,6 +1,6 @@
 """What claims measure beside the expression of genes: one value a donor from tables that other stages made.
 
-Each function gives values indexed by study, donor and condition; what a donor lacks is left out.
+Each function gives values indexed by study, donor, condition and platform; what a donor lacks is left out.
 """
 
 from collections.abc import Collection, Sequence
@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 
 from brainmet.contract import Obs
+from brainmet.donors import PLATFORM, platforms
 from brainmet.pseudobulk import DETECTED
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-WHO = [Obs.STUDY, Obs.DONOR, Obs.CONDITION]
+WHO = [Obs.STUDY, Obs.DONOR, Obs.CONDITION, PLATFORM]
 
 
 def correlation(table: pd.DataFrame, claim: str, *, against_random: bool) -> pd.Series:
@@ -50,9 +51,9 @@ def detected(bulk: "AnnData", types: Collection[str], gene: str, *, min_cells: i
     if not len(column) or DETECTED not in bulk.layers:
         return pd.Series(dtype=float)
     rows = np.flatnonzero(bulk.obs[Obs.CELL_TYPE].isin(list(types)).to_numpy())
-    cells = bulk.obs.iloc[rows][[*WHO, Obs.N_CELLS]].assign(
-        seen=np.asarray(bulk.layers[DETECTED][rows, column[0]], float)
-    )
+    obs = bulk.obs.iloc[rows]
+    cells = obs.assign(**{PLATFORM: platforms(obs), "seen": np.asarray(bulk.layers[DETECTED][rows, column[0]], float)})
+    cells = cells[[*WHO, Obs.N_CELLS, "seen"]]
     sums = cells.dropna().groupby(WHO, sort=True)[[Obs.N_CELLS, "seen"]].sum()
     sums = sums[sums[Obs.N_CELLS] >= min_cells]
     return (sums["seen"] + 0.5) / (sums[Obs.N_CELLS] + 1)

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from brainmet import effects
-from brainmet.compare import Part, permutation, pooled
+from brainmet.across_studies import n_donors
+from brainmet.compare import Part, one_a_study, permutation, pooled
 from brainmet.contract import Obs, Uns
 from brainmet.donors import PLATFORM
-from brainmet.estimators import ANY_SITE, NOT_TESTABLE, POOLED, WITHIN, Design, Values
+from brainmet.estimators import ANY_SITE, NOT_TESTABLE, POOLED, WITHIN, Design, Values, of_patients
 
 ONE_GROUP = "one_group"
 
@@ -37,13 +38,15 @@ def one_group(
     own = donors[donors[Obs.CONDITION] == comparison["a"]]
     if design.primary_site != ANY_SITE:
         own = own[own["primary_site"] == design.primary_site]
-    found, sizes = [], []
+    own = of_patients(own)
+    parts, sizes = [], []
     for (study, platform), members in own.groupby([Obs.STUDY, PLATFORM], sort=True):
         table = values(members.index).dropna()
         sizes.append(len(table))
         if len(table) >= design.min_donors:
             x = table.to_numpy(float)
-            found.append(Part(str(study), str(platform), x, np.full_like(x, against), True))
+            parts.append(Part(str(study), str(platform), x, np.full_like(x, against), True))
+    found = one_a_study(parts)
     if not found:
         return _none(own, comparison, sizes, design)
     estimates = [effects.one_sample(part.a - part.b) for part in found]
@@ -71,7 +74,7 @@ def _none(own: pd.DataFrame, comparison: Mapping[str, str], sizes: list[int], de
             "studies": ";".join(sorted(set(own[Obs.STUDY]))),
             "estimator": NOT_TESTABLE,
             "effect": np.nan,
-            "n_a": len(own),
+            "n_a": n_donors(own, comparison["a"]),
             "n_b": 0,
             "n_studies": own[Obs.STUDY].nunique(),
             "design": ONE_GROUP,

@@ -18,7 +18,7 @@ from brainmet.contract import Obs, Var
 from brainmet.contrasts import Scorer
 from brainmet.copy_number import gene_order
 from brainmet.donor_scores import GeneSet, Scoring
-from brainmet.donors import ANY, Cohort, Profiles, declared
+from brainmet.donors import ANY, PLATFORM, Cohort, Profiles, declared
 from brainmet.donors import profiles as profiles_of
 from brainmet.estimators import Values
 
@@ -257,7 +257,7 @@ class Reader:
         return donors.assign(total_counts=tumours.reindex(donors.index).fillna(donors["total_counts"]))
 
     def _of_donors(self, values: pd.Series, missing: str) -> Readout:
-        """A readout of values by study, donor and condition."""
+        """A readout of values by study, donor, condition and platform."""
         keys = pd.MultiIndex.from_frame(self._everyone[measures.WHO])
         known = values.reindex(keys) if len(values) else pd.Series(np.nan, keys)
         table = pd.DataFrame({NAME: known.to_numpy(float)}, self._everyone.index).dropna()
@@ -309,10 +309,33 @@ def _no_values() -> pd.DataFrame:
     return pd.DataFrame(columns=[NAME], dtype=float)
 
 
-def relabelled(donors: pd.DataFrame, comparison: Mapping[str, Any]) -> pd.DataFrame:
+def relabelled(donors: pd.DataFrame, comparison: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.Series]:
     """Donors whose `condition` is what the comparison compares: the condition itself, or another column (`by`),
-    within donors that have the given values (`where`)."""
+    within donors that have the given values (`where`).
+
+    Returns:
+        The donors, and for each of their profiles the one that stands for the donor. These differ where `by` puts
+        several conditions of a donor into one arm, of which it is one replicate: see `averaged`.
+    """
     for column, value in comparison.get("where", {}).items():
         donors = donors[donors[column].isin(value if isinstance(value, list) else [value])]
     by = comparison.get("by")
-    return donors.assign(**{Obs.CONDITION: donors[by]}) if by else donors
+    if not by:
+        return donors, pd.Series(donors.index, donors.index)
+    donors = donors.assign(**{Obs.CONDITION: donors[by]})
+    people = donors.groupby([Obs.STUDY, PLATFORM, Obs.DONOR, Obs.CONDITION], sort=False).ngroup()
+    first = ~people.duplicated()
+    return donors[first], pd.Series(donors.index[first][people], donors.index)
+
+
+def averaged(values: Values, owner: pd.Series) -> Values:
+    """Values of donors, each the mean over the profiles that it owns (`relabelled`)."""
+    if (owner == owner.index).all():
+        return values
+
+    def mean(index: pd.Index) -> pd.DataFrame:
+        table = values(owner.index[owner.isin(index)])
+        table = table.groupby(owner[table.index].to_numpy()).mean()
+        return table.loc[index.intersection(table.index, sort=False)]
+
+    return mean

@@ -4,11 +4,14 @@ from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from typing import Any
 
+import pandas as pd
+
 from brainmet import signatures as signature_files
 from brainmet.ambience import Ambience, cleaned, expected
 from brainmet.cell_types import compartment_words
+from brainmet.contract import Obs
 from brainmet.donor_scores import GeneSet, Scoring, gene_sets
-from brainmet.donors import Cohort, compartments, declared
+from brainmet.donors import PLATFORM, Cohort, compartments, declared, platforms
 from brainmet.pseudobulk import read
 from brainmet.readouts import Reader, Tables
 from brainmet.tables import read_table
@@ -47,6 +50,13 @@ def every_set(files: Any) -> list[GeneSet]:
     return _configured(files, tier=[1, 2], confounders=True)
 
 
+def typed_cells(path: str, samples: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Study, donor, condition, platform and type of every annotated cell; `samples` are the records by id."""
+    cells = read_table(path, "annotation", ["sample", "study", "donor", "condition", "cell_type"])
+    platform = platforms(pd.DataFrame.from_dict(samples, orient="index"))
+    return cells.assign(**{PLATFORM: cells["sample"].map(platform)})
+
+
 def types_of(files: Any, claims: Sequence[Mapping[str, Any]], present: Collection[str]) -> dict[str, tuple[str, ...]]:
     """Cell types of each claim's compartment, by the compartment's word."""
     known = compartments(set(map(str, present)), words(files))
@@ -58,6 +68,9 @@ def types_of(files: Any, claims: Sequence[Mapping[str, Any]], present: Collectio
 def reader(files: Any, params: Mapping[str, Any]) -> Reader:
     """What measures the claims' readouts."""
     raw = Cohort(read(files.bulk), words(files), min_cells=params["min_cells"])
+    tables = Tables(**{name: read_table(getattr(files, name), name) for name in ("correlations", "crosstalk")})
+    platform = platforms(raw.bulk.obs).groupby(raw.bulk.obs[Obs.SAMPLE]).first()
+    tables.crosstalk[PLATFORM] = tables.crosstalk[Obs.SAMPLE].map(platform)
     return Reader(
         raw,
         clean(raw, params["ambient"]),
@@ -65,7 +78,7 @@ def reader(files: Any, params: Mapping[str, Any]) -> Reader:
         every_set(files),
         min_share_cells=params["min_share_cells"],
         how=Scoring(**params["how"]),
-        tables=Tables(**{name: read_table(getattr(files, name), name) for name in ("correlations", "crosstalk")}),
+        tables=tables,
     )
 
 

@@ -32,6 +32,7 @@ rule correlations:
         n_random=lookup(dpath="claims/correlation/n_random", within=config),
         seed=lookup(dpath="claims/correlation/seed", within=config),
         min_genes=lookup(dpath="compare/scoring/min_genes", within=config),
+        samples=SAMPLES,
     script:
         "../scripts/correlations.py"
 

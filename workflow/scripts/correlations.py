@@ -6,13 +6,13 @@ from brainmet.claims import load
 from brainmet.correlations import correlations
 from brainmet.features import informative
 from brainmet.job import job
-from brainmet.stage_inputs import every_set, types_of
+from brainmet.stage_inputs import every_set, typed_cells, types_of
 from brainmet.tables import read_table, write_table
 
 with job(snakemake) as params:
     files = snakemake.input
     entries = load([files.claims, *files.own])
-    annotation = read_table(files.annotation, "annotation", ["study", "donor", "condition", "cell_type"])
+    annotation = typed_cells(files.annotation, params.pop("samples"))
     depth = pd.concat([read_table(path, "cells", columns=["total_counts"])["total_counts"] for path in files.cells])
     features = read_table(files.features, "features").set_index("ensembl_id", drop=False)
     symbols = features.loc[informative(features)[0], "symbol"].tolist()
