@@ -56,17 +56,17 @@ def test_a_verdict_does_not_rest_on_drift(p_drift: float, verdict: str, monkeypa
     assert row["verdict"] == verdict
 
 
-def test_drift_of_a_claim_by_subtype_is_that_of_its_own_groups() -> None:
-    """The arms are subtypes of other studies: no donor has them for a condition."""
-    data = bulk(dict.fromkeys("abcxyz", (4, 0)), shift=0.0)
+@pytest.mark.parametrize(("primary", "more"), [("breast", {}), ("lung", {"site": "*"})])
+def test_drift_of_a_claim_by_subtype_is_that_of_its_own_groups(primary: str, more: dict[str, str]) -> None:
+    """The arms are subtypes of other studies: no donor has them for a condition. The claim's site is not the run's."""
+    data = bulk(dict.fromkeys("abcxyz", (4, 0)), shift=0.0, primary_site=primary)
     her2 = data.obs["study"].isin(list("abc"))
     data.obs["subtype"] = np.where(her2, "HER2_pos", "TNBC")
     tumour = data.obs["cell_type"].str.startswith("malignant")
     data.X[np.ix_(her2 & tumour, np.arange(20))] *= 8
     reader = Reader(Cohort(data, {}, min_cells=10), None, {"tumor": []}, [SET, NULL], min_share_cells=20, how=HOW)
     by = {"id": "x", "a": "HER2_pos", "b": "TNBC", "by": "subtype", "where": {"condition": "brain_metastasis"}}
-    entries = [claim(comparison=by), claim(id="four", comparison=by | {"site": "*"}, min_donors=4)]
-    table = stage.claims(entries, reader, design=DESIGN, bound=0.5)
+    table = stage.claims([claim(comparison=by | more)], reader, design=DESIGN, bound=0.5)
     assert set(table["estimator"]) == {"nested"} and set(table["verdict"]) == {"supported"}
     assert (table["p_drift"] < 0.05).all()
 
