@@ -42,30 +42,40 @@ def part(X: np.ndarray, sample: str, measured: np.ndarray | None = None) -> Slic
     return Slice(sp.csr_matrix(X * measured), measured, names, GENES)
 
 
-def atlas(folder: Path, kinds: tuple[str, ...] = TYPES) -> tuple[Path, np.ndarray]:
-    """Two samples, one of which did not measure a gene; components by the workflow's own code."""
+def atlas(folder: Path, kinds: tuple[str, ...] = TYPES, *, left_out: int = 0) -> tuple[Path, np.ndarray]:
+    """Two samples, one of which did not measure a gene; components by the workflow's own code.
+
+    A third sample, of so many cells and with a shift, was in the embedding and is not in the atlas.
+    """
     made = [cells(150, kinds, seed=s) for s in (1, 2)]
     lacks = np.arange(len(GENES)) != 7
     slices = [part(made[0][0], "a"), part(made[1][0], "b", lacks)]
-    scores, *_ = components(slices, n_components=5, scale=False)
+    more = [part(cells(left_out, kinds, seed=3, shift=1.0)[0], "c")] if left_out else []
+    scores = components([*slices, *more], n_components=5, scale=False)[0][:300]
     types = [k for _, kind in made for k in kind]
     obs = pd.DataFrame(
         {"sample": np.repeat(["a", "b"], 150), "cell_type": types, "lineage": "neuroglia", "cluster": "0"},
         index=[c for s in slices for c in s.cells],
     ).assign(malignancy="normal")
-    var = pd.DataFrame({"highly_variable": True, "n_samples_measured": np.where(lacks, 2, 1)}, index=GENES)
+    var = pd.DataFrame({"highly_variable": True, "n_samples_measured": lacks + 1 + len(more)}, index=GENES)
     X = sp.vstack([s.X for s in slices], format="csr")
     obsm = {"X_pca": scores, "X_harmony": scores, "X_umap": scores[:, :2]}
     anndata.AnnData(X, obs=obs, var=var, obsm=obsm).write_h5ad(folder / "atlas.h5ad")
     return folder / "atlas.h5ad", scores
 
 
-def test_loadings_give_the_atlas_its_components_back(tmp_path):
-    path, scores = atlas(tmp_path)
+@pytest.mark.parametrize(("left_out", "atol"), [(0, 2e-4), (300, 2e-2)])
+def test_loadings_give_the_atlas_its_components_back(tmp_path, left_out, atol):
+    """Of a run that left a sample out as well: its embedding was centred on that sample's cells too."""
+    path, scores = atlas(tmp_path, left_out=left_out)
+    assert abs(scores.mean(axis=0)).max() > 1 or not left_out
     own = reference(path, **HOW)
     X = anndata.read_h5ad(path).X.toarray()
+    assert own.mean[7] == pytest.approx(X[:150, 7].mean(), rel=1e-5)
     X[150:, 7] = own.mean[7]  # not measured in the second sample: at the mean
-    np.testing.assert_allclose((X - own.mean) @ own.loadings, scores, atol=2e-4)
+    np.testing.assert_allclose((X - own.mean) @ own.loadings + own.offset, scores, atol=atol)
+    again = project(part(X, "new"), own, **MAP | {"n_neighbors": 1})
+    assert again["distance"].max() < 0.02 and again["unlike"].mean() < 0.1
 
 
 def test_a_reference_survives_its_file(tmp_path):
@@ -195,3 +205,10 @@ def test_the_other_half_of_a_tumour_and_a_class_that_the_atlas_lacks(real_data, 
 def test_without_an_atlas_the_config_is_named(tmp_path):
     said = snakemake(tmp_path, "-n", "--cores", "1", "project", check=False)
     assert "name the atlas.h5ad of a finished run as project.atlas" in said
+
+
+def test_the_atlas_that_the_run_itself_writes_is_refused(tmp_path):
+    """By its path relative to the folder of the run: Snakemake would make it of the new samples."""
+    config = {"datasets": ["demo"], "project": {"atlas": "results/atlas.h5ad"}}
+    said = snakemake(tmp_path, "-n", "--cores", "1", "project", config=config, check=False)
+    assert "project.atlas: results/atlas.h5ad is the atlas that this run itself writes; work in another folder" in said

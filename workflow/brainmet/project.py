@@ -37,7 +37,7 @@ OVER = 10
 """So many times more neighbours are searched to find those of other samples."""
 FEWEST = 20
 """Cells of a type below which its limit is that of all types."""
-_ARRAYS = ("mean", "loadings", "points", "layout", "centres", "weights", "sums")
+_ARRAYS = ("mean", "loadings", "offset", "points", "layout", "centres", "weights", "sums")
 BATCH_RIDGE = 1.0
 """Harmony's and Symphony's ridge on a batch's shift."""
 
@@ -49,7 +49,9 @@ class Reference:
     Attributes:
         genes: Ensembl ids of the variable genes.
         mean: of each, log1p per ten thousand.
-        loadings: genes × components; the components of a cell are its centred values times these.
+        loadings: genes × components; the components of a cell are its centred values times these, and the offset.
+        offset: mean components of the atlas' cells: not zero where the run left out samples after its embedding, as it
+            does with duplicates.
         points: cells × components in the integrated space.
         layout: cells × 2.
         labels: by cell `sample, cell_type, lineage, cluster, malignancy`.
@@ -62,6 +64,7 @@ class Reference:
     genes: np.ndarray
     mean: np.ndarray
     loadings: np.ndarray
+    offset: np.ndarray
     points: np.ndarray
     layout: np.ndarray
     labels: pd.DataFrame
@@ -95,7 +98,10 @@ def reference(
             scores, points, layout = (file[f"obsm/{name}"][:] for name in ("X_pca", "X_harmony", "X_umap"))
             chosen = np.flatnonzero(var["highly_variable"].to_numpy(bool))
             labels = obs[list(LABELS)].astype(str).astype(object)
-            partial = var["n_samples_measured"].to_numpy()[chosen] < labels[Obs.SAMPLE].nunique()
+            # Samples that the atlas left out were counted too.
+            measured = var["n_samples_measured"].to_numpy()
+            partial = measured[chosen] < max(measured.max(), labels[Obs.SAMPLE].nunique())
+            offset = scores.mean(axis=0, dtype=np.float64)
             mean, loadings = _loadings(file["X"], scores, chosen, partial, labels[Obs.SAMPLE].to_numpy())
     except (OSError, KeyError) as error:
         raise BrainmetError(
@@ -112,6 +118,7 @@ def reference(
         genes=var.index.to_numpy(object)[chosen],
         mean=mean,
         loadings=loadings,
+        offset=offset,
         points=points,
         layout=layout,
         labels=labels,
@@ -151,7 +158,7 @@ def project(
             f"measures {part.measured.sum()} of the atlas' {len(part.genes)} variable genes, "
             f"project.min_genes wants {min_genes:.0%}; is it another organism or a targeted panel?"
         )
-    centre = np.where(part.measured, atlas.mean, 0.0) @ atlas.loadings
+    centre = np.where(part.measured, atlas.mean, 0.0) @ atlas.loadings - atlas.offset
     scores = np.asarray(part.X @ atlas.loadings - centre, np.float32)
     points = corrected(scores, atlas, softness=softness)
     directions = _unit(atlas.points)

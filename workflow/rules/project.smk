@@ -8,6 +8,13 @@ new samples and this stage; the atlas is read, never recomputed. Out: <results>/
 # Where none is named, Snakemake says this sentence in place of the missing file.
 FINISHED_ATLAS = config["project"]["atlas"] or "name the atlas.h5ad of a finished run as project.atlas"
 
+# The same path as the output of `export`: Snakemake would make the "finished" atlas of the new samples.
+if Path(FINISHED_ATLAS).resolve() == Path(workflow.pathvars.apply("<results>/atlas.h5ad")).resolve():
+    raise WorkflowError(
+        f"config.yaml: project.atlas: {FINISHED_ATLAS} is the atlas that this run itself writes; "
+        "work in another folder with -d, and give the finished atlas by its absolute path"
+    )
+
 
 rule project_reference:
     """What mapping needs of the finished atlas: loadings, clusters, coordinates and labels."""
