@@ -261,3 +261,28 @@ def test_counts_become_log_cpm(make_counts) -> None:
     counts = np.random.default_rng(0).poisson(50, (3, 60))
     found = levels(make_counts(counts, uns={"values": "expected_counts"}))
     assert np.allclose(found, np.log2((counts + 0.5) / (counts.sum(axis=1, keepdims=True) + 1) * 1e6))
+
+
+def test_profiles_described_as_samples_are_one_cohort(make_counts) -> None:
+    """One sample a profile gives what one matrix of all profiles gives; donors pair over the files."""
+    from brainmet.bulk import bulk as effects_of
+    from brainmet.donor_scores import GeneSet, Scoring
+
+    values, conditions, donors = profiles_of(5)
+    whole = cohort(make_counts, values, conditions, donors)
+    single = [
+        make_counts(
+            row[np.newaxis, : 60 - i % 2].astype(np.float32),  # Every second file lacks the last gene.
+            sample=f"T{i}",
+            cells={"condition": conditions[i], "donor": donors[i]},
+            uns={"values": "log"},
+        )
+        for i, row in enumerate(values)
+    ]
+    sets = [GeneSet("g0", ("G0",), single=True), GeneSet("last", ("G59",), single=True)]
+    expected, found = (
+        effects_of(samples, sets, ARMS, how=Scoring(**HOW)).set_index("signature") for samples in ([whole], single)
+    )
+    assert (found.loc["g0", "estimator"], found.loc["g0", "n_a"]) == ("bulk_paired", 5)
+    assert found.loc["g0", "difference"] == pytest.approx(expected.loc["g0", "difference"], rel=1e-6)
+    assert np.isnan(found.loc["last", "effect"]) and expected.loc["last", "effect"]

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 from brainmet import claims as stage
-from brainmet.bulk import Tissue
+from brainmet.bulk import tissues
 from brainmet.donor_scores import GeneSet
 from brainmet.donors import Cohort
 from brainmet.errors import BrainmetError
@@ -172,7 +172,7 @@ def test_bulk_tissue_stands_beside_and_decides_nothing(make_counts: Any) -> None
     cells = {"condition": ["brain_metastasis", "primary"] * 8, "donor": [f"P{i // 2}" for i in range(16)]}
     counts = make_counts(values.astype(np.float32), symbols=GENES, cells=cells, uns={"values": "log"})
     reader = reader_of(bulk(STUDIES, shift=1.0))
-    table = stage.claims([claim()], reader, design=DESIGN, bound=0.5, tissues=[Tissue(counts, how=HOW)])
+    table = stage.claims([claim()], reader, design=DESIGN, bound=0.5, tissues=tissues([counts], how=HOW))
     row = conform(table, "claims").iloc[0]
     assert row["verdict"] == "supported"
     assert (row["bulk_estimator"], row["bulk_n"], row["bulk_studies"]) == ("bulk_paired", 8, "D")

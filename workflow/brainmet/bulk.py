@@ -7,8 +7,9 @@ regressed on the changes of tumour, brain, stroma and immune content.
 """
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -39,15 +40,20 @@ class Tissue:
     """One bulk cohort: profiles of tissue, one value a donor and condition.
 
     Args:
-        cohort: profiles as cells; logs are taken as they are, counts and TPM as log2 of counts a million.
+        samples: profiles as cells, of one sample or of the several that a dataset has, such as one a profile, over the
+            genes that all of them measure; logs are taken as they are, counts and TPM as log2 of counts a million.
         how: scoring of donors, as for cells; nothing is thinned.
     """
 
-    def __init__(self, cohort: Counts, *, how: Scoring) -> None:
-        self.path, self.how, self.values = cohort.path, how, levels(cohort)
-        self.keys = [cohort.cells[Obs.CONDITION].to_numpy(), cohort.cells[Obs.DONOR].to_numpy()]
-        self.study, self.dataset = cohort.cells[[Obs.STUDY, Obs.DATASET]].iloc[0]
-        self.position = {symbol: i for i, symbol in reversed(list(enumerate(cohort.genes[Var.SYMBOL])))}
+    def __init__(self, samples: Sequence[Counts], *, how: Scoring) -> None:
+        shared = reduce(pd.Index.intersection, (sample.genes.index for sample in samples[1:]), samples[0].genes.index)
+        cells = pd.concat([sample.cells for sample in samples])
+        self.how = how
+        self.values = np.vstack([levels(sample)[:, sample.genes.index.get_indexer(shared)] for sample in samples])
+        self.keys = [cells[Obs.CONDITION].to_numpy(), cells[Obs.DONOR].to_numpy()]
+        self.study, self.dataset = cells[[Obs.STUDY, Obs.DATASET]].iloc[0]
+        symbols = samples[0].genes.loc[shared, Var.SYMBOL]
+        self.position = {symbol: i for i, symbol in reversed(list(enumerate(symbols)))}
 
     def scores(self, sets: Sequence[GeneSet]) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Scores by condition and donor, and the coverage of the sets. Several profiles of a donor at one site are one
@@ -71,7 +77,7 @@ class Tissue:
             return Compared(PAIRED, effects.pairs(a.to_numpy(), b.to_numpy()), a, b)
         if min(len(a), len(b)) >= FEWEST:
             return Compared(UNPAIRED, effects.two_arms(a.to_numpy(), b.to_numpy()), a, b)
-        log.info("%s: %s: %d and %d donors, too few", self.path, contrast["id"], len(a), len(b))
+        log.info("%s: %s: %d and %d donors, too few", self.dataset, contrast["id"], len(a), len(b))
         return None
 
     def admixture(self, markers: pd.DataFrame, words: Mapping[str, Collection[str]]) -> pd.DataFrame:
@@ -91,6 +97,14 @@ class Tissue:
             name: self.values[:, [self.position[g] for g in genes]].mean(axis=1) for name, genes in own.items() if genes
         }
         return pd.DataFrame(table, index=range(len(self.values))).groupby(self.keys, sort=True).mean()
+
+
+def tissues(samples: Iterable[Counts], *, how: Scoring) -> list[Tissue]:
+    """Bulk samples as cohorts, one a dataset and study."""
+    cohorts: dict[tuple[str, ...], list[Counts]] = {}
+    for sample in samples:
+        cohorts.setdefault(tuple(sample.cells[[Obs.DATASET, Obs.STUDY]].iloc[0]), []).append(sample)
+    return [Tissue(own, how=how) for own in cohorts.values()]
 
 
 @dataclass(frozen=True)
@@ -123,7 +137,7 @@ def intercept(design: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def bulk(
-    cohorts: Sequence[Counts],
+    samples: Iterable[Counts],
     sets: Sequence[GeneSet],
     contrasts: Sequence[Mapping[str, Any]],
     *,
@@ -134,7 +148,7 @@ def bulk(
     """Effects of every signature in every bulk cohort and contrast: the table `bulk`.
 
     Args:
-        cohorts: bulk cohorts.
+        samples: of bulk tissue; those of a dataset and study are one cohort.
         sets: signatures.
         contrasts: `id, a, b`; a cohort without three donors an arm has no rows.
         how: scoring of donors.
@@ -142,7 +156,7 @@ def bulk(
         words: cell types by compartment word.
     """
     blocks = []
-    for tissue in (Tissue(cohort, how=how) for cohort in cohorts):
+    for tissue in tissues(samples, how=how):
         scores, coverage = tissue.scores(sets)
         admixture = tissue.admixture(markers, words or {}) if markers is not None else pd.DataFrame()
         for contrast in (c for c in contrasts if "where" not in c):  # receptors of bulk profiles are not known

@@ -9,7 +9,7 @@ from brainmet.tables import read_table, write_table
 
 with job(snakemake) as params:
     files = snakemake.input
-    cohorts, signatures = [open_counts(path) for path in files.counts], sets(files, tier=params["tier"])
+    samples, signatures = [open_counts(path) for path in files.counts], sets(files, tier=params["tier"])
     markers = read_table(files.markers[0], "markers") if files.markers else None
     how = {"how": Scoring(**params["how"]), "markers": markers, "words": words(files)}
-    write_table(bulk(cohorts, signatures, params["contrasts"], **how), snakemake.output.table, "bulk")
+    write_table(bulk(samples, signatures, params["contrasts"], **how), snakemake.output.table, "bulk")

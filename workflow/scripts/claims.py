@@ -1,6 +1,6 @@
 """Verdicts on the claims."""
 
-from brainmet.bulk import Tissue
+from brainmet.bulk import tissues
 from brainmet.claims import claims, load
 from brainmet.counts import open_counts
 from brainmet.donor_scores import Scoring
@@ -12,7 +12,7 @@ from brainmet.tables import write_table
 with job(snakemake) as params:
     files = snakemake.input
     entries = load([files.claims, *files.own])
-    tissues = [Tissue(open_counts(path), how=Scoring(**params["how"])) for path in files.tissues]
+    cohorts = tissues(map(open_counts, files.tissues), how=Scoring(**params["how"]))
     design = Design(**params["design"])
-    table = claims(entries, reader(files, params), design=design, bound=params["bound"], tissues=tissues)
+    table = claims(entries, reader(files, params), design=design, bound=params["bound"], tissues=cohorts)
     write_table(table, snakemake.output.table, "claims")
