@@ -52,8 +52,24 @@ def test_a_weight_is_one_where_none_is_given(tmp_path: Path) -> None:
         ("source\ttarget\tweight\nA\tB\tmuch\n", "the weight much is no number"),
         ("source\ttarget\nA\tB\nA\tB\n", "A to B appears twice"),
         ("", "cannot be read"),
+        ("source\ttarget\nA\tB\n\tC\n", "an edge from '' to 'C' lacks one of them"),
+        ("source\ttarget\nA\tB\nB\t\n", "an edge from 'B' to '' lacks one of them"),
     ],
 )
 def test_what_is_no_network_says_why(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(BrainmetError, match=message):
         load(network(tmp_path / "n.tsv", text))
+
+
+def test_networks_of_other_names_and_two_of_one_name_are_refused(
+    tmp_path: Path, make_counts: Callable[..., Counts]
+) -> None:
+    sample = make_counts(np.ones((3, 60)), symbols=GENES)
+    cells = sample.cells.assign(keep=True)
+    mouse = load(network(tmp_path / "mouse.tsv", "source\ttarget\n" + "".join(f"A\tGene{i}\n" for i in range(9))))
+    with pytest.raises(BrainmetError, match=r"mouse: 0 of its 9 edges .*\(its first are Gene0, Gene1, Gene2\)"):
+        score_networks(sample, cells, [mouse], min_genes=5)
+    few = load(network(tmp_path / "few.tsv", "source\ttarget\nA\tG1\nA\tnone\n"))
+    assert score_networks(sample, cells, [few], min_genes=5).isna().all(axis=None)
+    with pytest.raises(BrainmetError, match="two files are named few; rename one of them"):
+        score_networks(sample, cells, [few, few], min_genes=5)

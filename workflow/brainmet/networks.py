@@ -6,6 +6,7 @@ weights. No network is shipped: their licences and sizes are their authors'.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ from brainmet.signatures import positions
 log = logging.getLogger(__name__)
 
 COLUMNS = ["source", "target"]
+FOREIGN = 0.05
+"""Share of measured targets below which a network without a scored source is of other names, not of a small panel."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ def load(path: str | Path) -> Network:
     """A network of a `.tsv` or `.csv` file, gzipped or not.
 
     Raises:
-        BrainmetError: a column is missing, a weight is no number, or an edge appears twice.
+        BrainmetError: a column is missing, a source or target is empty, a weight is no number, an edge appears twice.
     """
     path = Path(path)
     fix = "a network holds source, target and (optional) weight, as decoupler's op functions return it"
@@ -54,6 +57,11 @@ def load(path: str | Path) -> Network:
     if missing := [name for name in COLUMNS if name not in table]:
         raise BrainmetError(f"{path}: has no column {missing[0]}; {fix}")
     table = table.assign(weight=table.get("weight", 1.0))[[*COLUMNS, "weight"]]
+    if (blank := table[COLUMNS].isna().any(axis=1)).any():
+        bad = table.loc[blank].fillna("").iloc[0]
+        raise BrainmetError(
+            f"{path}: an edge from '{bad['source']}' to '{bad['target']}' lacks one of them; complete or remove the row"
+        )
     numbers = pd.to_numeric(table["weight"], errors="coerce")
     if numbers.isna().any():
         bad = table.loc[numbers.isna()].iloc[0]
@@ -74,7 +82,12 @@ def score_networks(counts: Counts, cells: pd.DataFrame, networks: Sequence[Netwo
         cells: the table cells (`keep`), in the order of the counts.
         networks: as `load` returns them.
         min_genes: sources with fewer measured targets are NaN.
+
+    Raises:
+        BrainmetError: two networks share a name, or one is of other gene names than current human symbols.
     """
+    if twice := [name for name, n in Counter(network.name for network in networks).items() if n > 1]:
+        raise BrainmetError(f"score.networks: two files are named {twice[0]}; rename one of them")
     keep = cells[Obs.KEEP].to_numpy(bool)
     where, matrices, names, enough = positions(counts.genes), [], [], []
     for network in networks:
@@ -87,6 +100,12 @@ def score_networks(counts: Counts, cells: pd.DataFrame, networks: Sequence[Netwo
         matrices.append(matrix)
         names += [f"{network.name}:{source}" for source in sources]
         enough.append(np.diff(matrix.indptr) >= min_genes)
+        if not enough[-1].any() and known.mean() < FOREIGN:
+            first = ", ".join(map(str, network.edges["target"].drop_duplicates()[:3]))
+            raise BrainmetError(
+                f"score.networks: {network.name}: {known.sum()} of its {len(known)} edges lead to measured genes; "
+                f"give targets as current human gene symbols (its first are {first})"
+            )
         log.info(
             "%s: %d of %d sources have %d measured targets", network.name, enough[-1].sum(), len(sources), min_genes
         )
