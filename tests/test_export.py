@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from brainmet import cellxgene
+from brainmet import cellxgene, growing_matrix
 from brainmet import export as module
 from brainmet.counts import Counts, open_counts, write_counts
 from brainmet.errors import BrainmetError
@@ -54,7 +54,7 @@ def write(folder: Path, name: str = "atlas.h5ad", threads: int = 1, **more: Any)
 
 
 def test_atlas_holds_counts_and_normalised_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CHUNK", 64)
+    monkeypatch.setattr(growing_matrix, "CHUNK", 64)
     atlas = anndata.read_h5ad(write(tmp_path))
     counts, tables, _ = cohort(tmp_path)
     assert atlas.shape == (80, 25) and list(atlas.obs_names) == list(tables["annotation"].index)
@@ -78,7 +78,7 @@ def test_atlas_holds_counts_and_normalised_values(tmp_path: Path, monkeypatch: p
 
 
 def test_counts_less_ambient_rna_are_a_layer_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CHUNK", 64)
+    monkeypatch.setattr(growing_matrix, "CHUNK", 64)
     assert not anndata.read_h5ad(write(tmp_path)).layers
     atlas = anndata.read_h5ad(write(tmp_path, ambient_shares={"a": 0.2}))
     assert atlas.uns["ambient_corrected"] == {"a": 0.2, "b": 0.0}
@@ -89,7 +89,7 @@ def test_counts_less_ambient_rna_are_a_layer_on_request(tmp_path: Path, monkeypa
 
 
 def test_bytes_do_not_depend_on_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CHUNK", 64)
+    monkeypatch.setattr(growing_matrix, "CHUNK", 64)
     assert write(tmp_path, "1.h5ad", 1).read_bytes() == write(tmp_path, "2.h5ad", 2).read_bytes()
 
 

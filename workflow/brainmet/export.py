@@ -9,11 +9,10 @@ import json
 import logging
 import re
 import shutil
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
-from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +20,22 @@ import h5py
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from isal import isal_zlib
 
 from brainmet import cellxgene
-from brainmet.ambient_correction import correction
+from brainmet.ambient_correction import Correction, correction
 from brainmet.contract import CELL_ID, UNKNOWN, VERSION, Obs, Uns, Var
 from brainmet.counts import Counts
 from brainmet.datasets import DESCRIPTIVE, public
 from brainmet.errors import BrainmetError
 from brainmet.files import replacing
+from brainmet.growing_matrix import GrowingMatrix
 from brainmet.normalise import log_normalised
 from brainmet.tables import names_in, read_table
 
 log = logging.getLogger(__name__)
 
-CHUNK = 2**18
-"""Values a compressed block."""
 ROWS = 500
 """Cells a block: several copies of a block live at once, one in double precision."""
-FAST_LEVELS = isal_zlib.ISAL_BEST_COMPRESSION
-"""Levels up to this are ISA-L's, six times as fast as zlib at level 4; the file is 8 % larger."""
 BYTES_PER_VALUE = 4.0
 """Disk needed for a nonzero of the counts, in `X` and `raw.X` together, which share their indices; 2.5 measured."""
 CORRECTED = "ambient_corrected"
@@ -151,81 +146,138 @@ def export(
     Raises:
         BrainmetError: the disk has too little room, or a table and the counts disagree about the cells.
     """
-    from anndata.io import write_elem
-
     check_room(Path(path), int(sum(counts.nnz for counts in samples)))
     genes = pd.Index(features[Var.ENSEMBL].to_numpy(object), name=Var.ENSEMBL)
-    var = features.set_index(genes).drop(columns=Var.ENSEMBL).assign(**{Var.CHROMOSOME: "", Var.START: 0, Var.END: 0})
-    missing, told = {}, dict[str, float]()
+    lacking: dict[str, int] = {}
+    shares: dict[str, float] = {}
+    start = 0
     with replacing(path) as partial, h5py.File(partial, "w") as file, ThreadPoolExecutor(threads) as pool:
-        file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
-        raw = file.create_group("raw")
-        raw.attrs.update({"encoding-type": "raw", "encoding-version": "0.1.0"})
-        matrices = [
-            _Matrix(file.create_group("X"), len(genes), compression, pool, shuffle=False),
-            _Matrix(raw.create_group("X"), len(genes), compression, pool, shares=True),
-        ]
-        layers = file.create_group("layers")
-        layers.attrs.update({"encoding-type": "dict", "encoding-version": "0.1.0"})
-        corrected = None
-        if ambient_shares is not None:
-            corrected = _Matrix(layers.create_group(CORRECTED), len(genes), compression, pool, shares=True)
-        start = 0
+        matrices = _Matrices(file, len(genes), compression, pool, corrected=ambient_shares is not None)
         for counts in samples:
-            position = genes.get_indexer(counts.genes.index)
-            if (position < 0).any():
-                raise BrainmetError(
-                    f"{counts.path}: has genes that features.tsv lacks; delete cohort/features.tsv and run again"
-                )
-            for column in (Var.CHROMOSOME, Var.START, Var.END):
-                var.iloc[position, var.columns.get_loc(column)] = counts.genes[column].to_numpy()
-            name = str(counts.cells[Obs.SAMPLE].iloc[0])
-            missing[name] = len(genes) - len(position)
-            keep = counts.cells.index.isin(obs.index)
-            stop = start + int(keep.sum())
-            if not np.array_equal(counts.cells.index[keep], obs.index[start:stop]):
-                raise BrainmetError(
-                    f"{counts.path}: its kept cells are not those of the annotation; "
-                    "delete results/cohort/annotation.parquet and run again"
-                )
+            place = _placed(counts, genes, obs.index, start)
+            removal = None
             if ambient_shares is not None:
-                kinds = obs[Obs.CELL_TYPE].iloc[start:stop].to_numpy(object)
-                taken = correction(counts, keep, kinds, share=ambient_shares.get(name, np.nan)).moved(
-                    position, len(genes)
-                )
-                told[name] = taken.share
-            done, start = 0, stop
-            for block in _blocks(counts, keep, position, len(genes)):
-                if corrected:
-                    corrected.append(taken.apply(block, done))
-                    done += block.shape[0]
-                matrices[0].append(log_normalised(block, values=counts.uns.get(Uns.VALUES, "counts")))
-                matrices[1].append(block)
-            log.info("%s: %d cells written", name, int(keep.sum()))
+                types = obs[Obs.CELL_TYPE].iloc[place.rows].to_numpy(object)
+                share = ambient_shares.get(place.sample, np.nan)
+                removal = correction(counts, place.keep, types, share=share).moved(place.columns, len(genes))
+                shares[place.sample] = removal.share
+            matrices.append(counts, place, removal)
+            lacking[place.sample], start = len(genes) - len(place.columns), place.rows.stop
+            log.info("%s: %d cells written", place.sample, int(place.keep.sum()))
         if start != len(obs):
             raise BrainmetError(
                 f"the annotation has {len(obs)} cells, the counts {start} of them; "
                 "delete results/cohort/annotation.parquet and run again"
             )
-        for matrix in [*matrices, *([corrected] if corrected else [])]:
-            matrix.close()
-            for name in ("indices", "indptr") if matrix.shares else ():
-                matrix.group[name] = file["X"][name]
-        write_elem(raw, "var", var.drop(columns="reason"))
-        write_elem(raw, "varm", {})
-        write_elem(file, "obs", obs.rename_axis(CELL_ID))
-        write_elem(file, "var", var.assign(feature_is_filtered=False), dataset_kwargs={"compression": "gzip"})
-        write_elem(file, "obsm", {})
-        for name, values in obsm.items():
-            write_elem(file["obsm"], name, values())  # coordinates do not pack: by 6 % in a second
-        write_elem(
-            file,
-            "uns",
-            uns | {Uns.CONTRACT_VERSION: VERSION, "genes_not_measured": missing} | ({CORRECTED: told} if told else {}),
-        )
-        for slot in ("varm", "obsp", "varp"):
-            write_elem(file, slot, {})
+        matrices.close()
+        told = {Uns.CONTRACT_VERSION: VERSION, "genes_not_measured": lacking} | ({CORRECTED: shares} if shares else {})
+        _describe(file, obs=obs, var=_variables(features, genes, samples), obsm=obsm, uns=uns | told)
     log.info("%s: %d cells × %d genes, %.0f MB", path, len(obs), len(genes), Path(path).stat().st_size / 1e6)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a sample stands in the atlas.
+
+    Attributes:
+        sample: its id.
+        keep: barcodes of the sample that are cells of the atlas.
+        rows: of these in the atlas.
+        columns: of the sample's genes in the atlas.
+    """
+
+    sample: str
+    keep: np.ndarray
+    rows: slice
+    columns: np.ndarray
+
+
+def _placed(counts: Counts, genes: pd.Index, cells: pd.Index, start: int) -> _Place:
+    """Place of the sample whose cells begin at row `start`."""
+    columns = genes.get_indexer(counts.genes.index)
+    if (columns < 0).any():
+        raise BrainmetError(
+            f"{counts.path}: has genes that features.tsv lacks; delete cohort/features.tsv and run again"
+        )
+    keep = counts.cells.index.isin(cells)
+    rows = slice(start, start + int(keep.sum()))
+    if not np.array_equal(counts.cells.index[keep], cells[rows]):
+        raise BrainmetError(
+            f"{counts.path}: its kept cells are not those of the annotation; "
+            "delete results/cohort/annotation.parquet and run again"
+        )
+    return _Place(str(counts.cells[Obs.SAMPLE].iloc[0]), keep, rows, columns)
+
+
+class _Matrices:
+    """`X`, `raw.X` and the layer of an atlas under way, which share their indices."""
+
+    def __init__(self, file: h5py.File, n_genes: int, level: int, pool: ThreadPoolExecutor, *, corrected: bool) -> None:
+        self.file, self.n_genes = file, n_genes
+        file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
+        raw = file.create_group("raw")
+        raw.attrs.update({"encoding-type": "raw", "encoding-version": "0.1.0"})
+        self.logs = GrowingMatrix(file.create_group("X"), n_genes, level, pool, shuffle=False)
+        self.counts = GrowingMatrix(raw.create_group("X"), n_genes, level, pool, shares=True)
+        layers = file.create_group("layers")
+        layers.attrs.update({"encoding-type": "dict", "encoding-version": "0.1.0"})
+        self.corrected = None
+        if corrected:
+            self.corrected = GrowingMatrix(layers.create_group(CORRECTED), n_genes, level, pool, shares=True)
+
+    def append(self, counts: Counts, place: _Place, removal: Correction | None) -> None:
+        """Add the kept cells of a sample, block by block."""
+        values, done = counts.uns.get(Uns.VALUES, "counts"), 0
+        for block in _blocks(counts, place, self.n_genes):
+            self.logs.append(log_normalised(block, values=values))
+            self.counts.append(block)
+            if self.corrected and removal:
+                self.corrected.append(removal.apply(block, done))
+            done += block.shape[0]
+
+    def close(self) -> None:
+        """Write what is left, and link the indices of `X` into the others."""
+        self.logs.close()
+        for matrix in filter(None, (self.counts, self.corrected)):
+            matrix.close()
+            for name in ("indices", "indptr"):
+                matrix.group[name] = self.file["X"][name]
+
+
+def _blocks(counts: Counts, place: _Place, n_genes: int) -> Iterator[sp.csr_matrix]:
+    """Blocks of kept cells with the genes of the atlas."""
+    columns = place.columns.astype(np.int32)
+    for block in counts.chunks(place.keep, ROWS):
+        moved = sp.csr_matrix((block.data, columns[block.indices], block.indptr), shape=(block.shape[0], n_genes))
+        moved.sort_indices()
+        yield moved
+
+
+def _variables(features: pd.DataFrame, genes: pd.Index, samples: Sequence[Counts]) -> pd.DataFrame:
+    """`var` of the atlas: the features, and where each gene lies as the samples say."""
+    var = features.set_index(genes).drop(columns=Var.ENSEMBL).assign(**{Var.CHROMOSOME: "", Var.START: 0, Var.END: 0})
+    for counts in samples:
+        for column in (Var.CHROMOSOME, Var.START, Var.END):
+            var.loc[counts.genes.index, column] = counts.genes[column].to_numpy()
+    return var
+
+
+def _describe(
+    file: h5py.File, *, obs: pd.DataFrame, var: pd.DataFrame, obsm: Mapping[str, Array], uns: dict[str, Any]
+) -> None:
+    """Write everything but the matrices."""
+    from anndata.io import write_elem
+
+    write_elem(file["raw"], "var", var.drop(columns="reason"))
+    write_elem(file["raw"], "varm", {})
+    write_elem(file, "obs", obs.rename_axis(CELL_ID))
+    write_elem(file, "var", var.assign(feature_is_filtered=False), dataset_kwargs={"compression": "gzip"})
+    write_elem(file, "obsm", {})
+    for name, values in obsm.items():
+        write_elem(file["obsm"], name, values())  # coordinates do not pack: by 6 % in a second
+    write_elem(file, "uns", uns)
+    for slot in ("varm", "obsp", "varp"):
+        write_elem(file, slot, {})
 
 
 def check_room(path: Path, nnz: int) -> None:
@@ -307,82 +359,3 @@ def _scores(paths: Sequence[str | Path], cells: pd.Index) -> np.ndarray:
         start = stop
     join({"scores": pd.DataFrame(index=cells[:start])}, cells)
     return values
-
-
-def _blocks(counts: Counts, keep: np.ndarray, position: np.ndarray, n: int) -> Iterator[sp.csr_matrix]:
-    """Blocks of kept cells with the genes of the atlas."""
-    for block in counts.chunks(keep, ROWS):
-        moved = sp.csr_matrix(
-            (block.data, position.astype(np.int32)[block.indices], block.indptr), shape=(block.shape[0], n)
-        )
-        moved.sort_indices()
-        yield moved
-
-
-class _Matrix:
-    """A CSR matrix that grows at its end, in an h5 group; blocks are compressed by threads and written in order.
-
-    One that `shares` holds values only: its indices are those of another matrix, linked into its group. Bytes of counts
-    and of indices are put together by their place (`shuffle`): those of high places are mostly zero. Logs are few
-    different numbers a cell and pack to half the size, in two thirds of the time, as they are.
-    """
-
-    def __init__(
-        self,
-        group: h5py.Group,
-        n_columns: int,
-        level: int,
-        pool: ThreadPoolExecutor,
-        *,
-        shares: bool = False,
-        shuffle: bool = True,
-    ) -> None:
-        group.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0"})
-        self.group, self.n_columns, self.level, self.pool, self.shares = group, n_columns, level, pool, shares
-        self.ends: list[np.ndarray] = [np.zeros(1, np.int64)]
-        self.pending: dict[str, list[np.ndarray]] = {"data": []} if shares else {"data": [], "indices": []}
-        self.shuffled = {"data": shuffle, "indices": True}
-        for name, dtype in (("data", np.float32), ("indices", np.int32)):
-            if name in self.pending:
-                packed = {"chunks": (CHUNK,), "compression": level, "shuffle": self.shuffled[name]}
-                group.create_dataset(name, (0,), dtype, maxshape=(None,), **packed)
-
-    def append(self, block: sp.csr_matrix) -> None:
-        self.ends.append(block.indptr[1:].astype(np.int64) + self.ends[-1][-1])
-        self._write("data", block.data.astype(np.float32, copy=False))
-        if not self.shares:
-            self._write("indices", block.indices.astype(np.int32, copy=False))
-
-    def close(self) -> None:
-        for name, values in self.pending.items():
-            self._flush(name, np.concatenate(values) if values else np.zeros(0, self.group[name].dtype), last=True)
-        indptr = np.concatenate(self.ends)
-        if not self.shares:
-            self.group.create_dataset("indptr", data=indptr, compression=self.level, shuffle=True)
-        self.group.attrs["shape"] = np.array([len(indptr) - 1, self.n_columns], np.int64)
-
-    def _write(self, name: str, values: np.ndarray) -> None:
-        waiting = self.pending[name]
-        waiting.append(values)
-        if sum(map(len, waiting)) >= 8 * CHUNK:
-            self.pending[name] = [self._flush(name, np.concatenate(waiting), last=False)]
-
-    def _flush(self, name: str, values: np.ndarray, *, last: bool) -> np.ndarray:
-        """Write whole blocks of the values, and at the end what is left; returns what is not written."""
-        dataset = self.group[name]
-        done, whole = dataset.shape[0], len(values) // CHUNK * CHUNK
-        parts = [values[i : i + CHUNK] for i in range(0, len(values) if last else whole, CHUNK)]
-        dataset.resize((done + sum(map(len, parts)),))
-        for number, packed in enumerate(self.pool.map(self._pack, parts, repeat(self.shuffled[name]))):
-            dataset.id.write_direct_chunk((done + number * CHUNK,), packed)
-        return values[whole:]
-
-    def _pack(self, values: np.ndarray, shuffle: bool) -> bytes:
-        """A block as HDF5's filters would leave it, gzip or shuffle and gzip; the last one is filled up with zeros."""
-        full = values
-        if len(values) < CHUNK:
-            full = np.zeros(CHUNK, values.dtype)
-            full[: len(values)] = values
-        if shuffle:
-            full = np.ascontiguousarray(full.view(np.uint8).reshape(CHUNK, -1).T)
-        return (isal_zlib if self.level <= FAST_LEVELS else zlib).compress(full, self.level)
