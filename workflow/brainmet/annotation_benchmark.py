@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
 from brainmet import annotate
 from brainmet.annotate import SCORE, VOTE
-from brainmet.annotate.self_training import softmax
 from brainmet.cell_types import CellTypes
 from brainmet.concordance import calibration, classes, concordance
 from brainmet.contract import MALIGNANT_PREFIX, MALIGNANT_TIERS, UNKNOWN, Obs
@@ -96,7 +96,7 @@ def alone(table: pd.DataFrame, annotation: pd.DataFrame, types: CellTypes) -> pd
         return None
     names = np.array(list(found), dtype=object)
     values = np.nan_to_num(np.column_stack([found[name].reindex(annotation.index) for name in names]), nan=-9.0)
-    shares = softmax(3 * values) if scored else np.maximum(values, 0)
+    shares = softmax(3 * values, axis=1) if scored else np.maximum(values, 0)
     best = values.argmax(axis=1)
     result = annotation.copy()
     voted = scored | (values.max(axis=1) > 0)

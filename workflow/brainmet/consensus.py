@@ -10,11 +10,11 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
 from brainmet.annotate import NOTE, SCORE, VOTE, WITHIN
 from brainmet.annotate._own import told_apart
 from brainmet.annotate.context import blended, positions
-from brainmet.annotate.self_training import softmax
 from brainmet.cell_types import CellTypes
 from brainmet.contract import MALIGNANT_TIERS, UNKNOWN, Obs
 from brainmet.contradiction import heeded, own_scores, second_identity
@@ -171,7 +171,7 @@ def _votes(evidence: Mapping[str, pd.DataFrame], types: CellTypes, *, weight: fl
         log.info("votes of %s among %d types", method, known.sum())
     if joint is None:
         scores = evidence["markers"][[SCORE + name for name in names]].to_numpy(np.float64)
-        joint = softmax(3 * np.nan_to_num(scores, nan=-9))
+        joint = softmax(3 * np.nan_to_num(scores, nan=-9), axis=1)
     return names, joint
 
 
@@ -184,7 +184,7 @@ def _joined(joint: np.ndarray, votes: np.ndarray, known: np.ndarray, *, weight: 
     rows = np.nan_to_num(votes[:, known]).sum(axis=1) > 0
     own = joint[:, known]
     logs = np.log(np.maximum(own, 1e-6)) + weight * np.log(np.maximum(np.nan_to_num(votes[:, known]), 1e-6))
-    mixed = softmax(logs / (1 + weight)) * own.sum(axis=1, keepdims=True)
+    mixed = softmax(logs / (1 + weight), axis=1) * own.sum(axis=1, keepdims=True)
     result = joint.copy()
     result[:, known] = np.where(rows[:, None], mixed, own)
     return result

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
 from brainmet.annotate._labels import as_types, library, votes
-from brainmet.annotate.self_training import softmax
 from brainmet.cell_types import CellTypes
 from brainmet.contract import CELL_ID, Obs, Uns, Var
 from brainmet.counts import Counts
@@ -59,7 +59,7 @@ def annotate(
         scaled = np.minimum((values - scaler.mean_[here]) / scaler.scale_[here], 10)
         decision = np.asarray(scaled @ weight.T + trained.classifier.intercept_)
         # CellTypist's own probabilities are one for each label and reach 1 for several: shares must lead to one.
-        shares.append(softmax(decision if decision.shape[1] > 1 else np.hstack([-decision, decision])))
+        shares.append(softmax(decision if decision.shape[1] > 1 else np.hstack([-decision, decision]), axis=1))
     index = pd.Index(counts.cells.index[keep], name=CELL_ID)
     table = pd.DataFrame(np.concatenate(shares), index=index, columns=[str(name) for name in trained.cell_types])
     return votes(table, as_types(table.columns, types, map or {}), source="CellTypist")

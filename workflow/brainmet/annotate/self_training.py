@@ -8,12 +8,13 @@ time.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
+from scipy.special import softmax
 
 from brainmet.annotate import NOTE, SCORE, VOTE
 from brainmet.annotate._own import Islands, clearly, islands, shown, told_apart, yielding
@@ -41,6 +42,54 @@ class Profiles:
 
     mean: np.ndarray
     n_seeds: np.ndarray
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """The types that a cell may be of.
+
+    Attributes:
+        names: ids of the types.
+        classes: of each, what it stands for beside others; types of one class are no rivals.
+        lineages: of each.
+    """
+
+    names: list[str]
+    classes: np.ndarray
+    lineages: np.ndarray
+
+
+@dataclass(frozen=True)
+class Start:
+    """What the markers say before anything is learned.
+
+    Attributes:
+        marker: cells × types, scores; -inf where a cell is no candidate.
+        inside: cells × types, whether the cell's own markers allow the type.
+        islands: cells of rare types that lie together.
+    """
+
+    marker: np.ndarray
+    inside: np.ndarray
+    islands: Islands
+
+    def take(self, rows: np.ndarray) -> "Start":
+        """The same for some of the cells."""
+        return Start(self.marker[rows], self.inside[rows], self.islands.take(rows))
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How profiles are learned; see `annotate`."""
+
+    rounds: int
+    seed_share: float
+    min_seeds: int
+    marker_weight: float
+    prior_values: float
+    seed_score: float
+    alone_lead: float
+    min_lead: float
 
 
 def annotate(
@@ -97,37 +146,42 @@ def annotate(
         Index cell id; `vote_{type}` float32 summing to one, and `marker_{type}`, the smoothed marker scores.
     """
     names = [name for name in types.decided("broad", "clear") if SCORE + name in markers]
-    own = shown(markers, names, types)
-    scores = blended(own, positions(context), share=smoothing)
-    rare = np.array([types[name].decide == "clear" for name in names])
-    # Few cells of a rare type have others of it nearby: what one shows itself makes it a candidate too.
-    clear = (scores >= clear_score) | clearly(own, score=clear_score)
-    yields = yielding(scores, names, types, score=yield_score)
-    marker = np.where((rare[None, :] & ~clear) | yields | np.isnan(scores), -np.inf, scores)
+    kinds = Kinds(names, told_apart(names, types), np.array([types.lineage(name) for name in names], dtype=object))
+    own, near = shown(markers, names, types), positions(context)
+    scores = blended(own, near, share=smoothing)
+    marker = _candidates(own, scores, names, types, clear_score=clear_score, yield_score=yield_score)
     own = np.where(np.isneginf(marker) | np.isnan(own), -np.inf, own)
+    called = kinds.classes[marker.argmax(axis=1)]
+    datasets, samples = (cells[column].reindex(markers.index).to_numpy(object) for column in (Obs.DATASET, Obs.SAMPLE))
+    found = islands(own, called, samples, near, score=seed_score, chance=island_chance)
+    start = Start(marker, inside_lineage(own, kinds.lineages, lead=own_lead), found)
+    how = Learning(
+        rounds, seed_share, min_seeds, marker_weight, prior_values, seed_score, alone_lead=alone_lead, min_lead=min_lead
+    )
     symbols = dict(zip(features[Var.ENSEMBL], features[Var.SYMBOL], strict=True))
-    lineages = np.array([types.lineage(name) for name in names], dtype=object)
-    inside = inside_lineage(own, lineages, lead=own_lead)
-    classes = told_apart(names, types)
-    called = classes[np.nan_to_num(marker, nan=-np.inf).argmax(axis=1)]
-    samples = cells[Obs.SAMPLE].reindex(markers.index).to_numpy(object)
-    found = islands(own, called, samples, positions(context), score=seed_score, chance=island_chance)
     votes = np.zeros(marker.shape, np.float32)
     # A profile holds for one platform and way of dissociation: each dataset learns its own from all of its samples.
-    for dataset, (parts, rows) in grouped(slices, cells[Obs.DATASET].reindex(markers.index).to_numpy(object)).items():
-        total, allowed = _trained(
-            parts, marker[rows], inside[rows], found.take(rows), names, classes, lineages, symbols, label=dataset,
-            rounds=rounds, seed_share=seed_share, min_seeds=min_seeds, marker_weight=marker_weight,
-            prior_values=prior_values, seed_score=seed_score, alone_lead=alone_lead, min_lead=min_lead,
-        )  # fmt: skip
+    for dataset, (parts, rows) in grouped(slices, datasets).items():
+        total, allowed = trained(parts, start.take(rows), kinds, symbols, how, label=dataset)
         # The typical cell sets the scale: leads of hard and of easy data differ in absolute units.
         scale = max(float(np.median(_lead(total))), 1e-6) if len(total) else 1.0
-        votes[rows] = softmax(np.where(allowed, total, -np.inf) / (temperature * scale))
+        votes[rows] = softmax(np.where(allowed, total, -np.inf) / (temperature * scale), axis=1)
     table = pd.DataFrame(votes, index=markers.index, columns=[VOTE + n for n in names])
     for name, column in zip(names, scores.T, strict=True):
         table[f"marker_{name}"] = column.astype(np.float32)
     table.insert(0, NOTE, "")
     return table
+
+
+def _candidates(
+    own: np.ndarray, scores: np.ndarray, names: list[str], types: CellTypes, *, clear_score: float, yield_score: float
+) -> np.ndarray:
+    """Marker scores over the neighbours, -inf where a cell is no candidate for the type."""
+    rare = np.array([types[name].decide == "clear" for name in names])
+    # Few cells of a rare type have others of it nearby: what one shows itself makes it a candidate too.
+    clear = (scores >= clear_score) | clearly(own, score=clear_score)
+    yields = yielding(scores, names, types, score=yield_score)
+    return np.where((rare[None, :] & ~clear) | yields | np.isnan(scores), -np.inf, scores)
 
 
 def grouped(slices: Iterable[Slice], datasets: np.ndarray) -> dict[str, tuple[Iterable[Slice], np.ndarray]]:
@@ -144,55 +198,38 @@ def grouped(slices: Iterable[Slice], datasets: np.ndarray) -> dict[str, tuple[It
     return {name: (chosen(slices, places), np.concatenate(cells)) for name, (places, cells) in found.items()}
 
 
-def _trained(
-    slices: Iterable[Slice],
-    marker: np.ndarray,
-    inside: np.ndarray,
-    found: Islands,
-    names: Sequence[str],
-    classes: np.ndarray,
-    lineages: np.ndarray,
-    symbols: dict[str, str],
-    *,
-    label: str,
-    rounds: int,
-    seed_share: float,
-    min_seeds: int,
-    marker_weight: float,
-    prior_values: float,
-    seed_score: float,
-    alone_lead: float,
-    min_lead: float,
+def trained(
+    slices: Iterable[Slice], start: Start, kinds: Kinds, symbols: dict[str, str], how: Learning, *, label: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Score of every type in every cell of one dataset at the end, and whether it is allowed; cells × types."""
-    ahead = marker - marker.max(axis=1, keepdims=True)
+    ahead = start.marker - start.marker.max(axis=1, keepdims=True)
+    eligible = start.marker >= how.seed_score
     # A type with a handful of stray cells is noise that learning would feed: seeds must show their markers.
-    seeds = clearest(ahead, share=seed_share, eligible=marker >= seed_score)
-    outside = np.zeros(marker.shape, bool)
-    for kind in too_rare(seeds, found, classes, minimum=min_seeds):
-        log.info("%s: %s learned from %d cells side by side", label, names[kind], found.within[:, kind].sum())
-        seeds[found.within[:, kind]], outside[:, kind] = kind, ~found.near[:, kind]
-    total, allowed = marker_weight * ahead, inside
-    for turn in range(rounds):
-        profiles, usable = learn(slices, seeds, len(names), symbols, prior_values=prior_values)
-        profiles = pooled(profiles, lineages, minimum=min_seeds)
+    seeds, outside = clearest(ahead, share=how.seed_share, eligible=eligible), np.zeros(ahead.shape, bool)
+    for kind in too_rare(seeds, start.islands, kinds.classes, minimum=how.min_seeds):
+        within = start.islands.within[:, kind]
+        log.info("%s: %s learned from %d cells side by side", label, kinds.names[kind], within.sum())
+        seeds[within], outside[:, kind] = kind, ~start.islands.near[:, kind]
+    total, allowed = how.marker_weight * ahead, start.inside
+    for turn in range(how.rounds):
+        profiles, usable = learn(slices, seeds, len(kinds.names), symbols, prior_values=how.prior_values)
+        profiles = pooled(profiles, kinds.lineages, minimum=how.min_seeds)
         learned = profiles.n_seeds > 0
-        counted = {name: int(n) for name, n in zip(names, profiles.n_seeds, strict=True) if n}
+        counted = {name: int(n) for name, n in zip(kinds.names, profiles.n_seeds, strict=True) if n}
         if not learned.any():
             log.info("%s, round %d: seeds %s, too few to learn from", label, turn + 1, counted)
             break
         total = compare(slices, profiles, usable)
         # Profiles of few seeds, or of one class and its strays, hardly differ: their noise must not be blown up.
         lead = float(np.median(_lead(total[:, learned])))
-        allowed = inside | (lead >= min_lead)
-        log.info("%s, round %d: seeds %s; typical lead %.3g of %.3g", label, turn + 1, counted, lead, min_lead)
-        scale = 1 / max(lead, min_lead)
-        total = total * scale + marker_weight * ahead
+        allowed = start.inside | (lead >= how.min_lead)
+        log.info("%s, round %d: seeds %s; typical lead %.3g of %.3g", label, turn + 1, counted, lead, how.min_lead)
+        total = total * (1 / max(lead, how.min_lead)) + how.marker_weight * ahead
         # A type too rare to learn is judged by its markers alone, and must lead the learned ones by more.
-        best, rival = (values[:, learned].max(axis=1, keepdims=True) for values in (total, marker))
-        total[:, ~learned] = best + ALONE * (marker[:, ~learned] - np.maximum(rival, 0) - alone_lead)
+        best, rival = (values[:, learned].max(axis=1, keepdims=True) for values in (total, start.marker))
+        total[:, ~learned] = best + ALONE * (start.marker[:, ~learned] - np.maximum(rival, 0) - how.alone_lead)
         total[outside] = -np.inf
-        seeds = clearest(total, share=seed_share, eligible=(marker >= seed_score) & learned & allowed)
+        seeds = clearest(total, share=how.seed_share, eligible=eligible & learned & allowed)
     return total, allowed
 
 
@@ -318,9 +355,3 @@ def compare(slices: Iterable[Slice], profiles: Profiles, usable: np.ndarray) -> 
         result[:, learned] = sums[:, :-1] / np.sqrt(np.maximum(sums[:, -1:], 1.0))
         result -= result.max(axis=1, keepdims=True)
     return result
-
-
-def softmax(values: np.ndarray) -> np.ndarray:
-    """Rows to probabilities."""
-    shifted = np.exp(values - values.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True)
