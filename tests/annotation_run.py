@@ -14,7 +14,7 @@ import yaml
 from brainmet import annotate, datasets, genes
 from brainmet.cell_types import load_cell_types
 from brainmet.concordance import calibration, concordance
-from brainmet.consensus import consensus
+from brainmet.consensus import Settings, consensus
 from brainmet.features import features, informative
 from brainmet.ingest import ingest
 from brainmet.moments import moments
@@ -96,7 +96,7 @@ def run(samples) -> pd.DataFrame:
     n = len(known["cells"])
     return consensus(
         known["cells"], pd.Series(["0"] * n), np.zeros((n, 0), int), {name: known[name] for name in methods},
-        types=types, **config["consensus"],
+        types=types, how=Settings(**config["consensus"]),
     )  # fmt: skip
 
 

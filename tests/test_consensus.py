@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from brainmet.cell_types import load_cell_types
-from brainmet.consensus import _joined, consensus
+from brainmet.consensus import Settings, consensus
 from brainmet.malignancy import malignancy
 
 from tests.annotation_toy import TYPES, options
@@ -78,15 +78,6 @@ def test_brain_has_no_normal_epithelium(condition, tier):
     assert table.line.iloc[1].endswith("; no such normal cells in this tissue") == (condition != "primary")
 
 
-def test_a_reference_votes_only_among_what_it_knows():
-    """The share of the types that it does not know stays, and so do cells that it says nothing of."""
-    joint = np.array([[0.6, 0.2, 0.2], [0.6, 0.2, 0.2]])
-    votes = np.array([[np.nan, 0.1, 0.9], [np.nan, 0.0, 0.0]])
-    result = _joined(joint, votes, np.array([False, True, True]), weight=1.0)
-    assert result[0, 0] == pytest.approx(0.6) and result[0, 2] / result[0, 1] == pytest.approx(3.0)
-    assert result[1].tolist() == joint[1].tolist()
-
-
 @pytest.mark.parametrize(
     ("condition", "neuroglia", "brain"),
     [
@@ -111,7 +102,7 @@ def test_microglia_and_border_macrophages_are_of_the_brain(condition, neuroglia,
     cells, clusters = pd.DataFrame({**fields, "condition": condition}, index=index), pd.Series("0", index=index)
     found = consensus(
         cells, clusters, np.zeros((100, 0), int), {"markers": markers.assign(note="")}, types=types,
-        **options("consensus"),
+        how=Settings(**options("consensus")),
     )  # fmt: skip
     called = found["cell_type"].to_numpy()[kind == "myeloid"]
     expected = np.where(border, "macrophage_ba", "microglia") if brain else np.full(100, "macrophage_md")

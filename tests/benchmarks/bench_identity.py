@@ -23,7 +23,7 @@ from brainmet import annotate, datasets, doublets, genes
 from brainmet.annotate.context import annotate as context
 from brainmet.annotate.self_training import annotate as self_training
 from brainmet.cell_types import load_cell_types
-from brainmet.consensus import consensus
+from brainmet.consensus import Settings, consensus
 from brainmet.contract import Obs
 from brainmet.counts import Counts, open_counts, write_counts
 from brainmet.features import features, informative
@@ -88,7 +88,8 @@ def identity(counts: Counts, lap: Callable[[str, Callable[[], Any]], Any]) -> pd
     evidence["self_training"] = lap("self_training", lambda: self_training([part], *known, types=types, **options))
     clusters, none = pd.Series(["0"] * len(cells)), np.zeros((len(cells), 0), int)
     evidence = {name: evidence[name] for name in config["methods"]}
-    return lap("consensus", lambda: consensus(cells, clusters, none, evidence, types=types, **config["consensus"]))
+    how = Settings(**config["consensus"])
+    return lap("consensus", lambda: consensus(cells, clusters, none, evidence, types=types, how=how))
 
 
 def measured_time(n: int) -> None:

@@ -2,7 +2,7 @@
 
 from brainmet import evidence
 from brainmet.cell_types import load_cell_types
-from brainmet.consensus import consensus
+from brainmet.consensus import Settings, consensus
 from brainmet.duplicates import cohort_only
 from brainmet.job import job
 from brainmet.overrides import read_overrides
@@ -16,7 +16,8 @@ with job(snakemake) as params:
         name: evidence.read(name, files[name], without="(arm|shift|fdr|genes|marker)_") for name in params["methods"]
     }
     cells, clusters, neighbors = (evidence.read(name, files[name]) for name in ("cells", "clusters", "neighbors"))
-    known = {"sites": params["sites"], "overrides": read_overrides(files.get("overrides"), types)}
-    table = consensus(evidence.kept(cells), clusters, neighbors, shown, types=types, **known, **params["options"])
+    how, overrides = Settings(**params["options"]), read_overrides(files.get("overrides"), types)
+    told = {"types": types, "how": how, "sites": params["sites"], "overrides": overrides}
+    table = consensus(evidence.kept(cells), clusters, neighbors, shown, **told)
     table = cohort_only(table, read_table(files.duplicates, "duplicates"))
     write_table(table, snakemake.output.annotation, "annotation")
