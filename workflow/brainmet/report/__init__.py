@@ -23,27 +23,74 @@ from brainmet.tables import empty, schema
 
 log = logging.getLogger(__name__)
 
+
+@dataclass(frozen=True)
+class View:
+    """A part of the page.
+
+    Attributes:
+        id: its anchor.
+        title: its heading.
+        about: a sentence under the heading.
+        tables: names of the tables below its figures.
+    """
+
+    id: str
+    title: str
+    about: str
+    tables: tuple[str, ...] = ()
+
+
 VIEWS = (
-    (
+    View(
         "map",
         "Map of cells",
         "Every kept cell, where it lies among the others and why it was called what it was called.",
     ),
-    ("quality", "Quality", "What went in, what was dropped and what each limit cost."),
-    ("identity", "Identity", "What the cells are, how sure that is, and where the authors disagree."),
-    ("composition", "Composition", "What the samples are made of."),
-    ("signatures", "Signatures", "The curated gene signatures in every cell type, with the donors behind every mean."),
-    ("contrasts", "Contrasts", "What differs between conditions, with donors as replicates."),
-    ("crosstalk", "Crosstalk", "Who could talk to whom."),
-    ("drugs", "Druggability", "Expression of what drugs aim at. Never advice."),
-    (
+    View(
+        "quality",
+        "Quality",
+        "What went in, what was dropped and what each limit cost.",
+        ("samples", "qc", "dropped", "genes_lost", "duplicates"),
+    ),
+    View(
+        "identity",
+        "Identity",
+        "What the cells are, how sure that is, and where the authors disagree.",
+        (
+            *("concordance", "confusion", "calibration", "cnv_arms", "cnv_windows"),
+            *("markers", "stability", "integration"),
+        ),
+    ),
+    View("composition", "Composition", "What the samples are made of.", ("composition",)),
+    View(
+        "signatures",
+        "Signatures",
+        "The curated gene signatures in every cell type, with the donors behind every mean.",
+        ("signatures", "donor_scores", "donor_sets", "coverage"),
+    ),
+    View(
+        "contrasts",
+        "Contrasts",
+        "What differs between conditions, with donors as replicates.",
+        ("contrasts", "de", "gsea", "nulls", "correlations", "claims", "bulk"),
+    ),
+    View("crosstalk", "Crosstalk", "Who could talk to whom.", ("crosstalk_summary", "crosstalk")),
+    View(
+        "drugs",
+        "Druggability",
+        "Expression of what drugs aim at. Never advice.",
+        ("druggability", "adc_coverage", "adc_antigens", "drugs"),
+    ),
+    View(
         "programmes",
         "Programmes",
         "What malignant cells of several donors do together, and how models compare with patients.",
+        ("programmes", "programme_pairs", "fidelity"),
     ),
-    ("recovery", "Recovery", "Simulated data have a truth: how much of it came back."),
-    ("methods", "Methods", "What was done, in words for a paper."),
-    ("run", "Run", "Versions, settings, runtime and memory."),
+    View("recovery", "Recovery", "Simulated data have a truth: how much of it came back.", ("recovery",)),
+    View("methods", "Methods", "What was done, in words for a paper."),
+    View("run", "Run", "Versions, settings, runtime and memory."),
 )
 
 
@@ -143,7 +190,7 @@ def page(
         len(run.annotation),
     )
     return environment.from_string(parts.template).render(
-        views=[v for v in VIEWS if v[0] != "recovery" or simulated],
+        views=[view for view in VIEWS if view.id != "recovery" or simulated],
         figures=figures,
         notes=notes,
         names=run.names,
@@ -167,29 +214,6 @@ def page(
         plotly=squeeze(_plotly()),
         placed=_placed(shown),
     )
-
-
-TABLES_OF = {
-    "quality": ("samples", "qc", "dropped", "genes_lost", "duplicates"),
-    "identity": (
-        "concordance",
-        "confusion",
-        "calibration",
-        "cnv_arms",
-        "cnv_windows",
-        "markers",
-        "stability",
-        "integration",
-    ),
-    "composition": ("composition",),
-    "signatures": ("signatures", "donor_scores", "donor_sets", "coverage"),
-    "contrasts": ("contrasts", "de", "gsea", "nulls", "correlations", "claims", "bulk"),
-    "crosstalk": ("crosstalk_summary", "crosstalk"),
-    "drugs": ("druggability", "adc_coverage", "adc_antigens", "drugs"),
-    "programmes": ("programmes", "programme_pairs", "fidelity"),
-    "recovery": ("recovery",),
-}
-"""Tables that a view offers below its figures."""
 
 
 CITES = {
@@ -221,8 +245,9 @@ def _cited(references: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
 
 def _placed(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Tables by view; those that no view claims go to the last one."""
-    claimed = {name for own in TABLES_OF.values() for name in own}
-    return TABLES_OF | {"run": tuple(name for name in names if name not in claimed)}
+    claimed = {view.id: view.tables for view in VIEWS}
+    others = set(names).difference(*claimed.values())
+    return claimed | {VIEWS[-1].id: tuple(name for name in names if name in others)}
 
 
 class _Tables(dict[str, pd.DataFrame]):
