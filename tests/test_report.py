@@ -237,9 +237,8 @@ def test_every_table_of_a_run_is_on_the_page():
     placed = report._placed(["qc", "one_that_comes_later"])
     assert placed["run"] == ("one_that_comes_later",)
     everything = report._placed(toy.names())
-    assert {name for own in everything.values() for name in own} == set(toy.names()) | set().union(
-        *report.TABLES_OF.values()
-    )
+    known = {name for view in report.VIEWS for name in view.tables}
+    assert {name for own in everything.values() for name in own} == set(toy.names()) | known
 
 
 def test_every_figure_says_why_it_is_empty(html):

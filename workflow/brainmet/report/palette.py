@@ -14,6 +14,7 @@ CELL_TYPES: Mapping[str, str] = {
     "malignant_her2": "#7f0f1e",
     "malignant_basal": "#e58a73",
     "malignant_melanocytic": "#5b1a18",
+    "malignant_breast": "#d1495b",
     "malignant_lung": "#c2526a",
     "malignant_renal": "#8c3b46",
     "malignant_colorectal": "#a8324f",
