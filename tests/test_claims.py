@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from anndata import concat
 from brainmet import claims as stage
 from brainmet.bulk import tissues
 from brainmet.donor_scores import GeneSet
 from brainmet.donors import Cohort
 from brainmet.errors import BrainmetError
-from brainmet.readouts import Reader, averaged, relabelled
+from brainmet.readouts import Reader, Tables, averaged, relabelled
 from brainmet.tables import conform
 
 from tests.compare_toy import ARMS, DESIGN, GENES, HOW, NULL, SET, bulk, donors
@@ -244,3 +245,20 @@ def test_where_no_effect_would_be_found_the_reason_says_so() -> None:
     row = judge(null, shift=0.0, studies=dict.fromkeys("stu", (3, 3))).loc["X"]
     assert row["verdict"] == "inconclusive" and np.isnan(row["mde"])
     assert row["reason"].endswith("no effect, however large, is found with 80% power by so few donors a study")
+
+
+def test_axes_of_cells_and_of_nuclei_are_values_of_their_own_profiles() -> None:
+    data = bulk({"s": (4, 0)}, shift=0.0)
+    nuclei = data.copy()
+    nuclei.obs = nuclei.obs.assign(suspension="nucleus", sample=nuclei.obs["sample"] + "_n").rename(
+        index=lambda i: f"{i}_n"
+    )
+    both = concat([data, nuclei], merge="same")
+    rows = both.obs.drop_duplicates("sample")[["study", "donor", "condition", "sample", "suspension"]]
+    ranks = {"axis": "u", "magnitude_rank": np.where(rows["suspension"] == "cell", 0.1, 0.9), "p": 0.5}
+    tables = Tables(pd.DataFrame(), rows.drop(columns="suspension").assign(**ranks))
+    reader = Reader(Cohort(both, WORDS, min_cells=10), None, WORDS, [SET], min_share_cells=20, how=HOW, tables=tables)
+    found = reader.readout(claim(readout={"crosstalk": {"axes": ["u"]}}))
+    value = found.values(found.donors.index)["readout"]
+    assert value[found.donors["platform"] == "10x_3prime cell"].tolist() == [0.1] * 4
+    assert value[found.donors["platform"] == "10x_3prime nucleus"].tolist() == [0.9] * 4

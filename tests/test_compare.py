@@ -208,7 +208,7 @@ def test_donors_measured_on_two_platforms_count_once() -> None:
 
 
 def test_signatures_of_donors_on_two_platforms_can_be_set_beside_those_without_ambient_rna() -> None:
-    data = bulk({"s": (4, 4)}, shift=1.0)
+    data = bulk({"s": (4, 4)}, shift=1.0, types=["malignant_epithelial"])
     again = data.copy()
     again.obs = again.obs.assign(suspension="nucleus").rename(index=lambda i: f"{i}|n")
     cohort = Cohort(concat([data, again], merge="same"), {}, min_cells=10, needed=["malignant"])

@@ -168,6 +168,7 @@ def larger() -> tuple[list[Slice], pd.DataFrame, pd.Series, "AnnData"]:
             counts, truth = simulate(sample, what, how)
             sums.append(demo.summed(sample, counts, truth))
             own = truth.assign(study=sample["study"], donor=sample["donor"], condition=sample["condition"])
+            own["platform"] = "10x_3prime cell"
             own = own.rename(columns={"truth_cell_type": "cell_type"}).set_axis(sample["id"] + ":" + truth.index)
             depth.append(pd.Series(np.asarray(counts.sum(axis=1)).ravel(), own.index))
             own["state"] = rng.integers(0, 2, len(own))

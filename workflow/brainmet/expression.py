@@ -139,7 +139,7 @@ def fit(profiles: Profiles, arm: Mapping[str, str], *, min_gene_counts: int) -> 
     result.insert(0, "symbol", profiles.symbols.loc[result.index].to_numpy())
     result.insert(0, "ensembl_id", result.index.to_numpy(object))
     studies = ";".join(sorted(set(donors[Obs.STUDY])))
-    return result.assign(n_a=int(is_a.sum()), n_b=int((~is_a).sum()), studies=studies, design=_word(donors))
+    return result.assign(n_a=int(is_a.sum()), n_b=int((~is_a).sum()), studies=studies, design=design_word(donors))
 
 
 def model(donors: pd.DataFrame, is_a: np.ndarray) -> pd.DataFrame:
@@ -158,7 +158,7 @@ def _twice(donors: pd.DataFrame) -> pd.Series:
     return donors.duplicated([Obs.STUDY, Obs.DONOR], keep=False)
 
 
-def _word(donors: pd.DataFrame) -> str:
+def design_word(donors: pd.DataFrame) -> str:
     """paired, unpaired or mixed."""
     paired = _twice(donors)
     return "paired" if paired.all() else "mixed" if paired.any() else "unpaired"

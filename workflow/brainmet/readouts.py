@@ -18,7 +18,7 @@ from brainmet.contract import Obs, Var
 from brainmet.contrasts import Scorer
 from brainmet.copy_number import gene_order
 from brainmet.donor_scores import GeneSet, Scoring
-from brainmet.donors import ANY, PLATFORM, Cohort, Profiles, declared
+from brainmet.donors import ANY, PLATFORM, Cohort, Profiles, declared, platforms
 from brainmet.donors import profiles as profiles_of
 from brainmet.estimators import Values
 
@@ -218,10 +218,13 @@ class Reader:
     def _crosstalk(self, entry: Mapping[str, Any], spec: Mapping[str, Any]) -> Readout:
         if self.tables is None:
             return self._nothing("crosstalk was not read")
+        obs = self.cohort.bulk.obs
+        platform = platforms(obs).groupby(obs[Obs.SAMPLE]).first()
+        table = self.tables.crosstalk.assign(**{PLATFORM: self.tables.crosstalk[Obs.SAMPLE].map(platform)})
         if "axes" in spec:
-            values = measures.crosstalk_rank(self.tables.crosstalk, spec["axes"])
+            values = measures.crosstalk_rank(table, spec["axes"])
         else:
-            values = measures.crosstalk_lead(self.tables.crosstalk, spec["above"], spec["below"])
+            values = measures.crosstalk_lead(table, spec["above"], spec["below"])
         return self._of_donors(values, "no donor in which all of these axes could be tested")
 
     def _detected(self, entry: Mapping[str, Any], gene: str) -> Readout:

@@ -9,7 +9,6 @@ import pandas as pd
 from brainmet import signatures as signature_files
 from brainmet.ambience import Ambience, cleaned, expected
 from brainmet.cell_types import compartment_words
-from brainmet.contract import Obs
 from brainmet.donor_scores import GeneSet, Scoring, gene_sets
 from brainmet.donors import PLATFORM, Cohort, compartments, declared, platforms
 from brainmet.pseudobulk import read
@@ -68,9 +67,6 @@ def types_of(files: Any, claims: Sequence[Mapping[str, Any]], present: Collectio
 def reader(files: Any, params: Mapping[str, Any]) -> Reader:
     """What measures the claims' readouts."""
     raw = Cohort(read(files.bulk), words(files), min_cells=params["min_cells"])
-    tables = Tables(**{name: read_table(getattr(files, name), name) for name in ("correlations", "crosstalk")})
-    platform = platforms(raw.bulk.obs).groupby(raw.bulk.obs[Obs.SAMPLE]).first()
-    tables.crosstalk[PLATFORM] = tables.crosstalk[Obs.SAMPLE].map(platform)
     return Reader(
         raw,
         clean(raw, params["ambient"]),
@@ -78,7 +74,7 @@ def reader(files: Any, params: Mapping[str, Any]) -> Reader:
         every_set(files),
         min_share_cells=params["min_share_cells"],
         how=Scoring(**params["how"]),
-        tables=tables,
+        tables=Tables(**{name: read_table(getattr(files, name), name) for name in ("correlations", "crosstalk")}),
     )
 
 
