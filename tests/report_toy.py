@@ -143,6 +143,7 @@ def run(*, cells: int = 40, simulated: bool = False, tables: bool = True) -> Run
         tables=made,
         annotation=annotation,
         layout=layout,
+        integrated=True,
         scores=scores,
         genes=genes,
         ambient=annotation[["sample"]].assign(ambient_share=np.linspace(0, 0.4, n)),

@@ -1,5 +1,6 @@
 """Parts of the atlas: the right cells, the names CELLxGENE keeps for itself, what R reads, pseudobulk as text."""
 
+import gzip
 import re
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 import scipy.sparse as sp
 from brainmet import extract
 from brainmet.errors import BrainmetError
-from brainmet.extract import by_value, for_cellxgene, for_seurat, pseudobulk_text, subset
+from brainmet.extract import by_value, for_cellxgene, for_seurat, pseudobulk_text, subset, write_pseudobulk
 
 from tests.running import HOME, mini, snakemake
 
@@ -84,15 +85,18 @@ def test_counts_and_cells_for_r(atlas, tmp_path):
     assert cells["score_hypoxia"].tolist() == ["0.5", "NA", "1", "2"]
 
 
-def test_pseudobulk_as_text_keeps_what_was_not_measured_apart():
+def test_pseudobulk_as_text_keeps_large_sums_and_what_was_not_measured_apart(tmp_path):
     bulk = anndata.AnnData(
-        np.array([[3, np.nan], [1, 2]]),
+        np.array([[3, np.nan], [1, 12_345_678]]),
         obs=pd.DataFrame({"sample": "a", "donor": ["d", "e"], "condition": "csf", "cell_type": "nk"}, index=["1", "2"]),
         var=pd.DataFrame({"symbol": ["X", "Y"]}, index=["E1", "E2"]),
     )
     table = pseudobulk_text(bulk)
     assert list(table.columns) == ["ensembl_id", "symbol", "a|d|csf|nk", "a|e|csf|nk"]
     assert table["a|d|csf|nk"].tolist() == pytest.approx([3, np.nan], nan_ok=True)
+    write_pseudobulk(bulk, tmp_path / "p.tsv.gz")
+    lines = gzip.decompress((tmp_path / "p.tsv.gz").read_bytes()).decode().splitlines()
+    assert lines[1:] == ["E1\tX\t3\t1", "E2\tY\tNA\t12345678"]
 
 
 def test_every_named_target_is_known(tmp_path):

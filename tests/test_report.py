@@ -26,6 +26,7 @@ from brainmet.report import (
     findings,
     forest,
     identity,
+    load,
     methods,
     palette,
     places,
@@ -34,7 +35,7 @@ from brainmet.report import (
     static,
     wording,
 )
-from brainmet.tables import empty
+from brainmet.tables import empty, write_table
 
 from tests import report_toy as toy
 from tests.browser import CHROMIUM, Browser
@@ -270,6 +271,14 @@ def test_what_to_distrust_is_named_worst_first():
     assert "notch" in found["1 signature could be scored in no sample"].detail
 
 
+def test_doublets_not_looked_for_are_told_by_reason():
+    qc = toy.rows("qc", [{"sample": s, "status": "kept", "doublet_skipped": "one cell a well"} for s in ("S1", "S3")])
+    qc.loc[2] = qc.loc[0]
+    qc.loc[2, ["sample", "doublet_skipped"]] = ["S2", "40 cells, fewer than 50"]
+    said = warned(toy.run(), qc=qc)["Doublets were not looked for in 3 samples"].detail
+    assert said == "S2: 40 cells, fewer than 50; S1, S3: one cell a well."
+
+
 def test_contrasts_and_random_sets_are_told_once():
     run = toy.run()
     failed = [
@@ -443,7 +452,7 @@ def test_methods_tell_of_no_step_that_had_nothing_to_work_on():
     def told(run) -> str:
         tables = report._Tables(dict(run.tables))
         facts = {"overview": findings.overview(tables["samples"], run.annotation, tables["qc"]), "simulated": False}
-        facts["done"] = report._done(tables)
+        facts["done"] = report._done(run, tables)
         shipped = toy.parts()
         return methods.write(shipped.methods, shipped.bib, run=run.provenance, facts=facts, datasets=run.datasets)[
             "plain"
@@ -457,6 +466,17 @@ def test_methods_tell_of_no_step_that_had_nothing_to_work_on():
     )
     assert full.count("\n\n") == 5 and bare.count("\n\n") == 4
     assert "scDblFinder" in full and "AUCell" not in full, "AUCell is made on request"
+    assert "with Harmony" in full
+    few = told(replace(toy.run(), integrated=False))
+    assert "Harmony" not in few and "used without integration" in few
+
+
+def test_integration_is_read_off_the_components(tmp_path):
+    columns = {"sample": ["a", "a", "b"], "PC_1": [1.0, 2, 3], "harmony_1": [1.0, 2, 3], "umap_1": 0.0, "umap_2": 0.0}
+    table = pd.DataFrame(columns, index=pd.Index(["a:1", "a:2", "b:1"], name="cell_id"))
+    write_table(table, tmp_path / "same.parquet", "embedding")
+    write_table(table.assign(harmony_1=table["PC_1"] + 1), tmp_path / "moved.parquet", "embedding")
+    assert not load.integrated(tmp_path / "same.parquet") and load.integrated(tmp_path / "moved.parquet")
 
 
 # --- figures for a paper ----------------------------------------------------------------------------------------------

@@ -168,3 +168,12 @@ def pseudobulk_text(bulk: "AnnData") -> pd.DataFrame:
     table.insert(0, Var.SYMBOL, bulk.var[Var.SYMBOL].to_numpy())
     table.insert(0, Var.ENSEMBL, bulk.var_names.to_numpy())
     return table
+
+
+def write_pseudobulk(bulk: "AnnData", path: str | Path) -> None:
+    """Write `pseudobulk_text` as gzipped TSV, sums to ten digits: models of counts want them whole."""
+    pack = {"method": "gzip", "mtime": 0}
+    with replacing(path) as partial:
+        pseudobulk_text(bulk).to_csv(
+            partial, sep="\t", index=False, na_rep="NA", float_format="%.10g", compression=pack
+        )

@@ -112,6 +112,7 @@ class Run:
     tables: Mapping[str, pd.DataFrame]
     annotation: pd.DataFrame
     layout: pd.DataFrame
+    integrated: bool
     scores: pd.DataFrame
     genes: pd.DataFrame
     uses: Mapping[str, str]
@@ -176,7 +177,7 @@ def page(
     claims = verdicts(tables["claims"])
     warnings = distrust(tables, run.annotation, limits=limits, simulated=simulated)
     payload = {"figures": drawn, "tables": shown, "cells": packed.meta, "simulated": simulated}
-    facts = {"overview": found, "simulated": simulated, "done": _done(tables)}
+    facts = {"overview": found, "simulated": simulated, "done": _done(run, tables)}
     written = methods.write(parts.methods, parts.bib, run=run.provenance, facts=facts, datasets=run.datasets)
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
@@ -318,9 +319,10 @@ def _views(
     return figures, notes
 
 
-def _done(tables: Mapping[str, pd.DataFrame]) -> dict[str, bool]:
+def _done(run: Run, tables: Mapping[str, pd.DataFrame]) -> dict[str, bool]:
     """Which steps of the methods section had something to work on, and so belong in it."""
     return {
+        "integration": run.integrated,
         "doublets": bool(tables["qc"]["expected_doublet_rate"].notna().any()),
         "contrasts": bool(tables["contrasts"]["p"].notna().any()),
         "genes": bool(tables["de"]["p"].notna().any()),

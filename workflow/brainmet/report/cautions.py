@@ -61,6 +61,8 @@ def _simulated() -> list[Warning]:
     ]
 
 
+_MOST = 6
+"""Reasons named in one caution at most."""
 _UNTESTED = {
     "confounded": ("serious", "is confounded with study", "contrasts are confounded with study"),
     "refused": ("caution", "was refused", "contrasts were refused"),
@@ -161,11 +163,13 @@ def _quality(qc: pd.DataFrame, lost: pd.DataFrame, limits: Limits) -> list[Warni
         )
     skipped = qc[(qc["status"] == "kept") & (qc["doublet_skipped"].fillna("") != "")]
     if len(skipped):
+        reasons = [f"{listed(list(own['sample']))}: {why}" for why, own in skipped.groupby("doublet_skipped")]
+        more = [f"{len(reasons) - _MOST} more reasons"] if len(reasons) > _MOST else []
         found.append(
             Warning(
                 "note",
                 f"Doublets were not looked for in {len(skipped)} sample{'s' if len(skipped) > 1 else ''}",
-                f"{listed(list(skipped['sample']))}: {skipped['doublet_skipped'].iloc[0]}.",
+                "; ".join([*reasons[:_MOST], *more]) + ".",
                 "quality",
             )
         )

@@ -28,6 +28,7 @@ def run(files: Any, *, datasets: Mapping[str, Any], benchmarks: str | Path, sett
         tables={Path(path).stem: read_table(path, Path(path).stem) for path in files.tables},
         annotation=annotation,
         layout=layout.loc[annotation.index],
+        integrated=integrated(files.embedding),
         scores=scores(files.scores).loc[annotation.index],
         genes=genes(files.gene_values, annotation.index[order[:n_expressed]], list(use.index)),
         uses=use.to_dict(),
@@ -44,6 +45,12 @@ def parts(files: Any) -> Parts:
     """Template, style and script, from the rule's inputs."""
     names = ("template", "css", "js", "methods", "bib")
     return Parts(**{name: Path(getattr(files, name)).read_text() for name in names})
+
+
+def integrated(path: str | Path) -> bool:
+    """Whether an embedding's components were corrected for samples: few cells and a single sample never are."""
+    first = read_table(path, "embedding", ["PC_1", "harmony_1"])
+    return bool((first["PC_1"] != first["harmony_1"]).any())
 
 
 def metrics(paths: Sequence[str]) -> pd.DataFrame:
