@@ -523,6 +523,22 @@ def test_the_page_writes_names_where_the_figures_do():
     assert mixed["places"] == [None] * len(mixed["levels"]), "in the toy every type lies everywhere"
 
 
+@pytest.mark.parametrize("n", [0, 3, 112, 200])
+def test_maps_of_many_samples_are_as_wide_as_those_of_few(n):
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    layout = pd.DataFrame({"umap_1": np.arange(2.0 * n), "umap_2": np.arange(2.0 * n) % 7})
+    values = pd.Series([f"GSM4259{i}_brain" for i in range(n)] * 2, dtype=object)
+    with mpl.rc_context(static._STYLE):
+        drawn = Figure(figsize=(static.map_wide(values), 5), layout="constrained")
+        static.umap(layout, values)(drawn)
+        drawn.draw_without_rendering()
+    [axes] = drawn.axes
+    assert axes.get_position().width * drawn.get_figwidth() > 5
+    assert (axes.get_legend() is None) == (n > 112)
+
+
 def test_bars_of_few_samples_leave_room_for_the_keys_of_many_types(tmp_path):
     run = toy.run()
     kinds = pd.Series(list(palette.CELL_TYPES)[:20] * 4, index=run.annotation.index)

@@ -14,7 +14,9 @@ with job(snakemake):
     samples, simulated = list(table["sample"]), bool(table["simulated"].any())
     means = donor_means(load.scores(files.scores), annotation)
     for key in ("cell_type", "sample", "condition", "malignancy"):
-        static.save(out[key], static.umap(layout, annotation[key]), size=(7, 5), simulated=simulated)
+        values = annotation[key]
+        size = static.map_wide(values), 5
+        static.save(out[key], static.umap(layout, values), size=size, simulated=simulated)
     composed, fate = static.composition(annotation, samples), static.fate(load.metrics(files.cells), samples)
     types = annotation["cell_type"].nunique()
     static.save(out.composition, composed, size=(7, static.bars_high(len(samples), types)), simulated=simulated)

@@ -25,6 +25,8 @@ _STYLE: Any = {
 }  # fmt: skip
 
 _KEYS_A_COLUMN = 28
+_MOST_KEYS = 4 * _KEYS_A_COLUMN
+"""Levels on a map above which no keys stand beside it: their colours cannot be told apart."""
 
 
 def save(path: str | Path, draw: Callable[["Figure"], None], *, size: tuple[float, float], simulated: bool) -> None:
@@ -57,6 +59,14 @@ def bars_high(rows: int, keys: int) -> float:
     return max(1.2 + 0.22 * rows, 0.5 + 0.17 * min(keys, _KEYS_A_COLUMN))
 
 
+def map_wide(values: pd.Series) -> float:
+    """Width in inches of a map of a category: seven, and room for each further column of keys."""
+    levels = values.astype(str).unique()
+    if len(levels) > _MOST_KEYS:
+        return 7
+    return 7 + (-(-len(levels) // _KEYS_A_COLUMN) - 1) * (0.4 + 0.06 * max(map(len, levels), default=0))
+
+
 def umap(layout: pd.DataFrame, values: pd.Series) -> Callable[["Figure"], None]:
     """Cells in the plane, coloured by a category whose names stand where most cells are of their kind."""
 
@@ -80,7 +90,8 @@ def umap(layout: pd.DataFrame, values: pd.Series) -> Callable[["Figure"], None]:
         halo = [withStroke(linewidth=2.5, foreground="white")]
         for level, (x, y) in places(layout[["umap_1", "umap_2"]].to_numpy(), names).items():
             axes.text(x, y, words(level), ha="center", va="center", fontsize=7, weight="bold", path_effects=halo)
-        _keys(axes, [(words(level) or "none", palette[level]) for level in levels])
+        if len(levels) <= _MOST_KEYS:
+            _keys(axes, [(words(level) or "none", palette[level]) for level in levels])
 
     return draw
 
