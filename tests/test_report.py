@@ -410,6 +410,11 @@ def test_simulated_runs_say_so_in_title_and_figures(html):
     assert "SIMULATED DATA" not in real and '<h2 id="h-recovery">' not in real
 
 
+def test_the_map_says_that_its_numbers_are_steps(html):
+    said = " ".join(html.split())
+    assert "in steps between low and high values (31 and 15), as fine as colours show, in the TSV too;" in said
+
+
 def test_names_of_others_are_escaped(html):
     assert "A &lt;small&gt; series" in html and "Cells are &lt;more&gt; proliferative." in html
 
@@ -662,8 +667,14 @@ def _downloads(b: Browser) -> None:
     assert "SIMULATED" in b.downloaded("primary.svg").read_text()
     b.click("#contrasts-forest [data-get=png]")
     assert b.downloaded("primary.png").read_bytes()[:4] == b"\x89PNG"
+    left = "#cells [data-map=left]"
+    b.choose(f"{left} [data-colour]", "score:proliferation")
+    b.wait(f"document.querySelector('{left}').dataset.drawn === 'score:proliferation'")
     b.click("#cells [data-get=tsv]")
-    assert len(pd.read_csv(b.downloaded("cells.tsv"), sep="\t")) == 80
+    table = pd.read_csv(b.downloaded("cells.tsv"), sep="\t")
+    assert len(table) == 80 and table["score:proliferation_in_31_steps"].nunique() <= 31
+    b.choose(f"{left} [data-colour]", "cell_type")
+    b.wait(f"document.querySelector('{left}').dataset.drawn === 'cell_type'")
     b.click("#cells [data-get=svg]")
     assert b.downloaded("map.svg").read_text().count("h0") == 160
     b.click("[data-save=bibtex]")

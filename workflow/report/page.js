@@ -444,7 +444,7 @@ class View {
     const lines = [`${get("malignancy")} · confidence ${Number(get("confidence")).toFixed(2)}`, cells.text("reason", i),
       `${get("sample")} · ${get("donor")} · ${get("condition")} · cluster ${get("cluster")}`];
     if (get("author_label")) lines.push(`authors: ${get("author_label")}`);
-    if (this.column.kind === "number") { const v = cells.value(this.column, i); lines.push(`${this.column.label}: ${v === null ? "no value" : v.toPrecision(3)}`); }
+    if (this.column.kind === "number") { const v = cells.value(this.column, i); lines.push(`${this.column.label}: ${v === null ? "no value" : this.column.group ? `about ${v.toPrecision(2)}` : v.toPrecision(3)}`); }
     lines.push(cells.text("id", i));
     tip.replaceChildren(make("b", { textContent: get("cell_type") }), ...lines.filter(Boolean).map((t) => make("span", { textContent: t })));
     const right = event.clientX + 360 > window.innerWidth;
@@ -556,11 +556,11 @@ function mapPng(cells, views) {
 }
 function mapTsv(cells, views) {
   const columns = [...new Set([...cells.columns.filter((c) => !c.group), ...views.map((v) => v.column)])];
-  const { meta: { x, y }, side } = cells, lines = [["cell_id", "umap_1", "umap_2", ...columns.map((c) => c.key), "selected", "reason"].join("\t")];
+  const { meta: { x, y }, side } = cells, lines = [["cell_id", "umap_1", "umap_2", ...columns.map((c) => (c.group ? `${c.key}_in_${c.steps + 1}_steps` : c.key)), "selected", "reason"].join("\t")];
   for (let i = 0; i < cells.n; i++) {
     if (!cells.visible[i]) continue;
     const place = [(cells.x[i] * side + (x.low + x.high) / 2).toFixed(4), (-cells.y[i] * side + (y.low + y.high) / 2).toFixed(4)];
-    const values = columns.map((c) => { const v = cells.value(c, i); return v === null ? "NA" : typeof v === "number" ? v.toPrecision(4) : v; });
+    const values = columns.map((c) => { const v = cells.value(c, i); return v === null ? "NA" : typeof v === "number" ? v.toPrecision(3) : v; });
     lines.push([cells.text("id", i), ...place, ...values, cells.selected?.[i] ? "True" : "False", cells.text("reason", i)].join("\t"));
   }
   save("brainmet_cells.tsv", lines.join("\n") + "\n", "text/tab-separated-values");

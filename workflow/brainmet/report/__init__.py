@@ -15,7 +15,7 @@ import pandas as pd
 from brainmet.contract import Obs
 from brainmet.report import agreement, comparison, composition, ecosystem, identity, methods, quality, record
 from brainmet.report.cautions import Limits, distrust
-from brainmet.report.data import as_json, pack, squeeze
+from brainmet.report.data import STEPS_GENE, STEPS_SCORE, as_json, pack, squeeze
 from brainmet.report.figure import Figure, table
 from brainmet.report.findings import in_short, overview, verdicts
 from brainmet.report.wording import contrast_words, prose, words
@@ -205,6 +205,7 @@ def page(
         about={name: schema(name)["description"] for name in shown},
         tables=shown,
         cells=packed.meta,
+        steps={"scores": STEPS_SCORE + 1, "genes": STEPS_GENE + 1},
         software=run.provenance["software"],
         config=_flat(run.provenance["config"]),
         datasets={name: _described(document) for name, document in run.datasets.items()},
