@@ -54,7 +54,7 @@ rule evidence:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(370, 4.6),
+        mem_mb=memory(360, 4.3),
     params:
         methods=SAMPLE_METHODS,
         options={name: config["annotate"].get(name, {}) for name in SAMPLE_METHODS},
@@ -81,7 +81,7 @@ rule collect_dropped:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(160),
+        mem_mb=memory(155),
     script:
         "../scripts/collect_dropped.py"
 
@@ -104,7 +104,7 @@ rule annotate_method:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(270, 2.4),
+        mem_mb=memory(230, 2.8),
     params:
         requires=lookup(dpath="{method}", within={name: METHODS[name].requires for name in COHORT_METHODS}),
         options=lookup(dpath="annotate/{method}", within=config, default={}),
@@ -130,7 +130,7 @@ rule annotate:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(250, 5.5),
+        mem_mb=memory(210, 6.2),
     params:
         methods=list(METHODS),
         sites={sample: record["primary_site"] for sample, record in SAMPLES.items()},
@@ -156,7 +156,7 @@ rule concordance:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(240, 45),
+        mem_mb=memory(170, 76),
     params:
         n_bootstrap=lookup(dpath="annotate/concordance/n_bootstrap", within=config),
         n_bins=lookup(dpath="annotate/concordance/n_bins", within=config),
@@ -181,7 +181,7 @@ rule collect_cnv_arms:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(180, 20),
+        mem_mb=memory(165, 27),
     params:
         min_cells=lookup(dpath="annotate/cnv_arms/min_cells", within=config),
         max_fdr=lookup(dpath="annotate/cnv_arms/max_fdr", within=config),
@@ -205,7 +205,7 @@ rule cnv_windows:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(260, 3),
+        mem_mb=memory(225, 8.5),
     params:
         min_cells=lookup(dpath="annotate/cnv_arms/min_cells", within=config),
         min_genes=lookup(dpath="annotate/cnv_windows/min_genes", within=config),

@@ -26,7 +26,7 @@ rule correlations:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(200, 4),
+        mem_mb=memory(210, 2.2),
     params:
         min_cells=lookup(dpath="claims/correlation/min_cells", within=config),
         n_random=lookup(dpath="claims/correlation/n_random", within=config),
@@ -59,7 +59,7 @@ rule claims:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(150, 38),
+        mem_mb=memory(220, 25),
     params:
         ambient=lookup(dpath="compare/ambient", within=config),
         min_cells=lookup(dpath="compare/min_cells", within=config),

@@ -16,7 +16,7 @@ rule stability:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(330, 3.2),
+        mem_mb=memory(275, 7.1),
     params:
         resolutions=lookup(dpath="cluster/resolutions", within=config),
         prune=lookup(dpath="cluster/prune", within=config),
@@ -47,7 +47,7 @@ rule cluster:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(240, 5.0),
+        mem_mb=memory(245, 6.4),
     params:
         resolution=lookup(dpath="cluster/resolution", within=config),
         resolutions=lookup(dpath="cluster/resolutions", within=config),

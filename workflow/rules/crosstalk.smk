@@ -21,7 +21,7 @@ rule crosstalk:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(250, 40),
+        mem_mb=memory(330, 18.5),
     params:
         min_cells=lookup(dpath="crosstalk/min_cells", within=config),
         min_fraction=lookup(dpath="crosstalk/min_fraction", within=config),

@@ -23,7 +23,7 @@ rule adc_coverage:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(230, 18),
+        mem_mb=memory(190, 20),
     params:
         depth=lookup(dpath="druggability/depth", within=config),
         min_counts=lookup(dpath="druggability/min_counts", within=config),
@@ -51,7 +51,7 @@ rule druggability:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(120, 52),
+        mem_mb=memory(150, 50),
     params:
         min_cells=lookup(dpath="druggability/min_cells", within=config),
     script:

@@ -16,7 +16,7 @@ rule duplicates:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(180, 15),
+        mem_mb=memory(160, 17),
     params:
         drop=lookup(dpath="duplicates/drop", within=config),
     script:

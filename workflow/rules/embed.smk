@@ -18,7 +18,7 @@ rule embed:
         "../envs/brainmet.yaml"
     threads: half_of_cores
     resources:
-        mem_mb=memory(320, 2.0),
+        mem_mb=memory(295, 1.9),
     params:
         samples=list(SAMPLES),
         integrate=lookup(dpath="embed/integrate", within=config),
@@ -52,7 +52,7 @@ rule integration:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(360, 2.0),
+        mem_mb=memory(345, 2.1),
     params:
         measures=lookup(dpath="embed/integration", within=config),
         seed=lookup(dpath="embed/seed", within=config),

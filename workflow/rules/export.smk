@@ -30,7 +30,7 @@ rule export:
         "../envs/brainmet.yaml"
     threads: half_of_cores
     resources:
-        mem_mb=memory(340, 0.28),
+        mem_mb=memory(375, 0.24),
     params:
         samples=SAMPLES,
         compression=lookup(dpath="export/compression", within=config),

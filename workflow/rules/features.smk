@@ -17,7 +17,7 @@ rule features:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(250),
+        mem_mb=memory(215),
     params:
         datasets=[record["dataset"] for record in SAMPLES.values()],
         n_top=lookup(dpath="features/n_top", within=config),

@@ -22,7 +22,7 @@ rule choose_genes:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(200),
+        mem_mb=memory(190),
     params:
         own=lookup(dpath="genes_of_interest/own", within=config),
         most=lookup(dpath="genes_of_interest/most", within=config),
@@ -46,6 +46,6 @@ rule genes_of_interest:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(200, 1.4),
+        mem_mb=memory(250, 0.4),
     script:
         "../scripts/genes_of_interest.py"

@@ -58,7 +58,7 @@ rule collect_genes_lost:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(250),
+        mem_mb=memory(225),
     params:
         tier=lookup(dpath="score/tier", within=config),
     script:

@@ -21,7 +21,7 @@ rule provenance:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(170),
+        mem_mb=memory(155),
     params:
         config=config,
         samples=RECORDS,
@@ -60,7 +60,7 @@ rule crate:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(250),
+        mem_mb=memory(170),
     params:
         sources=SOURCES,
         titles={dataset: entry["title"] for dataset, entry in DATASETS.items()},

@@ -21,7 +21,7 @@ rule pseudobulk:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(240, 1.3),
+        mem_mb=memory(220, 0.7),
     params:
         covariates=lookup(dpath="{sample}", within=SAMPLES),
     script:
@@ -43,6 +43,6 @@ rule collect_pseudobulk:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(200, 3),
+        mem_mb=memory(200, 4.7),
     script:
         "../scripts/collect_pseudobulk.py"

@@ -46,7 +46,7 @@ rule collect_qc:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(220),
+        mem_mb=memory(190, 7),
     params:
         samples=SAMPLES,
         excluded=lookup(dpath="exclude", within=config),

@@ -51,7 +51,7 @@ rule report:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(270, 4),
+        mem_mb=memory(330, 3.3),
     params:
         settings=lookup(dpath="report", within=config),
         max_lost=lookup(dpath="ingest/warn_lost", within=config),
@@ -85,6 +85,6 @@ rule figures:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(300, 1.8),
+        mem_mb=memory(265, 2.6),
     script:
         "../scripts/figures.py"

@@ -17,7 +17,7 @@ rule signatures:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(190),
+        mem_mb=memory(165),
     params:
         tier=lookup(dpath="score/tier", within=config),
         confounders=lookup(dpath="score/confounders", within=config),
@@ -42,7 +42,7 @@ rule score:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(230, 1.0),
+        mem_mb=memory(220, 0.4),
     params:
         tier=lookup(dpath="score/tier", within=config),
         confounders=lookup(dpath="score/confounders", within=config),
@@ -159,6 +159,6 @@ rule collect_coverage:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(170),
+        mem_mb=memory(150),
     script:
         "../scripts/collect_coverage.py"
