@@ -100,6 +100,15 @@ def test_the_shipped_methods_have_what_they_need(home):
     assert list(annotate.chosen(names)) == names
 
 
+def test_files_that_a_method_depends_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    celltypist, singler = annotate.describe("celltypist"), annotate.describe("singler")
+    assert celltypist.paths({"model": "High.pkl"}) == {} and celltypist.paths({}) == {}
+    (tmp_path / "High.pkl").touch()
+    assert celltypist.paths({"model": "High.pkl", "map": {}}) == {"model": "High.pkl"}
+    assert singler.paths({"reference": "a.h5ad", "labels": "x"}) == {"reference": "a.h5ad"}
+
+
 def test_above_floor_by_hand():
     out = markers.above_floor(
         sp.csr_matrix([[4.0, 0.0]]), np.array([100.0]), np.array([0.015, 0.0]), max_evidence=9, depth_cap=1e9

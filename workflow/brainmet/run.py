@@ -1,15 +1,15 @@
 """The run that a configuration describes: its datasets and samples, every problem told before any rule is made."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from brainmet import annotate, dataset_checks, datasets
 from brainmet import config as configuration
-from brainmet import dataset_checks, datasets
 from brainmet.errors import BrainmetError
 
-OWN_FILES = ("score.files", "claims.files", "annotate.marker_files")
-"""Lists of the user's own files in the configuration, relative to the working directory."""
+OWN_FILES = ("score.files", "score.networks", "claims.files", "annotate.marker_files", "annotate.overrides")
+"""The user's own files in the configuration, relative to the working directory; those of methods besides."""
 
 
 def load(config: Mapping[str, Any], *, shipped: Path) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
@@ -23,14 +23,12 @@ def load(config: Mapping[str, Any], *, shipped: Path) -> tuple[dict[str, dict[st
         BrainmetError: the configuration or a dataset file is wrong, in one line.
     """
     configuration.check(dict(config))
-    for key in OWN_FILES:
-        section, name = key.split(".")
-        for file in config[section][name]:
-            if not Path(file).is_file():
-                raise BrainmetError(
-                    f"config.yaml: {key}: there is no file {Path(file).absolute()}; mend the path "
-                    "(relative to the working directory, or absolute)"
-                )
+    for key, file in _own_files(config):
+        if not Path(file).is_file():
+            raise BrainmetError(
+                f"config.yaml: {key}: there is no file {Path(file).absolute()}; mend the path "
+                "(relative to the working directory, or absolute)"
+            )
     for folder in config["dataset_paths"]:
         if not Path(folder).is_dir():
             raise BrainmetError(
@@ -45,3 +43,14 @@ def load(config: Mapping[str, Any], *, shipped: Path) -> tuple[dict[str, dict[st
     dataset_checks.check_run(records, paths, types=dataset_checks.type_ids(types))
     datasets.stamp(records)
     return loaded, records
+
+
+def _own_files(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Key and path of every file that the configuration names."""
+    for key in OWN_FILES:
+        section, name = key.split(".")
+        given = config[section][name] or []
+        yield from ((key, file) for file in ([given] if isinstance(given, str) else given))
+    for name, method in annotate.chosen(config["annotate"]["methods"]).items():
+        for option, file in method.paths(config["annotate"].get(name, {})).items():
+            yield f"annotate.{name}.{option}", file

@@ -4,12 +4,9 @@ Methods are files in brainmet/annotate that state SCOPE and REQUIRES; those of s
 sample, those of scope cohort see narrow tables of all samples.
 """
 
-from brainmet.annotate import chosen
+from brainmet.annotate import chosen, describe
 
-try:
-    METHODS = chosen(config["annotate"]["methods"])
-except BrainmetError as error:
-    raise WorkflowError(str(error)) from None
+METHODS = chosen(config["annotate"]["methods"])
 ALL_METHODS = sorted(
     path.stem for path in (HOME / "workflow/brainmet/annotate").glob("*.py") if not path.stem.startswith("_")
 )
@@ -33,6 +30,14 @@ COHORT_FILES = (
 COHORT_INPUTS = {
     name: {required: COHORT_FILES[required] for required in METHODS[name].requires} for name in COHORT_METHODS
 }
+
+
+def own_files(*names):
+    """Files that the options of methods name, as a model or a reference."""
+    found = [describe(name).paths(config["annotate"].get(name, {})) for name in names]
+    return [file for paths in found for file in paths.values() if os.path.isfile(file)]
+
+
 COHORT_CODE = {name: code(f"annotate.{name}", "evidence") for name in COHORT_METHODS}
 
 
@@ -42,6 +47,7 @@ rule evidence:
         counts="<results>/samples/{sample}/counts.h5ad",
         cells="<results>/samples/{sample}/cells.parquet",
         types=TYPES,
+        own=own_files(*SAMPLE_METHODS),
         code=code("evidence", "dropped", *(f"annotate.{name}" for name in SAMPLE_METHODS)),
     output:
         **{name: f"<results>/samples/{{sample}}/evidence/{name}.parquet" for name in SAMPLE_METHODS},
@@ -91,6 +97,7 @@ rule annotate_method:
     input:
         unpack(lookup(dpath="{method}", within=COHORT_INPUTS)),
         types=TYPES,
+        own=lookup(dpath="{method}", within={name: own_files(name) for name in COHORT_METHODS}),
         code=lookup(dpath="{method}", within=COHORT_CODE),
     output:
         "<results>/cohort/annotation/{method}.parquet",
@@ -222,6 +229,7 @@ rule annotation_benchmark:
         counts=collect("<results>/samples/{sample}/counts.h5ad", sample=SAMPLES),
         annotation="<results>/cohort/annotation.parquet",
         types=TYPES,
+        own=own_files(*ALL_METHODS),
         code=code("annotation_benchmark", *(f"annotate.{name}" for name in ALL_METHODS)),
     output:
         "<results>/tables/annotation_benchmark.tsv",

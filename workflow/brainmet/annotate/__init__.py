@@ -9,8 +9,11 @@ A method is a module here that states
   section of its name; index = ids of the kept cells. Column `note` (words a biologist can read, empty for
   none), then numbers.
 
-Columns `vote_{type id}` (0 to 1) enter the consensus as that method's vote. Both facts are read without importing the
-module, so that adding a method is one file here and its name in the config.
+It may state `FILES`, names of options that are paths of files, and `FILES_OR_NAMES`, of options that are that or a name
+which its library knows: a file that is replaced makes the evidence anew, one that is not there is told before any job.
+
+Columns `vote_{type id}` (0 to 1) enter the consensus as that method's vote. What it states is read without importing
+the module, so that adding a method is one file here and its name in the config.
 """
 
 import importlib
@@ -45,13 +48,24 @@ class Method:
     path: Path
     scope: str
     requires: tuple[str, ...]
+    files: tuple[str, ...] = ()
+    files_or_names: tuple[str, ...] = ()
+
+    def paths(self, options: Mapping[str, Any]) -> dict[str, str]:
+        """Files that the options name, there or not, by option; what can only be a name is none."""
+        given = {option: str(options[option]) for option in (*self.files, *self.files_or_names) if options.get(option)}
+        return {
+            option: value
+            for option, value in given.items()
+            if option in self.files or "/" in value or Path(value).is_file()
+        }
 
 
 def describe(name: str, folder: Path = Path(__file__).parent) -> Method:
-    """Read SCOPE and REQUIRES of a method without importing it.
+    """Read what a method's file states without importing it.
 
     Raises:
-        BrainmetError: there is no such file, or it does not state both.
+        BrainmetError: there is no such file, or it does not state SCOPE and REQUIRES.
     """
     path = folder / f"{name}.py"
     if not path.is_file():
@@ -59,11 +73,15 @@ def describe(name: str, folder: Path = Path(__file__).parent) -> Method:
         raise BrainmetError(
             f"config.yaml: annotate.methods: no method {name!r}{guess(name, known)}; known methods: {', '.join(known)}"
         )
-    stated = constants(path, "SCOPE", "REQUIRES")
+    stated = constants(path, "SCOPE", "REQUIRES", "FILES", "FILES_OR_NAMES")
     scope, requires = stated.get("SCOPE"), stated.get("REQUIRES")
     if scope not in INPUTS or not isinstance(requires, tuple):
         raise BrainmetError(f"{path}: must state SCOPE ({' or '.join(INPUTS)}) and REQUIRES (a tuple of input names)")
-    return Method(name, path, str(scope), tuple(map(str, requires)))
+    return Method(name, path, str(scope), *(_names(stated.get(key)) for key in ("REQUIRES", "FILES", "FILES_OR_NAMES")))
+
+
+def _names(stated: Any) -> tuple[str, ...]:
+    return tuple(map(str, stated or ()))
 
 
 def chosen(names: Sequence[str], folder: Path = Path(__file__).parent) -> dict[str, Method]:

@@ -20,6 +20,7 @@ from brainmet.normalise import log_normalised
 
 SCOPE = "sample"
 REQUIRES = ("counts", "cells")
+FILES_OR_NAMES = ("model",)
 
 
 def annotate(

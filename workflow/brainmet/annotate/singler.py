@@ -20,6 +20,7 @@ from brainmet.normalise import log_normalised
 
 SCOPE = "sample"
 REQUIRES = ("counts", "cells")
+FILES = ("reference",)
 
 STEEPNESS = 20.0
 """Of the votes, per unit of SingleR's score (a correlation): a lead of 0.05 gives odds of 2.7."""

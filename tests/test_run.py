@@ -1,0 +1,46 @@
+"""The run of a configuration: every file of one's own that is not there is told before any job."""
+
+import copy
+
+import pytest
+from brainmet import run
+from brainmet.documents import read_yaml
+from brainmet.errors import BrainmetError
+from snakemake.utils import update_config
+
+from tests.running import HOME
+
+
+def load(changes):
+    config = copy.deepcopy(read_yaml(HOME / "config/config.yaml"))
+    update_config(config, changes)
+    return run.load(config, shipped=HOME / "resources")
+
+
+def with_method(name, **options):
+    return {"annotate": {"methods": ["markers", name], name: options}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"score": {"files": ["gone.gmt"]}}, "score.files"),
+        ({"score": {"networks": ["gone.gmt"]}}, "score.networks"),
+        ({"annotate": {"overrides": "gone.gmt"}}, "annotate.overrides"),
+        (with_method("singler", reference="gone.gmt", labels="x"), "annotate.singler.reference"),
+        (with_method("celltypist", model="models/gone.gmt"), "annotate.celltypist.model"),
+    ],
+)
+def test_a_file_that_is_not_there_is_told_with_its_key(tmp_path, monkeypatch, changes, key):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BrainmetError, match=rf"config\.yaml: {key}: there is no file {tmp_path}.*gone\.gmt; mend"):
+        load(changes)
+    (tmp_path / "models").mkdir()
+    for file in ("gone.gmt", "models/gone.gmt"):
+        (tmp_path / file).touch()
+    load(changes)
+
+
+def test_a_model_may_be_a_name_that_its_library_knows(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    load(with_method("celltypist", model="Immune_All_High.pkl"))
