@@ -7,10 +7,18 @@ import logging
 import os
 import sys
 
-from brainmet.terminal import Short
+from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 min_version("9.20")
+
+try:
+    from brainmet.terminal import Short
+except ModuleNotFoundError as error:
+    raise WorkflowError(
+        f"{error}: this Python lacks what the workflow is made of; run it as `uv run snakemake …` in the clone, "
+        "or see 'Cluster, conda, containers' in README.md"
+    ) from None
 
 
 configfile: f"{workflow.basedir}/config/config.yaml"
@@ -52,14 +60,15 @@ include: "workflow/rules/provenance.smk"  # everything       -> provenance/, ro-
 include: "workflow/rules/design.smk"  # dataset files    -> design, catalogue
 
 
+OF_CELLS = ["atlas.h5ad", "report.html", "ro-crate-metadata.json"]
+
+
 rule all:
-    """Everything: the atlas, the tables and the report."""
+    """Everything: the atlas, the tables and the report; of bulk series alone the tables."""
     default_target: True
     input:
-        "<results>/atlas.h5ad",
-        "<results>/report.html",
-        rules.figures.output,
-        "<results>/ro-crate-metadata.json",
+        collect("<results>/{of_cells}", of_cells=OF_CELLS if SAMPLES else []),
+        rules.figures.output if SAMPLES else rules.provenance.output,
         collect("<results>/tables/{table}.tsv", table=TABLES),
         collect(
             "<results>/samples/{sample}/scores_networks.parquet",

@@ -37,6 +37,15 @@ def test_from_any_folder(tmp_path):
     assert {path.name for path in here.iterdir()} == {"my project", "my.yaml"}
 
 
+def test_a_snakemake_of_another_environment_is_told_how_to_run_it(tmp_path):
+    without = "import sys; sys.modules['brainmet'] = None; from snakemake.cli import main; main(sys.argv[1:])"
+    line = [sys.executable, "-c", without, "-s", str(HOME / "Snakefile"), "-n"]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path, env=environment())
+    printed = done.stdout + done.stderr
+    assert done.returncode != 0 and "run it as `uv run snakemake …` in the clone" in printed
+    assert "Traceback" not in printed
+
+
 @pytest.mark.slow
 @pytest.mark.ci
 def test_a_clone_in_a_folder_with_blanks(tmp_path, monkeypatch):

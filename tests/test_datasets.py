@@ -107,6 +107,8 @@ def test_excluded_samples_are_left_out(series):
     assert list(datasets.records(loaded, exclude=["A"])) == ["B"]
     with pytest.raises(BrainmetError, match=r"config.yaml: exclude: no sample 'C' in this run; samples: A, B"):
         datasets.records(loaded, exclude=["C"])
+    with pytest.raises(BrainmetError, match=r"config.yaml: exclude: leaves no sample of the run"):
+        datasets.records(loaded, exclude=["A", "B"])
 
 
 def test_an_unknown_id_names_the_nearest(series):

@@ -74,6 +74,12 @@ def test_a_dry_run_of_the_default(tmp_path):
     assert re.search(r"^qc\s+\d+$", printed, re.M), printed
 
 
+def test_a_run_of_bulk_series_alone_ends_with_what_needs_no_cells(tmp_path):
+    printed = snakemake(tmp_path, "-n", "--quiet", "rules", config={"datasets": ["GSE125989"]})
+    jobs = set(re.findall(r"^(\w+) +\d+$", printed, re.M)) - {"total"}
+    assert jobs == {"fetch", "ingest", "collect_genes_lost", "signatures", "bulk", "provenance", "all"}
+
+
 def test_a_partial_config_keeps_every_default(tmp_path):
     printed = snakemake(
         tmp_path, "-n", "--debug-dag", "results/samples/" + demo_samples()[0] + "/cells.parquet", config={"exclude": []}

@@ -202,7 +202,7 @@ def records(datasets: dict[str, dict[str, Any]], *, exclude: Sequence[str]) -> d
         exclude: sample ids left out of the run.
 
     Raises:
-        BrainmetError: two samples share an id, or `exclude` names an unknown sample.
+        BrainmetError: two samples share an id, or `exclude` names an unknown sample or all of them.
     """
     found: dict[str, dict[str, Any]] = {}
     for dataset in datasets.values():
@@ -218,7 +218,10 @@ def records(datasets: dict[str, dict[str, Any]], *, exclude: Sequence[str]) -> d
             f"config.yaml: exclude: no sample {unknown[0]!r} in this run{guess(unknown[0], found)}; "
             f"samples: {', '.join(found)}"
         )
-    return dict(sorted((id_, record) for id_, record in found.items() if id_ not in set(exclude)))
+    kept = dict(sorted((id_, record) for id_, record in found.items() if id_ not in set(exclude)))
+    if found and not kept:
+        raise BrainmetError("config.yaml: exclude: leaves no sample of the run; shorten it")
+    return kept
 
 
 def stamp(records: dict[str, dict[str, Any]]) -> None:

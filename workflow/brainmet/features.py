@@ -187,7 +187,9 @@ def _measured(moments: Iterable[pd.DataFrame]) -> tuple[pd.DataFrame, int, int]:
         numbers = total.drop(columns=Var.SYMBOL).add(found.drop(columns=Var.SYMBOL), fill_value=0).astype(np.int64)
         total = numbers.assign(**{Var.SYMBOL: symbols})
     if total is None:
-        raise BrainmetError("no sample is left to find variable genes in; shorten exclude: in your config")
+        raise BrainmetError(
+            "no sample is left to find variable genes in; shorten exclude: in your config; bulk series have no cells"
+        )
     return total.sort_index()[[Var.SYMBOL, "n_samples_measured", "n_cells_detected"]], n_samples, largest
 
 

@@ -99,9 +99,12 @@ def asked_for(dag):
 
 
 def wanted_tables():
-    """Tables that a full run ends with: those of results/tables, less what is made on request or for simulated data only."""
+    """Tables that a full run ends with: those of results/tables, less what is made on request or for simulated data only.
+
+    A run of bulk series alone has no cells, and ends with what needs none.
+    """
     simulated = any(record["simulated"] for record in SAMPLES.values())
-    names = sorted(path.stem for path in tables.SCHEMAS.glob("*.yaml"))
+    names = sorted(path.stem for path in tables.SCHEMAS.glob("*.yaml")) if SAMPLES else WITHOUT_CELLS
     wanted = {"all", *(["simulated"] if simulated else []), *(["bulk"] if BULK_SAMPLES else [])}
     return [
         name
@@ -136,6 +139,9 @@ def listed(name, category, label):
 # fill the cores beside them. The atlas, long and read by no stage, is what a core does while another ends the tables and
 # makes the page: earlier, it would leave that core idle.
 ALL_CELLS, ALL_TABLES, BESIDE_THE_PAGE = 20, 10, -10
+
+# Tables of a run of bulk series alone.
+WITHOUT_CELLS = ["bulk", "genes_lost", "signatures"]
 
 DATASETS, RECORDS = load_run()
 for sentence in dataset_checks.shared_donors(DATASETS):

@@ -1,7 +1,7 @@
 """Project: counts of new samples + a finished atlas -> projection.parquet, their cells named by the atlas. On request.
 
-`snakemake project -d new --config datasets=[NEW] project='{atlas: path/to/results/atlas.h5ad}'` runs ingest and qc of the
-new samples and this stage; the atlas is read, never recomputed. Out: <results>/samples/{sample}/projection.parquet,
+`snakemake project -d new --config 'datasets=[NEW]' 'project={atlas: path/to/results/atlas.h5ad}'` runs ingest and qc of
+the new samples and this stage; the atlas is read, never recomputed. Out: <results>/samples/{sample}/projection.parquet,
 <results>/tables/projection_summary.tsv.
 """
 
