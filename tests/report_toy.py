@@ -19,7 +19,7 @@ SETTINGS = {
     "max_gene_values": 100_000,
     "max_rows": 50,
     "max_genes": 100,
-    "max_lost": 0.1,
+    "warn_lost": 0.1,
     "min_agreement": 0.8,
     "max_unknown": 0.2,
     "seed": 1,

@@ -161,7 +161,7 @@ def test_confusion_shares_are_of_the_authors_class():
 
 
 def test_every_figure_that_owes_its_method_links_to_a_numbered_reference(html):
-    views, _ = report._views(toy.run(), report._Tables(dict(toy.run().tables)), max_lost=0.1, max_genes=10)
+    views, _ = report._views(toy.run(), report._Tables(dict(toy.run().tables)), warn_lost=0.1, max_genes=10)
     drawn = {figure.id for view in views.values() for figure in view} | {"cells"}
     assert set(report.CITES) <= drawn
     cited = methods.bibliography(toy.parts().bib)
@@ -243,7 +243,7 @@ def test_every_table_of_a_run_is_on_the_page():
 
 
 def test_every_figure_says_why_it_is_empty(html):
-    views, _ = report._views(toy.run(cells=0, tables=False), report._Tables({}), max_lost=0.1, max_genes=10)
+    views, _ = report._views(toy.run(cells=0, tables=False), report._Tables({}), warn_lost=0.1, max_genes=10)
     for view in views.values():
         for drawn in view:
             assert drawn.variants == [], drawn.id
@@ -254,7 +254,7 @@ def test_every_figure_says_why_it_is_empty(html):
 
 
 def warned(run, **changes):
-    limits = cautions.Limits(max_lost=0.1, min_agreement=0.8, max_unknown=0.2)
+    limits = cautions.Limits(warn_lost=0.1, min_agreement=0.8, max_unknown=0.2)
     made = report._Tables(dict(run.tables) | changes)
     return {w.title: w for w in cautions.distrust(made, run.annotation, limits=limits, simulated=False)}
 
@@ -826,3 +826,12 @@ def test_runs_that_lack_something_open_and_draw_the_rest(tmp_path):
                 b.size(width, 900)
                 b.wait(f"document.documentElement.scrollWidth <= {width}", 10)
             assert b.complaints == [], case
+
+
+def test_time_of_samples_that_are_excluded_now_is_not_counted(tmp_path):
+    for name in ("qc/A.tsv", "qc/B.1.tsv", "qc/gone.tsv", "embed.tsv", "fetch/D/x.tsv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("s\tmax_rss\n2\t100\n")
+    found = load.measured(tmp_path, ["A", "B.1"])
+    assert {rule: len(frame) for rule, frame in found.items()} == {"qc": 2, "embed": 1, "fetch": 1}
+    assert load.measured(tmp_path / "none", ["A"]) == {}

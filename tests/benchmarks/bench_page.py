@@ -70,7 +70,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, Browser(Path(folder)) as browser:
         for n in options.cells:
             page = Path(folder) / f"{n}.html"
-            page.write_text(report.page(enlarged(run, n), parts(), max_lost=0.1, **config["report"]))
+            page.write_text(report.page(enlarged(run, n), parts(), warn_lost=0.1, **config["report"]))
             start = time.monotonic()
             browser.open(page)
             ready = time.monotonic() - start

@@ -3,7 +3,8 @@
 In: `files:` of the dataset files; files with `path:` are read where they are, files with `rule:` are made by that rule.
 Out: downloads/{dataset}/{file}, whole and verified; downloads/{dataset}/checksums.tsv holds what the first download brought.
 
-Runs where Snakemake runs, never on a compute node. `snakemake --resources downloads=N` limits the downloads side by side.
+Runs where Snakemake runs, never on a compute node. Downloads side by side: four by profiles/default, `snakemake --resources
+downloads=N` for another number.
 """
 
 from brainmet import fetch as fetching
@@ -53,7 +54,8 @@ rule fetch:
         "../envs/brainmet.yaml"
     resources:
         downloads=1,
-        # How bytes travel does not change them: as params these would download everything again when edited.
+        # How bytes travel does not change them: as params these would download everything again when edited. Whole
+        # numbers: resources have no others.
         mirror=config["fetch"]["mirror"] or "",
         offline=int(config["fetch"]["offline"]),
         attempts=config["fetch"]["attempts"],

@@ -54,7 +54,7 @@ rule report:
         mem_mb=memory(330, 3.3),
     params:
         settings=lookup(dpath="report", within=config),
-        max_lost=lookup(dpath="ingest/warn_lost", within=config),
+        warn_lost=lookup(dpath="ingest/warn_lost", within=config),
         datasets=CITATIONS,
         benchmarks=workflow.pathvars.apply("<benchmarks>"),
     script:

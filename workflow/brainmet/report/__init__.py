@@ -133,7 +133,7 @@ def page(
     max_gene_values: int,
     max_rows: int,
     max_genes: int,
-    max_lost: float,
+    warn_lost: float,
     min_agreement: float,
     max_unknown: float,
     seed: int,
@@ -148,7 +148,7 @@ def page(
         max_gene_values: values of genes on the map at most.
         max_rows: rows of a table on the page at most; files beside the page hold all.
         max_genes: genes of a volcano plot at most.
-        max_lost: share of counts lost above which the page warns.
+        warn_lost: share of counts lost above which the page warns.
         min_agreement: agreement with the authors below which it warns.
         max_unknown: share of unknown cells above which it warns.
         seed: of the sample of cells.
@@ -157,8 +157,8 @@ def page(
 
     tables = _Tables(run.tables)
     simulated = bool(tables["samples"]["simulated"].any())
-    limits = Limits(max_lost=max_lost, min_agreement=min_agreement, max_unknown=max_unknown)
-    figures, notes = _views(run, tables, max_lost=max_lost, max_genes=max_genes)
+    limits = Limits(warn_lost=warn_lost, min_agreement=min_agreement, max_unknown=max_unknown)
+    figures, notes = _views(run, tables, warn_lost=warn_lost, max_genes=max_genes)
     packed = pack(
         run.annotation,
         run.layout,
@@ -260,7 +260,7 @@ class _Tables(dict[str, pd.DataFrame]):
 
 
 def _views(
-    run: Run, tables: Mapping[str, pd.DataFrame], *, max_lost: float, max_genes: int
+    run: Run, tables: Mapping[str, pd.DataFrame], *, warn_lost: float, max_genes: int
 ) -> tuple[dict[str, list[Figure]], dict[str, Any]]:
     """Figures by view, and small tables that stand in the text."""
     ordered = tables["samples"].sort_values(["condition", "study", "sample"], kind="stable")
@@ -274,7 +274,7 @@ def _views(
             quality.dropped(tables["dropped"], samples),
             quality.doublets(tables["qc"], samples),
             quality.ambient(run.ambient, ordered),
-            quality.genes_lost(tables["genes_lost"], samples, warn=max_lost),
+            quality.genes_lost(tables["genes_lost"], samples, warn=warn_lost),
         ],
         "identity": [
             agreement.confusion(tables["confusion"]),

@@ -24,7 +24,7 @@ class Warning:
 class Limits:
     """When the page warns; see `config: report`."""
 
-    max_lost: float
+    warn_lost: float
     min_agreement: float
     max_unknown: float
 
@@ -173,7 +173,7 @@ def _quality(qc: pd.DataFrame, lost: pd.DataFrame, limits: Limits) -> list[Warni
                 "quality",
             )
         )
-    heavy = lost[lost["share_counts_lost"] > limits.max_lost].sort_values(
+    heavy = lost[lost["share_counts_lost"] > limits.warn_lost].sort_values(
         "share_counts_lost", ascending=False, kind="stable"
     )
     if len(heavy):

@@ -1,7 +1,7 @@
 """What a page is made of, read from the files that Snakemake names."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ def run(files: Any, *, datasets: Mapping[str, Any], benchmarks: str | Path, sett
     use = read_table(files.genes, "genes_of_interest").set_index("symbol")["use"]
     order = drawn(len(annotation), most=settings["max_cells"], seed=settings["seed"])
     n_expressed = carried(len(order), len(use), most=settings["max_gene_values"])
+    provenance = json.loads(Path(files.run).read_text())
     return Run(
         tables={Path(path).stem: read_table(path, Path(path).stem) for path in files.tables},
         annotation=annotation,
@@ -34,8 +35,8 @@ def run(files: Any, *, datasets: Mapping[str, Any], benchmarks: str | Path, sett
         uses=use.to_dict(),
         cells=metrics(files.cells),
         ambient=ambient(files.ambient, annotation),
-        provenance=json.loads(Path(files.run).read_text()),
-        benchmarks=measured(benchmarks),
+        provenance=provenance,
+        benchmarks=measured(benchmarks, provenance["samples"]),
         names=signature_names(files.signatures),
         datasets=datasets,
     )
@@ -83,13 +84,22 @@ def signature_names(path: str | Path) -> dict[str, str]:
     return {entry["id"]: entry["name"] for entry in document["signatures"]}
 
 
-def measured(folder: str | Path) -> dict[str, pd.DataFrame]:
-    """Snakemake's benchmarks by rule: `{rule}.tsv` or the files in `{rule}/`; none where there is no folder."""
-    found: dict[str, list[pd.DataFrame]] = {}
+def measured(folder: str | Path, samples: Collection[str]) -> dict[str, pd.DataFrame]:
+    """Snakemake's benchmarks by rule: `{rule}.tsv` or the files in `{rule}/`; none where there is no folder.
+
+    Of a rule that runs once a sample only those of the run's samples: what is excluded now may have run before.
+    """
+    found: dict[str, dict[str, pd.DataFrame]] = {}
     root = Path(folder)
     for path in sorted(root.rglob("*.tsv")):
-        rule = path.relative_to(root).parts[0].removesuffix(".tsv")
+        rule, *name = path.relative_to(root).with_suffix("").parts
         frame = pd.read_csv(path, sep="\t")
         if {"s", "max_rss"} <= set(frame.columns):
-            found.setdefault(rule, []).append(frame)
-    return {rule: pd.concat(frames, ignore_index=True) for rule, frames in found.items()}
+            found.setdefault(rule, {})["/".join(name)] = frame
+    ours = set(samples)
+    return {
+        rule: pd.concat(
+            [frame for name, frame in jobs.items() if name in ours or ours.isdisjoint(jobs)], ignore_index=True
+        )
+        for rule, jobs in found.items()
+    }
