@@ -140,6 +140,16 @@ MALIGNANT_PREFIX: Final = "malignant_"
 """Type ids of tumour cells start with this."""
 
 
+def sample_of(cell: str) -> str:
+    """The sample that a cell id names."""
+    return cell.split(":", 1)[0]
+
+
+def barcode_of(cell: str) -> str:
+    """The barcode that a cell id names."""
+    return cell.split(":", 1)[1]
+
+
 def markdown() -> str:
     """The keys of `counts.h5ad` as a Markdown table, for the documentation."""
     rows = [f"| `{k.name}` | {k.slot} | {k.dtype.replace('|', 'or')} | {k.meaning} |" for k in COUNTS_KEYS]

@@ -26,7 +26,7 @@ from brainmet.documents import read_yaml
 from brainmet.effects import fdr
 from brainmet.errors import BrainmetError
 from brainmet.ligands import consensus, find_pair
-from brainmet.type_profiles import CELLS, COUNTED, TypeProfiles, present, samples, strata
+from brainmet.type_profiles import CELLS, SUMMABLE, TypeProfiles, present, samples, strata
 from brainmet.validate import validate
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def crosstalk(
         pseudobulk: sums by sample and cell type, NaN where a gene is not measured, layer `n_cells_detected`.
         axes: axes and response sets.
         pairs: ligand-receptor resource for the consensus ranks (`ligands.consensus_pairs`).
-        parents: parent of each state or type (`profiles.parents_of`).
+        parents: parent of each state or type (`type_profiles.parents_of`).
         min_cells: cells that a type needs in a sample.
         min_fraction: share of cells that must detect a gene of a pair for its consensus rank (LIANA's expr_prop).
         n_random: random pairs or sets drawn for each test.
@@ -106,7 +106,7 @@ def crosstalk(
     frames = []
     entries = [(axis, find_pair(pairs, axis["ligand"], axis["receptor"])) for axis in axes.entries]
     wanted = {pair for _, pair in entries if pair}
-    for profiles in samples(pseudobulk, suspensions=CELLS, values=COUNTED):
+    for profiles in samples(pseudobulk, suspensions=CELLS, values=SUMMABLE):
         sample = _Sample(profiles, axes.responses, min_cells, n_random, n_bins, seed)
         ranks: Ranks = {}
         if sample.enough.types:

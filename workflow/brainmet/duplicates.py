@@ -15,7 +15,7 @@ from operator import itemgetter
 import numpy as np
 import pandas as pd
 
-from brainmet.contract import Obs
+from brainmet.contract import Obs, barcode_of
 from brainmet.labels import bases, marks
 from brainmet.tables import columns
 
@@ -89,7 +89,7 @@ def cohort_only(annotation: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
 
 def _by_barcode(cells: pd.DataFrame) -> Counter[tuple[str, str]]:
     """Cells of every pair of samples with one barcode and near-equal totals and detected genes."""
-    names = [bases(name) or marks(name) for name in (id_.split(":", 1)[1] for id_ in cells.index)]
+    names = [bases(name) or marks(name) for name in map(barcode_of, cells.index)]
     frame = pd.DataFrame({"name": names, "sample": cells[Obs.SAMPLE].to_numpy()})
     frame["total"] = np.log(cells["total_counts"].to_numpy(float))
     frame["genes"] = np.log(np.maximum(cells["n_genes_by_counts"].to_numpy(float), 1))

@@ -23,7 +23,7 @@ import scipy.sparse as sp
 
 from brainmet import cellxgene
 from brainmet.ambient_correction import Correction, correction
-from brainmet.contract import CELL_ID, UNKNOWN, VERSION, Obs, Uns, Var
+from brainmet.contract import CELL_ID, UNKNOWN, VERSION, Obs, Uns, Var, sample_of
 from brainmet.counts import Counts
 from brainmet.datasets import DESCRIPTIVE, public
 from brainmet.errors import BrainmetError
@@ -76,15 +76,11 @@ def in_cohort(table: pd.DataFrame, cells: pd.Index) -> pd.DataFrame:
     if len(table) == len(cells):
         return table
     samples = _samples(cells)
-    return table[[_sample(id_) in samples for id_ in table.index]]
+    return table[[sample_of(id_) in samples for id_ in table.index]]
 
 
 def _samples(cells: pd.Index) -> set[str]:
-    return {_sample(id_) for id_ in cells}
-
-
-def _sample(cell: str) -> str:
-    return cell.split(":", 1)[0]
+    return {sample_of(id_) for id_ in cells}
 
 
 def observations(tables: dict[str, pd.DataFrame], records: dict[str, dict[str, Any]]) -> pd.DataFrame:
@@ -351,7 +347,7 @@ def _scores(paths: Sequence[str | Path], cells: pd.Index) -> np.ndarray:
     samples = _samples(cells)
     for path in paths:
         table = read_table(path, "scores")
-        if len(table) and _sample(table.index[0]) not in samples:
+        if len(table) and sample_of(table.index[0]) not in samples:
             continue
         stop = start + len(table)
         join({"scores": table[[]]}, cells[start:stop])

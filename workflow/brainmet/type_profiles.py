@@ -1,4 +1,4 @@
-"""TypeProfiles of the cell types of one sample, taken from the cohort's pseudobulk.
+"""Profiles of the cell types of one sample, taken from the cohort's pseudobulk.
 
 What works on ligands, drug targets or models needs no cells: sums of counts by sample and type, the number of cells and
 the number of cells that detect a gene are enough, and stay small however many cells there are.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 CELLS = ("cell", "nucleus")
-COUNTED = ("counts", "expected_counts", "tpm")
+SUMMABLE = ("counts", "expected_counts", "tpm")
 """Kinds of values whose sums are profiles; sums of logs are not."""
 
 
@@ -141,7 +141,7 @@ def donors(pseudobulk: "AnnData", keys: Sequence[str]) -> Iterator[TypeProfiles]
     Only genes that all of a donor's samples measured are kept.
     """
     groups: dict[tuple[str, ...], list[TypeProfiles]] = {}
-    for profiles in samples(pseudobulk, suspensions=CELLS, values=COUNTED):
+    for profiles in samples(pseudobulk, suspensions=CELLS, values=SUMMABLE):
         groups.setdefault(tuple(str(profiles.about[key]) for key in keys), []).append(profiles)
     for key in sorted(groups):
         yield _sum(groups[key])

@@ -123,8 +123,6 @@ SEQUENTIAL = [
     [1.0, "#08306b"],
 ]
 """White to dark blue: from nothing to much."""
-VIRIDIS = ["#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#fde725"]
-"""Numbers on the map."""
 
 INK, MUTED, ACCENT, WARN = "#1f2530", "#5b6472", "#0b5c8a", "#a6400a"
 DOUBTED = "#f0a33a"
