@@ -67,7 +67,7 @@ rule aucell_cutoff:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(250),
+        mem_mb=memory(250, 3),
     params:
         top_share=lookup(dpath="score/aucell/top_share", within=config),
         detected_quantile=lookup(dpath="score/aucell/detected_quantile", within=config),
@@ -117,7 +117,7 @@ rule score_networks:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(600),
+        mem_mb=memory(600, 1.5),
     params:
         min_genes=lookup(dpath="score/min_genes", within=config),
     script:
@@ -140,7 +140,7 @@ rule score_tasks:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(1200),
+        mem_mb=memory(1200, 0.3),
     script:
         "../scripts/score_tasks.py"
 
