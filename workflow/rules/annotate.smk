@@ -4,7 +4,7 @@ Methods are files in brainmet/annotate that state SCOPE and REQUIRES; those of s
 sample, those of scope cohort see narrow tables of all samples.
 """
 
-from brainmet.annotate import chosen, describe
+from brainmet.annotate import chosen
 
 METHODS = chosen(config["annotate"]["methods"])
 ALL_METHODS = sorted(
@@ -30,14 +30,6 @@ COHORT_FILES = (
 COHORT_INPUTS = {
     name: {required: COHORT_FILES[required] for required in METHODS[name].requires} for name in COHORT_METHODS
 }
-
-
-def own_files(*names):
-    """Files that the options of methods name, as a model or a reference."""
-    found = [describe(name).paths(config["annotate"].get(name, {})) for name in names]
-    return [file for paths in found for file in paths.values() if os.path.isfile(file)]
-
-
 COHORT_CODE = {name: code(f"annotate.{name}", "evidence") for name in COHORT_METHODS}
 
 

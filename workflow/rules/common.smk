@@ -10,6 +10,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 from brainmet import dataset_checks, datasets, failures, folders, run, tables, terminal
+from brainmet.annotate import describe
 from brainmet.code import modules as code
 from brainmet.errors import BrainmetError
 
@@ -80,6 +81,12 @@ def own_mb(wildcards, input):
     record = RECORDS[wildcards.sample]
     parts = [min(1, 2 / n) for n in datasets.sharers(DATASETS[record["dataset"]], record)]
     return sum(size * part for size, part in zip(input.size_files_mb, parts))
+
+
+def own_files(*names):
+    """Files that the options of methods name, as a model or a reference."""
+    found = [describe(name).paths(config["annotate"].get(name, {})) for name in names]
+    return [file for paths in found for file in paths.values() if os.path.isfile(file)]
 
 
 def half_of_cores(wildcards):
