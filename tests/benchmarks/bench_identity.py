@@ -1,17 +1,19 @@
 """Time and memory of one sample's identity, copy number and doublets; doublets planted in real tumours.
 
-    uv run --no-sync python -m tests.benchmarks.bench_identity time [cells]
+    uv run --no-sync python -m tests.benchmarks.bench_identity time [cells] [donors]
     uv run --no-sync python -m tests.benchmarks.bench_identity doublets [dataset.yaml ...]
 
 `time` draws a sample of the demo's biology (`cohort.py`), and measures every step warm: a sample of a tenth of the size
-went before. `doublets` adds 8 % sums of two cells of different called types to a real tumour (by default the one of
-tests/real), thinned to .85 of their sum, and prints AUROC, recall and precision of the calls over five draws.
+went before; cells are dealt out to so many donors. `doublets` adds 8 % sums of two cells of different called types to a
+real tumour (by default the one of tests/real), thinned to .85 of their sum, and prints AUROC, recall and precision of
+the calls over five draws.
 """
 
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +94,8 @@ def identity(counts: Counts, lap: Callable[[str, Callable[[], Any]], Any]) -> pd
     return lap("consensus", lambda: consensus(cells, clusters, none, evidence, types=types, how=how))
 
 
-def measured_time(n: int) -> None:
-    """Print CPU seconds of each step on a sample of `n` cells, warm, and the peak of memory."""
+def measured_time(n: int, donors: int) -> None:
+    """Print CPU seconds of each step on a sample of `n` cells of so many donors, warm, and the peak of memory."""
     for size, shown in ((max(n // 10, 300), False), (n, True)):
         spent: dict[str, float] = {}
 
@@ -105,6 +107,7 @@ def measured_time(n: int) -> None:
 
         with tempfile.TemporaryDirectory() as folder:
             counts = drawn(Path(folder), size)
+            counts = replace(counts, cells=counts.cells.assign(donor=[f"donor_{i % donors}" for i in range(size)]))
             before = peak()
             lap("doublets", lambda c=counts: search(c))
             identity(counts, lap)
@@ -147,7 +150,8 @@ def found_doublets(document: Path) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "time":
-        measured_time(int(sys.argv[2]) if len(sys.argv) > 2 else 10_000)
+        given = [int(value) for value in sys.argv[2:]]
+        measured_time(*given, *(10_000, 1)[len(given) :])
     else:
         for document in sys.argv[2:] or [HOME / "tests/real/breast_cid4465.yaml"]:
             found_doublets(Path(document))
