@@ -330,9 +330,9 @@ def volcano(table: pd.DataFrame, *, most: int) -> Figure:
         title="Genes that differ between conditions",
         choose="Compartment and contrast",
         source="de.tsv",
-        caption=f"pydeseq2 on pseudobulk with study as covariate; the {most} genes of smallest p of each test "
-        "are drawn, blue where FDR is below 0.05, the clearest named where there is room. "
-        "Orange: clear too, but much of the "
+        caption="pydeseq2 on pseudobulk with study as covariate, or the donor where a study sampled donors in both "
+        f"conditions (`design` in the table); the {most} genes of smallest p of each test are drawn, "
+        "blue where FDR is below 0.05, the clearest named where there is room. Orange: clear too, but much of the "
         "gene's count may come from the sample's other cells (ambient_flag and ambient_max in the table).",
         empty="No compartment has enough donors on both sides to test single genes.",
         variants=variants,
