@@ -549,6 +549,9 @@ def test_one_cells_table_of_many_samples(tmp_path: Path, human: GeneTable) -> No
     cells = {"file": "cells.csv", "barcode": "id", "sample": "who"}
     run_with = partial(run, "tenx_triplet", [*files, tmp_path / "cells.csv"], human)
     assert run_with(cells=cells).cells["donor"].tolist() == [f"S{i}" for i in range(6)]
+    # Where no file lists the barcodes they are the table's, but for those of other samples.
+    without = run("tenx_triplet", [*files[:2], tmp_path / "cells.csv"], human, cells=cells)
+    assert without.cells["donor"].tolist() == [f"S{i}" for i in range(6)]
     with pytest.raises(BrainmetError, match=r"no row has who T; mend cells: sample"):
         run_with(cells=cells, id="T")
 

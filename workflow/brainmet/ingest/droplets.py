@@ -8,7 +8,6 @@ normal between, which needs no draws a droplet.
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.special import gammaln, ndtr
 
 from brainmet.ingest.raw import Raw
 
@@ -66,6 +65,8 @@ def _profile(ambient: np.ndarray) -> np.ndarray:
 
 def _p_values(X: sp.csr_matrix, totals: np.ndarray, logs: np.ndarray) -> np.ndarray:
     """Chance that ambient RNA gives a droplet counts as unlikely as its own."""
+    from scipy.special import ndtr
+
     rng, shares = np.random.default_rng(SEED), np.exp(logs)
     sizes = np.unique(np.geomspace(totals.min(), totals.max(), SIZES).astype(np.int64))
     drawn = [_likelihood(sp.csr_matrix(rng.multinomial(n, shares / shares.sum(), DRAWS)), logs) for n in sizes]
@@ -76,12 +77,13 @@ def _p_values(X: sp.csr_matrix, totals: np.ndarray, logs: np.ndarray) -> np.ndar
 
 def _likelihood(X: sp.csr_matrix, logs: np.ndarray) -> np.ndarray:
     """Log likelihood of each droplet's counts at the logarithms of the features' shares."""
-    kept = gammaln(np.arange(LARGEST + 1) + 1)
+    from scipy.special import gammaln
+
     values = X.data.astype(np.int64)
-    each = X.data * logs[X.indices] - np.where(
-        values <= LARGEST, kept[np.minimum(values, LARGEST)], gammaln(values + 1)
-    )
-    own = sp.csr_matrix((each, X.indices, X.indptr), X.shape)
+    factorials = gammaln(np.arange(LARGEST + 1) + 1.0)[np.minimum(values, LARGEST)]
+    large = values > LARGEST
+    factorials[large] = gammaln(values[large] + 1.0)
+    own = sp.csr_matrix((X.data * logs[X.indices] - factorials, X.indices, X.indptr), X.shape)
     return np.asarray(own.sum(axis=1)).ravel() + gammaln(np.asarray(X.sum(axis=1)).ravel() + 1.0)
 
 

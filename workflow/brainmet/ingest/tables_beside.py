@@ -76,6 +76,7 @@ def wanted(record: Mapping[str, Any], tables: Mapping[str, Member]) -> Wanted:
     if role := next((role for role in ("cells", "labels") if role in tables), None):
         frame = _table(tables[role], record[role].get("sep") or "auto")
         key = _key_column(frame, record[role].get("barcode"), tables[role], role=role)
+        frame = _own_rows(frame, record[role].get("sample"), record, tables[role], role=role)
         keys = frame[key].to_numpy(object)
         listed = partial(labels.listed, keys=keys)
     return Wanted(own=own, listed=listed, keys=keys)
