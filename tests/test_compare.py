@@ -167,6 +167,9 @@ def test_arms_in_different_studies_are_confounded() -> None:
     assert row["estimator"] == "confounded"
     assert row["p"] < 1e-4
     assert "brain_metastasis in s, primary in t" in row["reason"]
+    frame = frame.assign(donor=[f"P{i}" for i in (*range(9), *range(5, 14))])
+    same_names = pooled(contrast(values_of(frame, 5.0), frame, ARMS, design=DESIGN))
+    assert same_names["n_a"] == same_names["n_b"] == 9
 
 
 def test_three_studies_an_arm_are_nested_and_the_study_is_the_unit() -> None:

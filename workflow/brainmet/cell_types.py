@@ -57,8 +57,9 @@ class CellTypes:
         """Origin that a declared primary site means; the site itself where no entry names it, empty for none."""
         if site in NO_SITE:
             return ""
+        said = site.casefold()
         entries = self.entries.values()
-        return next((e.origin for e in entries if site in (e.origin, *e.sites)), site)
+        return next((e.origin for e in entries if said in {word.casefold() for word in (e.origin, *e.sites)}), site)
 
     def markers(self) -> set[str]:
         """Positive genes of all entries that are not states."""

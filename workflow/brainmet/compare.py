@@ -270,7 +270,9 @@ def _no_verdict(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], d
         members = donors[donors[PLATFORM] == platform]
         table = values(members.index)
         members = members.loc[table.index]
-        a, b = arms_of(members, arms, design)
+        # Donors of one name in two studies are two people.
+        people = members.assign(**{Obs.DONOR: members[Obs.STUDY] + "|" + members[Obs.DONOR]})
+        a, b = arms_of(people, arms, design)
         if min(len(a), len(b)) >= 2:
             estimate = effects.two_arms(table.loc[a].to_numpy(), table.loc[b].to_numpy())
             row = _study_row(table.columns, estimate, POOLED, platform, design)

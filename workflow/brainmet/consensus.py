@@ -154,7 +154,7 @@ def consensus(
     result["state"] = states(cell_type, smooth, types, margin=how.state_margin)
     result["state"] = subtypes(result, smooth, types, margin=how.state_margin)
     if overrides is not None:
-        result = override(result, overrides, types)
+        result = override(result, overrides, types, sites=sites or {})
     log.info("cell types: %s", result[Obs.CELL_TYPE].value_counts().to_dict())
     return result
 

@@ -1,11 +1,14 @@
 """What an expert knows better: types of clusters or single cells, set by hand."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
 from brainmet.cell_types import CellTypes
 from brainmet.contract import MALIGNANT_PREFIX, MALIGNANT_TIERS, Obs
 from brainmet.errors import BrainmetError
+from brainmet.refinement import BREAST
 
 
 def read_overrides(path: str | list[str] | None, types: CellTypes) -> pd.DataFrame | None:
@@ -27,8 +30,12 @@ def read_overrides(path: str | list[str] | None, types: CellTypes) -> pd.DataFra
     return table
 
 
-def override(annotation: pd.DataFrame, overrides: pd.DataFrame, types: CellTypes) -> pd.DataFrame:
+def override(
+    annotation: pd.DataFrame, overrides: pd.DataFrame, types: CellTypes, *, sites: Mapping[str, str]
+) -> pd.DataFrame:
     """The annotation with the types that an expert gives to clusters or cells; tiers and origin follow the type.
+
+    A carcinoma's cell comes from where its sample's tumour is declared to (`sites`, primary site by sample).
 
     Raises:
         BrainmetError: no cell of the run has the named cluster or id.
@@ -46,7 +53,8 @@ def override(annotation: pd.DataFrame, overrides: pd.DataFrame, types: CellTypes
         result.loc[rows, Obs.CONFIDENCE] = np.float32(1.0)
         result.loc[rows, Obs.MALIGNANCY] = MALIGNANT_TIERS[0] if malignant else "normal"
         result.loc[rows, Obs.MALIGNANCY_SCORE] = np.float32(malignant)
-        result.loc[rows, Obs.TUMOUR_OF_ORIGIN] = types[kind].origin
+        declared = [types.origin_of(sites.get(s, "")) if kind == BREAST else "" for s in result.loc[rows, Obs.SAMPLE]]
+        result.loc[rows, Obs.TUMOUR_OF_ORIGIN] = [origin or types[kind].origin for origin in declared]
         result.loc[rows, "state"] = ""
         result.loc[rows, Obs.REASON] = f"set by hand ({level} {name})"
     return result
