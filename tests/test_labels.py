@@ -67,6 +67,9 @@ def test_a_table_of_all_samples_is_not_joined_to_another_samples_cells() -> None
         join(cells, keys, values=values, name="m.csv")
     # Most cells as written: those that others share are no reason.
     assert (join(cells, arr(*cells[:9], *keys[17:]), values=values, name="m.csv") >= 0).sum() == 9
+    # Nor are rows that carry the sample's own name, however few.
+    keys = arr(f"P1_{second[0]}-1", *(f"P2_{b}-1" for b in second))
+    assert (join(cells, keys, values=np.arange(len(keys)).astype(str), name="m.csv", sample="P1") >= 0).sum() == 1
 
 
 def test_no_match_is_one_sentence() -> None:

@@ -100,10 +100,11 @@ class Tissue:
 
 
 def tissues(samples: Iterable[Counts], *, how: Scoring) -> list[Tissue]:
-    """Bulk samples as cohorts, one a dataset and study."""
+    """Bulk samples as cohorts, one a dataset, study and kind of values."""
     cohorts: dict[tuple[str, ...], list[Counts]] = {}
     for sample in samples:
-        cohorts.setdefault(tuple(sample.cells[[Obs.DATASET, Obs.STUDY]].iloc[0]), []).append(sample)
+        key = (*sample.cells[[Obs.DATASET, Obs.STUDY]].iloc[0], str(sample.uns.get(Uns.VALUES)))
+        cohorts.setdefault(key, []).append(sample)
     return [Tissue(own, how=how) for own in cohorts.values()]
 
 

@@ -295,13 +295,15 @@ def _longer(dataset: dict[str, Any], sample: dict[str, Any]) -> list[str]:
 
 def sharers(dataset: Mapping[str, Any], record: Mapping[str, Any]) -> list[int]:
     """For how many samples each file of a record is: more than one where an archive holds a member for each."""
+    if dataset.get("split_by") or not any(ARCHIVE.search(file["name"]) for file in record["files"]):
+        return [1] * len(record["files"])
     names = [file["name"] for file in dataset["files"]]
     inside = [
         sample["id"]
         for sample in dataset["samples"]
         if sample.get("match") and not any(matches_name(name, sample["match"]) for name in names)
     ]
-    shared = record["id"] in inside and not dataset.get("split_by")
+    shared = record["id"] in inside
     return [len(inside) if shared and ARCHIVE.search(file["name"]) else 1 for file in record["files"]]
 
 

@@ -86,8 +86,9 @@ def join(barcodes: np.ndarray, keys: np.ndarray, *, values: np.ndarray, name: st
         if (best >= 0).all():
             break
     joined = int((best >= 0).sum())
-    if joined and most > max(FAR_MORE * joined, CHANCE * len(barcodes)):
-        # Barcodes of one sample are in the rows of another by chance.
+    # Barcodes of one sample are in the rows of another by chance, but not those that carry a sample's name.
+    bare = all(unlaned(str(key)) == bases(str(key)) for key in keys[best[best >= 0]])
+    if joined and bare and most > max(FAR_MORE * joined, CHANCE * len(barcodes)):
         raise BrainmetError(
             f"{name}: {joined} of {len(barcodes)} cells are in the table, but {most} in a spelling that is ambiguous "
             f"({ambiguous}): it holds several samples under other numbers than the matrix; name its column of samples "

@@ -217,7 +217,8 @@ def _own_rows(
         raise BrainmetError(
             f"{member}: has no column {by} ({', '.join(frame.columns)}); mend {role}: sample in the dataset file"
         )
-    return frame[frame[by].map(labels.marks).isin([labels.marks(name) for name in _names_of(record).split("|")])]
+    names = [labels.marks(name) for name in _names_of(record).split("|") if name]
+    return frame[frame[by].map(labels.marks).isin(names)]
 
 
 def _names_of(record: Mapping[str, Any]) -> str:
