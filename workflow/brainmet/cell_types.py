@@ -14,7 +14,7 @@ from brainmet.errors import BrainmetError
 _SCHEMA = Path(__file__).parent.parent / "schemas" / "marker.schema.yaml"
 
 
-NO_SITE = ("", "none", UNKNOWN)
+NO_ORGAN = ("", "none", UNKNOWN)
 """Values of primary_site that name no organ."""
 
 
@@ -55,7 +55,7 @@ class CellTypes:
 
     def origin_of(self, site: str) -> str:
         """Origin that a declared primary site means; the site itself where no entry names it, empty for none."""
-        if site in NO_SITE:
+        if site in NO_ORGAN:
             return ""
         said = site.casefold()
         entries = self.entries.values()

@@ -50,7 +50,9 @@ def are_cells(X: sp.csr_matrix, ambient: np.ndarray) -> np.ndarray:
     found = totals >= SHARE * np.quantile(np.sort(totals)[-EXPECTED:], HIGH)
     rest = np.flatnonzero(~found)
     if rest.size:
-        found[rest] = _rejected(_p_values(X[rest], totals[rest], np.log(_profile(ambient))))
+        from scipy.stats import false_discovery_control
+
+        found[rest] = false_discovery_control(_p_values(X[rest], totals[rest], np.log(_profile(ambient)))) <= FDR
     return found
 
 
@@ -85,12 +87,3 @@ def _likelihood(X: sp.csr_matrix, logs: np.ndarray) -> np.ndarray:
     factorials[large] = gammaln(values[large] + 1.0)
     own = sp.csr_matrix((X.data * logs[X.indices] - factorials, X.indices, X.indptr), X.shape)
     return np.asarray(own.sum(axis=1)).ravel() + gammaln(np.asarray(X.sum(axis=1)).ravel() + 1.0)
-
-
-def _rejected(p: np.ndarray) -> np.ndarray:
-    """Mask of the p-values that Benjamini and Hochberg reject."""
-    order = np.argsort(p, kind="stable")
-    passed = np.flatnonzero(p[order] <= FDR * np.arange(1, len(p) + 1) / len(p))
-    rejected = np.zeros(len(p), bool)
-    rejected[order[: passed[-1] + 1 if passed.size else 0]] = True
-    return rejected

@@ -57,10 +57,7 @@ VIEWS = (
         "identity",
         "Identity",
         "What the cells are, how sure that is, and where the authors disagree.",
-        (
-            *("concordance", "confusion", "calibration", "cnv_arms", "cnv_windows"),
-            *("markers", "stability", "integration"),
-        ),
+        ("concordance", "confusion", "calibration", "cnv_arms", "cnv_windows", "markers", "stability", "integration"),
     ),
     View("composition", "Composition", "What the samples are made of.", ("composition",)),
     View(
