@@ -1,7 +1,9 @@
 """Composition: shares of cell types per donor, as centred log-ratios, contrasted like any donor value.
 
-Shares sum to one, so one type's rise is every other's fall; log-ratios to the mean of all types take that out. Only
-unenriched samples say anything about shares: sorting decides them otherwise.
+Shares sum to one, so one type's rise is every other's fall; log-ratios to the mean of all types take that out. Donors
+are read at the number of cells of the smallest among them: half a cell added to a rare type says less the more cells
+there are, and the arm with more cells would lack its rare types less. Only unenriched samples say anything about
+shares: sorting decides them otherwise.
 
 Source: Aitchison 1982 J R Stat Soc B 44:139 (centred log-ratio).
 """
@@ -15,6 +17,7 @@ import pandas as pd
 from brainmet import effects
 from brainmet.compare import contrast
 from brainmet.contract import UNKNOWN, Obs, Uns
+from brainmet.donor_scores import thinned_log_cpm
 from brainmet.donors import PLATFORM, platforms
 from brainmet.estimators import ANY_SITE, NESTED, POOLED, TRANSFER, WITHIN, Design, eligible
 from brainmet.tables import columns, empty
@@ -52,17 +55,25 @@ def cells_of(obs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def log_ratios(cells: pd.DataFrame) -> pd.DataFrame:
-    """Centred log2-ratio of each type, half a cell added to every count."""
-    logs = np.log2(cells + 0.5)
-    return logs.sub(logs.mean(axis=1), axis=0)
+    """Centred log2-ratio of each type in donors that are compared, half a cell added to every count: the mean over all
+    draws of as many cells as the smallest donor has. NaN for types that none of the donors has."""
+    found = cells.loc[:, (cells > 0).any()]
+    logs = pd.DataFrame(thinned_log_cpm(found.to_numpy(float)), found.index, found.columns)
+    return logs.sub(logs.mean(axis=1), axis=0).reindex(columns=cells.columns)
 
 
-def share(cells: pd.DataFrame, of: Collection[str], among: Collection[str], *, min_cells: int) -> pd.Series:
-    """Log2 odds of some types among others, half a cell added; NaN for donors with fewer than `min_cells` among
-    them."""
+def share(cells: pd.DataFrame, of: Collection[str], among: Collection[str], *, min_cells: int) -> pd.DataFrame:
+    """Cells of some types and the other cells among which they are, by donor; donors with fewer than `min_cells` among
+    them are left out."""
     part = cells[[c for c in cells if c in set(of)]].sum(axis=1)
     whole = cells[[c for c in cells if c in set(among) | set(of)]].sum(axis=1)
-    return np.log2((part + 0.5) / (whole - part + 0.5)).where(whole >= min_cells)
+    return pd.DataFrame({"part": part, "rest": whole - part})[whole >= min_cells]
+
+
+def log_odds(parts: pd.DataFrame) -> pd.Series:
+    """Log2 odds of a share, half a cell added, at the number of cells of the smallest donor (as `log_ratios`)."""
+    logs = thinned_log_cpm(parts.to_numpy(float))
+    return pd.Series(logs[:, 0] - logs[:, 1], parts.index)
 
 
 def composition(
@@ -80,11 +91,10 @@ def composition(
     if not len(cells):
         log.info("no donor with %d cells from an unenriched sample: composition is not testable", min_cells)
         return empty("composition")
-    values = log_ratios(cells)
     shares = cells.div(cells.sum(axis=1), axis=0)
     blocks = []
     for arm in arms:
-        rows = contrast(lambda index: values.loc[index], donors, arm, design=design)
+        rows = contrast(lambda index: log_ratios(cells.loc[index]), donors, arm, design=design)
         compared, _ = eligible(donors, arm, site=ANY_SITE)
         for side in "ab":
             chosen = compared.index[compared[Obs.CONDITION] == arm[side]]

@@ -112,10 +112,12 @@ def thinned_log_cpm(counts: np.ndarray) -> np.ndarray:
     A Poisson count thinned to a depth is one drawn at that depth, so the mean of the result does not depend on how
     deep a donor was sequenced; its variance does, as deep donors are known better.
     """
+    if not len(counts):
+        return counts.astype(float)
     totals = counts.sum(axis=1, dtype=float)
-    depth = totals.min(initial=np.inf)
+    depth = totals.min()
     logs = np.array([_thinned_log2(row, depth / total) for row, total in zip(counts, totals, strict=True)])
-    return logs.reshape(counts.shape) + np.log2(1e6 / (depth + 1))
+    return logs + np.log2(1e6 / (depth + 1))
 
 
 EXACT_BELOW = 60.0

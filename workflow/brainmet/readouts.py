@@ -180,13 +180,16 @@ class Reader:
             {t for word in share[side] for t in self.words.get(word, ()) or (word,)} | set(share[side])
             for side in ("of", "among")
         )
-        odds = composition.share(cells, of, among, min_cells=self.min_share_cells).dropna()
-        donors = donors.loc[odds.index]
+        parts = composition.share(cells, of, among, min_cells=self.min_share_cells)
+        donors = donors.loc[parts.index]
         if not len(donors):
             reason = f"no unenriched donor with {self.min_share_cells} cells of {', '.join(share['among'])}"
             return self._nothing(reason)
-        table = odds.to_frame(NAME)
-        return Readout(donors, lambda index: table.loc[index])
+        if "b" not in entry["comparison"]:  # a level is read with all cells that there are
+            return Readout(
+                donors, lambda index: np.log2((parts + 0.5)["part"] / (parts + 0.5)["rest"])[index].to_frame(NAME)
+            )
+        return Readout(donors, lambda index: composition.log_odds(parts.loc[index]).to_frame(NAME))
 
     def _correlation(self, entry: Mapping[str, Any], spec: Mapping[str, Any]) -> Readout:
         if self.tables is None:
