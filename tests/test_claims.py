@@ -262,3 +262,38 @@ def test_axes_of_cells_and_of_nuclei_are_values_of_their_own_profiles() -> None:
     value = found.values(found.donors.index)["readout"]
     assert value[found.donors["platform"] == "10x_3prime cell"].tolist() == [0.1] * 4
     assert value[found.donors["platform"] == "10x_3prime nucleus"].tolist() == [0.9] * 4
+
+
+def test_a_patient_sampled_at_both_sites_is_counted_once() -> None:
+    data = bulk({"s": (6, 6)}, shift=1.0)
+    data.obs["donor"] = data.obs["donor"].str.replace("brain_metastasis|primary", "p", regex=True)
+    row = stage.claims([claim(requires=["paired"])], reader_of(data), design=DESIGN, bound=0.5).iloc[0]
+    assert (row["verdict"], row["n_donors"]) == ("supported", 6)
+    assert row["reason"].endswith("6 donors, as the statement says")
+
+
+def test_what_goes_with_the_condition_settles_nothing() -> None:
+    data = bulk(STUDIES, shift=1.0)
+    data.obs["dissociation"] = np.where(data.obs["condition"] == "primary", "cold", "enzymatic_37C")
+    row = stage.claims([claim()], reader_of(data), design=DESIGN, bound=0.5).iloc[0]
+    assert row["verdict"] == "inconclusive"
+    assert row["reason"].endswith("in every study the arms differ in dissociation too")
+
+
+def test_claims_that_cannot_be_judged_do_not_count_among_the_tested() -> None:
+    """An estimate that the statement does not accept is shown with its p, which adjusts no other."""
+    null = claim(id="null", readout={"signature": "null"})
+    alone = judge(null, shift=1.0).loc["null", "fdr"]
+    table = judge(null, *(claim(id=f"paired{i}", requires=["paired"]) for i in range(5)))
+    assert table.loc["null", "fdr"] == alone == table.loc["null", "p"]
+    assert table.loc["paired0", "p"] < 0.01 and np.isnan(table.loc["paired0", "fdr"])
+
+
+def test_only_donors_that_are_compared_count_as_sources() -> None:
+    """A dataset of the same study with none of the two conditions is no confirmation from elsewhere."""
+    data = concat(
+        [bulk(STUDIES, shift=1.0), bulk({"s": (3, 0)}, shift=1.0, condition="other", dataset="u")], index_unique="-"
+    )
+    data.var = bulk(STUDIES, shift=0.0).var
+    row = stage.claims([claim(derived_from=["s", "t"])], reader_of(data), design=DESIGN, bound=0.5).iloc[0]
+    assert row["verdict"] == "reproduced_in_source"

@@ -75,6 +75,7 @@ def _nested(
             "p": p,
             "n_a": n_a,
             "n_b": n_b,
+            "n_donors": n_a + n_b,
             "mde": effects.detectable(se / spread, df, power=design.power, alpha=design.alpha),
             "simulated": bool(used[Uns.SIMULATED].any()),
             "reason": "",

@@ -20,30 +20,27 @@ from brainmet import effects
 from brainmet.bulk import PAIRED as BULK_PAIRED
 from brainmet.bulk import UNPAIRED as BULK_UNPAIRED
 from brainmet.bulk import Tissue
+from brainmet.coincidence import coinciding
 from brainmet.compare import contrast, pooled
 from brainmet.contract import Obs
 from brainmet.documents import TO_BE_VERIFIED, doubtful, read_yaml
 from brainmet.drift import gauge
 from brainmet.errors import BrainmetError
-from brainmet.estimators import CONFOUNDED, NESTED, NOT_TESTABLE, POOLED, REFUSED, TRANSFER, WITHIN, Design
+from brainmet.estimators import NESTED, NOT_TESTABLE, POOLED, WITHIN, Design
 from brainmet.measures import log_odds
 from brainmet.one_group import one_group
 from brainmet.readouts import WHOLE, Reader, Readout, averaged, gene_sets_of, relabelled
 from brainmet.tables import columns, empty
 from brainmet.validate import validate
+from brainmet.verdicts import RANK, jointly, untested, verdict
 
 log = logging.getLogger(__name__)
 
 SCHEMA = Path(__file__).parent.parent / "schemas" / "claim.schema.yaml"
-RANK = {TRANSFER: 0, NESTED: 1, WITHIN: 2}
-"""Estimators, weakest first: a claim names the weakest it may rest on."""
-
-PAIRED = "paired"
 _MEASURED = (
     *("estimator", "effect", "ci_low", "ci_high", "p", "p_perm", "p_perm_min"),
     *("mde", "n_studies", "reason", "simulated", "design"),
 )
-SUPPORTING = ("supported", "recovered", "reproduced_in_source")
 
 
 def load(files: Sequence[str | Path]) -> list[dict[str, Any]]:
@@ -93,34 +90,20 @@ def claims(
     if not rows:
         return empty("claims")
     table = pd.DataFrame(rows)
-    tested = table["estimator"].isin(list(RANK))
+    barred = [untested(row, entry) for row, entry in zip(table.to_dict("records"), entries, strict=True)]
+    tested = np.array([found is None for found in barred])
     table["fdr"] = np.nan
     table["fdr_clean"] = np.nan
     for p, adjusted in (("p", "fdr"), ("p_clean", "fdr_clean")):
         table.loc[tested, adjusted] = effects.fdr(table.loc[tested, p].to_numpy(float))
     table["bulk_fdr"] = effects.fdr(table["bulk_p"].to_numpy(float))
     judged = [
-        verdict(row, entry, design=design, bound=entry.get("bound", bound))
-        for row, entry in zip(table.to_dict("records"), entries, strict=True)
+        found or verdict(row, entry, design=design, bound=entry.get("bound", bound))
+        for found, row, entry in zip(barred, table.to_dict("records"), entries, strict=True)
     ]
-    judged = _jointly(judged, entries)
+    judged = jointly(judged, entries)
     table["verdict"], table["reason"] = zip(*judged, strict=True)
     return table[columns("claims")]
-
-
-def _jointly(judged: list[tuple[str, str]], entries: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """A claim that others must confirm (`also`) is not supported without them."""
-    by_id = {entry["id"]: found for entry, found in zip(entries, judged, strict=True)}
-    out = []
-    for entry, (state, reason) in zip(entries, judged, strict=True):
-        lacking = [name for name in entry.get("also", []) if by_id.get(name, ("", ""))[0] not in SUPPORTING]
-        if state in SUPPORTING and lacking:
-            state, reason = (
-                "inconclusive",
-                f"{reason}; {', '.join(lacking)} must hold too and does not ({by_id[lacking[0]][0]})",
-            )
-        out.append((state, reason))
-    return out
 
 
 def evaluate(entry: Mapping[str, Any], reader: Reader, *, design: Design) -> dict[str, Any]:
@@ -145,6 +128,7 @@ def evaluate(entry: Mapping[str, Any], reader: Reader, *, design: Design) -> dic
         "design": "",
         "unit": "",
         "controlled": False,
+        "coinciding": "",
     }
     row |= dict.fromkeys(("effect", "ci_low", "ci_high", "p", "p_perm", "p_perm_min", "mde", "coverage"), np.nan)
     row |= dict.fromkeys(("effect_clean", "p_clean", "estimate", "estimate_low", "estimate_high", "p_drift"), np.nan)
@@ -152,7 +136,6 @@ def evaluate(entry: Mapping[str, Any], reader: Reader, *, design: Design) -> dic
     if readout.reason:
         return row | {"reason": readout.reason}
     best = deciding(readout, entry, design=design)
-    used = readout.donors[readout.donors[Obs.STUDY].isin(str(best["studies"]).split(";"))]
     row |= {name: best[name] for name in _MEASURED if name in best.index}
     row |= estimate(best, entry)
     if not np.isfinite(row["effect"]) and (why := readout.why()):
@@ -165,8 +148,12 @@ def evaluate(entry: Mapping[str, Any], reader: Reader, *, design: Design) -> dic
             "p_clean": clean["p"] if "p" in clean.index else np.nan,
             "controlled": True,
         }
+    donors, owner = relabelled(readout.donors, entry["comparison"])
+    own = design_of(entry, design)
+    if "b" in entry["comparison"] and row["estimator"] in (WITHIN, NESTED):
+        arms = arms_of(entry) | {"by": entry["comparison"].get("by", "")}
+        row["coinciding"] = ", ".join(coinciding(donors, arms, best, design=own))
     if row["estimator"] == NESTED and len(readout.scorers) == 1 and len(sets := readout.scorers[0].sets) == 1:
-        donors, owner = relabelled(readout.donors, entry["comparison"])
         row["p_drift"] = gauge(
             readout.scorers[0].profiles,
             sets,
@@ -176,11 +163,13 @@ def evaluate(entry: Mapping[str, Any], reader: Reader, *, design: Design) -> dic
             donors=donors,
             per_donor=lambda values: averaged(values, owner),
             listed=list(reader.sets.values()),
-            design=design_of(entry, design),
+            design=own,
             how=reader.how,
         )[0, 1]
+    compared = {entry["comparison"][side] for side in "ab" if side in entry["comparison"]}
+    used = donors[donors[Obs.STUDY].isin(str(best["studies"]).split(";")) & donors[Obs.CONDITION].isin(compared)]
     row |= {
-        "n_donors": int(best["n_a"] + best["n_b"]),
+        "n_donors": int(best["n_donors"]),
         "coverage": readout.coverage(),
         "datasets": ";".join(sorted(set(used[Obs.DATASET]))),
     }
@@ -270,75 +259,6 @@ def in_bulk(entry: Mapping[str, Any], reader: Reader, tissues: Sequence[Tissue],
         "bulk_n": int(best["n_a"] if estimator == BULK_PAIRED else best["n_a"] + best["n_b"]),
         "bulk_studies": ";".join(studies),
     }
-
-
-def verdict(row: Mapping[str, Any], entry: Mapping[str, Any], *, design: Design, bound: float) -> tuple[str, str]:
-    """Verdict and the sentence why.
-
-    A direction is supported or contradicted when the adjusted p is below alpha, and the permutation p too wherever
-    the donors are enough for it to get there. A statement of no difference is tested against its bound (two
-    one-sided tests).
-    """
-    state, reason = row["estimator"], str(row.get("reason") or "")
-    if PAIRED in entry.get("requires", []) and state in RANK and row["design"] != PAIRED:
-        return "not_testable", "no patients sampled at both sites: donors of the two arms differ in subtype"
-    if state in (NOT_TESTABLE, REFUSED) or (state in RANK and not np.isfinite(row["effect"])):
-        return "not_testable", reason or "the readout cannot be scored in these donors"
-    if state == CONFOUNDED:
-        return "confounded", reason
-    floor = entry.get("estimator_min", TRANSFER if "b" not in entry["comparison"] else NESTED)
-    if RANK[state] < RANK[floor]:
-        return "not_testable", f"only an estimate by {state} is possible; the statement needs {floor} or better"
-    sources, used = set(entry.get("derived_from", [])), set(str(row["datasets"]).split(";"))
-    decided = row["fdr"] < design.alpha and (row["p_perm_min"] > design.alpha or not row["p_perm"] >= design.alpha)
-    sign = {"up": 1, "down": -1, "none": 0}[entry["direction"]]
-    interval = f"g {row['effect']:.2f} ({row['ci_low']:.2f} to {row['ci_high']:.2f})"
-    found = f"{interval}, FDR {row['fdr']:.2g}, {row['n_donors']} donors"
-    if entry.get("contested"):
-        found = f"published both ways; {found}"
-    positive = "recovered" if row["simulated"] else "supported"
-    if decided and row["controlled"]:
-        same = np.sign(row["effect_clean"]) == np.sign(row["effect"])
-        if not (same and row["fdr_clean"] < design.alpha):
-            left = f"g {row['effect_clean']:.2f}, FDR {row['fdr_clean']:.2g}"
-            return "inconclusive", f"{found}; without what ambient RNA of the samples' other cells can explain, {left}"
-    if decided and row["p_drift"] >= design.alpha:
-        return (
-            "inconclusive",
-            f"{found}; random sets of genes differ as much between these studies (p {row['p_drift']:.2g})",
-        )
-    if sign == 0:
-        if within_bound(row, bound):
-            return _sourced("equivalent", sources, used), f"{found}: inside ±{bound:g} at 90 %"
-        if decided and (row["ci_low"] > bound or row["ci_high"] < -bound):
-            return "contradicted", f"{found}: outside ±{bound:g}, where the statement has no difference"
-        return "inconclusive", f"{found}; ±{bound:g} is neither shown nor excluded; {_detectable(row, design)}"
-    if decided and np.sign(row["effect"]) == sign:
-        return _sourced(positive, sources, used), f"{found}, as the statement says"
-    if decided:
-        return "contradicted", f"{found}, against the statement"
-    if "bound" in entry and within_bound(row, bound):
-        return "equivalent", f"{found}: inside ±{bound:g} at 90 %, no difference of the size that the statement needs"
-    return "inconclusive", f"{found}; {_detectable(row, design)}"
-
-
-def _detectable(row: Mapping[str, Any], design: Design) -> str:
-    """What an effect would have to be to be found, in words."""
-    if not np.isfinite(row["mde"]):
-        return f"no effect, however large, is found with {design.power:.0%} power by so few donors a study"
-    return f"detectable g {row['mde']:.2f} at {design.power:.0%} power"
-
-
-def within_bound(row: Mapping[str, Any], bound: float) -> bool:
-    """Two one-sided tests at 5 %: the 90 % interval is inside ±bound. It is the 95 % one narrowed by the ratio of
-    normal quantiles; for t intervals that is a little too wide, never too narrow."""
-    half = (row["ci_high"] - row["ci_low"]) / 2 * 1.6449 / 1.9600
-    return bool(abs(row["effect"]) + half < bound)
-
-
-def _sourced(verdict: str, sources: set[str], used: set[str]) -> str:
-    """A claim cannot be confirmed by the data it came from."""
-    return "reproduced_in_source" if sources and used <= sources else verdict
 
 
 def reference(entry: Mapping[str, str]) -> str:

@@ -161,6 +161,7 @@ def _study_row(features: pd.Index, e: Estimate, study: str, platform: str, desig
         "difference_high": d_high,
         "n_a": e.n_a,
         "n_b": e.n_b,
+        "n_donors": e.n,
         "n_studies": 1,
         "p": e.p,
         "model": "one_study",
@@ -178,7 +179,9 @@ def pooled(features: pd.Index, estimates: list[Estimate], design: Design) -> pd.
     many = random.k >= design.min_studies
     low, high = effects.leave_one_out(g, se)
     used = np.isfinite(g)
-    n_a, n_b = (used * np.array([getattr(e, side) for e in estimates])[:, None] for side in ("n_a", "n_b"))
+    n_a, n_b, n = (
+        (used * np.array([getattr(e, side) for e in estimates])[:, None]).sum(axis=0) for side in ("n_a", "n_b", "n")
+    )
     return pd.DataFrame(
         {
             "feature": features,
@@ -191,8 +194,9 @@ def pooled(features: pd.Index, estimates: list[Estimate], design: Design) -> pd.
             "difference": difference,
             "difference_low": d_low,
             "difference_high": d_high,
-            "n_a": n_a.sum(axis=0),
-            "n_b": n_b.sum(axis=0),
+            "n_a": n_a,
+            "n_b": n_b,
+            "n_donors": n,
             "n_studies": random.k,
             "model": np.where(many, "random_effects", np.where(random.k == 1, "one_study", "fixed_studies")),
             "tau2": np.where(random.k > 1, random.tau2, np.nan),
@@ -295,6 +299,7 @@ def _no_verdict(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], d
             "effect": np.nan,
             "n_a": n_a,
             "n_b": n_b,
+            "n_donors": len(donors[[Obs.STUDY, Obs.DONOR]].drop_duplicates()),
             "n_studies": donors[Obs.STUDY].nunique(),
             "design": "",
             "model": "none",

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from brainmet import effects, student
+from brainmet.coincidence import RECEPTORS, coinciding
 from brainmet.contract import UNKNOWN, Obs
 from brainmet.contrasts import AMBIENT, Scorer
 from brainmet.donor_scores import GeneSet, Scoring
@@ -47,7 +48,8 @@ def explained_by(
     composition: Callable[[str, pd.Index], pd.Series | None] = lambda name, index: None,
 ) -> pd.Series:
     """Names of what explains each row, joined by `;`: for findings of the estimator `within` in cells. `ambient_rna`
-    where it does not hold on profiles less ambient RNA and a third of its difference or more is gone there.
+    where it does not hold on profiles less ambient RNA and a third of its difference or more is gone there; and what
+    changes with the condition in every study (`coincidence`).
 
     Args:
         table: rows of `contrasts.tsv`.
@@ -76,7 +78,8 @@ def explained_by(
             own = {s.id.partition(" less ")[0]: scores[s.id] for s in _unshared(by_id[name], confounders)} | shared
             named = _explaining(scores[name], {c: v for c, v in own.items() if v is not None}, donors, arm)
             lost = [AMBIENT] if _lost(rows.loc[index], design.alpha) else []
-            out[index] = ";".join([*lost, *named])
+            same = coinciding(profiles.donors, arm, rows.loc[index], design=design)
+            out[index] = ";".join([*lost, *same, *named])
     return out
 
 
@@ -113,9 +116,8 @@ def _scores(scorer: Scorer, donors: pd.DataFrame, places: pd.DataFrame) -> pd.Da
 def _of_donors(donors: pd.DataFrame) -> dict[str, pd.Series | None]:
     """Depth and subtype, None where a donor's is not known."""
     depth = np.log2(donors["total_counts"].astype(float) / donors[Obs.N_CELLS].astype(float))
-    er = donors["er"].map({"pos": 1.0, "neg": 0.0})
-    her2 = donors["her2"].map({"pos": 1.0, "amp": 1.0, "0": 0.0, "low": 0.0, "neg": 0.0})
-    known = {"depth": depth, "er": er, "her2": her2}
+    receptors = {name: donors[name].map(words).map({"pos": 1.0, "neg": 0.0}) for name, words in RECEPTORS.items()}
+    known = {"depth": depth} | receptors
     return {
         name: values if values.notna().all() and (values != UNKNOWN).all() else None for name, values in known.items()
     }

@@ -37,7 +37,8 @@ class Estimate:
         g_se_null: standard error that g has where there is no effect; what power is reckoned with.
         g_growth: by how much the variance of g grows with g²: the standard deviation that it is measured in is known
             from few donors.
-        n_a, n_b: donors.
+        n_a, n_b: donors of each arm.
+        n: donors in all; one that was seen in both arms is one.
     """
 
     difference: Array
@@ -51,6 +52,7 @@ class Estimate:
     g_df: int
     n_a: int
     n_b: int
+    n: int
 
     def interval(self, level: float = 0.95) -> tuple[Array, Array]:
         """Confidence interval of g."""
@@ -98,7 +100,7 @@ def two_arms(a: Array, b: Array) -> Estimate:
     null = np.full(len(g), (n_a + n_b) / (n_a * n_b))
     g_se = np.sqrt(null + g**2 / (2 * (n_a + n_b)))
     growth = np.full(len(g), 1 / (2 * (n_a + n_b - 2)))
-    return Estimate(difference, se, df, p, g, g_se, np.sqrt(null), growth, n_a + n_b - 2, n_a, n_b)
+    return Estimate(difference, se, df, p, g, g_se, np.sqrt(null), growth, n_a + n_b - 2, n_a, n_b, n_a + n_b)
 
 
 def pairs(a: Array, b: Array) -> Estimate:
@@ -114,7 +116,7 @@ def pairs(a: Array, b: Array) -> Estimate:
     null = _ratio(spread, scale) ** 2 / n
     g_se = np.sqrt(null + g**2 / (2 * n))
     growth = (1 + (1 - null * n / 2) ** 2) / (4 * (n - 1))  # two standard deviations that correlate as the arms do
-    return Estimate(difference, se, np.full(len(se), n - 1.0), p, g, g_se, np.sqrt(null), growth, n - 1, n, n)
+    return Estimate(difference, se, np.full(len(se), n - 1.0), p, g, g_se, np.sqrt(null), growth, n - 1, n, n, n)
 
 
 def one_sample(change: Array) -> Estimate:
@@ -127,7 +129,7 @@ def one_sample(change: Array) -> Estimate:
     g = small_sample(n - 1) * scaled
     null, growth = np.full(len(g), 1 / n), np.full(len(g), 1 / (2 * (n - 1)))
     g_se = np.sqrt(null + g**2 / (2 * n))
-    return Estimate(difference, se, np.full(len(se), n - 1.0), p, g, g_se, np.sqrt(null), growth, n - 1, n, n)
+    return Estimate(difference, se, np.full(len(se), n - 1.0), p, g, g_se, np.sqrt(null), growth, n - 1, n, n, n)
 
 
 def fixed_studies(estimates: list[Estimate]) -> tuple[Pooled, Array, Array, Array]:

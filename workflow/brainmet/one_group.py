@@ -54,7 +54,7 @@ def one_group(
     p, least = permutation(found, design=design)
     row["p_perm"], row["p_perm_min"] = p[0], least[0]
     n = [e.n_a for e in estimates]
-    row["n_a"], row["n_b"] = sum(n), 0
+    row["n_a"], row["n_b"], row["n_donors"] = sum(n), 0, sum(n)
     row["estimator"], row["design"] = WITHIN, ONE_GROUP
     row["studies"] = ";".join(sorted({part.study for part in found}))
     row["platform"] = ";".join(sorted({part.platform for part in found}))
@@ -76,6 +76,7 @@ def _none(own: pd.DataFrame, comparison: Mapping[str, str], sizes: list[int], de
             "effect": np.nan,
             "n_a": n_donors(own, comparison["a"]),
             "n_b": 0,
+            "n_donors": n_donors(own, comparison["a"]),
             "n_studies": own[Obs.STUDY].nunique(),
             "design": ONE_GROUP,
             "simulated": bool(own[Uns.SIMULATED].any()) if len(own) else False,

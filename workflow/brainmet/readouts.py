@@ -14,6 +14,7 @@ import pandas as pd
 
 from brainmet import composition, measures
 from brainmet.burden import burden, shared_types
+from brainmet.coincidence import MIXED, SAMPLED
 from brainmet.contract import Obs, Var
 from brainmet.contrasts import Scorer
 from brainmet.copy_number import gene_order
@@ -317,7 +318,7 @@ def _no_values() -> pd.DataFrame:
 
 def relabelled(donors: pd.DataFrame, comparison: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.Series]:
     """Donors whose `condition` is what the comparison compares: the condition itself, or another column (`by`),
-    within donors that have the given values (`where`).
+    within donors that have the given values (`where`). `sampled` then keeps the condition.
 
     Returns:
         The donors, and for each of their profiles the one that stands for the donor. These differ where `by` puts
@@ -328,8 +329,10 @@ def relabelled(donors: pd.DataFrame, comparison: Mapping[str, Any]) -> tuple[pd.
     by = comparison.get("by")
     if not by:
         return donors, pd.Series(donors.index, donors.index)
-    donors = donors.assign(**{Obs.CONDITION: donors[by]})
-    people = donors.groupby([Obs.STUDY, PLATFORM, Obs.DONOR, Obs.CONDITION], sort=False).ngroup()
+    donors = donors.assign(**{SAMPLED: donors[Obs.CONDITION], Obs.CONDITION: donors[by]})
+    grouped = donors.groupby([Obs.STUDY, PLATFORM, Obs.DONOR, Obs.CONDITION], sort=False)
+    donors[SAMPLED] = donors[SAMPLED].where(grouped[SAMPLED].transform("nunique") == 1, MIXED)
+    people = grouped.ngroup()
     first = ~people.duplicated()
     return donors[first], pd.Series(donors.index[first][people], donors.index)
 

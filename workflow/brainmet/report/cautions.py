@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from brainmet.contract import UNKNOWN, Obs
+from brainmet.estimators import TRANSFER
 from brainmet.report.forest import POOLED
 from brainmet.report.wording import contrast_words, listed, prose, start, words
 
@@ -73,7 +74,7 @@ _UNTESTED = {
 
 def _contrasts(table: pd.DataFrame) -> list[Warning]:
     """Contrasts without a verdict: those confounded in any test, and those that failed in all."""
-    pooled = table[(table["study"] == POOLED) & table["primary_site"].isin(["breast", UNKNOWN, ""])]
+    pooled = table[(table["study"] == POOLED) & (table["estimator"] != TRANSFER)]
     told: dict[str, list[tuple[str, str]]] = {}
     for contrast, own in pooled.groupby("contrast", sort=True):
         for estimator in _UNTESTED:

@@ -181,7 +181,7 @@ def contrast_forest(table: pd.DataFrame, names: Names, *, top: int = 40) -> Figu
         caption="Hedges' g, first condition minus second, donors as replicates, with 95% intervals; the "
         f"{top} rows of smallest p. Filled: FDR below 0.05. "
         "Orange: FDR below 0.05 too, but something else explains it, such as ambient RNA or the cell cycle; hover "
-        "for what. Studies are joined by random effects.",
+        "for what. Three studies or more are joined by random effects, fewer as they are.",
         empty="No contrast could be tested: an arm lacks donors, or conditions lie in different studies (see "
         "the reasons in the table).",
         variants=variants,

@@ -21,9 +21,9 @@ DECIDED = (
 )
 """Verdicts that say something; `inconclusive` was tested too."""
 MEANING = {
-    "supported": "the interval lies on the side that the statement gives",
+    "supported": "the effect is no chance (FDR, permutations) and on the side that the statement gives",
     "recovered": "as supported, on simulated data: the method finds it, nothing more",
-    "contradicted": "the interval lies on the other side",
+    "contradicted": "the effect is no chance and on the other side, or outside the bound of no difference",
     "equivalent": "the interval lies within the bound of no difference",
     "reproduced_in_source": "holds in the data that the statement was made from, nowhere else",
     "inconclusive": "tested, and not settled: the row says why",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from brainmet.contract import UNKNOWN
+from brainmet.estimators import TRANSFER
 from brainmet.report.figure import axis, clean, interval_bars, rows_high
 from brainmet.report.palette import ACCENT, DOUBTED, MUTED
 from brainmet.report.wording import contrast_words, words
@@ -12,16 +12,16 @@ from brainmet.report.wording import contrast_words, words
 POOLED = "pooled"
 JUDGED = ("within", "nested", "transfer")
 """Estimators that a verdict may rest on."""
-_BREAST = ("breast", "", UNKNOWN)
 
 
 def contrasts(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Pooled effects by contrast and primary tumour: judged before only shown, breast before others."""
+    """Pooled effects by contrast and primary tumour: judged before only shown, the primary tumour asked about
+    before others."""
     pooled = table[(table["study"] == POOLED) & table["effect"].notna()]
 
     def rank(group: tuple[tuple[str, str], pd.DataFrame]) -> tuple[bool, bool, tuple[str, str]]:
         key, own = group
-        return not own["estimator"].isin(JUDGED).any(), key[1] not in _BREAST, key
+        return not own["estimator"].isin(JUDGED).any(), _of_another(own), key
 
     for (contrast, site), own in sorted(pooled.groupby(["contrast", "primary_site"], sort=True), key=rank):
         yield named(contrast, site, own), own
@@ -29,8 +29,13 @@ def contrasts(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def named(contrast: str, site: str, own: pd.DataFrame) -> str:
     """A contrast as its entry in a list."""
-    label = contrast_words(contrast) + ("" if site in _BREAST else f" ({site})")
+    label = contrast_words(contrast) + (f" ({site})" if _of_another(own) else "")
     return label + ("" if own["estimator"].isin(JUDGED).any() else " (confounded, never judged)")
+
+
+def _of_another(own: pd.DataFrame) -> bool:
+    """Whether the donors have another primary tumour than the one asked about."""
+    return bool((own["estimator"] == TRANSFER).all())
 
 
 def forest(frame: pd.DataFrame, names: pd.Series) -> tuple[list[dict], dict]:
