@@ -161,7 +161,7 @@ def test_confusion_shares_are_of_the_authors_class():
 
 
 def test_every_figure_that_owes_its_method_links_to_a_numbered_reference(html):
-    views, _ = report._views(toy.run(), report._Tables(dict(toy.run().tables)), warn_lost=0.1, max_genes=10)
+    views, _ = report._views(toy.run(), report._Tables(dict(toy.run().tables)), alpha=0.05, warn_lost=0.1, max_genes=10)
     drawn = {figure.id for view in views.values() for figure in view} | {"cells"}
     assert set(report.CITES) <= drawn
     cited = methods.bibliography(toy.parts().bib)
@@ -178,7 +178,7 @@ def test_what_stands_beside_an_effect_and_what_explains_it():
     row = {"effect": 1.0, "ci_low": 0.2, "ci_high": 1.8, "n_a": 4, "n_b": 5, "estimator": "within", "p": 0.01}
     row |= {"p_perm": 0.02, "coverage": 0.5, "mde": np.nan}
     rows = pd.DataFrame([row | {"fdr": f, "explained_by": why} for f, why in ((0.01, ""), (0.01, "depth"), (0.2, ""))])
-    (trace,), layout = forest.forest(rows, pd.Series(["a", "b", "c"]))
+    (trace,), layout = forest.forest(rows, pd.Series(["a", "b", "c"]), alpha=0.05)
     assert trace["marker"]["color"] == [palette.ACCENT, palette.DOUBTED, "#ffffff"]
     assert trace["text"][1].endswith("permuting donors: p = 0.02<br>genes measured: 50%<br>explained by: depth")
     assert "permuting" in trace["text"][0] and "explained" not in trace["text"][0]
@@ -201,7 +201,7 @@ def test_clear_genes_that_may_be_ambient_are_marked():
     table = (
         toy.run().tables["de"].assign(ambient_flag=[True, True, False, False, False], fdr=[0.5, 0.01, 0.01, 0.01, 0.01])
     )
-    marked = comparison.volcano(table, most=10).variants[0].data[0]
+    marked = comparison.volcano(table, alpha=0.05, most=10).variants[0].data[0]
     colours = dict(zip(marked["customdata"], marked["marker"]["color"], strict=True))
     assert colours["G1"] == palette.DOUBTED and colours["G2"] == colours["G3"] == palette.ACCENT
     assert colours["G0"] not in (palette.DOUBTED, palette.ACCENT)
@@ -243,7 +243,9 @@ def test_every_table_of_a_run_is_on_the_page():
 
 
 def test_every_figure_says_why_it_is_empty(html):
-    views, _ = report._views(toy.run(cells=0, tables=False), report._Tables({}), warn_lost=0.1, max_genes=10)
+    views, _ = report._views(
+        toy.run(cells=0, tables=False), report._Tables({}), alpha=0.05, warn_lost=0.1, max_genes=10
+    )
     for view in views.values():
         for drawn in view:
             assert drawn.variants == [], drawn.id
@@ -256,7 +258,8 @@ def test_every_figure_says_why_it_is_empty(html):
 def warned(run, **changes):
     limits = cautions.Limits(warn_lost=0.1, min_agreement=0.8, max_unknown=0.2)
     made = report._Tables(dict(run.tables) | changes)
-    return {w.title: w for w in cautions.distrust(made, run.annotation, limits=limits, simulated=False)}
+    told = cautions.distrust(made, run.annotation, limits=limits, simulated=False)
+    return {warning.title: warning for warning in told}
 
 
 def test_what_to_distrust_is_named_worst_first():
@@ -269,6 +272,16 @@ def test_what_to_distrust_is_named_worst_first():
     assert "S1 (25%)" in found["Many cells left unknown"].detail
     assert "30%" in found["Many counts were lost with unknown genes"].detail
     assert "notch" in found["1 signature could be scored in no sample"].detail
+
+
+def test_a_stricter_level_of_the_fdr_reaches_figures_and_captions():
+    table = (
+        toy.run().tables["contrasts"].query("study == 'pooled' and effect == effect").assign(fdr=0.03, explained_by="")
+    )
+    for alpha, colour in ((0.05, palette.ACCENT), (0.01, "#ffffff")):
+        drawn = comparison.contrast_forest(table, {}, alpha=alpha)
+        assert drawn.variants[0].data[0]["marker"]["color"][0] == colour
+        assert f"FDR below {alpha}" in drawn.caption
 
 
 def test_doublets_not_looked_for_are_told_by_reason():

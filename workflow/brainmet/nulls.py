@@ -46,7 +46,7 @@ def nulls(
     runs: int,
     clean: Mapping[str, Profiles] | None = None,
 ) -> pd.DataFrame:
-    """Rows of `nulls.tsv`: per null, how many tests, the share with p below alpha, and the share of runs with a
+    """Rows of `nulls.tsv`: per null, how many tests, the share with p below .05, and the share of runs with a
     discovery; of compartments in which donors can be compared.
 
     Args:

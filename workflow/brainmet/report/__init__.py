@@ -155,7 +155,8 @@ def page(
     tables = _Tables(run.tables)
     simulated = bool(tables["samples"]["simulated"].any())
     limits = Limits(warn_lost=warn_lost, min_agreement=min_agreement, max_unknown=max_unknown)
-    figures, notes = _views(run, tables, warn_lost=warn_lost, max_genes=max_genes)
+    alpha = run.provenance["config"]["compare"]["design"]["alpha"]
+    figures, notes = _views(run, tables, alpha=alpha, warn_lost=warn_lost, max_genes=max_genes)
     packed = pack(
         run.annotation,
         run.layout,
@@ -257,7 +258,7 @@ class _Tables(dict[str, pd.DataFrame]):
 
 
 def _views(
-    run: Run, tables: Mapping[str, pd.DataFrame], *, warn_lost: float, max_genes: int
+    run: Run, tables: Mapping[str, pd.DataFrame], *, alpha: float, warn_lost: float, max_genes: int
 ) -> tuple[dict[str, list[Figure]], dict[str, Any]]:
     """Figures by view, and small tables that stand in the text."""
     ordered = tables["samples"].sort_values(["condition", "study", "sample"], kind="stable")
@@ -285,7 +286,7 @@ def _views(
         ],
         "composition": [
             composition.samples_by_type(run.annotation, samples),
-            composition.contrasts_of_types(tables["composition"]),
+            composition.contrasts_of_types(tables["composition"], alpha=alpha),
         ],
         "signatures": [
             comparison.signature_cells(means, run.names),
@@ -293,10 +294,10 @@ def _views(
             quality.coverage(tables["coverage"], samples, run.names),
         ],
         "contrasts": [
-            comparison.contrast_forest(tables["contrasts"], run.names),
-            comparison.study_forest(tables["contrasts"], run.names),
-            comparison.enrichment(tables["gsea"], run.names),
-            comparison.volcano(tables["de"], most=max_genes),
+            comparison.contrast_forest(tables["contrasts"], run.names, alpha=alpha),
+            comparison.study_forest(tables["contrasts"], run.names, alpha=alpha),
+            comparison.enrichment(tables["gsea"], run.names, alpha=alpha),
+            comparison.volcano(tables["de"], alpha=alpha, most=max_genes),
         ],
         "crosstalk": [ecosystem.crosstalk(tables["crosstalk_summary"])],
         "drugs": [ecosystem.drug_targets(tables["druggability"]), ecosystem.antigens(tables["adc_coverage"])],

@@ -164,7 +164,7 @@ def signature_donors(table: pd.DataFrame, names: Names) -> Figure:
     )
 
 
-def contrast_forest(table: pd.DataFrame, names: Names, *, top: int = 40) -> Figure:
+def contrast_forest(table: pd.DataFrame, names: Names, *, alpha: float, top: int = 40) -> Figure:
     """By contrast: the signatures with the strongest evidence."""
     variants = []
     for label, own in contrasts(table):
@@ -172,15 +172,15 @@ def contrast_forest(table: pd.DataFrame, names: Names, *, top: int = 40) -> Figu
         labels = (
             own["signature"].map(lambda k: _short(names.get(k, k))) + " · " + own["cell_type"].map(compartment_words)
         )
-        variants.append(Variant(label, *forest(own, labels), own))
+        variants.append(Variant(label, *forest(own, labels, alpha=alpha), own))
     return Figure(
         id="contrasts-forest",
         title="Signatures that differ between conditions",
         choose="Contrast",
         source="contrasts.tsv",
         caption="Hedges' g, first condition minus second, donors as replicates, with 95% intervals; the "
-        f"{top} rows of smallest p. Filled: FDR below 0.05. "
-        "Orange: FDR below 0.05 too, but something else explains it, such as ambient RNA or the cell cycle; hover "
+        f"{top} rows of smallest p. Filled: FDR below {alpha:g}. "
+        "Orange: that too, but something else explains it, such as ambient RNA or the cell cycle; hover "
         "for what. Three studies or more are joined by random effects, fewer as they are.",
         empty="No contrast could be tested: an arm lacks donors, or conditions lie in different studies (see "
         "the reasons in the table).",
@@ -198,7 +198,7 @@ def _short(name: str, most: int = 52) -> str:
     return name if len(name) <= most else name[: most - 1].rstrip() + "…"
 
 
-def study_forest(table: pd.DataFrame, names: Names) -> Figure:
+def study_forest(table: pd.DataFrame, names: Names, *, alpha: float) -> Figure:
     """By signature: every study and the pooled effect, for all contrasts and compartments."""
     variants = []
     shown = _once(table[table["effect"].notna()])
@@ -215,7 +215,7 @@ def study_forest(table: pd.DataFrame, names: Names) -> Figure:
             own["cell_type"].map(compartment_words) + " · " + own["contrast"].map(contrast_words) + " · " + own["study"]
         )
         own, labels = own.iloc[::-1], labels.iloc[::-1]
-        traces, layout = forest(own.assign(fdr=own["fdr"].fillna(1)), labels)
+        traces, layout = forest(own.assign(fdr=own["fdr"].fillna(1)), labels, alpha=alpha)
         pooled = (own["study"] == POOLED).to_numpy()
         traces[0]["marker"] |= {
             "symbol": ["diamond" if p else "circle" for p in pooled],
@@ -245,7 +245,7 @@ def not_tested(table: pd.DataFrame) -> pd.DataFrame:
     ].head(20)
 
 
-def enrichment(table: pd.DataFrame, names: Names) -> Figure:
+def enrichment(table: pd.DataFrame, names: Names, *, alpha: float) -> Figure:
     """By contrast: normalised enrichment of signatures × compartments."""
     variants = []
     for contrast, own in table[table["nes"].notna()].groupby("contrast", sort=True):
@@ -262,7 +262,7 @@ def enrichment(table: pd.DataFrame, names: Names) -> Figure:
             .reindex(index=matrix.index)
             .rename(columns=words)
         )
-        marks = [["•" if np.isfinite(v) and v < 0.05 else "" for v in row] for row in fdr.to_numpy(float)]
+        marks = [["•" if np.isfinite(v) and v < alpha else "" for v in row] for row in fdr.to_numpy(float)]
         trace |= {"text": marks, "texttemplate": "%{text}", "textfont": {"size": 15}}
         layout = {
             "height": rows_high(len(matrix), row=17, frame=150),
@@ -276,14 +276,14 @@ def enrichment(table: pd.DataFrame, names: Names) -> Figure:
         choose="Contrast",
         source="gsea.tsv",
         caption="Normalised enrichment score of each signature in the genes ranked by differential "
-        "expression; the 50 of smallest FDR, a dot marks FDR below 0.05. "
+        f"expression; the 50 of smallest FDR, a dot marks FDR below {alpha:g}. "
         "A competitive test that ignores correlation between genes: it describes, no verdict rests on it.",
         empty="No ranking of genes was made, so enrichment could not be tested.",
         variants=variants,
     )
 
 
-def volcano(table: pd.DataFrame, *, most: int) -> Figure:
+def volcano(table: pd.DataFrame, *, alpha: float, most: int) -> Figure:
     """By contrast and compartment: fold change against evidence, the most telling genes."""
     variants = []
     tested = table[table["p"].notna() & table["log2_fold_change"].notna()]
@@ -291,7 +291,7 @@ def volcano(table: pd.DataFrame, *, most: int) -> Figure:
     for (contrast, compartment), own in groups:
         n = len(own)
         own = own.sort_values("p", kind="stable").head(most)
-        clear, soup = own["fdr"].lt(0.05), own["ambient_flag"].astype(bool)
+        clear, soup = own["fdr"].lt(alpha), own["ambient_flag"].astype(bool)
         y = -np.log10(own["p"].clip(lower=1e-300))
         labels = own["symbol"].where(clear & _apart(own["log2_fold_change"].to_numpy(float), y.to_numpy(float)), "")
         data = [
@@ -332,8 +332,8 @@ def volcano(table: pd.DataFrame, *, most: int) -> Figure:
         source="de.tsv",
         caption="pydeseq2 on pseudobulk with study as covariate, or the donor where a study sampled donors in both "
         f"conditions (`design` in the table); the {most} genes of smallest p of each test are drawn, "
-        "blue where FDR is below 0.05, the clearest named where there is room. Orange: clear too, but much of the "
-        "gene's count may come from the sample's other cells (ambient_flag and ambient_max in the table).",
+        f"blue where FDR is below {alpha:g}, the clearest named where there is room. Orange: clear too, but much of "
+        "the gene's count may come from the sample's other cells (ambient_flag and ambient_max in the table).",
         empty="No compartment has enough donors on both sides to test single genes.",
         variants=variants,
     )

@@ -51,19 +51,19 @@ def samples_by_type(annotation: pd.DataFrame, samples: list[str]) -> Figure:
     )
 
 
-def contrasts_of_types(table: pd.DataFrame) -> Figure:
+def contrasts_of_types(table: pd.DataFrame, *, alpha: float) -> Figure:
     """Forest of composition contrasts."""
     variants = []
     for label, own in contrasts(table):
         own = own.sort_values("effect", kind="stable")
-        variants.append(Variant(label, *forest(own, own["cell_type"].map(words)), own))
+        variants.append(Variant(label, *forest(own, own["cell_type"].map(words), alpha=alpha), own))
     return Figure(
         id="composition-contrasts",
         title="Cell types that differ between conditions",
         choose="Contrast",
         source="composition.tsv",
         caption="Hedges' g of centred log-ratios with donors as replicates and 95% intervals, first condition "
-        "minus second; unenriched samples only. Filled: FDR below 0.05. "
+        f"minus second; unenriched samples only. Filled: FDR below {alpha:g}. "
         "Shares add up to one: a type can fall because another rises.",
         empty="No contrast of composition could be tested: an arm lacks unenriched donors.",
         variants=variants,

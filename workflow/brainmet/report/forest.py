@@ -38,12 +38,13 @@ def _of_another(own: pd.DataFrame) -> bool:
     return bool((own["estimator"] == TRANSFER).all())
 
 
-def forest(frame: pd.DataFrame, names: pd.Series) -> tuple[list[dict], dict]:
-    """Effects with intervals, one row each: filled where the FDR is below 0.05, orange where something explains that.
+def forest(frame: pd.DataFrame, names: pd.Series, *, alpha: float) -> tuple[list[dict], dict]:
+    """Effects with intervals, one row each: filled where the FDR is below alpha, orange where something explains that.
 
     Args:
         frame: `effect, ci_low, ci_high, n_a, n_b, p, fdr, estimator`; `explained_by` and others where there are.
         names: of the rows, from bottom to top.
+        alpha: level of the FDR.
     """
     rows = frame.to_dict("records")
     trace = {
@@ -53,7 +54,7 @@ def forest(frame: pd.DataFrame, names: pd.Series) -> tuple[list[dict], dict]:
         "y": list(names),
         "text": [f"{name}<br>{_told(row)}" for name, row in zip(names, rows, strict=True)],
         "hovertemplate": "%{text}<extra></extra>",
-        "marker": {"size": 9, "color": list(map(_fill, rows)), "line": {"width": 1.6, "color": ACCENT}},
+        "marker": {"size": 9, "color": [_fill(row, alpha) for row in rows], "line": {"width": 1.6, "color": ACCENT}},
         "error_x": {**interval_bars(frame["effect"], frame["ci_low"], frame["ci_high"]), "color": MUTED},
         "showlegend": False,
     }
@@ -65,8 +66,8 @@ def forest(frame: pd.DataFrame, names: pd.Series) -> tuple[list[dict], dict]:
     return [trace], layout
 
 
-def _fill(row: dict) -> str:
-    if not row["fdr"] < 0.05:
+def _fill(row: dict, alpha: float) -> str:
+    if not row["fdr"] < alpha:
         return "#ffffff"
     return DOUBTED if row.get("explained_by") else ACCENT
 
