@@ -92,6 +92,38 @@ def test_prefixes_end_at_a_word():
     assert datasets.matches_name("folder/GSM1", "GSM1")
 
 
+def test_a_folder_stands_for_the_files_in_it(tmp_path):
+    for name in ("P1/outs/matrix.mtx", "P1/outs/web_summary.html", "P1/.hidden", "P10/outs/matrix.mtx", "genes.tsv"):
+        (tmp_path / "runs" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "runs" / name).write_text("x")
+    samples = "[{id: A, match: P1}, {id: B, match: P10}]"
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        f"{{schema: 1, id: mine, layout: tenx_triplet, files: [{{name: all, path: runs}}], samples: {samples}}}"
+    )
+    files = load(path)["A"]["files"]
+    assert [file["name"] for file in files] == ["all/P1/outs/matrix.mtx", "all/genes.tsv"]
+    assert files[0]["path"] == str(tmp_path / "runs/P1/outs/matrix.mtx")
+    (tmp_path / "none").mkdir()
+    path.write_text(path.read_text().replace("path: runs", "path: none"))
+    with pytest.raises(BrainmetError, match=r"files: all: the folder .*none holds no file to read; mend path"):
+        datasets.read(path)
+
+
+@pytest.mark.parametrize("written", ["001", "010", "NO", "on", "1_2", "2021-03-04", "1e5", "7"])
+def test_names_are_what_is_written(tmp_path, written):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "{schema: 1, id: mine, layout: h5ad, files: [{name: a.h5ad, path: a.h5ad}], "
+        f"samples: [{{id: {written}, donor: {written}, match: {written}, age: {written}}}]}}"
+    )
+    record = load(path)[written]
+    assert [record["donor"], record["match"], record["age"]] == [written] * 3
+    path.write_text(path.read_text().replace(f"donor: {written}", "donor: 1.10"))
+    with pytest.raises(BrainmetError, match=r"samples.0.donor: 1.1 is read as a number; put it in quotes"):
+        datasets.read(path)
+
+
 def test_a_file_is_that_of_the_longest_match(series):
     names = ("P1_a.h5ad", "P1_rep2_a.h5ad", "P10.h5ad", "genes.tsv")
     samples = [{"id": f"S{i}", "match": match} for i, match in enumerate(("P1", "P1_rep2", "P10"))]

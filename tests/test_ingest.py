@@ -537,6 +537,24 @@ def test_truncated_gzip(tmp_path: Path, human: GeneTable, which: int) -> None:
         run("tenx_triplet", files, human)
 
 
+@pytest.mark.parametrize(
+    ("data", "part"),
+    [
+        (b"\n<!DOCTYPE html><title>Error 403</title>", "is a web page"),
+        (b"<html><body>", "is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+        (b"", "the file is empty"),
+        (bytes.fromhex("28b52ffd00"), r"is packed by Zstandard \(unzstd\)"),
+        (b"7z\xbc\xaf\x27\x1c", r"is packed by 7-Zip \(7z x\)"),
+    ],
+)
+def test_what_is_no_data_is_named(tmp_path: Path, human: GeneTable, data: bytes, part: str) -> None:
+    path = tmp_path / "GSM1.h5"
+    path.write_bytes(data)
+    with pytest.raises(BrainmetError, match=f"GSM1.h5: .*{part}"):
+        run("tenx_h5", [path], human)
+
+
 def test_shape_disagreement(tmp_path: Path, human: GeneTable) -> None:
     with pytest.raises(
         BrainmetError,
@@ -607,6 +625,13 @@ def test_wrong_organism(tmp_path: Path, human: GeneTable, mouse: GeneTable) -> N
         run("tenx_triplet", triplet(tmp_path, symbols=names), human)
     with pytest.raises(BrainmetError, match="set organism: human"):
         run("tenx_triplet", triplet(tmp_path), human, mouse, organism="mouse")
+
+
+@pytest.mark.parametrize("organism", ["human", "mouse"])
+def test_a_mixture_that_is_not_declared(tmp_path: Path, human: GeneTable, mouse: GeneTable, organism: str) -> None:
+    names = [*(f"GRCh38_{s}" for s in SYMBOLS[:7]), *(f"mm10___{s}" for s in ("Erbb2", "Epcam", "Krt8"))]
+    with pytest.raises(BrainmetError, match=r"genes of human and of mouse .*GRCh38.* set organism: human_mouse"):
+        run("tenx_triplet", triplet(tmp_path, symbols=names), human, mouse, organism=organism)
 
 
 def test_lost_counts_warn(tmp_path: Path, human: GeneTable, caplog: pytest.LogCaptureFixture) -> None:

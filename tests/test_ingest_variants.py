@@ -20,6 +20,7 @@ from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable, read_genes
 
 from tests.test_ingest import BARCODES, CURRENT, HERE, SYMBOLS, counts, record, run, same, table, write_triplet
+from tests.test_mirror import pack
 
 
 @pytest.fixture(scope="module")
@@ -200,8 +201,35 @@ def test_a_folder_a_sample_with_raw_beside_filtered(tmp_path: Path, human: GeneT
                 tar.addfile(info, io.BytesIO(data))
     same(run("tenx_triplet", [path], human, match="S1"), counts(0))
     same(run("tenx_triplet", [path], human, match="S10"), counts(1))
-    with pytest.raises(BrainmetError, match=r"match: S2: .*there are out/S1/.*barcodes"):
+    with pytest.raises(BrainmetError, match=r"match: S2: .*there are all/out/S1/.*barcodes"):
         run("tenx_triplet", [path], human, match="S2")
+
+
+def test_counts_of_one_of_several_kinds_of_starsolo(tmp_path: Path, human: GeneTable) -> None:
+    members = {}
+    for kind, factor in (("Gene", 1), ("GeneFull", 2)):
+        for path in write_triplet(tmp_path, factor * counts(), gz=False):
+            members[f"S1/Solo.out/{kind}/filtered/{path.name}"] = path.read_bytes()
+    pack(tmp_path / "runs.tar.gz", members)
+    with pytest.raises(BrainmetError, match=r"2 files can be its matrix .* match may be a path too, such as runs/S1"):
+        run("tenx_triplet", [tmp_path / "runs.tar.gz"], human, match="S1")
+    same(run("tenx_triplet", [tmp_path / "runs.tar.gz"], human, match="runs/S1/Solo.out/Gene"), counts())
+
+
+@pytest.mark.parametrize("folder", ["", "filtered_feature_bc_matrix/"])
+def test_an_archive_a_sample(tmp_path: Path, human: GeneTable, folder: str) -> None:
+    paths = write_triplet(tmp_path, counts(), gz=False)
+    pack(tmp_path / "GSM1_A.tar.gz", {folder + path.name: path.read_bytes() for path in paths})
+    same(run("tenx_triplet", [tmp_path / "GSM1_A.tar.gz"], human, match="GSM1_A"), counts())
+
+
+def test_lists_beside_the_matrix_are_its_own(tmp_path: Path, human: GeneTable) -> None:
+    paths = write_triplet(tmp_path, counts(), gz=False)
+    members = {f"S1/outs/filtered_feature_bc_matrix/{path.name}": path.read_bytes() for path in paths}
+    members["S1/outs/analysis/diffexp/features.csv"] = b"Feature ID,Cluster 1\n"
+    members["S1/outs/analysis/barcodes.csv"] = b"Barcode\n"
+    pack(tmp_path / "runs.tar", members)
+    same(run("tenx_triplet", [tmp_path / "runs.tar"], human, match="S1"), counts())
 
 
 def test_a_bomb_in_an_archive_is_refused(tmp_path: Path, human: GeneTable) -> None:

@@ -58,6 +58,11 @@ READ_BY_INGEST = (
 """Fields of a record that its counts depend on: describing a sample better must not read its files again."""
 ARCHIVE = re.compile(r"\.(tar|tgz|tbz2?|txz|zip)(\.(gz|bz2|xz))?$", re.IGNORECASE)
 """Names of files that hold others, of which a sample reads its own alone."""
+NOT_READ = re.compile(
+    r"^\.|^~\$|molecule_info\.h5$|\.(bam|bai|cram|crai|sam|f(ast)?q|cloupe|vloupe|html?|pdf|png|jpe?g|svg|log|ya?ml|md5)(\.gz)?$",
+    re.IGNORECASE,
+)
+"""Files in a folder of results that hold no counts."""
 DEFAULTS = {"condition": "other", "organism": "human"}
 """What a file that does not say stands for, all else `unknown`; genes that are not human's stop the sample."""
 NAMING = ("id", "donor", "study", "match")
@@ -105,9 +110,7 @@ def read(path: Path) -> dict[str, Any]:
     condition = dataset.get("condition") or DEFAULTS["condition"]
     dataset.setdefault("samples", [{"id": dataset["id"], "donor": dataset["id"], "condition": condition}])
     dataset_checks.check(dataset, path)
-    for file in dataset["files"]:
-        if "path" in file:
-            file["path"] = str((path.parent / file["path"]).resolve())
+    dataset["files"] = [found for file in dataset["files"] for found in _on_disk(file, path)]
     names = {file["name"] for file in dataset["files"]}
     for role in ("cells", "labels"):
         table = (dataset.get(role) or {}).get("file")
@@ -121,14 +124,31 @@ def read(path: Path) -> dict[str, Any]:
     return dataset
 
 
+def _on_disk(file: dict[str, Any], dataset: Path) -> list[dict[str, Any]]:
+    """A `path:` entry with its absolute path; of a folder the files in it, named by their place as in an archive."""
+    if "path" not in file:
+        return [file]
+    path = (dataset.parent / file["path"]).resolve()
+    if not path.is_dir():
+        return [{**file, "path": str(path)}]
+    inside = [found for found in sorted(path.rglob("*")) if found.is_file() and not NOT_READ.search(found.name)]
+    if not inside:
+        raise BrainmetError(f"{dataset}: files: {file['name']}: the folder {path} holds no file to read; mend path")
+    return [
+        {"name": f"{file['name']}/{found.relative_to(path).as_posix()}", "path": str(found)}
+        for found in inside
+        if found.stat().st_size
+    ]
+
+
 def _name(dataset: Any) -> None:
-    """Ids, donors and labels as text: YAML reads 7 and 1e5 as numbers."""
+    """Ids, donors and labels as text: YAML reads 7 as a number."""
     if not isinstance(dataset, dict):
         return
     samples = dataset.get("samples")
     for entry in (dataset, *(samples if isinstance(samples, list) else [])):
         for field in NAMING:
-            if isinstance(entry, dict) and isinstance(entry.get(field), int | float):
+            if isinstance(entry, dict) and type(entry.get(field)) is int:
                 entry[field] = str(entry[field])
     labels = dataset.get("labels")
     if isinstance(labels, dict) and isinstance(labels.get("map"), dict):
@@ -308,9 +328,10 @@ def sharers(dataset: Mapping[str, Any], record: Mapping[str, Any]) -> list[int]:
 
 
 def matches_name(name: str, match: str) -> bool:
-    """Whether a file is a sample's: `match` is a prefix of its base name, ended by a non-alphanumeric character."""
-    base = name.rsplit("/", 1)[-1]
-    return base.startswith(match) and (len(base) == len(match) or not base[len(match)].isalnum())
+    """Whether a file is a sample's: `match` is a prefix of its name, or of a folder's that it lies in, ended by a
+    non-alphanumeric character."""
+    parts = [name, *name.split("/")]
+    return any(part.startswith(match) and not part[len(match) : len(match) + 1].isalnum() for part in parts)
 
 
 def _text(value: Any) -> str:

@@ -28,6 +28,12 @@ KINDS = re.compile(
     re.IGNORECASE,
 )
 """The end of a name that tells what a file holds, not whose it is."""
+OF_A_TOOL = re.compile(
+    r"^(outs?|count|analysis|data|solo\.?out|gene(full\w*)?|velocyto|counts_\w+|(filtered|raw|sample|per_sample)\w*|umis?|"
+    r"(grch|grcm|hg|mm)\d+\w*)$",
+    re.IGNORECASE,
+)
+"""Folders that tools make in every sample's."""
 OF_ALL = re.compile(r"(features?|genes?)(\.(tsv|csv|txt))?(\.gz)?$", re.IGNORECASE)
 """A table of genes that no sample's name begins: it serves all samples."""
 SEVERAL, MANY = 2, 200
@@ -104,7 +110,8 @@ def _groups(found: Sequence[Member]) -> list[tuple[str, str, list[str]]]:
     for member in found:
         accession = ACCESSION.match(member.name)
         stem = KINDS.sub("", member.name.rsplit("/", 1)[-1])
-        key = accession[1] if accession else stem or (member.folders[0] if member.folders else "")
+        folders = [folder for folder in member.folders if not OF_A_TOOL.match(folder)]
+        key = accession[1] if accession else stem or (folders[-1] if folders else "")
         if key:
             together.setdefault(key, []).append(member.name)
     groups = []

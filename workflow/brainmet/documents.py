@@ -3,16 +3,33 @@
 And how the references in them are shown.
 """
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
 TO_BE_VERIFIED = " (to be verified)"
 """Mark of what is from memory and still to be looked up."""
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Plain words as YAML 1.2 has them. In YAML 1.1 the sample 010 is 8, 001 is 1, 1_2 is 12 and NO is false."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {
+        mark: [(tag, form) for tag, form in forms if tag.rsplit(":", 1)[-1] in ("null", "merge")]
+        for mark, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+for _tag, _form, _marks in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?(0|[1-9][0-9]*)", "-+0123456789"),
+    ("float", r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)\.[0-9]*)([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan", "-+.0123456789"),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^({_form})$"), list(_marks))
 
 
 def read_yaml(path: str | Path) -> Any:
@@ -22,7 +39,7 @@ def read_yaml(path: str | Path) -> Any:
         yaml.YAMLError: the file is not YAML.
         OSError: the file cannot be read.
     """
-    return yaml.load(Path(path).read_text(), Loader=_LOADER)
+    return yaml.load(Path(path).read_text(encoding="utf-8-sig"), Loader=_Loader)
 
 
 def cited(reference: Mapping[str, Any]) -> str:

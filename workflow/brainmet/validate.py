@@ -60,6 +60,8 @@ def _plain(error: ValidationError) -> str:
     value, limit = error.instance, error.validator_value
     if isinstance(value, datetime.date):
         return f"{value.isoformat()} is read as a date; put it in quotes"
+    if isinstance(value, float | bool) and limit == "string":
+        return f"{value!r} is read as a {'number' if isinstance(value, float) else 'truth value'}; put it in quotes"
     texts = {
         "type": f"{value!r} must be {_kinds(limit)}",
         "minimum": f"{value!r} must be at least {limit}",

@@ -17,7 +17,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -47,6 +47,15 @@ UNPACK: dict[bytes, Callable[[Any], Any]] = {
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ\x00": lzma.LZMAFile,
 }
+UNREAD = {
+    b"\x28\xb5\x2f\xfd": "Zstandard (unzstd)",
+    b"\x04\x22\x4d\x18": "LZ4 (unlz4)",
+    b"\x1f\x9d": "compress (uncompress)",
+    b"7z\xbc\xaf": "7-Zip (7z x)",
+    b"Rar!": "RAR (unrar x)",
+}
+"""First bytes of what is packed in a way that nothing here reads, and the program that unpacks it."""
+WEB_PAGE = re.compile(rb"\s*<(!doctype\s+html|html)", re.IGNORECASE)
 MAX_EXPANSION = 1_000
 """A gzip of numbers shrinks 5 to 200 fold; a bomb more than a thousand fold (deflate's limit is 1,032)."""
 MAX_DEPTH = 2
@@ -61,11 +70,13 @@ class Member:
         name: base name, as published.
         path: the file on disk that holds it.
         inside: names to follow inside nested archives; empty for a file of its own.
+        above: folders above the file on disk, where the dataset file names one of them.
     """
 
     name: str
     path: Path
     inside: tuple[str, ...] = ()
+    above: tuple[str, ...] = ()
 
     @property
     def packed(self) -> bool:
@@ -74,8 +85,8 @@ class Member:
 
     @property
     def folders(self) -> tuple[str, ...]:
-        """Folders inside its archive that it lies in, the outermost first."""
-        return PurePosixPath(self.inside[-1]).parts[:-1] if self.inside else ()
+        """Folders of its archive, or of a folder of files, that it lies in, the outermost first."""
+        return (*self.above, *(PurePosixPath(self.inside[-1]).parts[:-1] if self.inside else ()))
 
     def __str__(self) -> str:
         return " in ".join([*reversed(self.inside), str(self.path)]) if self.inside else str(self.path)
@@ -234,26 +245,47 @@ def list_members(files: Sequence[tuple[str, Path]]) -> list[Member]:
     """All files of a sample's record, archives opened (also one archive inside another).
 
     Args:
-        files: published name and path on disk.
+        files: published name, with the folders of a folder of files, and path on disk.
 
     Raises:
-        BrainmetError: a file is missing, damaged, or an archive holds a member that points outside.
+        BrainmetError: a file is missing, damaged, no data, or an archive holds a member that points outside.
     """
     found: list[Member] = []
     for name, path in files:
         if not path.is_file():
             raise BrainmetError(f"{path}: no such file; put it there, or mend files: in the dataset file")
+        _refuse(path)
+        above = PurePosixPath(name).parts[:-1]
         if not TAR.search(name) and not TAR.search(path.name):
-            found.append(Member(PurePosixPath(name).name, path))
+            found.append(Member(PurePosixPath(name).name, path, above=above))
             continue
+        # With an archive a sample its name may be all that tells whose the files are.
+        above = (*above, re.sub(TAR, "", PurePosixPath(name).name))
         try:
             with path.open("rb") as stream, _archive(stream) as archive:
-                found.extend(_listed(archive, path, ()))
+                found.extend(replace(member, above=above) for member in _listed(archive, path, ()))
         except DAMAGED as error:
             raise BrainmetError(
                 f"{path}: the archive is truncated or damaged ({error}); delete it and fetch it again"
             ) from error
     return found
+
+
+def _refuse(path: Path) -> None:
+    """Raises where the first bytes of a file tell that no reader can make anything of it."""
+    with path.open("rb") as stream:
+        head = stream.read(64)
+    if not head:
+        raise BrainmetError(f"{path}: the file is empty; delete it and fetch it again")
+    if WEB_PAGE.match(head):
+        raise BrainmetError(
+            f"{path}: is a web page, most likely the archive's word that something went wrong; delete it and fetch it "
+            "again"
+        )
+    if head.startswith(b"version https://git-lfs"):
+        raise BrainmetError(f"{path}: stands for a file in Git LFS; fetch the file itself with git lfs pull")
+    if how := next((how for mark, how in UNREAD.items() if head.startswith(mark)), None):
+        raise BrainmetError(f"{path}: is packed by {how}, which is not read here; unpack it and name what is inside")
 
 
 def _entries(archive: Archive, path: Path) -> Iterator[str]:
@@ -314,7 +346,8 @@ def matches(name: str, match: str) -> bool:
 def select(found: Sequence[Member], match: str | None, *, optional: bool = False) -> list[Member]:
     """The members of one sample; all when there is nothing to match.
 
-    Where no base name begins with `match`, a folder of the archive may: `S1/filtered_feature_bc_matrix/matrix.mtx.gz`.
+    Where no base name begins with `match`, a folder of the archive may: `S1/filtered_feature_bc_matrix/matrix.mtx.gz`;
+    of several matrices in such a folder a longer path names one: `S1/Solo.out/Gene`.
     Of matrices of all droplets and of cells that lie side by side, the cells are taken.
 
     Raises:
@@ -324,6 +357,7 @@ def select(found: Sequence[Member], match: str | None, *, optional: bool = False
     if match is not None:
         own = [member for member in found if matches(member.name, match)]
         own = own or [member for member in found if any(matches(folder, match) for folder in member.folders)]
+        own = own or [member for member in found if matches(_full(member), match)]
     if not own and not optional:
         names = ", ".join(sorted("/".join((*member.folders, member.name)) for member in found)[:6])
         raise BrainmetError(
@@ -354,5 +388,14 @@ def one(found: Sequence[Member], *patterns: str, what: str, among: str) -> Membe
     if len(hits) == 1:
         return hits[0]
     names = ", ".join(sorted(_full(member) for member in (hits or found))[:6]) or "no files"
-    word = "no file" if not hits else f"{len(hits)} files"
-    raise BrainmetError(f"{among}: {word} can be its {what} ({names}); mend match, files or layout in the dataset file")
+    if not hits:
+        raise BrainmetError(
+            f"{among}: no file can be its {what} ({names}); mend match, files or layout in the dataset file"
+        )
+    apart = ""
+    if len({_full(member).rsplit("/", 1)[0] for member in hits if member.folders}) == len(hits):
+        apart = f"; match may be a path too, such as {'/'.join(hits[0].folders)}"
+    raise BrainmetError(
+        f"{among}: {len(hits)} files can be its {what} ({names}); mend match or files in the dataset file (`snakemake "
+        f"discover` prints a line for every sample that its files call for){apart}"
+    )

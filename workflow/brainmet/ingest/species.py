@@ -25,6 +25,9 @@ TOP = 10
 """Lost features named in the table, by counts."""
 SOURCE_ID = "source_id"
 MOUSE_FEATURE = re.compile(r"ENSMUSG\d{11}|^(mm10|mm39|GRCm3[89])[_.\-]", re.IGNORECASE)
+HUMAN_FEATURE = re.compile(r"(?<![A-Z])ENSG\d{11}|^(hg19|hg38|GRCh3[78])[_.\-]", re.IGNORECASE)
+FEW_MARKED, LOOKED_AT = 0.05, 2000
+"""Of so many features the share marked as of each species above which a file holds both."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,12 @@ def measure(
     the highest mean stands for its gene.
 
     Raises:
-        BrainmetError: too many of the counts are on unknown genes.
+        BrainmetError: too many of the counts are on unknown genes, or the genes are of a mixture that is not declared.
     """
     if organism != "human" and mouse is None:
         raise ValueError("mouse genes are needed")
+    if organism != "human_mouse":
+        _refuse_mixture(raw, organism)
     sums = np.asarray(raw.matrix.sum(axis=0)).ravel().astype(np.float64)
     if logged:
         sums = np.maximum(sums, 0)
@@ -95,6 +100,19 @@ def measure(
         if several := sum(len(own) > 1 for own in sources.values()):
             notes.append(f"{several} human genes sum the counts of several mouse genes")
     return Measured(matrix, genes, np.ones(matrix.shape[0], bool), None, _noted(lost, notes))
+
+
+def _refuse_mixture(raw: Raw, organism: str) -> None:
+    """Raises where the features are of both species: cells of the other one would pass for shallow cells of this."""
+    step = len(raw.names) // LOOKED_AT + 1
+    columns = [[str(name) for name in column[::step]] for column in (raw.ids, raw.names) if column is not None]
+    marked = [[n for column in columns for n in column if mark.search(n)] for mark in (HUMAN_FEATURE, MOUSE_FEATURE)]
+    if min(map(len, marked)) > FEW_MARKED * len(columns[-1]):
+        human, mouse = (found[0] for found in marked)
+        raise BrainmetError(
+            f"{raw.name}: holds genes of human and of mouse (such as {human} and {mouse}), and organism says "
+            f"{organism}; set organism: human_mouse, which tells the cells apart"
+        )
 
 
 def _through_orthologues(gene: np.ndarray, mouse: GeneTable, human: GeneTable) -> tuple[np.ndarray, np.ndarray]:

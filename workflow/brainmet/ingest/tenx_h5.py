@@ -25,7 +25,7 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
     """
     own = select(files, match)
     member = (
-        one(own, rf"\.(h5|hdf5){PACKED}", what="10x file (.h5)", among=match or "the dataset")
+        one(own, rf"(?<!molecule_info)\.(h5|hdf5){PACKED}", what="10x file (.h5)", among=match or "the dataset")
         if len(own) > 1
         else own[0]
     )

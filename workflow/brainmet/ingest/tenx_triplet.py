@@ -98,9 +98,9 @@ def _triplet(
     matrix: Member, own: Sequence[Member], files: Sequence[Member], wanted: Wanted, *, among: str
 ) -> tuple[Raw, np.ndarray]:
     """One matrix with its lists, and the kind of each feature."""
-    list_of_cells, names = _barcodes(own, wanted, among=among)
-    listed = any(re.search(pattern, member.name, re.IGNORECASE) for pattern in FEATURES for member in own)
-    features = one(own if listed else files, *FEATURES, what="features", among=among)
+    list_of_cells, names = _barcodes(_near(matrix, own, BARCODES), wanted, among=among)
+    listed = any(_fits(member, FEATURES) for member in own)
+    features = one(_near(matrix, own, FEATURES) if listed else files, *FEATURES, what="features", among=among)
     ids, symbols, kinds = feature_columns(features)
     table = read_matrix(matrix)
     if table.shape == (len(names), len(symbols)) and len(names) != len(symbols):
@@ -115,6 +115,15 @@ def _triplet(
     if list_of_cells == TABLE_OF_CELLS:
         raw.notes.append(f"no list of barcodes: the cells are taken to be those of {TABLE_OF_CELLS}, in its order")
     return raw, kinds
+
+
+def _fits(member: Member, patterns: Sequence[str]) -> bool:
+    return any(re.search(pattern, member.name, re.IGNORECASE) for pattern in patterns)
+
+
+def _near(matrix: Member, own: Sequence[Member], patterns: Sequence[str]) -> Sequence[Member]:
+    """The files of a kind in the matrix's folder; all files where there are none."""
+    return [member for member in own if member.folders == matrix.folders and _fits(member, patterns)] or own
 
 
 def _added(parts: Sequence[Raw], kinds: np.ndarray) -> tuple[Raw, np.ndarray]:
@@ -141,7 +150,7 @@ def _added(parts: Sequence[Raw], kinds: np.ndarray) -> tuple[Raw, np.ndarray]:
 
 def _barcodes(own: Sequence[Member], wanted: Wanted, *, among: str) -> tuple[str, np.ndarray]:
     """The list of cells and where it stands; a table of the cells stands for it where there is no other."""
-    if wanted.keys is not None and not any(re.search(p, m.name, re.IGNORECASE) for p in BARCODES for m in own):
+    if wanted.keys is not None and not any(_fits(member, BARCODES) for member in own):
         return TABLE_OF_CELLS, wanted.keys
     member = one(own, *BARCODES, what="barcodes", among=among)
     return member.name, barcode_column(member)
