@@ -1,6 +1,7 @@
 """Contrasts: which estimator applies, what each says, and that nothing is found where nothing is."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -456,3 +457,21 @@ def test_a_cohort_knows_its_compartments_without_making_profiles(monkeypatch: py
     assert (
         "neuron" in cohort and "t_cell" in cohort and "nothing" not in cohort and all(name in cohort for name in cohort)
     )
+
+
+@pytest.mark.parametrize("name", ["four against eight", "pairs", "pairs and others"])
+def test_names_of_donors_and_conditions_decide_nothing(name: str) -> None:
+    """Labels are drawn here: there are more of them than 30."""
+    frame, design = DESIGNS[name], replace(DESIGN, permutations=30)
+    values = values_of(frame, 0.8)
+    rows = contrast(values, frame, ARMS, design=design)
+    other = frame.assign(
+        donor=["x" + donor[::-1] for donor in frame["donor"]],
+        condition=frame["condition"].map({"brain_metastasis": "primary", "primary": "brain_metastasis"}),
+    )
+    other.index = other["study"] + "|" + other["donor"] + "|" + other["condition"]
+    table = values(frame.index).set_axis(other.index)
+    arms = {"id": ARMS["id"], "a": "primary", "b": "brain_metastasis"}
+    again = contrast(lambda index: table.loc[index], other.iloc[::-1], arms, design=design)
+    shown = ["feature", "study", "effect", "ci_low", "p", "p_perm", "difference", "mde"]
+    pd.testing.assert_frame_equal(rows[shown], again[shown], check_exact=True)

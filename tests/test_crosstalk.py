@@ -195,6 +195,18 @@ def test_other_samples_and_orders_change_nothing(axes: module.Axes, parents: dic
     )
 
 
+def test_names_of_donors_and_samples_decide_nothing(axes: module.Axes, parents: dict[str, str]) -> None:
+    axis = module.Axes([a for a in axes.entries if a["id"] == GAS6_AXIS], axes.responses)
+    found = []
+    for names in ("abcdef", "ukzvtq"):
+        own = {name: niche(astrocyte={"GAS6": 100.0 * k}) for k, name in enumerate(names)}
+        table = crosstalk(bulk(own), axis, PAIRS, parents, **TEST)
+        over = summary(table, axis, **OVER).drop(columns="references")
+        found.append((table.sort_values("score")["p"].tolist(), over))
+    assert found[0][0] == found[1][0]
+    pd.testing.assert_frame_equal(found[0][1], found[1][1])
+
+
 def test_empty_inputs_give_headers(axes: module.Axes, parents: dict[str, str]) -> None:
     data = bulk({"S1": niche()})
     for nothing in (

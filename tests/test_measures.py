@@ -106,6 +106,12 @@ def test_a_gene_of_both_sides_is_left_out_and_too_little_says_so(cells: dict[str
     assert correlated(cells, {"a": "a", "b": "b"}, min_cells=200)["reason"] == "150 cells, 200 needed"
 
 
+def test_the_name_of_a_donor_decides_nothing(cells: dict[str, object]) -> None:
+    row = correlated(cells, {"a": "a", "b": "b"})
+    other = cells | {"annotation": cells["annotation"].assign(donor="z")}  # type: ignore[union-attr]
+    pd.testing.assert_series_equal(correlated(other, {"a": "a", "b": "b"}), row.replace("d", "z"))
+
+
 def test_cells_and_nuclei_of_a_donor_are_not_mixed(cells: dict[str, object]) -> None:
     """Nuclei in which the programmes are unrelated: the cells' correlation is what it is without them."""
     alone = correlated(cells, {"a": "a", "b": "b"})

@@ -47,7 +47,7 @@ def burden(tumours: Profiles, normal: np.ndarray, genes: pd.DataFrame, *, seed: 
     measured = kept.measured() & ~np.isnan(normal).any(axis=0)
     if not len(kept.donors) or not measured.any():
         return pd.Series(dtype=float)
-    counts = thin(np.where(measured, kept.counts, 0.0), list(kept.donors.index), seed=seed)
+    counts = thin(np.where(measured, kept.counts, 0.0), seed=seed)
     reference = _cpm(np.where(measured, normal, 0.0)).mean(axis=0)
     use = measured & (_cpm(counts).mean(axis=0) >= MIN_CPM) & (reference >= MIN_CPM)
     order = gene_order(genes, use)

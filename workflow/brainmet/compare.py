@@ -70,14 +70,13 @@ def contrast(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], *, d
 @dataclass(frozen=True)
 class Part:
     """One study's donors of both arms: values, donors × features; in a paired part row i of both arms is one donor.
-    `order` sorts the rows of a and then b by name, so that the labels drawn do not depend on which arm is called a."""
+    Rows are sorted by their values: the labels that are drawn depend on no name."""
 
     study: str
     platform: str
     a: np.ndarray
     b: np.ndarray
     paired: bool
-    order: np.ndarray | None = None
 
     def estimate(self) -> Estimate:
         """The study's effect."""
@@ -95,9 +94,19 @@ def parts_of(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], *, d
         if min(len(a), len(b)) < design.min_donors:
             continue
         paired = list(members.loc[a, Obs.DONOR]) == list(members.loc[b, Obs.DONOR])
-        order = np.argsort(np.array([*a, *b]), kind="stable")
-        parts.append(Part(study, platform, table.loc[a].to_numpy(), table.loc[b].to_numpy(), paired, order))
+        parts.append(part_of(study, platform, table.loc[a].to_numpy(), table.loc[b].to_numpy(), paired=paired))
     return one_a_study(parts)
+
+
+def part_of(study: str, platform: str, a: np.ndarray, b: np.ndarray, *, paired: bool) -> Part:
+    """One study's donors, sorted."""
+    rows_a, rows_b = (by_values(a + b),) * 2 if paired else (by_values(a), by_values(b))
+    return Part(study, platform, a[rows_a], b[rows_b], paired)
+
+
+def by_values(x: np.ndarray) -> np.ndarray:
+    """Order of rows by their values, the first column first."""
+    return np.lexsort(x.T[::-1])
 
 
 def one_a_study(parts: Sequence[Part]) -> list[Part]:
@@ -258,9 +267,11 @@ def _labelled(parts: Sequence[Part], columns: np.ndarray) -> tuple[np.ndarray, n
     for part in parts:
         n_a, n_b = len(part.a), len(part.b)
         stratum = np.tile(np.arange(n_a), 2) if part.paired else np.zeros(n_a + n_b, int)
-        order = np.arange(n_a + n_b) if part.order is None else part.order
-        x = np.vstack([part.a[:, columns], part.b[:, columns]])
-        blocks.append((x[order], np.repeat([True, False], [n_a, n_b])[order], n_strata + stratum[order]))
+        x = np.vstack([part.a, part.b])
+        order = by_values(x)  # whichever arm is called a
+        blocks.append(
+            (x[np.ix_(order, columns)], np.repeat([True, False], [n_a, n_b])[order], n_strata + stratum[order])
+        )
         n_strata += int(stratum.max()) + 1
     x, arm, strata = (np.concatenate(block) for block in zip(*blocks, strict=True))
     return x, arm, strata

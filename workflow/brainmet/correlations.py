@@ -68,7 +68,7 @@ def correlations(
             for claim in asked:
                 if claim["compartment"] == compartment:
                     row = dict(zip(_WHO, who, strict=True)) | {"claim": claim["id"], "n_cells": X.shape[0]}
-                    rng = np.random.default_rng([seed, crc32("/".join((claim["id"], *who[:3])).encode())])
+                    rng = np.random.default_rng([seed, crc32(claim["id"].encode()), crc32(np.sort(counts).tobytes())])
                     found = _Donor(X, counts, measured, symbols, min_genes, n_random, rng)
                     few = f"{X.shape[0]} cells, {min_cells} needed" if X.shape[0] < min_cells else ""
                     rows.append(row | found.row(claim["readout"]["correlation"], sets, few))

@@ -101,7 +101,7 @@ def crosstalk(
         min_fraction: share of cells that must detect a gene of a pair for its consensus rank (LIANA's expr_prop).
         n_random: random pairs or sets drawn for each test.
         n_bins: bins of expression from which random genes are drawn.
-        seed: of the draws; each axis and sample has its own stream, so that other samples change nothing.
+        seed: of the draws; each axis and sample has its own stream, so that other samples and names change nothing.
     """
     frames = []
     entries = [(axis, find_pair(pairs, axis["ligand"], axis["receptor"])) for axis in axes.entries]
@@ -154,7 +154,7 @@ class _Sample:
             n_random,
             seed,
         )
-        self.stream = zlib.crc32(f"{profiles.about['sample']}/{profiles.about['donor']}".encode())
+        self.stream = zlib.crc32(np.ascontiguousarray(profiles.sums).tobytes())
         self.enough = profiles.merged(
             {t: [t] for t, n in zip(profiles.types, profiles.n_cells, strict=True) if n >= min_cells}
         )

@@ -54,9 +54,7 @@ def summary(
         if own.empty:
             out.append(base | _absent(rows[rows["axis"] == axis["id"]]))
         for condition, site, group in _groups(own):
-            rng = np.random.default_rng(
-                [seed, zlib.crc32(axis["id"].encode()), zlib.crc32(f"{condition}/{site}".encode())]
-            )
+            rng = np.random.default_rng([seed, zlib.crc32(axis["id"].encode())])
             donors = _by_donor(group)
             out.append(
                 base
@@ -142,7 +140,7 @@ def _sites(rows: pd.DataFrame, min_donors: int, n_permutations: int, rng: np.ran
     """Do scores differ between primary sites? Sites are permuted among the donors of a study: only studies with several
     sites say anything, as study and site are one in all others."""
     donors = rows.groupby(["study", "donor", "primary_site"], sort=True)["score"].mean().dropna().reset_index()
-    donors = donors[donors.groupby("study")["primary_site"].transform("nunique") > 1]
+    donors = donors[donors.groupby("study")["primary_site"].transform("nunique") > 1].sort_values("score")
     out: dict[str, Any] = {"n_site": len(donors), "site_p": np.nan}
     if len(donors) < min_donors:
         return out
@@ -160,12 +158,13 @@ def _sites(rows: pd.DataFrame, min_donors: int, n_permutations: int, rng: np.ran
 
 def _response(donors: pd.DataFrame, min_donors: int, n_permutations: int, rng: np.random.Generator) -> dict[str, float]:
     """Does the receivers' response follow the senders' ligand over donors? Studies are centred: their levels differ."""
-    known = donors.dropna(subset=["ligand_mean", "response_score"])
+    values = ["ligand_mean", "response_score"]
+    known = donors.dropna(subset=values).sort_values(values)  # names decide no draw
     out: dict[str, float] = {"n_response": len(known), "response_rho": np.nan, "response_p": np.nan}
     if len(known) < min_donors:
         return out
-    studies = known["study"].to_numpy()
-    centred = [known[c] - known.groupby("study")[c].transform("mean") for c in ("ligand_mean", "response_score")]
+    studies = pd.factorize(known["study"])[0]
+    centred = [known[c] - known.groupby("study")[c].transform("mean") for c in values]
     ligand, response = (rankdata(values) - (len(known) + 1) / 2 for values in centred)
     scale = np.sqrt((ligand @ ligand) * (response @ response))
     if scale == 0:

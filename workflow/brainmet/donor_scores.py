@@ -88,20 +88,18 @@ def deep_enough(profiles: Profiles, *, min_counts: int) -> np.ndarray:
     return profiles.counts[:, profiles.measured()].sum(axis=1) >= min_counts
 
 
-def thin(counts: np.ndarray, donors: Sequence[str], *, seed: int) -> np.ndarray:
+def thin(counts: np.ndarray, *, seed: int) -> np.ndarray:
     """Counts drawn down to the depth of the shallowest donor, each donor by its own seed.
 
-    A donor's draw depends on its name, not on its row. Counts that are not integers (expected counts) are rounded
-    first.
+    A donor's draw depends on its counts, not on its row or name. Counts that are not integers (expected counts) are
+    rounded first.
     """
     counts = np.rint(counts).astype(np.int64)
     totals = counts.sum(axis=1)
     depth = totals.min(initial=np.iinfo(np.int64).max)
     thinned = [
-        row
-        if total <= depth
-        else np.random.default_rng([seed, crc32(str(donor).encode())]).binomial(row, depth / total)
-        for row, total, donor in zip(counts, totals, donors, strict=True)
+        row if total <= depth else np.random.default_rng([seed, crc32(row.tobytes())]).binomial(row, depth / total)
+        for row, total in zip(counts, totals, strict=True)
     ]
     return np.array(thinned, float).reshape(counts.shape)
 

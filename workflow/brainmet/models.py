@@ -117,8 +117,7 @@ class _Comparison:
         self.n_patients = len(beside)
         self.symbols = sorted(set(model.symbols).intersection(*(p.symbols for p, _ in beside)))
         rows = [model.sums[at, model.where(self.symbols)], *(p.sums[i, p.where(self.symbols)] for p, i in beside)]
-        names = ["/".join(str(p.about[key]) for key in KEYS) for p in (model, *(p for p, _ in beside))]
-        self.values = log_cpm(thin(np.array(rows), names, seed=seed))
+        self.values = log_cpm(thin(np.array(rows), seed=seed))
         cpm = np.exp2(self.values[1:]).mean(axis=0) if beside else np.zeros(len(self.symbols))
         self.expressed = np.flatnonzero(cpm >= min_cpm)
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from brainmet import effects
 from brainmet.across_studies import n_donors
-from brainmet.compare import Part, one_a_study, permutation, pooled
+from brainmet.compare import one_a_study, part_of, permutation, pooled
 from brainmet.contract import Obs, Uns
 from brainmet.donors import PLATFORM
 from brainmet.estimators import ANY_SITE, NOT_TESTABLE, POOLED, WITHIN, Design, Values, of_patients
@@ -45,7 +45,7 @@ def one_group(
         sizes.append(len(table))
         if len(table) >= design.min_donors:
             x = table.to_numpy(float)
-            parts.append(Part(str(study), str(platform), x, np.full_like(x, against), True))
+            parts.append(part_of(str(study), str(platform), x, np.full_like(x, against), paired=True))
     found = one_a_study(parts)
     if not found:
         return _none(own, comparison, sizes, design)

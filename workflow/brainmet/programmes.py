@@ -204,7 +204,7 @@ def recurrent(factors: Sequence[Factor], *, min_donors: int, overlap: float, n_g
     The factor that shares `overlap` of its genes with factors of most other donors founds a group; a donor adds its
     factor. Genes of the group are those in most of its factors, ties by their mean place.
     """
-    left = sorted(factors, key=lambda f: (f.study, f.donor, f.genes))
+    left = sorted(factors, key=lambda f: (f.genes, f.study, f.donor))
     groups: list[dict[str, Any]] = []
     while left:
         candidates = [_group(founder, left, overlap) for founder in left]
