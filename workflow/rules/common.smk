@@ -17,12 +17,14 @@ from brainmet.errors import BrainmetError
 HOME = Path(workflow.basedir).resolve()
 
 # Jobs inherit these unless the user set them: compiled kernels are kept in the working directory, one BLAS kernel gives
-# the same bytes, and threads that wait for one another sleep instead of spinning on a core that another job needs.
+# the same bytes, threads that wait for one another sleep instead of spinning on a core that another job needs, and large
+# arrays come in large pages and from what was freed just now: each page anew from the system costs as much as its sums.
 for name, value in {
     "NUMBA_CACHE_DIR": os.path.abspath(".cache/numba"),
     "MPLCONFIGDIR": os.path.abspath(".cache/matplotlib"),
     "OPENBLAS_CORETYPE": "Haswell",
     "OMP_WAIT_POLICY": "PASSIVE",
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=134217728",
 }.items():
     os.environ.setdefault(name, value)
 os.environ.update(PYTHONHASHSEED="0")
