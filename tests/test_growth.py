@@ -9,7 +9,7 @@ from tests.running import snakemake
 
 SAMPLES = 40
 """Samples of the finished run, whose outputs are made up: nothing is computed here."""
-ONCE = ("ingest", "qc", "evidence", "score", "genes_of_interest")
+ONCE = ("ingest", "qc", "evidence", "score")
 """Steps of a sample that know nothing of the others: nine tenths of the work."""
 AGAIN = ("slice", "pseudobulk")
 """Steps of a sample that follow the cohort: its variable genes, its annotation."""

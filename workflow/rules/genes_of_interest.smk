@@ -1,7 +1,7 @@
-"""Genes of interest: counts -> genes_of_interest.parquet, a few hundred genes cell by cell, for the map and for drugs.
+"""Genes of interest: a few hundred genes that are kept cell by cell, for the map and for drugs.
 
-In: drug list, claims, marker sets, the config's own genes; counts of a sample, read once. Out:
-<results>/cohort/genes_of_interest.tsv (which, and what for), <results>/samples/{sample}/genes_of_interest.parquet.
+In: drug list, claims, marker sets, the config's own genes. Out: <results>/cohort/genes_of_interest.tsv (which, and what
+for). Their values are written beside a sample's scores, by the rule score.
 """
 
 
@@ -28,24 +28,3 @@ rule choose_genes:
         most=lookup(dpath="genes_of_interest/most", within=config),
     script:
         "../scripts/choose_genes.py"
-
-
-rule genes_of_interest:
-    """Values of the chosen genes in every kept cell of one sample."""
-    input:
-        counts="<results>/samples/{sample}/counts.h5ad",
-        cells="<results>/samples/{sample}/cells.parquet",
-        genes="<results>/cohort/genes_of_interest.tsv",
-        code=code("genes_of_interest"),
-    output:
-        values="<results>/samples/{sample}/genes_of_interest.parquet",
-    log:
-        "<logs>/genes_of_interest/{sample}.log",
-    benchmark:
-        "<benchmarks>/genes_of_interest/{sample}.tsv"
-    conda:
-        "../envs/brainmet.yaml"
-    resources:
-        mem_mb=memory(250, 0.4),
-    script:
-        "../scripts/genes_of_interest.py"

@@ -1,4 +1,4 @@
-"""Score: counts -> scores.parquet (ULM), scores_aucell.parquet, coverage.tsv; the configured signatures as signatures.gmt."""
+"""Score: counts -> scores.parquet (ULM), coverage.tsv, genes_of_interest.parquet; scores_aucell.parquet; signatures.gmt."""
 
 
 rule signatures:
@@ -26,15 +26,17 @@ rule signatures:
 
 
 rule score:
-    """ULM score of every signature in every kept cell of one sample, and the coverage of each signature."""
+    """ULM scores and genes of interest of every kept cell of one sample, and the coverage of each signature."""
     input:
         **SIGNATURES,
         counts="<results>/samples/{sample}/counts.h5ad",
         cells="<results>/samples/{sample}/cells.parquet",
-        code=code("score"),
+        genes="<results>/cohort/genes_of_interest.tsv",
+        code=code("score", "genes_of_interest"),
     output:
         scores="<results>/samples/{sample}/scores.parquet",
         coverage="<results>/samples/{sample}/coverage.tsv",
+        genes="<results>/samples/{sample}/genes_of_interest.parquet",
     log:
         "<logs>/score/{sample}.log",
     benchmark:
@@ -42,7 +44,7 @@ rule score:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(220, 0.4),
+        mem_mb=memory(250, 0.4),
     params:
         tier=lookup(dpath="score/tier", within=config),
         confounders=lookup(dpath="score/confounders", within=config),

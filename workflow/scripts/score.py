@@ -1,6 +1,7 @@
-"""ULM scores of one sample."""
+"""ULM scores and genes of interest of one sample."""
 
 from brainmet.counts import open_counts
+from brainmet.genes_of_interest import genes_of_interest
 from brainmet.job import job
 from brainmet.score import score
 from brainmet.signatures import configured
@@ -10,6 +11,9 @@ with job(snakemake) as params:
     files = snakemake.input
     choice = {name: params.pop(name) for name in ("tier", "confounders")}
     signatures = configured(files.signatures, files.files, files.confounders, **choice)
-    scores, coverage = score(open_counts(files.counts), read_table(files.cells, "cells"), signatures, **params)
+    counts, cells = open_counts(files.counts), read_table(files.cells, "cells")
+    scores, coverage = score(counts, cells, signatures, **params)
     write_table(scores, snakemake.output.scores, "scores")
     write_table(coverage, snakemake.output.coverage, "coverage")
+    genes = list(read_table(files.genes, "genes_of_interest")["symbol"])
+    write_table(genes_of_interest(counts, cells["keep"].to_numpy(), genes), snakemake.output.genes, "gene_values")
