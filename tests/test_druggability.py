@@ -101,17 +101,29 @@ def test_normal_types_stand_beside() -> None:
     assert (row["share"], row["normal_type"], row["normal_share"]) == (0.5, "neuron", 0.75)  # two T cells are too few
 
 
+def test_a_sample_that_cannot_tell_leaves_what_the_donors_other_one_says() -> None:
+    """TPM among the tumour cells, and an antigen that was not measured in all normal cells."""
+    kinds = ["malignant_epithelial"] * 6 + ["astrocyte"] * 3 + ["neuron"] * 3
+    values = cells({"A": [1, 1, 0, 0, 9, 9, 0, 1, 1, *[np.nan] * 3]}, [*[1000.0] * 4, np.nan, np.nan, *[1000.0] * 6])
+    over, single = coverage(shown(values), annotation(kinds), ["A"], **HOW)
+    assert (over["n_malignant"].iloc[0], over["n_deep"].iloc[0], over["covered"].iloc[0]) == (6, 4, 0.5)
+    row = single.iloc[0]
+    assert (row["share"], row["normal_type"], row["normal_share"]) == (0.5, "astrocyte", pytest.approx(2 / 3))
+
+
 @pytest.mark.parametrize(
     ("total", "genes", "reason"),
     [
         (500, {"A": [1, 1, 1, 1]}, "0 malignant cells with 1000 counts, 3 needed"),
         (2000, {"A": [np.nan] * 4}, "no antigen is measured"),
+        (np.nan, {"A": [1, 1, 1, 1]}, "values are no counts: whether a cell shows an antigen cannot be said"),
     ],
 )
 def test_reasons(total: float, genes: dict[str, list[float]], reason: str) -> None:
-    over, single = coverage(cells(genes, total), annotation(["malignant_epithelial"] * 4), ["A"], **HOW)
+    over, single = coverage(shown(cells(genes, total)), annotation(["malignant_epithelial"] * 4), ["A"], **HOW)
     assert (over["status"].iloc[0], over["reason"].iloc[0]) == ("not_tested", reason)
     assert single["status"].iloc[0] == "not_tested"
+    assert single["reason"].iloc[0] == reason.replace("no antigen is", "A is not")
     tables.conform(over, "adc_coverage"), tables.conform(single, "adc_antigens")
 
 

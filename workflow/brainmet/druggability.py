@@ -151,14 +151,16 @@ def coverage(
         malignant = donor[donor[Obs.CELL_TYPE].map(is_malignant).astype(bool)]
         if malignant.empty:
             continue
-        measured = [gene for gene in genes if malignant[gene].notna().all()]
-        deep = malignant[malignant[Obs.TOTAL_COUNTS] >= depth]  # false where values are no counts
+        counted = malignant[malignant[Obs.TOTAL_COUNTS].notna()]
+        measured = [gene for gene in genes if len(counted) and counted[gene].notna().all()]
+        deep = counted[counted[Obs.TOTAL_COUNTS] >= depth]
         p = positive(deep, measured, depth=depth, min_counts=min_counts)
         row = about | {"n_malignant": len(malignant), "n_deep": len(deep), "depth": depth, "n_antigens": len(measured)}
-        over.append(row | _covered(p, measured, min_cells=min_cells, cover=cover, depth=depth))
+        few = _few(counted, deep, depth=depth, min_cells=min_cells)
+        over.append(row | _covered(p, measured, few, cover=cover))
         normal = donor[~donor[Obs.CELL_TYPE].map(is_malignant).astype(bool) & (donor[Obs.CELL_TYPE] != UNKNOWN)]
         rest = _normal_shares(normal, measured, depth=depth, min_counts=min_counts, min_cells=min_cells)
-        single += [about | r for r in _single(p, measured, genes, rest, min_cells=min_cells)]
+        single += [about | r for r in _single(p, measured, genes, rest, few)]
     frames = (pd.DataFrame(over), pd.DataFrame(single))
     names = ("adc_coverage", "adc_antigens")
     log.info("donors with malignant cells: %d", len(over))
@@ -200,13 +202,17 @@ def smallest_set(p: np.ndarray, genes: Sequence[str], *, cover: float) -> tuple[
     raise AssertionError("all antigens reach what all antigens reach")
 
 
-def _covered(p: np.ndarray, genes: Sequence[str], *, min_cells: int, cover: float, depth: int) -> dict[str, Any]:
+def _few(counted: pd.DataFrame, deep: pd.DataFrame, *, depth: int, min_cells: int) -> str:
+    """Why too little can be said of a donor's malignant cells; empty where enough can."""
+    if not len(counted):
+        return "values are no counts: whether a cell shows an antigen cannot be said"
+    return f"{len(deep)} malignant cells with {depth} counts, {min_cells} needed" if len(deep) < min_cells else ""
+
+
+def _covered(p: np.ndarray, genes: Sequence[str], few: str, *, cover: float) -> dict[str, Any]:
     empty = {"share_0": np.nan, "share_1": np.nan, "share_2_or_more": np.nan, "smallest_set": "", "covered": np.nan}
-    if len(p) < min_cells:
-        reason = f"{len(p)} malignant cells with {depth} counts, {min_cells} needed"
-        return empty | {"reached": False, "status": NOT_TESTED, "reason": reason}
-    if not genes:
-        return empty | {"reached": False, "status": NOT_TESTED, "reason": "no antigen is measured"}
+    if few or not genes:
+        return empty | {"reached": False, "status": NOT_TESTED, "reason": few or "no antigen is measured"}
     shares = dict(zip(("share_0", "share_1", "share_2_or_more"), n_positive(p), strict=True))
     chosen, covered = smallest_set(p, genes, cover=cover)
     return shares | {
@@ -221,8 +227,9 @@ def _covered(p: np.ndarray, genes: Sequence[str], *, min_cells: int, cover: floa
 def _normal_shares(
     cells: pd.DataFrame, genes: Sequence[str], *, depth: int, min_counts: int, min_cells: int
 ) -> pd.DataFrame:
-    """Normal types × antigens: share of positive cells at the same depth; types with enough cells only."""
-    deep = cells[cells[Obs.TOTAL_COUNTS] >= depth]
+    """Normal types × antigens: share of positive cells at the same depth, of cells in which all were measured; types
+    with enough cells only."""
+    deep = cells[(cells[Obs.TOTAL_COUNTS] >= depth) & cells[list(genes)].notna().all(axis=1)]
     shares = {
         name: positive(own, genes, depth=depth, min_counts=min_counts).mean(axis=0)
         for name, own in deep.groupby(Obs.CELL_TYPE, sort=True)
@@ -232,7 +239,7 @@ def _normal_shares(
 
 
 def _single(
-    p: np.ndarray, measured: Sequence[str], genes: Sequence[str], normal: pd.DataFrame, *, min_cells: int
+    p: np.ndarray, measured: Sequence[str], genes: Sequence[str], normal: pd.DataFrame, few: str
 ) -> Iterator[dict[str, Any]]:
     for gene in genes:
         row = {
@@ -243,10 +250,8 @@ def _single(
             "normal_share": np.nan,
             "status": NOT_TESTED,
         }
-        if gene not in measured:
-            yield row | {"reason": f"{gene} is not measured"}
-        elif len(p) < min_cells:
-            yield row | {"reason": f"{len(p)} malignant cells at the common depth, {min_cells} needed"}
+        if few or gene not in measured:
+            yield row | {"reason": few or f"{gene} is not measured"}
         else:
             row |= {"share": float(p[:, measured.index(gene)].mean()), "status": TESTED, "reason": ""}
             if len(normal):
