@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse as sp
 import yaml
 from brainmet.counts import Counts
-from brainmet.doublets import Cells, components, find, log_normalised, most, posterior
+from brainmet.doublets import Cells, artificial, components, find, log_normalised, most, posterior
 from sklearn.metrics import roc_auc_score
 
 
@@ -83,6 +83,20 @@ def test_components_equal_those_of_a_dense_decomposition() -> None:
     _, _, expected = np.linalg.svd(logs - logs.mean(axis=0), full_matrices=False)
     np.testing.assert_allclose(mean, logs.mean(axis=0), rtol=1e-5)
     np.testing.assert_allclose(np.abs(axes.T @ expected[:5].T), np.eye(5), atol=1e-3)
+
+
+def test_unlike_cells_are_joined_by_the_square_of_their_distance() -> None:
+    """Three kinds at 0, 1 and 5, each with a gene of its own: pairs go as 1, 16 and 25, and none joins two of one."""
+    kind = np.repeat([0, 1, 2], 40)
+    cells = Cells(sp.csr_matrix(np.eye(3, dtype=np.float32)[kind]), np.ones(120))
+    made = artificial(cells, np.array([[0.0], [1.0], [5.0]])[kind], np.random.default_rng(0))
+    shown = made.X.toarray() > 0
+    assert (made.total == 2).all() and (shown.sum(axis=1) == 2).all()
+    np.testing.assert_allclose((~shown).mean(axis=0) * 42, [16, 25, 1], atol=2)
+
+    alike = artificial(cells, np.zeros((120, 2)), np.random.default_rng(0)).X.toarray()
+    assert len(alike) == 1_500
+    np.testing.assert_allclose((alike == 2).any(axis=1).mean(), 39 / 119, atol=0.05)
 
 
 def test_the_share_of_doublets_comes_from_the_scores() -> None:

@@ -3,9 +3,10 @@
 After Germain et al. 2022 (doi:10.12688/f1000research.73600.2): artificial doublets are made of the sample's own cells,
 every cell is described by its neighbours among cells and artificial doublets, by genes that exclude each other
 elsewhere, by its size and its components, and boosted trees tell both apart. Three things are done otherwise. Cells are
-scored by trees that did not see them, since a doublet that was learned as a cell looks like one. Most artificial
-doublets join cells of two clusters, as those that matter do. The share of doublets is estimated from the scores, with
-the loading as prior, by reweighting the classes (Saerens et al. 2002, doi:10.1162/089976602753284446).
+scored by trees that did not see them, since a doublet that was learned as a cell looks like one. Cells are joined to an
+artificial doublet the more often the less alike they are: sums of two like cells are cells by all that can be seen, and
+to learn them as doublets costs those that matter. The share of doublets is estimated from the scores, with the loading
+as prior, by reweighting the classes (Saerens et al. 2002, doi:10.1162/089976602753284446).
 
 Cells and genes are first put in the order of their ids and everything runs in one thread: a sample gets the same scores
 in any order and on any number of cores.
@@ -29,11 +30,12 @@ METHOD = "scDblFinder, cross-fitted"
 ARTIFICIAL_SHARE, FEWEST_ARTIFICIAL, MOST_ARTIFICIAL = 0.8, 1_500, 5_000
 """Artificial doublets for each cell, and their bounds: those of scDblFinder but for the last (25,000 there), beyond
 which more time finds no more doublets."""
-RANDOM_PAIRS = 0.3
-"""Chance that a pair of one cluster is used nevertheless: clusters are crude."""
+CANDIDATES = 10
+"""Pairs that each artificial doublet is drawn from."""
 SIZES = (0.05, 0.95)
 """Quantiles of counts between which cells make artificial doublets."""
-CELLS_PER_CLUSTER, CLUSTERS = 50, (4, 30)
+SMOOTHED = 15
+"""Neighbours that a cell's place is averaged over for the choice of pairs."""
 NEIGHBORHOODS, MOST_NEIGHBORS = (0.5, 1.0, 1.5), 100
 """Sizes of neighbourhoods in units of the root of the number of cells, those of scDblFinder, and their bound."""
 EXCLUSIVE_GENES = 300
@@ -158,10 +160,10 @@ def score_cells(cells: Cells, *, rate: float, n_components: int, n_rounds: int, 
     mean, axes = components(logs, n_components)
     place, pairs = _project(logs, mean, axes), Exclusive(cells.X)
     own = np.column_stack([pairs.score(cells.X), _size(cells), place])
-    groups, scores = _clusters(place, seed), []
+    kinds, scores = _smoothed(place), []
     for run in range(n_runs):
         rng = np.random.default_rng([seed, run])
-        made = artificial(cells, groups, rng)
+        made = artificial(cells, kinds, rng)
         points = _project(log_normalised(made), mean, axes)
         theirs = np.column_stack([pairs.score(made.X), _size(made), points])
         is_made = np.repeat([False, True], [len(own), len(theirs)])
@@ -189,15 +191,22 @@ def posterior(score: np.ndarray, share: float, *, expected: float) -> np.ndarray
     return np.asarray(found)
 
 
-def artificial(cells: Cells, groups: np.ndarray, rng: np.random.Generator) -> Cells:
-    """Sums of two cells each, mostly of two clusters, of cells of middling size."""
+def artificial(cells: Cells, kinds: np.ndarray, rng: np.random.Generator) -> Cells:
+    """Sums of two cells each, of middling size, drawn by the squared distance between their kinds.
+
+    Args:
+        cells: the cells.
+        kinds: place of what each cell is, without its noise, cells × components.
+        rng: source of the draws.
+    """
     n = len(cells.total)
     wanted = round(_artificial_share(n) / (1 - _artificial_share(n)) * n)
     low, high = np.quantile(cells.total, SIZES)
     pool = np.flatnonzero((cells.total >= low) & (cells.total <= high))
-    first, second = rng.choice(pool, 4 * wanted), rng.choice(pool, 4 * wanted)
-    fit = (groups[first] != groups[second]) | (rng.random(4 * wanted) < RANDOM_PAIRS)
-    pairs = np.flatnonzero(fit & (first != second))[:wanted]
+    first, second = rng.choice(pool, (2, CANDIDATES * wanted))
+    apart = np.square(kinds[first] - kinds[second]).sum(axis=1, dtype=np.float64)
+    apart[first != second] += np.finfo(np.float32).tiny  # where all cells are alike, every pair is as good
+    pairs = np.sort(rng.choice(len(apart), wanted, replace=False, p=apart / apart.sum()))
     first, second = first[pairs], second[pairs]
     return Cells(sp.csr_matrix(cells.X[first] + cells.X[second]), cells.total[first] + cells.total[second])
 
@@ -298,14 +307,12 @@ def _learned(
     return score
 
 
-def _clusters(points: np.ndarray, seed: int) -> np.ndarray:
-    """Crude groups of cells, for the choice of pairs."""
-    import faiss
+def _smoothed(place: np.ndarray) -> np.ndarray:
+    """Mean place of each cell's nearest neighbours, which the noise of few counts is averaged out of."""
+    from brainmet.neighbors import nearest
 
-    k = int(np.clip(len(points) // CELLS_PER_CLUSTER, *CLUSTERS))
-    groups = faiss.Kmeans(points.shape[1], min(k, len(points)), niter=15, seed=seed, min_points_per_centroid=1)
-    groups.train(points)
-    return np.asarray(groups.index.search(points, 1)[1]).ravel()
+    near, _ = nearest(place, k=SMOOTHED, exact_below=len(place), threads=1)
+    return np.asarray(place[near].mean(axis=1))
 
 
 def _project(logs: sp.csr_matrix, mean: np.ndarray, axes: np.ndarray) -> np.ndarray:
