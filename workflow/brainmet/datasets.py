@@ -110,7 +110,7 @@ def read(path: Path) -> dict[str, Any]:
     condition = dataset.get("condition") or DEFAULTS["condition"]
     dataset.setdefault("samples", [{"id": dataset["id"], "donor": dataset["id"], "condition": condition}])
     dataset_checks.check(dataset, path)
-    dataset["files"] = [found for file in dataset["files"] for found in _on_disk(file, path)]
+    dataset["files"] = [found for file in dataset["files"] for found in on_disk(file, path)]
     names = {file["name"] for file in dataset["files"]}
     for role in ("cells", "labels"):
         table = (dataset.get(role) or {}).get("file")
@@ -124,7 +124,7 @@ def read(path: Path) -> dict[str, Any]:
     return dataset
 
 
-def _on_disk(file: dict[str, Any], dataset: Path) -> list[dict[str, Any]]:
+def on_disk(file: dict[str, Any], dataset: Path) -> list[dict[str, Any]]:
     """A `path:` entry with its absolute path; of a folder the files in it, named by their place as in an archive."""
     if "path" not in file:
         return [file]

@@ -70,10 +70,10 @@ def discover(dataset: Mapping[str, Any], paths: Sequence[Path], genes: GeneTable
         lines = ["# its profiles are told apart by the patterns under profiles:"]
     elif dataset.get("split_by"):
         lines = _by_value(dataset, found, genes)
-    elif any(sample.get("match") for sample in dataset["samples"]) or len(_groups(data)) > 1:
+    elif any(sample.get("match") for sample in dataset["samples"]) or len(groups(data)) > 1:
         lines = _by_name(dataset["samples"], data)
     else:
-        lines = _of_one_matrix(dataset, found, genes)
+        lines = of_one_matrix(dataset, found, genes)
     return "\n".join([f"# {dataset['id']}", *lines]) + "\n"
 
 
@@ -92,20 +92,20 @@ def _by_name(samples: Sequence[Mapping[str, Any]], found: Sequence[Member]) -> l
         for match, id_ in known.items()
         if len(unclaimed(list(names), [match])) == len(names)
     ]
-    groups = _groups([names[name] for name in unclaimed(list(names), list(known)) if not OF_ALL.search(name)])
-    if not groups:
+    own = groups([names[name] for name in unclaimed(list(names), list(known)) if not OF_ALL.search(name)])
+    if not own:
         return [*lines, f"# every {'other ' if lines else ''}file is a sample's"]
     lines.append(
-        f"# {len(groups)} groups of files are no sample's; set donor and condition of those that are samples:"
+        f"# {len(own)} groups of files are no sample's; set donor and condition of those that are samples:"
         if known
-        else f"# all files are read as one sample; were their {len(groups)} groups samples of their own, these were "
+        else f"# all files are read as one sample; were their {len(own)} groups samples of their own, these were "
         "the lines, each with donor and condition:"
     )
-    return [*lines, *(_entry(name, match, ", ".join(sorted(files)[:3])) for name, match, files in groups)]
+    return [*lines, *(entry(*group) for group in own)]
 
 
-def _groups(found: Sequence[Member]) -> list[tuple[str, str, list[str]]]:
-    """Files that belong together: an id, what they all begin with, and their names."""
+def groups(found: Sequence[Member]) -> list[tuple[str, str, str]]:
+    """Files that belong together: an id, what they all begin with, and the first of their names."""
     together: dict[str, list[str]] = {}
     for member in found:
         accession = ACCESSION.match(member.name)
@@ -114,14 +114,14 @@ def _groups(found: Sequence[Member]) -> list[tuple[str, str, list[str]]]:
         key = accession[1] if accession else stem or (folders[-1] if folders else "")
         if key:
             together.setdefault(key, []).append(member.name)
-    groups = []
+    named = []
     for key, names in sorted(together.items()):
-        first, last = (f([KINDS.sub("", name) for name in names]) for f in (min, max))
+        first, last = (f([KINDS.sub("", name).rstrip("/") for name in names]) for f in (min, max))
         common = first[: next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
         match = common if all(matches(name, common) for name in names) and len(common) >= len(key) else key
         match = match.rstrip("_.-") or key
-        groups.append((ACCESSION.sub("", match).strip("_.-") or match, match, names))
-    return groups
+        named.append((ACCESSION.sub("", match).strip("_.-") or match, match, ", ".join(sorted(set(names))[:3])))
+    return named
 
 
 def _by_value(dataset: Mapping[str, Any], found: Sequence[Member], genes: GeneTable) -> list[str]:
@@ -144,10 +144,10 @@ def _by_value(dataset: Mapping[str, Any], found: Sequence[Member], genes: GeneTa
     if not new:
         return [*lines, f"# every {'other ' if lines else ''}value of {key} is a sample's"]
     lines.append(f"# {len(new)} values of {key} are no sample's; set donor and condition of those that are samples:")
-    return [*lines, *(_entry(f"{dataset['id']}_{value}", value, f"{values[value]} cells") for value in new)]
+    return [*lines, *(entry(f"{dataset['id']}_{value}", value, f"{values[value]} cells") for value in new)]
 
 
-def _of_one_matrix(dataset: Mapping[str, Any], found: Sequence[Member], genes: GeneTable) -> list[str]:
+def of_one_matrix(dataset: Mapping[str, Any], found: Sequence[Member], genes: GeneTable) -> list[str]:
     """One matrix and one sample: what its cells could be told apart by."""
     record = _record(dataset)
     tables = tables_beside.found_tables(record, found)
@@ -178,7 +178,8 @@ def _few(values: Counter[str]) -> str:
     return f"{len(values)} samples: {shown}{', ...' if len(values) > SHOWN else ''}"
 
 
-def _entry(id_: str, match: str, about: str) -> str:
+def entry(id_: str, match: str, about: str) -> str:
+    """A line of `samples:` whose donor and condition are still to be set."""
     clean = re.sub(r"[^A-Za-z0-9_.\-]+", "_", id_).strip("_.-")
     return f'  - {{id: "{clean}", match: "{match}", donor: "{clean}", condition: other}}  # {about}'
 

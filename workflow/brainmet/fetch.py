@@ -277,7 +277,7 @@ def _bring(origin: str, part: Path, target: Path, mirror: str, offline: bool, mi
         )
     url = mirror.rstrip("/") + urlsplit(origin).path if mirror else origin
     if PATTERN in origin:
-        name = _fitting(url, _listing(url), target)
+        name = _fitting(url, listing(url), target)
         url, origin = (f"{address.rpartition('/')[0]}/{name}" for address in (url, origin))
     from brainmet.download import Refused, download
 
@@ -307,13 +307,13 @@ def _advice(url: str, status: int, target: Path) -> str:
     entry = f"mend the name under files: in the dataset file of {target.parent.name}"
     if status in (401, 403):
         return f" (not public); download it by hand to {target}, or take it from a mirror"
-    names = _listing(url)
+    names = listing(url)
     near = difflib.get_close_matches(target.name, names, n=3, cutoff=0.3) or names[:5]
     shown = f"; its folder holds {', '.join(near)}" if near else ""
     return f" (no such file){shown}; {entry}, or put the file at {target}"
 
 
-def _listing(url: str) -> list[str]:
+def listing(url: str) -> list[str]:
     """File names in the server's page for the folder of `url`; empty when there is none."""
     import httpx
 

@@ -9,6 +9,7 @@ INGESTED = {sample: {field: record[field] for field in READ_BY_INGEST} for sampl
 
 
 localrules:
+    draft,
     discover,
 
 
@@ -63,6 +64,25 @@ rule collect_genes_lost:
         tier=lookup(dpath="score/tier", within=config),
     script:
         "../scripts/collect_genes_lost.py"
+
+
+rule draft:
+    """Write a dataset file to begin with, datasets/ID.yaml, for the folder or accession that `draft` of the config names."""
+    input:
+        human="<shipped>/genes/human.tsv.gz",
+        code=code("draft", *(f"ingest.{name}" for name in READERS)),
+    log:
+        "<logs>/draft.log",
+    conda:
+        "../envs/brainmet.yaml"
+    resources:
+        mem_mb=memory(1000),
+    params:
+        source=lookup(dpath="draft", within=config),
+        mirror=lookup(dpath="fetch/mirror", within=config),
+        offline=lookup(dpath="fetch/offline", within=config),
+    script:
+        "../scripts/draft.py"
 
 
 rule discover:

@@ -1,0 +1,127 @@
+"""A dataset file drafted for a folder or an accession is one that reads."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+from brainmet import datasets
+from brainmet.draft import draft
+from brainmet.errors import BrainmetError
+from brainmet.genes import GeneTable, read_genes
+from brainmet.ingest import ingest
+
+from tests.test_ingest import BARCODES, HERE, SYMBOLS, counts, same, write_triplet
+from tests.test_mirror import pack
+
+
+@pytest.fixture(scope="module")
+def human() -> GeneTable:
+    return read_genes(HERE / "resources/genes/human.tsv.gz")
+
+
+def drafted(source: str | Path, tmp_path: Path, human: GeneTable, mirror: str = "") -> tuple[dict[str, dict], str]:
+    """Records of the draft, and its text."""
+    path = draft(str(source), tmp_path / "datasets", human, mirror=mirror, offline=True)
+    dataset = datasets.read(path)
+    return datasets.records({dataset["id"]: dataset}, exclude=[]), path.read_text()
+
+
+def read(record: dict, human: GeneTable):
+    paths = [file["path"] for file in record["files"]]
+    return ingest(paths, human, None, record=record, warn_lost=0.1, max_lost=0.4, species_share=0.9)
+
+
+def dense(X) -> bytes:
+    rows = [",".join(["", *BARCODES]), *(f"{s}," + ",".join(map(str, x)) for s, x in zip(SYMBOLS, X, strict=True))]
+    return gzip.compress("\n".join(rows).encode())
+
+
+def test_runs_of_cellranger(tmp_path: Path, human: GeneTable) -> None:
+    for i, sample in enumerate(("P1", "P10")):
+        for kind, seed in (("filtered", i), ("raw", 7)):
+            outs = tmp_path / f"my runs/{sample}/outs"
+            (outs / f"{kind}_feature_bc_matrix").mkdir(parents=True)
+            write_triplet(outs / f"{kind}_feature_bc_matrix", counts(seed))
+        (outs / "analysis/clustering").mkdir(parents=True)
+        (outs / "analysis/clustering/clusters.csv").write_text("Barcode,Cluster\n")
+        (outs / "analysis/features.csv").write_text("Feature\n")
+        (outs / "web_summary.html").write_text("<html>")
+    (tmp_path / "my runs/patients.xlsx").write_bytes(b"PK")
+    records, text = drafted(tmp_path / "my runs", tmp_path, human)
+    assert list(records) == ["P1", "P10"] and {record["layout"] for record in records.values()} == {"tenx_triplet"}
+    assert "# patients.xlsx may describe cells" in text and "clusters.csv" not in text
+    for i, sample in enumerate(("P1", "P10")):
+        same(read(records[sample], human), counts(i))
+
+
+def test_archives_and_tables_of_samples(tmp_path: Path, human: GeneTable) -> None:
+    for i, name in enumerate(("GSM1_PATIENT-1", "GSM20_PATIENT-10")):
+        (tmp_path / name).mkdir()
+        paths = write_triplet(tmp_path / name, counts(i), gz=False)
+        pack(tmp_path / f"deposit/{name}.tar.gz", {f"filtered/{path.name}": path.read_bytes() for path in paths})
+    records, _ = drafted(tmp_path / "deposit", tmp_path, human)
+    assert {id_: record["match"] for id_, record in records.items()} == {
+        "PATIENT-1": "GSM1_PATIENT-1",
+        "PATIENT-10": "GSM20_PATIENT-10",
+    }
+    same(read(records["PATIENT-10"], human), counts(1))
+    (tmp_path / "tables").mkdir()
+    for i in (1, 2):
+        (tmp_path / f"tables/GSM{i}_LX{i}_dense.csv.gz").write_bytes(dense(counts(i)))
+    (tmp_path / "tables/cell_annotation.csv").write_text("cell\n")
+    records, text = drafted(tmp_path / "tables", tmp_path, human)
+    assert list(records) == ["LX1", "LX2"] and "# cell_annotation.csv may describe cells" in text
+    same(read(records["LX2"], human), counts(2))
+
+
+def test_one_matrix_and_a_plate(tmp_path: Path, human: GeneTable) -> None:
+    (tmp_path / "one").mkdir()
+    write_triplet(tmp_path / "one", counts(), barcodes=[f"{b[:-1]}{i % 2 + 1}" for i, b in enumerate(BARCODES)])
+    records, text = drafted(tmp_path / "one", tmp_path, human)
+    assert list(records) == ["one"] and "gives 2 samples: 1 (3), 2 (3)" in text
+    (tmp_path / "plate").mkdir()
+    for i in range(101):
+        (tmp_path / f"plate/GSM{i}_C{i}.txt").write_text("".join(f"{s}\t{i + 1}\n" for s in SYMBOLS))
+    records, text = drafted(tmp_path / "plate", tmp_path, human)
+    assert "# 101 tables of one cell each" in text
+    assert read(records["plate"], human).matrix.shape == (101, len(SYMBOLS))
+
+
+def test_an_accession_from_the_archives_lists(tmp_path: Path, human: GeneTable) -> None:
+    folder = tmp_path / "mirror/geo/series/GSE234nnn/GSE234832/suppl"
+    folder.mkdir(parents=True)
+    inside = [
+        f"GSM{i}_BRBMET{i}.{kind}" for i in (2, 3) for kind in ("barcodes.tsv.gz", "features.tsv.gz", "matrix.mtx.gz")
+    ]
+    lines = ["#Archive/File\tName\tTime\tSize\tType", "Archive\tGSE234832_RAW.tar\t-\t9\tTAR"]
+    (folder / "filelist.txt").write_text("\n".join([*lines, *(f"File\t{name}\t-\t9\tMTX" for name in inside)]) + "\n")
+    for name in ("GSE234832_RAW.tar", "GSE234832_metadata.csv.gz", "GSE234832_seurat.rds"):
+        (folder / name).write_bytes(b"x")
+    records, text = drafted("GSE234832", tmp_path, human, mirror=str(tmp_path / "mirror"))
+    assert {id_: record["match"] for id_, record in records.items()} == {
+        f"BRBMET{i}": f"GSM{i}_BRBMET{i}" for i in (2, 3)
+    }
+    urls = [file["url"] for file in records["BRBMET2"]["files"]]
+    assert urls == ["geo:GSE234832/GSE234832_RAW.tar", "geo:GSE234832/GSE234832_metadata.csv.gz"]
+    assert "# not read: GSE234832_seurat.rds" in text and "acc.cgi?acc=GSE234832" in text
+
+
+def test_what_cannot_be_drafted(tmp_path: Path, human: GeneTable) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts/readme.txt").write_text("x")
+    for source, part in (
+        ("", "--config draft=FOLDER"),
+        ("nowhere", "neither an accession"),
+        (str(tmp_path / "empty"), "holds no file to read"),
+        (str(tmp_path / "texts"), r"no file looks like a count matrix \(there are texts/readme.txt\)"),
+        ("GSE1", "offline is true; name a folder"),
+    ):
+        with pytest.raises(BrainmetError, match=part):
+            drafted(source, tmp_path, human)
+    with pytest.raises(BrainmetError, match=r"GSE1: the archive lists no files at https://ftp\."):
+        drafted("GSE1", tmp_path, human, mirror=str(tmp_path))
+    (tmp_path / "texts/a.h5ad").write_bytes(b"x")
+    drafted(tmp_path / "texts", tmp_path, human)
+    with pytest.raises(BrainmetError, match="texts.yaml exists and may hold what you set by hand"):
+        drafted(tmp_path / "texts", tmp_path, human)

@@ -1,0 +1,185 @@
+"""A dataset file to begin with, for a folder of files or an accession of GEO: what names tell of layout and samples.
+
+What they do not tell, donors and conditions above all, is left to be set by hand, at marked places.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from brainmet import datasets
+from brainmet.discover import OF_ALL, entry, groups, of_one_matrix
+from brainmet.errors import BrainmetError
+from brainmet.fetch import archive_url, listing
+from brainmet.genes import GeneTable
+from brainmet.ingest.members import PACKED, Member, list_members
+
+SERIES = re.compile(r"GSE\d+")
+LAYOUTS = {
+    "tenx_triplet": r"\.mtx",
+    "tenx_h5": r"(?<!molecule_info)\.(h5|hdf5)",
+    "h5ad": r"\.h5ad",
+    "loom": r"\.loom",
+    "dense_text": r"\.(csv|tsv|txt|tab|xlsx|parquet)",
+    "rds": r"\.rds",
+}
+"""Ends of the names of matrices by layout, what holds raw counts most often first."""
+OF_CELLS = re.compile(r"annot|meta_?data|cell_?types?|clusters?|labels?", re.IGNORECASE)
+OF_GENES = re.compile(r"barcodes|features|summary|readme|filelist|(^|[_.\-])(genes?|quants_mat_\w+)\.", re.IGNORECASE)
+"""Names of tables about cells; and of lists, reports and texts."""
+PLATE = 100
+"""More tables than these are cells, not samples."""
+
+
+def draft(source: str | None, folder: Path, genes: GeneTable, *, mirror: str, offline: bool) -> Path:
+    """Write `{id}.yaml` for a folder of files or a series.
+
+    Args:
+        source: path of the folder, or an accession such as GSE234832, of which only lists of names are downloaded.
+        folder: where the dataset file is written.
+        genes: tells rows of genes from rows of cells.
+        mirror: folder or server laid out like the archive, used instead of it; empty for none.
+        offline: never touch the network.
+
+    Returns:
+        The file.
+
+    Raises:
+        BrainmetError: nothing is there that could be a matrix, or the file exists.
+    """
+    if not source:
+        raise BrainmetError("draft: say for what: --config draft=FOLDER, or draft=GSE… for a series of GEO")
+    series = bool(SERIES.fullmatch(source))
+    root = Path(source).absolute()
+    id_ = source if series else re.sub(r"[^A-Za-z0-9_-]+", "_", root.name).strip("_-") or "mine"
+    target = folder / f"{id_}.yaml"
+    if target.exists():
+        raise BrainmetError(f"{target} exists and may hold what you set by hand; delete or rename it for a new draft")
+    if not series and not root.is_dir():
+        raise BrainmetError(f"draft: {source} is neither an accession (GSE…) nor a folder ({root}); mend it")
+    found = _published(source, mirror, offline) if series else list_members(_local(id_, root))
+    layout, matrices = _layout(found, source)
+    samples = groups(matrices)
+    plate = layout == "dense_text" and len(samples) > PLATE
+    one = plate or len(samples) < 2
+    files = _addresses(source, found, matrices) if series else [f"  - {{name: {id_}, path: {_quoted(str(root))}}}"]
+    lines = [
+        *_head(id_, source, series),
+        "files:",
+        *files,
+        f"layout: {layout}",
+        "samples:",
+        *([f'  - {{id: "{id_}", donor: "{id_}", condition: other}}'] if one else [entry(*each) for each in samples]),
+        *([f"# {len(samples)} tables of one cell each; split_by: {{barcode: '…(…)…'}} may tell samples"] * plate),
+        *(
+            f"# {name} may describe cells: name it under cells: or labels:, with its column of barcodes as barcode:"
+            for name in _tables(found, layout)
+        ),
+    ]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if one and not (series or plate):
+        _add_what_splits(target, found, genes)
+    return target
+
+
+def _head(id_: str, source: str, series: bool) -> list[str]:
+    page = f"# https://www.ncbi.nlm.nih.gov/geo/query/acc.cgi?acc={source} describes the samples."
+    return [
+        f"# Drafted from the names of the files of {source}.",
+        "# Set condition and donor of every sample, and organism, technology and suspension: docs/adding.md has the words.",
+        *([page] if series else []),
+        "schema: 1",
+        f"id: {id_}",
+        "organism: human        # human | mouse | human_mouse",
+        "technology: unknown    # 10x_3prime | 10x_5prime | smartseq | other",
+        "suspension: unknown    # cell | nucleus",
+    ]
+
+
+def _local(id_: str, root: Path) -> list[tuple[str, Path]]:
+    files = datasets.on_disk({"name": id_, "path": str(root)}, root / f"{id_}.yaml")
+    return [(file["name"], Path(file["path"])) for file in files]
+
+
+def _published(accession: str, mirror: str, offline: bool) -> list[Member]:
+    """Supplementary files of a series, and those in its archive as the archive's list has them."""
+    url = archive_url(f"geo:{accession}/filelist.txt")
+    names, text = _read_list(url, mirror, offline)
+    inside = [line.split("\t")[1] for line in text.splitlines() if line.startswith("File\t")]
+    archive = next((name for name in names if name.endswith("_RAW.tar")), "")
+    if not names:
+        raise BrainmetError(
+            f"{accession}: the archive lists no files at {url.rpartition('/')[0]}; mend the accession, see whether the "
+            "archive can be reached, or download its files into a folder and name the folder instead"
+        )
+    outside = [Member(name, Path(name)) for name in names if name not in (archive, "filelist.txt")]
+    return [*outside, *(Member(name, Path(archive), (name,)) for name in inside if archive)]
+
+
+def _read_list(url: str, mirror: str, offline: bool) -> tuple[list[str], str]:
+    path = url.split("/", 3)[3]
+    if mirror and not mirror.startswith(("http://", "https://")):
+        place = Path(mirror) / path
+        names = sorted(file.name for file in place.parent.iterdir()) if place.parent.is_dir() else []
+        return names, place.read_text() if place.is_file() else ""
+    if offline:
+        raise BrainmetError("draft: fetch: offline is true; name a folder of files instead of an accession")
+    import httpx
+
+    url = f"{mirror.rstrip('/')}/{path}" if mirror else url
+    names = listing(url)
+    answer = httpx.get(url, follow_redirects=True, timeout=10) if "filelist.txt" in names else None
+    return names, answer.text if answer and answer.status_code == 200 else ""
+
+
+def _layout(found: Sequence[Member], source: str) -> tuple[str, list[Member]]:
+    """The layout that most often holds raw counts among those there are, and its matrices."""
+    for layout, ending in LAYOUTS.items():
+        matrices = [member for member in found if re.search(rf"{ending}{PACKED}", member.name, re.IGNORECASE)]
+        if layout == "dense_text":
+            matrices = [member for member in matrices if not _about(member.name)]
+        if matrices:
+            return layout, matrices
+    names = ", ".join(sorted(_path(member) for member in found)[:6]) or "nothing"
+    raise BrainmetError(f"{source}: no file looks like a count matrix (there are {names}); see docs/adding.md")
+
+
+def _addresses(accession: str, found: Sequence[Member], matrices: Sequence[Member]) -> list[str]:
+    """Entries of `files:` for the archive and for what lies beside it and may be needed; the rest as a comment."""
+    archives = dict.fromkeys(str(member.path) for member in matrices if member.inside)
+    beside = [member for member in found if not member.inside]
+    needed = [m.name for m in beside if m in matrices or OF_CELLS.search(m.name) or OF_ALL.search(m.name)]
+    rest = [member.name for member in beside if member.name not in needed]
+    lines = [f"  - {{name: {_quoted(n)}, url: {_quoted(f'geo:{accession}/{n}')}}}" for n in (*archives, *needed)]
+    return [*lines, *([f"  # not read: {', '.join(rest)}"] if rest else [])]
+
+
+def _tables(found: Sequence[Member], layout: str) -> list[str]:
+    """Names of tables beside the matrices; of tables that hold counts themselves those that are named for cells."""
+    table = re.compile(rf"{LAYOUTS['dense_text']}{PACKED}", re.IGNORECASE)
+    named = [member.name for member in found if table.search(member.name) and "analysis" not in member.folders]
+    return sorted({n for n in named if OF_CELLS.search(n) or (layout != "dense_text" and not OF_GENES.search(n))})
+
+
+def _add_what_splits(target: Path, found: Sequence[Member], genes: GeneTable) -> None:
+    """What the cells of one matrix could be told apart by, as comments; or why it cannot be read yet."""
+    try:
+        lines = of_one_matrix(datasets.read(target), found, genes)
+    except BrainmetError as error:
+        lines = [f"# {error}"]
+    with target.open("a", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in lines)
+
+
+def _about(name: str) -> bool:
+    return bool(OF_CELLS.search(name) or OF_GENES.search(name))
+
+
+def _path(member: Member) -> str:
+    return "/".join((*member.folders, member.name))
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,16 @@
+"""A dataset file to begin with, and what to do with it."""
+
+import sys
+from pathlib import Path
+
+from brainmet.draft import draft
+from brainmet.genes import read_genes
+from brainmet.job import job
+
+with job(snakemake) as params:
+    given = {"mirror": params["mirror"] or "", "offline": params["offline"]}
+    path = draft(params["source"], Path("datasets"), read_genes(snakemake.input.human), **given)
+    sys.stdout.write(
+        f"{path.absolute()}: set donor and condition of its samples, then ask what they can answer with\n"
+        f"snakemake design --config 'datasets=[{path.stem}]' 'dataset_paths=[datasets]' and the same -d\n"
+    )
