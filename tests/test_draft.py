@@ -123,5 +123,5 @@ def test_what_cannot_be_drafted(tmp_path: Path, human: GeneTable) -> None:
         drafted("GSE1", tmp_path, human, mirror=str(tmp_path))
     (tmp_path / "texts/a.h5ad").write_bytes(b"x")
     drafted(tmp_path / "texts", tmp_path, human)
-    with pytest.raises(BrainmetError, match="texts.yaml exists and may hold what you set by hand"):
+    with pytest.raises(BrainmetError, match=r"texts\.yaml exists and may hold what you set by hand"):
         drafted(tmp_path / "texts", tmp_path, human)

@@ -88,7 +88,7 @@ def _head(id_: str, source: str, series: bool) -> list[str]:
     page = f"# https://www.ncbi.nlm.nih.gov/geo/query/acc.cgi?acc={source} describes the samples."
     return [
         f"# Drafted from the names of the files of {source}.",
-        "# Set condition and donor of every sample, and organism, technology and suspension: docs/adding.md has the words.",
+        "# Set condition and donor of every sample, and what is said of all; docs/adding.md lists the words.",
         *([page] if series else []),
         "schema: 1",
         f"id: {id_}",
