@@ -339,6 +339,15 @@ def test_what_a_table_says_of_its_cells_can_label_them(
     assert set(run("dense_text", [path], human, labels=labels).cells["author_cell_type"]) == {"t_cell"}
 
 
+def test_a_column_of_one_word_that_is_a_gene_too_names_no_genes(tmp_path: Path, human: GeneTable) -> None:
+    lines = [f"{b},P1,T cell,9," + ",".join(map(str, x)) for b, x in zip(BARCODES, counts().T, strict=True)]
+    path = tmp_path / "counts.csv"
+    path.write_text("\n".join([",".join(["cell", "patient", "label", "nCount_RNA", *SYMBOLS]), *lines]))
+    result = run("dense_text", [path], human, cells={"columns": {"donor": "patient"}}, labels={"column": "label"})
+    same(result, counts())
+    assert set(result.cells["donor"]) == {"P1"} and set(result.cells["author_label"]) == {"T cell"}
+
+
 def test_tables_that_are_none_are_refused(tmp_path: Path, human: GeneTable) -> None:
     path = tmp_path / "t.csv"
     long = frame(counts(cells=10)[:, :6]).rename_axis("gene").reset_index().melt("gene", var_name="cell")
@@ -442,12 +451,25 @@ def test_samples_without_labels_are_kept(tmp_path: Path, human: GeneTable, caplo
     assert "no file of the sample ends with types.csv; its cells stay without labels" in caplog.text
 
 
-def test_rows_of_another_sample_leave_this_one_without_labels(tmp_path: Path, human: GeneTable) -> None:
+def test_rows_of_another_sample_leave_this_one_without_labels(
+    tmp_path: Path, human: GeneTable, caplog: pytest.LogCaptureFixture
+) -> None:
     files = write_triplet(tmp_path, counts())
     files.append(tmp_path / "meta.csv")
     files[-1].write_text("bc,who,type\n" + "".join(f"{b},other,T\n" for b in BARCODES))
     labels = {"file": "meta.csv", "barcode": "bc", "column": "type", "sample": "who", "map": {}}
     assert set(run("tenx_triplet", files, human, labels=labels).cells["author_label"]) == {""}
+    assert "no row has who S (there are other); the cells stay without labels" in caplog.text
+
+
+def test_a_sample_is_known_in_a_table_without_marks_and_accession(tmp_path: Path, human: GeneTable) -> None:
+    files = write_triplet(tmp_path, counts(), prefix="GSM1_BrM-01_")
+    files.append(tmp_path / "meta.csv")
+    rows = [f"{b},{name},{name}" for name in ("GSM9_BrM01", "BrM02") for b in BARCODES]
+    files[-1].write_text("\n".join(["bc,orig.ident,type", *rows]))
+    labels = {"file": "meta.csv", "barcode": "bc", "column": "type", "sample": "orig.ident", "map": {}}
+    found = run("tenx_triplet", files, human, labels=labels, id="A", match="GSM1_BrM-01").cells
+    assert set(found["author_label"]) == {"GSM9_BrM01"}
 
 
 def test_mouse_samples_of_a_human_series_are_kept_apart(tmp_path: Path, human: GeneTable) -> None:
@@ -580,7 +602,7 @@ def test_one_cells_table_of_many_samples(tmp_path: Path, human: GeneTable) -> No
     # Where no file lists the barcodes they are the table's, but for those of other samples.
     without = run("tenx_triplet", [*files[:2], tmp_path / "cells.csv"], human, cells=cells)
     assert without.cells["donor"].tolist() == [f"S{i}" for i in range(6)]
-    with pytest.raises(BrainmetError, match=r"no row has who T; mend cells: sample"):
+    with pytest.raises(BrainmetError, match=r"no row has who T \(there are R, S\); mend cells: sample"):
         run_with(cells=cells, id="T")
 
 

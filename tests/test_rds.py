@@ -98,6 +98,24 @@ def version5(layers: dict[str, slice]) -> dict[str, Any]:
     )
 
 
+def integers(X: np.ndarray) -> dict[str, Any]:
+    return {"type": "integer", "data": X.ravel(order="F").tolist()}
+
+
+def plain_matrix() -> dict[str, Any]:
+    names = {"type": "vector", "data": [text(*SYMBOLS), text(*BARCODES)]}
+    size = {"type": "integer", "data": [len(SYMBOLS), len(BARCODES)]}
+    return integers(counts()) | {"attributes": {"dim": size, "dimnames": names}}
+
+
+def data_frame(*, row_names: bool) -> dict[str, Any]:
+    columns = dict(zip(BARCODES, map(integers, counts().T), strict=True))
+    tree = named(**columns) if row_names else named(gene=text(*SYMBOLS), **columns)
+    rows = text(*SYMBOLS) if row_names else {"type": "integer", "data": [-(2**31), -len(SYMBOLS)]}
+    tree["attributes"] |= {"row.names": rows, "class": text("data.frame")}
+    return tree
+
+
 @pytest.mark.parametrize(
     "tree",
     [
@@ -105,8 +123,11 @@ def version5(layers: dict[str, slice]) -> dict[str, Any]:
         version5({"counts": slice(None)}),
         version5({"counts.a": slice(0, 2), "counts.b": slice(2, 6)}),
         matrix(counts(), SYMBOLS, BARCODES),
+        plain_matrix(),
+        data_frame(row_names=True),
+        data_frame(row_names=False),
     ],
-    ids=["Seurat 3", "Seurat 5", "Seurat 5 split", "matrix"],
+    ids=["Seurat 3", "Seurat 5", "Seurat 5 split", "matrix", "plain matrix", "data.frame", "data.frame with genes"],
 )
 def test_objects(tmp_path: Path, human: GeneTable, tree: dict[str, Any]) -> None:
     same(run("rds", [save(tree, tmp_path / "a.rds")], human), counts())
@@ -149,6 +170,13 @@ def test_gzipped_again_and_in_an_archive(tmp_path: Path, human: GeneTable) -> No
 def test_objects_without_counts_say_how_to_convert(tmp_path: Path, human: GeneTable, tree: dict[str, Any]) -> None:
     with pytest.raises(BrainmetError, match=r"a\.rds: .*writeMM"):
         run("rds", [save(tree, tmp_path / "a.rds")], human)
+
+
+def test_a_workspace_is_named(tmp_path: Path, human: GeneTable) -> None:
+    path = tmp_path / "GSM1_tumour.RData"
+    path.write_bytes(gzip.compress(b"RDX3\nX\n"))
+    with pytest.raises(BrainmetError, match=r"tumour\.RData: is a workspace of R, .* saveRDS"):
+        run("rds", [path], human)
 
 
 def test_no_r_object(tmp_path: Path, human: GeneTable) -> None:

@@ -22,7 +22,7 @@ LAYOUTS = {
     "h5ad": r"\.h5ad",
     "loom": r"\.loom",
     "dense_text": r"\.(csv|tsv|txt|tab|xlsx|parquet)",
-    "rds": r"\.rds",
+    "rds": r"\.(rds|rda|rdata|robj)",
 }
 """Ends of the names of matrices by layout, what holds raw counts most often first."""
 OF_CELLS = re.compile(r"annot|meta_?data|cell_?types?|clusters?|labels?", re.IGNORECASE)

@@ -265,7 +265,9 @@ def _oriented(
     if not texts:
         texts = [np.array([str(i + 1) for i in range(len(gaps.lines))], dtype=object)]
     texts, top = [_unquoted(column) for column in texts], _unquoted(top)
-    scores = [genes.share_known(column) for column in texts]
+    known = [genes.share_known(column) for column in texts]
+    # Genes are named once: a column of one patient, P1, is the alias of a gene in every line.
+    scores = [share * len(set(column)) / max(1, len(column)) for share, column in zip(known, texts, strict=True)]
     across = genes.share_known(top)
     if max(scores) == 0 and across == 0:
         # Nothing is known on either side: say so where the genes are mapped, in the usual orientation.
@@ -286,7 +288,7 @@ def _oriented(
         )
         return raw, gaps.columns
     if len(top) == 1 and len(texts) > 1 and all(len(set(text)) < len(text) for text in texts):
-        return _long(entries, texts, scores, gaps, member), np.zeros(len(set(texts[int(np.argmax(scores))])), np.int64)
+        return _long(entries, texts, known, gaps, member), np.zeros(len(set(texts[int(np.argmax(known))])), np.int64)
     names = texts[int(np.argmax(scores))]
     ids = next((column for column in texts if _ids(column) > 0.5), None)
     if ids is not None and _ids(names) > 0.5:

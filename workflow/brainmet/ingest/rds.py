@@ -1,8 +1,9 @@
-"""R objects without R: Seurat (versions 3 to 5), SingleCellExperiment, or a bare sparse matrix in an `.rds` file.
+"""R objects without R: Seurat (versions 3 to 5), SingleCellExperiment, a bare matrix or a data.frame in an `.rds` file.
 
 rds2py turns the file into nested dictionaries of type, attributes and data; here they are walked to the counts.
 """
 
+import re
 import shutil
 import tempfile
 import zlib
@@ -23,6 +24,7 @@ CONVERT = (
     "write it in R as three files with Matrix::writeMM(counts, 'matrix.mtx'), writeLines(rownames(counts), "
     "'features.tsv') and writeLines(colnames(counts), 'barcodes.tsv'), and set layout: tenx_triplet"
 )
+WORKSPACE = re.compile(r"\.(rda|rdata|robj)(\.gz)?$", re.IGNORECASE)
 COUNTS = ("counts",)
 GZIP = b"\x1f\x8b"
 ASSAYS = ("RNA", "Spatial", "SCT")
@@ -38,6 +40,8 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
         barcodes: not needed here: the file is read as a whole.
     """
     own = select(files, match)
+    if len(own) == 1 and WORKSPACE.search(own[0].name):
+        raise BrainmetError(f"{own[0]}: is a workspace of R, not one object; save that in R with saveRDS, or {CONVERT}")
     member = one(own, rf"\.rds{PACKED}", what="R object (.rds)", among=match or "the dataset")
     tree = parsed(member)
     kind = tree.get("class_name") or tree.get("type")
@@ -48,8 +52,11 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
         elif kind in ("SingleCellExperiment", "SummarizedExperiment", "RangedSummarizedExperiment"):
             matrix, rows, columns = _experiment(tree)
             obs = _frame(_slot(tree, "colData"))
-        elif str(kind).endswith("Matrix"):
+        elif str(kind).endswith("Matrix") or "dim" in (tree.get("attributes") or {}):
             matrix, rows, columns = _sparse(tree)
+            obs = None
+        elif "data.frame" in _texts((tree.get("attributes") or {}).get("class")):
+            matrix, rows, columns = _counts_frame(tree)
             obs = None
         else:
             raise KeyError(f"an object of class {kind}")
@@ -138,6 +145,17 @@ def _sparse(node: dict[str, Any]) -> tuple[sp.csc_matrix, np.ndarray, np.ndarray
     else:
         raise KeyError(f"a matrix of class {kind}")
     return matrix, names[0], names[1]
+
+
+def _counts_frame(tree: dict[str, Any]) -> tuple[sp.csc_matrix, np.ndarray, np.ndarray]:
+    """A data.frame of genes × cells; where rows are numbered, a first column of words names the genes."""
+    columns, rows = _named(tree), _texts(tree["attributes"]["row.names"])
+    words = [name for name, column in columns.items() if column["type"] == "string"]
+    if words and all(row.isdigit() for row in rows):
+        rows = _texts(columns[words[0]])
+    values = {name: np.asarray(column["data"], float) for name, column in columns.items() if name not in words}
+    parts = [sp.csc_matrix(column[:, None]) for column in values.values()]
+    return sp.hstack(parts, format="csc"), rows, np.array(list(values), dtype=object)
 
 
 def _seurat(tree: dict[str, Any]) -> tuple[sp.csc_matrix, np.ndarray, np.ndarray]:

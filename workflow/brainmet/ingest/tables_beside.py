@@ -145,9 +145,8 @@ def cell_table(barcodes: np.ndarray, record: Mapping[str, Any], tables: Mapping[
     key = _key_column(frame, spec.get("barcode"), member, role="cells")
     frame = _own_rows(frame, spec.get("sample"), record, member, role="cells")
     if not len(frame):
-        raise BrainmetError(
-            f"{member}: no row has {spec['sample']} {record['id']}; mend cells: sample, or add its rows"
-        )
+        absent = _no_row(member, spec["sample"], record, spec.get("sep") or "auto")
+        raise BrainmetError(f"{absent}; mend cells: sample, or add its rows")
     values = frame.astype(str).agg("\x1f".join, axis=1).to_numpy(object)
     rows = labels.join(barcodes, frame[key].to_numpy(object), values=values, name=str(member), sample=_names_of(record))
     taken = frame.iloc[np.maximum(rows, 0)].reset_index(drop=True)
@@ -217,8 +216,23 @@ def _own_rows(
         raise BrainmetError(
             f"{member}: has no column {by} ({', '.join(frame.columns)}); mend {role}: sample in the dataset file"
         )
-    names = [labels.marks(name) for name in _names_of(record).split("|") if name]
-    return frame[frame[by].map(labels.marks).isin(names)]
+    names = [name for name in _names_of(record).split("|") if name]
+    for spell in (labels.marks, _letters):
+        own = frame[frame[by].map(spell).isin([spell(name) for name in names])]
+        if len(own):
+            return own
+    return frame.iloc[:0]
+
+
+def _no_row(member: Member, by: str, record: Mapping[str, Any], sep: str) -> str:
+    values = ", ".join(sorted(set(column(member, by, sep=sep)))[:8])
+    names = " or ".join(_names_of(record).rstrip("|").split("|"))
+    return f"{member}: no row has {by} {names} (there are {values})"
+
+
+def _letters(name: str) -> str:
+    """Letters and digits alone, without the accession: GSM1_BrM-01 is BrM01."""
+    return re.sub(r"[^A-Z0-9]", "", re.sub(r"^GSM\d+[_.\-]", "", str(name).strip().upper()))
 
 
 def _names_of(record: Mapping[str, Any]) -> str:
@@ -254,7 +268,7 @@ def author_labels(
     by = spec.get("sample")
     frame = _own_rows(frame, by, record, member, role="labels")
     if by and not len(frame):
-        log.warning("%s: no row has %s %s; the cells stay without labels", member, by, record["id"])
+        log.warning("%s; the cells stay without labels", _no_row(member, by, record, spec.get("sep") or "auto"))
         return np.array([""] * len(raw.barcodes), dtype=object)
     values = frame[column].to_numpy(object)
     rows = labels.join(
