@@ -1,6 +1,8 @@
 """Why jobs failed: the sentences at the end of a run."""
 
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 from brainmet import failures
 
@@ -81,6 +83,25 @@ def test_a_cluster_without_accounting_says_it_in_its_log(tmp_path):
 
 def test_a_job_that_failed_in_every_attempt_is_told_once(tmp_path):
     assert len(told(tmp_path, error("qc", "logs/qc/S1.log") * 3)) == 1
+
+
+def test_a_full_disk_that_kept_snakemake_from_starting_a_job_is_named(tmp_path):
+    text = "RuleException:\nOSError in file x.smk, line 3:\n[Errno 28] No space left on device\n" + error(
+        "qc", "logs/qc/S1.log"
+    )
+    assert told(tmp_path, text)[0].startswith("rule qc, S1: no space left on the disk; make room and run the same")
+
+
+def test_a_disk_that_is_full_at_the_end_comes_first_and_no_job_is_blamed(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=4096))
+    (tmp_path / "run.log").write_text("")  # as cut short as the jobs' logs
+    disk = (
+        f"{tmp_path}: its disk is full (4 kB free); make room and run the same command again: finished results are kept"
+    )
+    assert failures.sentences([tmp_path / "run.log"], written=[tmp_path]) == [disk]
+    (tmp_path / "run.log").write_text(error("qc", "logs/qc/S1.log"))
+    first, second = failures.sentences([tmp_path / "run.log"], written=[tmp_path])
+    assert first == disk and second.startswith("rule qc, S1: failed while nothing could be written; mend that")
 
 
 def test_a_run_without_failures_or_log_says_nothing(tmp_path):

@@ -1,14 +1,19 @@
 """Downloads against a server that misbehaves on purpose."""
 
+import errno
 import hashlib
 import os
 import re
+import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -99,15 +104,21 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("ETag", server.etag)
         if status == 206:
             self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
-        early = fault in ("cut", "stall", "change", "slow", "short_range")
+        early = fault in ("cut", "stall", "change", "slow", "short_range", "late")
         stop = start + (len(body) - start) // 2 if early else len(body)
         length = (
             stop - start if fault == "short_range" else len(body) - start + (1000 if fault == "wrong_length" else 0)
         )
-        self.send_header("Content-Length", str(length))
+        if fault == "unsaid":
+            self.send_header("Connection", "close")
+        else:
+            self.send_header("Content-Length", str(length))
         self.end_headers()
         self.wfile.write(body[start:stop])
         self.wfile.flush()
+        if fault == "late":
+            time.sleep(0.3)
+            self.wfile.write(body[stop:])
         if fault == "stall":
             time.sleep(1.5)
         if fault == "slow":
@@ -118,12 +129,19 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
+@contextmanager
+def serving() -> Iterator[Server]:
+    """A server on loopback that answers until the block ends."""
     with Server() as running:
         threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         yield running
         running.shutdown()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as running:
+        yield running
 
 
 @pytest.fixture
@@ -344,6 +362,97 @@ def test_killed_and_restarted(server: Server, target: Path) -> None:
     get(server, target)
     assert_whole(target)
     assert server.seen[-1][1] == f"bytes={len(BODY) // 2}-"
+
+
+def test_stopped_while_verifying_nothing_is_downloaded_again(
+    server: Server, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(fetching, "record", stop)
+        get(server, target)
+    assert_nothing(target)
+    get(server, target)
+    assert_whole(target)
+    assert len(server.seen) == 1
+
+
+def test_two_runs_that_share_a_folder_fetch_a_file_once(server: Server, target: Path) -> None:
+    server.faults = ["late"]
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(get, server, target) for _ in range(2)]:
+            done.result()
+    assert_whole(target)
+    assert len(server.seen) == 1
+
+
+def test_a_file_system_without_locks_is_told(
+    server: Server, target: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fetching.fcntl, "flock", refuse)
+    get(server, target)
+    assert_whole(target)
+    assert "this file system has no locks" in caplog.text
+
+
+def test_a_proxy_of_the_environment_is_used(server: Server, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("HTTP_PROXY", server.url)
+    source = {"url": "http://archive.invalid/data.bin"}
+    fetching.fetch(source, target, **MANNER)
+    assert_whole(target)
+    assert server.seen == [("http://archive.invalid/data.bin", None)]
+    target.unlink()
+    server.faults = ["407"]
+    with pytest.raises(BrainmetError, match=r"answered 407: the proxy wants a name and a password; set HTTPS_PROXY to"):
+        fetching.fetch(source, target, **MANNER)
+    monkeypatch.setenv("HTTP_PROXY", "ftp://proxy:1")
+    with pytest.raises(
+        BrainmetError, match=r"the proxy that HTTPS_PROXY.* cannot be used .*name one as http://HOST:PO"
+    ):
+        fetching.fetch(source, target, **MANNER)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
+def test_certificates_of_ones_own_are_named_in_the_environment(
+    server: Server, target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    line = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate]
+    line += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(line, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    source = {"url": f"{server.url.replace('http:', 'https:')}/data.bin"}
+    with pytest.raises(BrainmetError, match=r"the certificate that came is not trusted .*in SSL_CERT_FILE, or take"):
+        fetching.fetch(source, target, **MANNER)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    fetching.fetch(source, target, **MANNER)
+    assert_whole(target)
+
+
+def test_half_a_copy_is_not_left_on_a_full_disk(target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(_: Path, part: Path) -> None:
+        part.write_bytes(BODY[:1000])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    place = tmp_path / "mirror/GSE1/data.bin"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(BODY)
+    manner = MANNER | {"mirror": str(tmp_path / "mirror")}
+    with monkeypatch.context() as patch, pytest.raises(OSError):
+        patch.setattr(fetching.shutil, "copyfile", fill)
+        fetching.fetch({"url": "https://example.org/data.bin"}, target, **manner)
+    assert [path.name for path in target.parent.iterdir() if path.name[0] != "."] == []
+    fetching.fetch({"url": "https://example.org/data.bin"}, target, **manner)
+    assert_whole(target)
 
 
 def test_offline_names_the_missing_files(server: Server, target: Path) -> None:

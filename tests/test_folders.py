@@ -29,3 +29,11 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=4096))
     with pytest.raises(BrainmetError, match=r"its disk is full \(4 kB free\); make room"):
         folders.check([tmp_path])
+
+
+def test_a_folder_is_needed_where_files_are_missing(tmp_path):
+    (tmp_path / "downloads/A").mkdir(parents=True)
+    (tmp_path / "downloads/A/x.tar").write_text("")
+    there, beside, new = (tmp_path / "downloads" / name for name in ("A/x.tar", "A/y.tar", "B/z.tar"))
+    assert folders.to_fill([there]) == []
+    assert folders.to_fill([there, beside, new, new.with_name("w.tar")]) == [tmp_path / "downloads", there.parent]

@@ -143,9 +143,23 @@ def test_a_full_disk_is_told_with_what_is_free(snakemake, capsys, error):
 
 
 @pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES])
-def test_a_folder_that_cannot_be_written_is_named(snakemake, capsys, code):
-    printed = stopped(snakemake, capsys, OSError(code, "", "results/x.tsv"))
-    assert printed.startswith("brainmet: results/x.tsv: cannot be written (") and "-d FOLDER" in printed
+def test_a_folder_that_cannot_be_written_is_named(snakemake, capsys, tmp_path, code):
+    place = tmp_path / "x.tsv"
+    printed = stopped(snakemake, capsys, OSError(code, "", str(place)))
+    assert printed.startswith(f"brainmet: {place}: cannot be written (") and "-d FOLDER" in printed
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_file_of_others_that_cannot_be_read_is_not_called_damaged(snakemake, capsys, tmp_path, monkeypatch, wrapped):
+    (tmp_path / "raw.tar").write_text("")
+    monkeypatch.setattr(os, "access", lambda path, mode: mode == os.F_OK or not str(path).endswith("raw.tar"))
+    error = OSError(errno.EACCES, "", str(tmp_path / "raw.tar"))
+    if wrapped:
+        damaged = BrainmetError("raw.tar: the file is truncated or damaged; delete it and fetch it again")
+        damaged.__cause__ = error
+        error = damaged
+    printed = stopped(snakemake, capsys, error)
+    assert "raw.tar: cannot be read (Permission denied) in rule qc; get the right to read it" in printed
 
 
 @pytest.mark.parametrize(

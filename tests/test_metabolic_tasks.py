@@ -19,9 +19,8 @@ TASKS = {"glucose": ["R1", "R3"], "succinate": ["R2"], "lost": ["R4"]}
 THRESHOLDS = {"SDHB": 3.0, "HK1": 2.0, "HK2": 1.0, "SDHA": 1.5, "NOWHERE": 1.0}
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
-    """A folder with the files of a database, as scCellFie names them."""
+def write_database(folder: Path) -> None:
+    """The files of a database, as scCellFie names them."""
     genes, reactions = list(THRESHOLDS), list(RULES)
     members = {r: [int(g in rule.split()) for g in genes] for r, rule in RULES.items()}
     in_task = {t: [int(r in listed) for r in reactions] for t, listed in TASKS.items()}
@@ -34,9 +33,14 @@ def database(tmp_path: Path) -> Path:
         "task_info": pd.DataFrame({"Task": list(TASKS)}, pd.RangeIndex(3)),
     }
     for key, frame in frames.items():
-        frame.to_csv(tmp_path / stage.FILES[key], index=key != "task_info")
+        frame.to_csv(folder / stage.FILES[key], index=key != "task_info")
     rules = [{"Reaction": r, "GPR-symbol": rule} for r, rule in RULES.items()]
-    (tmp_path / stage.FILES["rxn_info"]).write_text(json.dumps(rules))
+    (folder / stage.FILES["rxn_info"]).write_text(json.dumps(rules))
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    write_database(tmp_path)
     return tmp_path
 
 

@@ -1,17 +1,29 @@
 """A full disk and a folder that cannot be written: one clear sentence, nothing corrupt, and the run goes on."""
 
+import errno
 import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
+import yaml
+from brainmet.fetch import fetch
 
-from tests.running import command, digests, environment, mini, snakemake
+from tests.faults.test_bad_samples import SYMBOLS
+from tests.running import HOME, command, digests, environment, mini, snakemake
+from tests.test_bulk import PATTERNS, profiles_of
+from tests.test_fetch import BODY, MANNER, serving
+from tests.test_metabolic_tasks import INSTALLED, write_database
 
 pytestmark = [
     pytest.mark.slow,
@@ -22,16 +34,82 @@ ON_REQUEST = (
     "scored", "by_cell_type", "cellxgene", "seurat", "pseudobulk_tsv", "design_tables", "catalogue",
     "annotation_benchmark", "project",
 )  # fmt: skip
+SCRIPTED = {
+    name: "    output:\n" in body
+    for path in (HOME / "workflow/rules").glob("*.smk")
+    for name, body in re.findall(r"^rule (\w+):\n((?:[ \n].*\n?)*)", path.read_text(), re.M)
+    if "    script:\n" in body
+}
+"""Every rule that runs something, and whether it writes files; the others print."""
+LOOK_FIRST = {
+    "export": "the atlas needs about .* GB, the disk has 0 GB left",
+    "fetch": "MB are needed for .* MB are free",
+}
+"""Rules that ask whether there is room before they begin, and what they say."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a run is asked for, and which Python it uses."""
+
+    config: dict[str, Any]
+    targets: tuple[str, ...] = ()
+    python: str = sys.executable
+
+    def run(self, folder: Path, *options: str) -> str:
+        """What Snakemake prints."""
+        return snakemake(folder, *options, "--", *self.targets, config=self.config, python=self.python)
+
+    def outputs(self, folder: Path) -> dict[str, list[str]]:
+        """Rule to the files of one of its jobs, of a finished run."""
+        jobs: dict[str, dict[str, list[str]]] = {}
+        lines = self.run(folder, "--summary").splitlines()
+        for path, _, rule, log, *_ in (
+            line.split("\t") for line in lines if line.startswith(("results/", "downloads/"))
+        ):
+            jobs.setdefault(rule, {}).setdefault(log, []).append(path)
+        return {rule: next(iter(paths.values())) for rule, paths in jobs.items()}
+
+    def levels(self, folder: Path) -> Iterator[tuple[str, ...]]:
+        """Rules none of which needs another one of the same level, from the first to the last stage."""
+        graph = self.run(folder, "--rulegraph")
+        names = dict(re.findall(r'(\d+)\[label = "(\w+)"', graph))
+        sorter = TopologicalSorter({name: set() for name in names.values()})
+        for above, below in re.findall(r"(\d+) -> (\d+)", graph):
+            if above != below:  # a method may read another one's evidence
+                sorter.add(names[below], names[above])
+        sorter.prepare()
+        while sorter.is_active():
+            yield (level := sorter.get_ready())
+            sorter.done(*level)
+
+
+@contextmanager
+def small_disk(place: Path) -> Iterator[Path]:
+    place.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={ROOMY}", "tmpfs", place], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", place], check=True)
 
 
 @pytest.fixture
 def disk(tmp_path) -> Iterator[Path]:
     """A disk of its own for `results` of a run in `tmp_path/run`."""
-    place = tmp_path / "run" / "results"
-    place.mkdir(parents=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={ROOMY}", "tmpfs", place], check=True)
-    yield place
-    subprocess.run(["umount", "--lazy", place], check=True)
+    with small_disk(tmp_path / "run/results") as place:
+        yield place
+
+
+@pytest.fixture
+def python(tmp_path) -> str:
+    """A Python that has the optional scCellFie."""
+    if INSTALLED:
+        return sys.executable
+    variables = {**os.environ, "UV_PYTHON": sys.executable, "UV_PROJECT_ENVIRONMENT": str(tmp_path / "venv")}
+    line = ["uv", "sync", "--locked", "--quiet", "--no-dev", "--extra", "metabolism"]
+    subprocess.run(line, cwd=HOME, env=variables, check=True)
+    return str(tmp_path / "venv/bin/python")
 
 
 def remount(disk: Path, *options: str) -> None:
@@ -62,58 +140,46 @@ def bring(source: Path, path: Path) -> None:
         shutil.copy2(source, path)
 
 
-def outputs(folder: Path, config: dict, *targets: str) -> dict[str, list[str]]:
-    """Rule to the files of one of its jobs, of a finished run."""
-    lines = snakemake(folder, "--summary", "--", *targets, config=config).splitlines()
-    jobs: dict[str, dict[str, list[str]]] = {}
-    for path, _, rule, log, *_ in (line.split("\t") for line in lines if line.startswith(("results/", "downloads/"))):
-        jobs.setdefault(rule, {}).setdefault(log, []).append(path)
-    return {rule: next(iter(paths.values())) for rule, paths in jobs.items()}
-
-
-def levels(folder: Path, config: dict, *targets: str) -> Iterator[tuple[str, ...]]:
-    """Rules none of which needs another one of the same level, from the first to the last stage."""
-    graph = snakemake(folder, "--rulegraph", "--", *targets, config=config)
-    names = dict(re.findall(r'(\d+)\[label = "(\w+)"', graph))
-    sorter = TopologicalSorter({name: set() for name in names.values()})
-    for above, below in re.findall(r"(\d+) -> (\d+)", graph):
-        if above != below:  # a method may read another one's evidence
-            sorter.add(names[below], names[above])
-    sorter.prepare()
-    while sorter.is_active():
-        yield (level := sorter.get_ready())
-        sorter.done(*level)
-
-
-def run_and_fill(folder: Path, disk: Path, config: dict, targets: list[str]) -> str:
-    """Ask for some files and fill the disk before the first job begins."""
+def run_and_fill(folder: Path, disk: Path, wanted: Wanted) -> tuple[int, str]:
+    """Run and fill the disk before the first job begins; returns the exit status and what was printed."""
     process = subprocess.Popen(
-        command(folder, "--cores", "2", "--", *targets, config=config), stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, cwd=folder, env=environment(),
+        command(folder, "--cores", "2", "--", *wanted.targets, config=wanted.config, python=wanted.python),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder, env=environment(),
     )  # fmt: skip
     printed = ""
     for line in process.stdout:
         if line.startswith("Select jobs to execute") and "Select jobs" not in printed:
             fill(disk)
         printed += line
-    assert process.wait() != 0, printed
-    return printed
+    status = process.wait()
+    remount(disk, f"size={ROOMY}")
+    return status, printed
 
 
-def fill_before_each_stage(
-    finished: Path, disk: Path, config: dict, *targets: str, but: Iterable[str] = ()
-) -> set[str]:
+def told(rule: str, printed: str) -> bool:
+    """Whether the rule's own sentence says what is wrong, and what to do."""
+    full = LOOK_FIRST.get(rule, rf"no space left on the disk \(0 MB free\) in rule {rule}")
+    return re.search(rf"^brainmet: \S+: .*{full}; make room ", printed, re.M) is not None
+
+
+def copied(finished: Path, disk: Path) -> Path:
+    """The folder of a finished run whose results and downloads are on the small disk."""
+    folder = disk.parent
+    shutil.copytree(finished, folder, dirs_exist_ok=True)
+    shutil.move(folder / "downloads", disk / "downloads")
+    (folder / "downloads").symlink_to("results/downloads")
+    return folder
+
+
+def fill_before_each_stage(finished: Path, disk: Path, wanted: Wanted, *, but: Iterable[str] = ()) -> set[str]:
     """A level of stages at a time: each names its file and the remedy, and nothing is left half-written.
 
     Returns:
         The rules that were tried, all that the targets need `but` some.
     """
-    folder = disk.parent
-    shutil.copytree(finished, folder, dirs_exist_ok=True)
-    shutil.move(folder / "downloads", disk / "downloads")
-    (folder / "downloads").symlink_to("results/downloads")  # so that the first stage writes to the small disk too
-    jobs, problems, seen = outputs(folder, config, *targets), [], set()
-    for level in levels(folder, config, *targets):
+    folder = copied(finished, disk)
+    jobs, problems, seen = wanted.outputs(folder), [], set()
+    for level in wanted.levels(folder):
         rules = [rule for rule in level if rule in jobs and rule not in but]
         seen.update(rules)
         paths = [path for rule in rules for path in jobs[rule]]
@@ -122,17 +188,14 @@ def fill_before_each_stage(
         for path in paths:
             remove(folder / path)
         before = content(disk)
-        printed = run_and_fill(folder, disk, config, [jobs[rule][0] for rule in rules])
-        remount(disk, f"size={ROOMY}")
-        if "Traceback" in printed:
+        status, printed = run_and_fill(
+            folder, disk, Wanted(wanted.config, tuple(jobs[rule][0] for rule in rules), wanted.python)
+        )
+        if not status or "Traceback" in printed:
             problems.append(printed[-1500:])
-        for rule in rules:
-            full = rf"no space left on the disk \(0 MB free\) in rule {rule}"
-            if rule == "export":  # looks before it begins
-                full = "the atlas needs about .* GB, the disk has 0 GB left"
-            told = rf"^brainmet: \S+: {full}; make room and run the same command again"
-            if not re.search(told, printed, re.M):
-                problems.append(f"{rule}: {re.findall('^brainmet: .*', printed, re.M)}")
+        problems += [
+            f"{rule}: {re.findall('^brainmet: .*', printed, re.M)}" for rule in rules if not told(rule, printed)
+        ]
         if left := set(content(disk)) ^ set(before):
             problems.append(f"{rules}: left {sorted(left)}")
         for path in paths:
@@ -142,27 +205,96 @@ def fill_before_each_stage(
         shutil.copytree(finished / ".snakemake", folder / ".snakemake")
     assert not problems, "\n\n".join(problems)
     assert seen == set(jobs) - set(but)
-    assert "Nothing to be done" in snakemake(folder, "--cores", "2", "--", *targets, config=config)
+    assert "Nothing to be done" in wanted.run(folder, "--cores", "2")
     return seen
 
 
+def on_request(mini_run: Path) -> Wanted:
+    """What no run makes unasked; its own atlas serves as the finished one onto which its samples are projected."""
+    return Wanted({**mini(), "project": {"atlas": str(mini_run / "results/atlas.h5ad")}}, ON_REQUEST)
+
+
+def of_ones_own(folder: Path, url: str, python: str) -> Wanted:
+    """A bulk cohort that is fetched, a network and a database of metabolic tasks beside the mini run's samples."""
+    (folder / "tasks").mkdir()
+    write_database(folder / "tasks")
+    (folder / "mine.tsv").write_text("source\ttarget\n" + "".join(f"A\t{symbol}\n" for symbol in SYMBOLS[:50]))
+    samples = [{"id": "tissue", "donor": "tissue", "condition": "other"}]
+    document = {
+        "schema": 1, "id": "cohort", "title": "cohort", "organism": "human", "technology": "other",
+        "suspension": "bulk", "values": "log", "layout": "bulk", "profiles": PATTERNS, "samples": samples,
+        "files": [{"name": "profiles.csv", "url": f"{url}/profiles.csv"}],
+    }  # fmt: skip
+    (folder / "cohort.yaml").write_text(yaml.safe_dump(document))
+    config = {
+        **mini(), "datasets": ["demo", "cohort"], "dataset_paths": [str(folder)],
+        "score": {"networks": [str(folder / "mine.tsv")], "metabolic_tasks": str(folder / "tasks")},
+    }  # fmt: skip
+    scores = [f"results/samples/demoA_M1/scores_{kind}.parquet" for kind in ("networks", "tasks")]
+    return Wanted(config, ("results/tables/bulk.tsv", *scores), python)
+
+
+def profiles() -> bytes:
+    """A table of profiles of four patients, brain and breast."""
+    values, conditions, donors = profiles_of(4)
+    names = [f"{'BM' if c == 'brain_metastasis' else 'BP'}{d[1:]}" for c, d in zip(conditions, donors, strict=True)]
+    return pd.DataFrame(values.T, SYMBOLS[: values.shape[1]], names).to_csv().encode()
+
+
+def test_every_rule_is_tried(mini_run, tmp_path):
+    """Those of the three tests of stages, and what prints."""
+    wanted = [Wanted(mini()), on_request(mini_run), of_ones_own(tmp_path, "http://127.0.0.1:9", sys.executable)]
+    folder = shutil.copytree(mini_run, tmp_path / "run")
+    rules = {rule for each in wanted for level in each.levels(folder) for rule in level}
+    assert rules | {rule for rule, writes in SCRIPTED.items() if not writes} >= set(SCRIPTED)
+
+
 def test_a_full_disk_in_every_stage(mini_run, disk):
-    assert len(fill_before_each_stage(mini_run, disk, mini())) > 35
+    fill_before_each_stage(mini_run, disk, Wanted(mini()))
 
 
 def test_a_full_disk_in_what_runs_on_request(mini_run, disk, tmp_path):
-    """The run's own atlas serves as the finished one onto which its samples are projected."""
-    finished = tmp_path / "finished"
-    shutil.copytree(mini_run, finished)
-    config = {**mini(), "project": {"atlas": str(mini_run / "results/atlas.h5ad")}}
-    snakemake(finished, "--cores", "2", "--", *ON_REQUEST, config=config)
-    rules = fill_before_each_stage(finished, disk, config, *ON_REQUEST, but=outputs(finished, config))
-    assert rules >= {*ON_REQUEST} - {"scored"} | {
-        "score_aucell",
-        "aucell_cutoff",
-        "project_sample",
-        "project_reference",
-    }
+    finished, wanted = shutil.copytree(mini_run, tmp_path / "finished"), on_request(mini_run)
+    wanted.run(finished, "--cores", "2")
+    fill_before_each_stage(finished, disk, wanted, but=Wanted(mini()).outputs(finished))
+
+
+def test_a_full_disk_in_what_is_fetched_and_in_scores_of_ones_own_files(mini_run, disk, tmp_path, python):
+    finished = shutil.copytree(mini_run, tmp_path / "finished")
+    with serving() as server:
+        server.body = profiles()
+        wanted = of_ones_own(tmp_path, server.url, python)
+        wanted.run(finished, "--cores", "2")
+        tried = fill_before_each_stage(finished, disk, wanted, but=Wanted(mini()).outputs(finished).keys() - {"ingest"})
+    assert tried == {"fetch", "ingest", "bulk", "score_networks", "score_tasks"}
+
+
+def test_what_prints_needs_no_room(mini_run, disk, tmp_path):
+    with serving() as server:
+        server.body = profiles()
+        wanted = of_ones_own(tmp_path, server.url, sys.executable)
+        printing = Wanted(wanted.config, tuple(rule for rule, writes in SCRIPTED.items() if not writes))
+        folder = copied(mini_run, disk)
+        Wanted(wanted.config, ("downloads/cohort/profiles.csv",)).run(folder, "--cores", "2")
+        before = content(disk)
+        status, printed = run_and_fill(folder, disk, printing)
+    assert status == 0 and content(disk) == before, printed
+    assert "its profiles are told apart by the patterns" in printed and 'url: "http://127.0.0.1' in printed
+
+
+def test_a_download_that_fills_the_disk_goes_on_from_there(disk):
+    """The server does not say how large the file is."""
+    fill(disk, len(BODY) // 2048)
+    with serving() as server:
+        source, target = {"url": f"{server.url}/data.bin"}, disk / "D/data.bin"
+        server.faults = ["unsaid"] * 2
+        with pytest.raises(OSError) as raised:
+            fetch(source, target, **MANNER)
+        assert raised.value.errno == errno.ENOSPC and not target.exists()
+        held = target.with_name("data.bin.part").stat().st_size
+        remount(disk, f"size={ROOMY}")
+        fetch(source, target, **MANNER)
+        assert target.read_bytes() == BODY and server.seen[-1][1] == f"bytes={held}-" and held > 0
 
 
 def test_a_disk_that_fills_up_in_the_middle_of_a_run(mini_run, disk):
@@ -174,6 +306,20 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_run(mini_run, disk):
     remount(disk, f"size={ROOMY}")
     snakemake(folder, "--cores", "2", config=mini())
     assert digests(folder) == digests(mini_run)
+
+
+def test_a_working_directory_whose_disk_fills_up(mini_run, tmp_path):
+    """Neither Snakemake nor a job can write its log: one sentence on the disk, no traceback, no job to blame."""
+    missing = ("results/tables/qc.tsv", "results/tables/coverage.tsv", "results/tables/dropped.tsv")
+    with small_disk(tmp_path / "run") as folder:
+        shutil.copytree(mini_run, folder, dirs_exist_ok=True)
+        for path in missing:
+            (folder / path).unlink()
+        status, printed = run_and_fill(folder, folder, Wanted(mini(), missing))
+        assert status and "Traceback" not in printed and "fault of the workflow" not in printed, printed
+        assert re.search(r"^brainmet: \S+: its disk is full \(\d+ kB free\); make room and run the same", printed, re.M)
+        snakemake(folder, "--cores", "2", config=mini())
+        assert digests(folder) == digests(mini_run)
 
 
 def test_a_working_directory_on_a_full_disk(disk):
@@ -210,3 +356,16 @@ def test_a_folder_closed_in_the_middle_of_a_run(mini_run, disk):
     assert "cannot be written (Read-only file system) in rule collect_qc" in printed
     snakemake(folder, "--cores", "2", config=mini())
     assert digests(folder) == digests(mini_run)
+
+
+def test_downloads_of_others_are_read_where_they_are_and_not_written(mini_run, tmp_path):
+    target = ["--cores", "2", "--", "results/samples/demoA_M1/counts.h5ad"]
+    (tmp_path / "run").mkdir()
+    with small_disk(tmp_path / "shared") as shared:
+        shutil.copytree(mini_run / "downloads", shared, dirs_exist_ok=True)
+        (tmp_path / "run/downloads").symlink_to(shared)
+        remount(shared, "ro")
+        snakemake(tmp_path / "run", *target, config=mini())
+        assert (tmp_path / "run" / target[-1]).read_bytes() == (mini_run / target[-1]).read_bytes()
+        printed = snakemake(tmp_path / "run", "-n", config={"datasets": ["GSE186344"]}, check=False)
+        assert re.search(r"shared: cannot be written; make the folder writable, or work in another one", printed)

@@ -64,7 +64,8 @@ def download(url: str, part: Path, *, attempts: int, backoff_seconds: float, sta
 
     Args:
         url: http(s) address; redirects are followed.
-        part: partial file; left in place when the download fails, so that the next run goes on from it.
+        part: partial file; left in place when the download fails, so that the next run goes on from it. The note beside
+            it stays until `discard`.
         attempts: attempts in a row that may fail without a new byte.
         backoff_seconds: pause after the first failure; doubles with each one in a row.
         stall_seconds: seconds without a byte after which the connection is given up.
@@ -74,13 +75,10 @@ def download(url: str, part: Path, *, attempts: int, backoff_seconds: float, sta
     """
     part.parent.mkdir(parents=True, exist_ok=True)
     score = _Score(attempts, backoff_seconds)
-    timeout = httpx.Timeout(stall_seconds)
-    # identity: a .gz file must arrive as published, not unpacked on the way
-    headers = {"Accept-Encoding": "identity", "User-Agent": "brainmet"}
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(Unfinished), stop=score.stop, wait=score.wait, reraise=True
     )
-    with httpx.Client(follow_redirects=True, timeout=timeout, headers=headers) as client:
+    with connect(stall_seconds) as client:
         try:
             for attempt in retrying:
                 with attempt:
@@ -93,7 +91,23 @@ def download(url: str, part: Path, *, attempts: int, backoff_seconds: float, sta
                 f"{url}: {attempts} attempts in a row brought nothing new ({error}){kept}; "
                 "try again later, or take the files from a copy with fetch: mirror"
             ) from error
-    note_of(part).unlink(missing_ok=True)
+
+
+def connect(stall_seconds: float) -> httpx.Client:
+    """A client that follows redirects, through the proxy and with the certificates that the environment names.
+
+    Raises:
+        BrainmetError: the environment names a proxy of another kind.
+    """
+    # identity: a .gz file must arrive as published, not unpacked on the way
+    headers = {"Accept-Encoding": "identity", "User-Agent": "brainmet"}
+    try:
+        return httpx.Client(follow_redirects=True, timeout=httpx.Timeout(stall_seconds), headers=headers)
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        raise BrainmetError(
+            f"the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names cannot be used ({error}); "
+            "name one as http://HOST:PORT, or unset the variable"
+        ) from error
 
 
 def note_of(part: Path) -> Path:
@@ -158,6 +172,11 @@ def _attempt(client: httpx.Client, url: str, part: Path) -> None:
     except httpx.TimeoutException as error:
         raise Unfinished("the server sent nothing for too long") from error
     except httpx.TransportError as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            raise BrainmetError(
+                f"{url}: the certificate that came is not trusted ({error}); where a proxy opens connections, name its "
+                "certificate in SSL_CERT_FILE, or take the files from a copy with fetch: mirror"
+            ) from error
         raise Unfinished(f"connection lost: {error or type(error).__name__}") from error
 
 
@@ -215,8 +234,8 @@ def _room(part: Path, version: Version, held: int) -> None:
     free, needed = shutil.disk_usage(part.parent).free, (version.size or 0) - held
     if needed > free:
         raise BrainmetError(
-            f"{part.parent}: {needed / 1e9:.1f} GB are needed for {part.name.removesuffix('.part')} and "
-            f"{free / 1e9:.1f} GB are free; make room or choose another working directory with -d"
+            f"{part.parent}: {needed / 1e6:,.1f} MB are needed for {part.name.removesuffix('.part')} and "
+            f"{free / 1e6:,.1f} MB are free; make room or choose another working directory with -d"
         )
 
 

@@ -7,6 +7,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from brainmet import folders
+from brainmet.errors import BrainmetError
+
 ERROR = re.compile(r"^Error in (?:rule|group) (?P<rule>[\w-]+):\n(?P<body>(?:[ \t]+.*\n?)*)", re.MULTILINE)
 OWN = re.compile(r"^ERROR brainmet: (.+)$", re.MULTILINE)
 SIGNAL = re.compile(r"\.(?P<rule>\w+)\.py'+ died with <Signals\.(?P<signal>\w+)")
@@ -15,25 +18,39 @@ LOGS = re.compile(r"^\s+log: (.+?)(?: \(check .*)?$", re.MULTILINE)
 MEMORY = re.compile(r"exceeded (?:job )?memory limit|oom[-_ ]kill|out[ _]of[ _]memory handler", re.IGNORECASE)
 TIME = re.compile(r"CANCELLED AT \S+ DUE TO TIME LIMIT")
 """What Slurm writes into a job's cluster log; its status says less where there is no accounting."""
+FULL = re.compile(r"\[Errno (?:28|122)\]")
+"""What Snakemake repeats of the system where a full disk, or a spent quota, kept it from starting a job."""
 
 
-def sentences(logs: Sequence[str | Path]) -> list[str]:
+def sentences(logs: Sequence[str | Path], *, written: Sequence[str | Path] = ()) -> list[str]:
     """One sentence for every job that failed in a run: rule, sample, cause, and the log or the remedy.
 
     Args:
         logs: Snakemake's log files of the run; paths of job logs in them are relative to the working directory.
+        written: the folders that the run writes to. On a full disk neither Snakemake nor the jobs can note why they
+            failed: one sentence on the disk then comes first.
     """
     text, end, found = "\n".join(map(_read, logs)), 0, {}
+    closed = _closed(written)
     for error in ERROR.finditer(text):
         before, end = text[end : error.start()], error.end()
         job_log, *cluster_logs = (LOGS.search(error["body"]) or ["", ""])[1].split(", ")
         said = "\n".join([before, *map(_read, cluster_logs)])
-        found[error["rule"], job_log] = _sentence(error["rule"], job_log, said, error["body"])
-    return list(found.values())
+        found[error["rule"], job_log] = _sentence(error["rule"], job_log, said, error["body"], closed=bool(closed))
+    return [*closed, *found.values()]
 
 
-def _sentence(rule: str, job_log: str, said: str, body: str) -> str:
-    """Args: rule, its log, what Snakemake and the cluster said before the error, the error's own lines."""
+def _closed(written: Sequence[str | Path]) -> list[str]:
+    """What keeps the run from writing at its end: one sentence, or none."""
+    try:
+        folders.check(written)
+    except BrainmetError as error:
+        return [str(error)]
+    return []
+
+
+def _sentence(rule: str, job_log: str, said: str, body: str, *, closed: bool) -> str:
+    """Args: rule, its log, what was said before the error, its own lines, whether nothing can be written."""
     own, what = OWN.findall(_read(job_log)), _named(rule, job_log)
     status = (STATUS.search(body) or ["", ""])[1]
     killed = [match["signal"] for match in SIGNAL.finditer(said) if match["rule"] == rule]
@@ -61,6 +78,10 @@ def _sentence(rule: str, job_log: str, said: str, body: str) -> str:
         return f"{what}: ended by {killed[-1]}; run the same command again, and report it if it comes back ({job_log})"
     if own:
         return f"{what}: {own[-1]} ({job_log})"
+    if FULL.search(said):
+        return f"{what}: no space left on the disk; make room and run the same command again: finished results are kept"
+    if closed:
+        return f"{what}: failed while nothing could be written; mend that and run the same command again"
     return f"{what}: failed without a sentence of its own, which is a fault of the workflow; please report {job_log}"
 
 

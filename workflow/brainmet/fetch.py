@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from brainmet.errors import BrainmetError
+from brainmet.files import replacing
 
 log = logging.getLogger(__name__)
 CHECKSUMS = "checksums.tsv"
@@ -86,21 +87,11 @@ def fetch(
     if _is_there(source, origin, target):
         log.info("%s is there and unchanged", target)
         return
-    part, patience = target.with_name(target.name + ".part"), Patience(attempts, backoff_seconds, stall_seconds)
-    for last in (False, True):
-        if source.get("package"):
-            _copy(package_file(str(source["package"])), part)
-        else:
-            origin = _bring(origin, part, target, mirror, offline, missing, patience)
-        if problem := _problem(part, source, origin, target):
-            part.unlink()
-            if last:
-                raise BrainmetError(problem)
-            log.warning("%s; once more, in case it was the transfer", problem)
-            continue
-        break
-    record(part, target, origin)
-    part.replace(target)
+    patience = Patience(attempts, backoff_seconds, stall_seconds)
+    with _locked(target):
+        # Another run that shares the folder may have brought it meanwhile.
+        if not _is_there(source, origin, target):
+            _fetch(source, origin, target, mirror, offline, missing, patience)
 
 
 def archive_url(address: str) -> str:
@@ -188,12 +179,10 @@ def records(folder: Path) -> dict[str, Record]:
 def record(part: Path, target: Path, origin: str) -> Record:
     """Note the bytes of `part` under the name of `target`; safe beside other jobs of the dataset."""
     entry = Record(target.name, part.stat().st_size, sha256(part), origin)
-    with _locked(target.parent):
+    with _locked(target.parent / CHECKSUMS), replacing(target.parent / CHECKSUMS) as partial:
         known = records(target.parent) | {target.name: entry}
         lines = ["\t".join(Record._fields), *("\t".join(map(str, known[name])) for name in sorted(known))]
-        partial = target.parent / f".{CHECKSUMS}.part"
         partial.write_text("\n".join(lines) + "\n")
-        partial.replace(target.parent / CHECKSUMS)
     log.info("%s: %d bytes, sha256 %s", target, entry.size, entry.sha256)
     return entry
 
@@ -216,6 +205,29 @@ def pinned(dataset: str, files: Mapping[str, Mapping[str, Any]], folder: Path) -
         quoted = (f'{key}: "{value}"' if key == "url" else f"{key}: {value}" for key, value in entry.items())
         lines.append("  - {" + ", ".join(quoted) + "}")
     return "\n".join(lines) + "\n"
+
+
+def _fetch(
+    source: Mapping[str, Any], origin: str, target: Path, mirror: str, offline: bool, missing: str, patience: Patience
+) -> None:
+    """Bring the bytes beside `target`, verify and record them, and give them their name."""
+    from brainmet.download import discard
+
+    part = target.with_name(target.name + ".part")
+    for last in (False, True):
+        if source.get("package"):
+            _copy(package_file(str(source["package"])), part)
+        else:
+            origin = _bring(origin, part, target, mirror, offline, missing, patience)
+        if not (problem := _problem(part, source, origin, target)):
+            break
+        discard(part)
+        if last:
+            raise BrainmetError(problem)
+        log.warning("%s; once more, in case it was the transfer", problem)
+    record(part, target, origin)
+    part.replace(target)
+    discard(part)  # its note, kept until now: whoever is stopped while verifying has nothing to download again
 
 
 def _is_there(source: Mapping[str, Any], origin: str, target: Path) -> bool:
@@ -305,6 +317,8 @@ def _fitting(url: str, names: list[str], target: Path) -> str:
 def _advice(url: str, status: int, target: Path) -> str:
     """What to do about a refused file: a name that the registry inferred is mended from the archive's listing."""
     entry = f"mend the name under files: in the dataset file of {target.parent.name}"
+    if status == 407:
+        return ": the proxy wants a name and a password; set HTTPS_PROXY to http://NAME:PASSWORD@HOST:PORT"
     if status in (401, 403):
         return f" (not public); download it by hand to {target}, or take it from a mirror"
     names = listing(url)
@@ -317,9 +331,12 @@ def listing(url: str) -> list[str]:
     """File names in the server's page for the folder of `url`; empty when there is none."""
     import httpx
 
+    from brainmet.download import connect
+
     folder = url.rpartition("/")[0] + "/"
     try:
-        answer = httpx.get(folder, follow_redirects=True, timeout=10)
+        with connect(10) as client:
+            answer = client.get(folder)
     except httpx.HTTPError:
         return []
     if answer.status_code != 200:
@@ -345,9 +362,16 @@ def _mirror_paths(url: str, path: str, mirror: str) -> tuple[Path, Path]:
 
 
 def _copy(source: Path, part: Path) -> None:
+    from brainmet.download import discard
+
     part.parent.mkdir(parents=True, exist_ok=True)
+    discard(part)
     log.info("%s: copied from %s", part.name.removesuffix(".part"), source)
-    shutil.copyfile(source, part)
+    try:
+        shutil.copyfile(source, part)
+    except OSError:  # half a copy is of no use, and on a full disk it takes the room
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _same(source: str, origin: str) -> bool:
@@ -360,8 +384,12 @@ def _is_url(text: str) -> bool:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f".{CHECKSUMS}.lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+def _locked(path: Path) -> Iterator[None]:
+    """Hold `path` for this job alone, among those of all runs that share its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:
+            log.warning("%s: this file system has no locks (%s): let one run at a time fetch here", path.parent, error)
         yield

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from brainmet.errors import BrainmetError
@@ -27,3 +27,12 @@ def check(folders: Sequence[str | Path]) -> None:
         if (free := shutil.disk_usage(folder).free) < LEAST:
             remedy = "make room and run the same command again: finished results are kept"
             raise BrainmetError(f"{folder}: its disk is full ({free // 1000} kB free); {remedy}")
+
+
+def to_fill(paths: Iterable[str | Path]) -> list[Path]:
+    """Folders that a run has to write to for the files that are missing: of each file the nearest one that exists.
+
+    Where all files are in place, as in downloads that others share, nothing needs to be written.
+    """
+    missing = (Path(path).absolute() for path in paths if not Path(path).exists())
+    return sorted({next(parent for parent in path.parents if parent.exists()) for path in missing})

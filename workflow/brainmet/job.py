@@ -76,6 +76,8 @@ def _behind(error: BrainmetError, snakemake: Any) -> str:
     """What a reader took for a fault of its file although the file is whole and nobody should delete it; or empty."""
     if isinstance(error.__cause__, MemoryError) or NO_MEMORY.search(f"{error} {error.__cause__}"):
         return _out_of(snakemake, "memory", "ulimit -v")
+    if isinstance(error.__cause__, PermissionError):
+        return circumstance(error.__cause__, snakemake)
     return _damaged_cache() if error.__cause__ and _in_kernel_cache(error.__cause__) else ""
 
 
@@ -88,6 +90,11 @@ def circumstance(error: BaseException | None, snakemake: Any) -> str:
             return (
                 f"{place}: no space left on the disk ({_free(output)} MB free) in rule {snakemake.rule}; "
                 "make room and run the same command again: finished results are kept"
+            )
+        if code in CLOSED and _unreadable(place):
+            return (
+                f"{place}: cannot be read ({os.strerror(code)}) in rule {snakemake.rule}; get the right to read it, "
+                "or name another copy"
             )
         if code in CLOSED:
             return (
@@ -102,6 +109,13 @@ def circumstance(error: BaseException | None, snakemake: Any) -> str:
             return _damaged_cache()
         error = error.__cause__ or error.__context__
     return ""
+
+
+def _unreadable(place: str) -> bool:
+    """Whether a place that was denied is a file of others to read, rather than one to write."""
+    if os.access(place, os.F_OK):
+        return not os.access(place, os.R_OK)
+    return not os.access(Path(place).parent, os.X_OK)
 
 
 def _out_of(snakemake: Any, what: str, limit: str) -> str:

@@ -1,5 +1,6 @@
 """Configuration, dataset files and wildcards: what every stage needs at parse time. Functions only, rules are elsewhere."""
 
+import logging
 import os
 import re
 import shlex
@@ -35,13 +36,21 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.executable = shlex.quote(sys.executable)
 
 
+# On a full disk Snakemake's own log cannot be written either: not a traceback for each of its lines.
+logging.raiseExceptions = False
+
+# Folders that every run writes to.
+WRITTEN = [".", *map(workflow.pathvars.apply, ("<results>", "<logs>", "<benchmarks>"))]
+
+
 def load_run():
     """The dataset files of this run and one record a sample; problems as one line."""
     try:
-        folders.check(
-            [".", *map(workflow.pathvars.apply, ("<results>", "<logs>", "<benchmarks>")), "downloads"]
-        )
-        return run.load(config, shipped=HOME / "resources")
+        folders.check(WRITTEN)
+        loaded, records = run.load(config, shipped=HOME / "resources")
+        raw = [path for dataset, entry in loaded.items() for path in paths_of(dataset, entry["files"])]
+        folders.check(folders.to_fill(raw))
+        return loaded, records
     except BrainmetError as error:
         raise WorkflowError(str(error)) from None
 
@@ -191,4 +200,6 @@ onsuccess:
 
 
 onerror:
-    terminal.last_words("some jobs failed; the other results stay.", *failures.sentences(log))
+    terminal.last_words(
+        "some jobs failed; the other results stay.", *failures.sentences(log, written=WRITTEN)
+    )
