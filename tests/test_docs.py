@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,9 @@ from pathlib import Path
 import pytest
 from brainmet import config, contract, datasets, tables
 from brainmet.documents import read_yaml
+from brainmet.report import findings
 from packaging.specifiers import SpecifierSet
+from snakemake.cli import get_argument_parser
 
 from tests.conftest import HOME
 from tests.running import environment
@@ -92,6 +95,12 @@ def between(text: str, marker: str, content: str) -> str:
     return re.sub(pattern, lambda m: f"{m[1]}{content}\n{m[2]}", text, flags=re.S)
 
 
+def verdicts() -> str:
+    """The words that a claim's verdict may be, as the page explains them."""
+    rows = [f"| `{verdict}` | {meaning} |" for verdict, meaning in findings.MEANING.items()]
+    return "\n".join(["| verdict | when |", "|---|---|", *rows])
+
+
 def sample_fields() -> str:
     """What a dataset file may say of a sample, and the words that it may use."""
     schema = read_yaml(HOME / "workflow/schemas/dataset.schema.yaml")
@@ -115,7 +124,7 @@ FREE = {
 def pages() -> dict[Path, str]:
     """Every generated page with the text it should have."""
     readme = (HOME / "README.md").read_text()
-    readme = between(readme, "rulegraph", rulegraph())
+    readme = between(readme, "verdicts", verdicts())
     readme = between(readme, "contract", contract.markdown())
     head = (HOME / "config" / "README.md").read_text()
     rules = "".join(path.read_text() for path in sorted(HOME.glob("workflow/rules/*.smk")))
@@ -127,6 +136,7 @@ def pages() -> dict[Path, str]:
         HOME / "README.md": readme,
         HOME / "config" / "README.md": between(head, "keys", config.markdown()),
         HOME / "docs" / "adding.md": between((HOME / "docs/adding.md").read_text(), "fields", sample_fields()),
+        HOME / "docs" / "methods.md": between((HOME / "docs/methods.md").read_text(), "rulegraph", rulegraph()),
         HOME / "docs" / "tables.md": table_pages(),
         HOME / "workflow" / "envs" / "brainmet.yaml": conda_environment(),
     }
@@ -138,7 +148,15 @@ def expected() -> dict[Path, str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "config/README.md", "docs/adding.md", "docs/tables.md", "workflow/envs/brainmet.yaml"]
+    "name",
+    [
+        "README.md",
+        "config/README.md",
+        "docs/adding.md",
+        "docs/methods.md",
+        "docs/tables.md",
+        "workflow/envs/brainmet.yaml",
+    ],
 )
 def test_generated_pages_are_up_to_date(expected, name):
     path = HOME / name
@@ -211,13 +229,15 @@ def test_targets_that_the_docs_name_exist():
     rules = set(re.findall(r"^rule (\w+):", "".join(p.read_text() for p in HOME.glob("workflow/rules/*.smk")), re.M))
     pages = [HOME / "README.md", HOME / "config/README.md", *sorted(HOME.glob("docs/*.md"))]
     commands = [line for page in pages for kind, text in blocks(page) if kind == "bash" for line in text.splitlines()]
-    asked = [line for line in commands if "snakemake" in line]
-    assert len(asked) > 5
-    for line in asked:
-        words = line.split()
-        after = words[words.index("--cores") + 2 :] if "--cores" in words else []
-        targets = [w for w in after if re.fullmatch(r"\w+", w)]
-        assert set(targets) <= rules, line
+    asked = [shlex.split(line, comments=True) for line in commands if "snakemake" in line]
+    assert len(asked) > 8
+    for words in asked:
+        words = words[words.index("uv") :]  # what is not run by uv is in no environment
+        given = get_argument_parser().parse_args(words[words.index("snakemake") + 1 :])
+        named = {word for word in words[3:] if re.fullmatch(r"[a-z_]+", word)} - {"all"}
+        assert {target for target in given.targets if "/" not in target} <= rules, words
+        assert named & rules <= set(given.targets), f"an option swallows a target of {words}"
+        assert given.cores or given.dryrun or given.profile or given.report, f"{words} lacks --cores"
     table = (HOME / "README.md").read_text().split("| target | what it makes |")[1].split("\n\n")[0]
     named = re.findall(r"`(\w+)`", "".join(row.split("|")[1] for row in table.splitlines() if row.startswith("| `")))
     assert len(named) > 8 and set(named) <= rules

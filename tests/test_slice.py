@@ -58,7 +58,7 @@ def test_nothing_kept_and_nothing_measured(counts: Counts, tmp_path: Path) -> No
 def test_truncated_file_is_named(counts: Counts, tmp_path: Path) -> None:
     save(tmp_path / "s.npz", slice_counts(counts, keep=KEEP, genes=WANTED))
     (tmp_path / "s.npz").write_bytes((tmp_path / "s.npz").read_bytes()[:200])
-    with pytest.raises(BrainmetError, match=r"s\.npz: not a readable slice"):
+    with pytest.raises(BrainmetError, match=r"s\.npz: cannot be read as a slice"):
         load(tmp_path / "s.npz")
 
 

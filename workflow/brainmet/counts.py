@@ -19,7 +19,7 @@ import scipy.sparse as sp
 
 from brainmet.contract import CELL_ID, VERSION, Obs, Uns, Var
 from brainmet.errors import BrainmetError
-from brainmet.files import replacing
+from brainmet.files import reading, replacing
 
 BLOCK = 1_000
 """Cells a block: about 15 MB at 2,000 genes a cell."""
@@ -116,12 +116,9 @@ def open_counts(path: str | Path) -> Counts:
         BrainmetError: the file is not what `write_counts` writes.
     """
     path = Path(path)
-    try:
-        with h5py.File(path) as file:
-            cells, genes = _read_frame(file["obs"]), _read_frame(file["var"])
-            uns = {key: _scalar(value[()]) for key, value in file["uns"].items() if isinstance(value, h5py.Dataset)}
-    except (OSError, KeyError) as error:
-        raise BrainmetError(f"{path}: cannot be read as counts ({error}); delete it and run again") from error
+    with reading(path, "counts"), h5py.File(path) as file:
+        cells, genes = _read_frame(file["obs"]), _read_frame(file["var"])
+        uns = {key: _scalar(value[()]) for key, value in file["uns"].items() if isinstance(value, h5py.Dataset)}
     if Obs.SAMPLE not in cells or Var.SYMBOL not in genes:
         raise BrainmetError(f"{path}: lacks obs {Obs.SAMPLE} or var {Var.SYMBOL}; delete it and run again")
     return Counts(path, cells, genes, uns)

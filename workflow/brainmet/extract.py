@@ -12,7 +12,7 @@ import pandas as pd
 
 from brainmet.contract import CELL_ID, Obs, Var
 from brainmet.errors import BrainmetError
-from brainmet.files import replacing
+from brainmet.files import reading, replacing
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -34,11 +34,12 @@ def subset(atlas: str | Path, column: str, values: Iterable[str]) -> "AnnData":
         values: wanted.
 
     Raises:
-        BrainmetError: no cell has such a value.
+        BrainmetError: no cell has such a value, or the file is damaged.
     """
     import anndata
 
-    backed = anndata.read_h5ad(atlas, backed="r")
+    with reading(atlas, "an atlas"):
+        backed = anndata.read_h5ad(atlas, backed="r")
     wanted = set(values)
     rows = backed.obs[column].astype(str).isin(wanted).to_numpy()
     if not rows.any():
@@ -55,7 +56,8 @@ def by_value(atlas: str | Path, column: str, folder: str | Path) -> None:
     """One h5ad for every value of a column, `{folder}/{value}.h5ad`; the matrices pass through in blocks of cells."""
     import anndata
 
-    whole = anndata.read_h5ad(atlas, backed="r")
+    with reading(atlas, "an atlas"):
+        whole = anndata.read_h5ad(atlas, backed="r")
     labels = whole.obs[column].astype(str).to_numpy()
     Path(folder).mkdir(parents=True, exist_ok=True)
     with h5py.File(atlas) as source:

@@ -1,10 +1,16 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and are said to be damaged where they are."""
 
 import glob
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from zipfile import BadZipFile
+
+from brainmet.errors import BrainmetError
+
+DAMAGED = (OSError, ValueError, KeyError, EOFError, BadZipFile)
+"""What readers raise of a file that is cut, overwritten or of another kind."""
 
 
 @contextmanager
@@ -23,3 +29,16 @@ def replacing(path: str | Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def reading(path: str | Path, what: str) -> Iterator[None]:
+    """Read a file between two stages; one that is damaged ends the job with a sentence.
+
+    Raises:
+        BrainmetError: the file cannot be read as what it is.
+    """
+    try:
+        yield
+    except DAMAGED as error:
+        raise BrainmetError(f"{path}: cannot be read as {what} ({error}); delete it and run again") from error

@@ -4,12 +4,10 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
-from brainmet.errors import BrainmetError
-from brainmet.files import replacing
+from brainmet.files import reading, replacing
 
 log = logging.getLogger(__name__)
 
@@ -77,11 +75,8 @@ def load(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         BrainmetError: the file is not whole.
     """
-    try:
-        with np.load(path) as file:
-            return file["indices"], file["distances"]
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise BrainmetError(f"{path}: not readable as neighbours ({error}); delete it and run again") from error
+    with reading(path, "neighbours"), np.load(path) as file:
+        return file["indices"], file["distances"]
 
 
 def _exact(points: np.ndarray, landmarks: np.ndarray, k: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

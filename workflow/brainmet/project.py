@@ -22,7 +22,7 @@ import scipy.sparse as sp
 
 from brainmet.contract import CELL_ID, UNKNOWN, Obs
 from brainmet.errors import BrainmetError
-from brainmet.files import replacing
+from brainmet.files import reading, replacing
 from brainmet.neighbors import among
 from brainmet.slice import Slice
 
@@ -235,8 +235,12 @@ def save(path: str | Path, atlas: Reference) -> None:
 
 
 def load(path: str | Path) -> Reference:
-    """Read a reference."""
-    with np.load(path) as file:
+    """Read a reference.
+
+    Raises:
+        BrainmetError: the file is damaged.
+    """
+    with reading(path, "an atlas' reference"), np.load(path) as file:
         arrays: dict[str, Any] = {name: file[name] for name in _ARRAYS}
         labels = pd.DataFrame({name: file[f"label_{name}"].astype(object) for name in LABELS})
         limits = dict(zip(map(str, file["limit_types"]), map(float, file["limits"]), strict=True))

@@ -17,7 +17,7 @@ import pandas as pd
 from brainmet.contract import UNKNOWN, Obs, Uns, Var
 from brainmet.counts import Counts, by_gene, write_frame
 from brainmet.errors import BrainmetError
-from brainmet.files import replacing
+from brainmet.files import reading, replacing
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -131,10 +131,8 @@ def read(path: str | Path) -> "AnnData":
     """
     import anndata
 
-    try:
+    with reading(path, "pseudobulk"):
         bulk = anndata.read_h5ad(path)
-    except (OSError, KeyError) as error:
-        raise BrainmetError(f"{path}: cannot be read as pseudobulk ({error}); delete it and run again") from error
     bulk.obs, bulk.var = _plain(bulk.obs), _plain(bulk.var)
     return bulk
 
@@ -147,11 +145,8 @@ def read_profiles(path: str | Path) -> pd.DataFrame:
     """
     from anndata.io import read_elem
 
-    try:
-        with h5py.File(path) as file:
-            return _plain(read_elem(file["obs"]))
-    except (OSError, KeyError) as error:
-        raise BrainmetError(f"{path}: cannot be read as pseudobulk ({error}); delete it and run again") from error
+    with reading(path, "pseudobulk"), h5py.File(path) as file:
+        return _plain(read_elem(file["obs"]))
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:

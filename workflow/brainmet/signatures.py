@@ -136,13 +136,14 @@ def _read_gmt(path: Path) -> list[Signature]:
             )
             raise BrainmetError(f"{path}: line {number} {problem}; correct it")
         sets[name] = (rest[0], genes)
+    ups = {UP.sub("", name) for name in sets if UP.search(name)}
+    downs = {DOWN.sub("", name): name for name in reversed(sets) if DOWN.search(name)}  # the first of several
     signatures = []
     for name, (description, genes) in sets.items():
-        base = UP.sub("", name)
-        partner = next((other for other in sets if DOWN.search(other) and DOWN.sub("", other) == base), None)
-        if DOWN.search(name) and any(UP.search(other) and UP.sub("", other) == DOWN.sub("", name) for other in sets):
+        if DOWN.search(name) and DOWN.sub("", name) in ups:
             continue
-        paired = partner if UP.search(name) else None
+        base = UP.sub("", name)
+        paired = downs.get(base) if UP.search(name) else None
         down = tuple(gene for gene in sets[paired][1] if gene not in genes) if paired else ()
         entry = {
             "id": base if paired else name,

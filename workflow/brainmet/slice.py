@@ -4,15 +4,13 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import scipy.sparse as sp
 
 from brainmet.contract import VALUES, Uns
 from brainmet.counts import Counts
-from brainmet.errors import BrainmetError
-from brainmet.files import replacing
+from brainmet.files import reading, replacing
 from brainmet.normalise import log_normalised
 
 log = logging.getLogger(__name__)
@@ -115,16 +113,11 @@ def load(path: str | Path) -> Slice:
     Raises:
         BrainmetError: the file is not a whole slice.
     """
-    try:
-        with np.load(path) as file:
-            cells, genes = (
-                np.array([text.decode() for text in file[name]], dtype=object) for name in ("cells", "genes")
-            )
-            arrays = file["data"], file["indices"].astype(np.int32), file["indptr"]
-            X = sp.csr_matrix(arrays, shape=(len(cells), len(genes)))
-            return Slice(X, file["measured"], cells, genes, file["variable"])
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise BrainmetError(f"{path}: not a readable slice ({error}); delete it and run again") from error
+    with reading(path, "a slice"), np.load(path) as file:
+        cells, genes = (np.array([text.decode() for text in file[name]], dtype=object) for name in ("cells", "genes"))
+        arrays = file["data"], file["indices"].astype(np.int32), file["indptr"]
+        X = sp.csr_matrix(arrays, shape=(len(cells), len(genes)))
+        return Slice(X, file["measured"], cells, genes, file["variable"])
 
 
 def _spread(X: sp.csr_matrix, columns: np.ndarray, n: int) -> sp.csr_matrix:

@@ -29,7 +29,7 @@ def sets(files: Any, *, tier: int | Sequence[int]) -> list[GeneSet]:
 def cohort(files: Any, signatures: Sequence[GeneSet], *, min_cells: int) -> Cohort:
     """Donor profiles of the run, from the rule's inputs `bulk, compartments, types`."""
     needed = {declared(s.compartment) for s in signatures}
-    return Cohort(read(files.bulk), words(files), min_cells=min_cells, needed=needed)
+    return Cohort(read(files.pseudobulk), words(files), min_cells=min_cells, needed=needed)
 
 
 def clean(raw: Cohort, ambient: Mapping[str, Any]) -> Cohort:
@@ -66,7 +66,7 @@ def types_of(files: Any, claims: Sequence[Mapping[str, Any]], present: Collectio
 
 def reader(files: Any, params: Mapping[str, Any]) -> Reader:
     """What measures the claims' readouts."""
-    raw = Cohort(read(files.bulk), words(files), min_cells=params["min_cells"])
+    raw = Cohort(read(files.pseudobulk), words(files), min_cells=params["min_cells"])
     return Reader(
         raw,
         clean(raw, params["ambient"]),

@@ -192,7 +192,7 @@ rule collect_cnv_arms:
 rule cnv_windows:
     """Copy number along the genome of every sample's malignant cells and normal lineages, in windows of genes."""
     input:
-        bulk="<results>/cohort/pseudobulk.h5ad",
+        pseudobulk="<results>/cohort/pseudobulk.h5ad",
         types=TYPES,
         code=code("cnv_windows"),
     output:

@@ -41,7 +41,7 @@ rule claims:
     """Verdict on every published statement, with what it rests on."""
     input:
         **SIGNATURES,
-        bulk="<results>/cohort/pseudobulk.h5ad",
+        pseudobulk="<results>/cohort/pseudobulk.h5ad",
         correlations="<results>/tables/correlations.tsv",
         crosstalk="<results>/tables/crosstalk.tsv",
         tissues=collect("<results>/samples/{sample}/counts.h5ad", sample=BULK_SAMPLES),

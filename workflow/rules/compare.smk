@@ -8,7 +8,7 @@ replicates of every test.
 rule markers:
     """Marker genes of each cell type, one against the rest, on pseudobulk."""
     input:
-        bulk="<results>/cohort/pseudobulk.h5ad",
+        pseudobulk="<results>/cohort/pseudobulk.h5ad",
         code=code("type_markers"),
     output:
         table=listed("markers", "Cells", "genes that mark each type"),
@@ -32,7 +32,7 @@ rule donor_scores:
     """Score of every signature in every donor and compartment."""
     input:
         **SIGNATURES,
-        bulk="<results>/cohort/pseudobulk.h5ad",
+        pseudobulk="<results>/cohort/pseudobulk.h5ad",
         compartments="<shipped>/signatures/compartments.yaml",
         types=TYPES,
         code=code("donor_scores", "stage_inputs"),
@@ -58,7 +58,7 @@ rule contrasts:
     """Every signature in every compartment between conditions, with its estimator."""
     input:
         **SIGNATURES,
-        bulk="<results>/cohort/pseudobulk.h5ad",
+        pseudobulk="<results>/cohort/pseudobulk.h5ad",
         compartments="<shipped>/signatures/compartments.yaml",
         types=TYPES,
         code=code("confounders", "drift", "stage_inputs"),
@@ -87,7 +87,7 @@ rule nulls:
     """What the same tests find under permuted labels and for random gene sets."""
     input:
         **SIGNATURES,
-        bulk="<results>/cohort/pseudobulk.h5ad",
+        pseudobulk="<results>/cohort/pseudobulk.h5ad",
         compartments="<shipped>/signatures/compartments.yaml",
         types=TYPES,
         code=code("nulls", "stage_inputs"),
@@ -116,7 +116,7 @@ rule nulls:
 rule de:
     """Differential expression of genes by pydeseq2 on pseudobulk."""
     input:
-        bulk="<results>/cohort/pseudobulk.h5ad",
+        pseudobulk="<results>/cohort/pseudobulk.h5ad",
         compartments="<shipped>/signatures/compartments.yaml",
         types=TYPES,
         code=code("expression", "stage_inputs"),
@@ -148,7 +148,7 @@ rule gsea:
     input:
         **SIGNATURES,
         de="<results>/tables/de.tsv",
-        bulk="<results>/cohort/pseudobulk.h5ad",
+        pseudobulk="<results>/cohort/pseudobulk.h5ad",
         compartments="<shipped>/signatures/compartments.yaml",
         types=TYPES,
         code=code("sets", "stage_inputs"),
@@ -179,7 +179,7 @@ rule gsea:
 rule composition:
     """Cell-type composition of donors between conditions."""
     input:
-        bulk="<results>/cohort/pseudobulk.h5ad",
+        pseudobulk="<results>/cohort/pseudobulk.h5ad",
         code=code("composition"),
     output:
         table=listed("composition", "Composition", "cell types between conditions"),

@@ -81,7 +81,7 @@ rule seurat:
 rule pseudobulk_tsv:
     """Counts summed by sample and cell type as one TSV, for edgeR, limma or a spreadsheet."""
     input:
-        bulk="<results>/cohort/pseudobulk.h5ad",
+        pseudobulk="<results>/cohort/pseudobulk.h5ad",
         code=code("extract"),
     output:
         table="<results>/pseudobulk.tsv.gz",

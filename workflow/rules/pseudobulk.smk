@@ -12,7 +12,7 @@ rule pseudobulk:
         annotation="<results>/cohort/annotation.parquet",
         code=code("pseudobulk"),
     output:
-        bulk="<results>/samples/{sample}/pseudobulk.h5ad",
+        pseudobulk="<results>/samples/{sample}/pseudobulk.h5ad",
     log:
         "<logs>/pseudobulk/{sample}.log",
     benchmark:
@@ -34,7 +34,7 @@ rule collect_pseudobulk:
         parts=collect("<results>/samples/{sample}/pseudobulk.h5ad", sample=SAMPLES),
         code=code("pseudobulk"),
     output:
-        bulk="<results>/cohort/pseudobulk.h5ad",
+        pseudobulk="<results>/cohort/pseudobulk.h5ad",
     log:
         "<logs>/collect_pseudobulk.log",
     benchmark:

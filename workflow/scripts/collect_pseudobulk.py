@@ -4,4 +4,4 @@ from brainmet.job import job
 from brainmet.pseudobulk import collect, read, write
 
 with job(snakemake):
-    write(collect([read(path) for path in snakemake.input.parts]), snakemake.output.bulk)
+    write(collect([read(path) for path in snakemake.input.parts]), snakemake.output.pseudobulk)

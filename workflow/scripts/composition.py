@@ -8,4 +8,4 @@ from brainmet.tables import write_table
 
 with job(snakemake) as params:
     params["design"] = Design(**params["design"])
-    write_table(composition(read_profiles(snakemake.input.bulk), **params), snakemake.output.table, "composition")
+    write_table(composition(read_profiles(snakemake.input.pseudobulk), **params), snakemake.output.table, "composition")

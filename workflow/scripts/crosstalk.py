@@ -1,12 +1,11 @@
 """Axes of crosstalk in each sample."""
 
-from anndata import read_h5ad
-from brainmet import cell_types, crosstalk, ligands, tables, type_profiles
+from brainmet import cell_types, crosstalk, ligands, pseudobulk, tables, type_profiles
 from brainmet.job import job
 
 with job(snakemake) as params:
     axes = crosstalk.load(snakemake.input.axes)
     parents = type_profiles.parents_of(cell_types.load_cell_types(snakemake.input.types))
-    pseudobulk = read_h5ad(snakemake.input.pseudobulk)
-    table = crosstalk.crosstalk(pseudobulk, axes, ligands.consensus_pairs(), parents, **params)
+    profiles = pseudobulk.read(snakemake.input.pseudobulk)
+    table = crosstalk.crosstalk(profiles, axes, ligands.consensus_pairs(), parents, **params)
     tables.write_table(table, snakemake.output.table, "crosstalk")

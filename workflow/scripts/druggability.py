@@ -1,14 +1,14 @@
 """Drug targets by donor and compartment."""
 
-from anndata import read_h5ad
 from brainmet import druggability
 from brainmet.cell_types import compartment_words
 from brainmet.job import job
+from brainmet.pseudobulk import read
 from brainmet.tables import write_table
 
 with job(snakemake) as params:
     files = snakemake.input
     drugs, compartments = druggability.load(files.drugs), compartment_words(files.compartments, files.types)
-    table = druggability.expression(read_h5ad(files.pseudobulk), drugs, compartments, **params)
+    table = druggability.expression(read(files.pseudobulk), drugs, compartments, **params)
     write_table(table, snakemake.output.table, "druggability")
     write_table(druggability.described(drugs), snakemake.output.drugs, "drugs")

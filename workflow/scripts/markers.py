@@ -6,4 +6,4 @@ from brainmet.tables import write_table
 from brainmet.type_markers import markers
 
 with job(snakemake) as params:
-    write_table(markers(read(snakemake.input.bulk), **params), snakemake.output.table, "markers")
+    write_table(markers(read(snakemake.input.pseudobulk), **params), snakemake.output.table, "markers")

@@ -8,4 +8,4 @@ from brainmet.tables import read_table
 with job(snakemake) as params:
     columns = ["sample", "donor", "condition", "cell_type"]
     own = read_table(snakemake.input.annotation, "annotation", columns, sample=snakemake.wildcards.sample)
-    write(pseudobulk(open_counts(snakemake.input.counts), own, **params), snakemake.output.bulk)
+    write(pseudobulk(open_counts(snakemake.input.counts), own, **params), snakemake.output.pseudobulk)

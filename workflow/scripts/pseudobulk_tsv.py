@@ -1,8 +1,8 @@
 """Pseudobulk as text."""
 
-import anndata
 from brainmet.extract import write_pseudobulk
 from brainmet.job import job
+from brainmet.pseudobulk import read
 
 with job(snakemake):
-    write_pseudobulk(anndata.read_h5ad(snakemake.input.bulk), snakemake.output.table)
+    write_pseudobulk(read(snakemake.input.pseudobulk), snakemake.output.table)
