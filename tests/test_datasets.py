@@ -254,6 +254,15 @@ def test_covariates_fill_fields_and_are_carried(series, tmp_path):
         assert records["B"]["her2"] == "low" and records["B"]["age"] == "unknown" and records["B"]["covariates"] == {}
 
 
+def test_covariates_as_excel_writes_them(series, tmp_path):
+    (tmp_path / "who.csv").write_bytes("Probe;age;Ort\r\n A;61;München\r\n".encode("cp1252"))
+    record = load(series(covariates="who.csv"))["A"]
+    assert record["age"] == "61" and record["covariates"] == {"Ort": "München"}
+    lines = [["Table S1. Patients", None], [None, None], ["id", "age"], ["A", 61]]
+    pd.DataFrame(lines).to_excel(tmp_path / "who.xlsx", index=False, header=False)
+    assert load(series(covariates="who.xlsx"))["A"]["age"] == "61"
+
+
 def test_empty_cells_behind_the_columns_say_nothing(series, tmp_path):
     (tmp_path / "who.csv").write_text("id,bmi\nA,24,,\n")
     assert load(series(covariates="who.csv"))["A"]["covariates"] == {"bmi": "24"}
@@ -263,6 +272,7 @@ def test_empty_cells_behind_the_columns_say_nothing(series, tmp_path):
     ("text", "spec", "message"),
     [
         (None, "who.csv", r"covariates: .*who.csv cannot be read"),
+        ("id,age\nA,3\nA ,4\n", "who.csv", r"covariates: .*'A' has more than one row; leave one"),
         ("id,age\nZ,3\n", "who.csv", r"covariates: .*'Z' is no sample of the dataset; samples: A, B"),
         ("id,age\nA,3\n", {"file": "who.csv", "sample": "x"}, r"has no column x \(id, age\); mend sample"),
         ("id,a,b\nA,x,y\nB,chemo, radio,y\n", "who.csv", r"read \(line 3 has more values .* ',' in it needs quotes\)"),
@@ -312,6 +322,14 @@ def test_a_run_is_held_against_what_is_there(series, tmp_path):
         BrainmetError, match=r"labels: map: Astro: 'astrocites' is no cell type; did you mean astrocyte\?"
     ):
         dataset_checks.check_run(records, {"mine": path}, types=["astrocyte", "neuron"])
+
+
+def test_braces_in_the_name_of_a_file_are_refused(series):
+    path = series(files=[{"name": "a.h5ad", "path": "a{x}.h5ad"}], samples="drop")
+    with pytest.raises(
+        BrainmetError, match=r"files: .*a{x}.h5ad: Snakemake takes { in a name for a wildcard; rename it"
+    ):
+        dataset_checks.check_run(load(path), {"mine": path})
 
 
 def test_the_state_of_local_files_is_noted(series, tmp_path):

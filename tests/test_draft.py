@@ -46,6 +46,8 @@ def test_runs_of_cellranger(tmp_path: Path, human: GeneTable) -> None:
         (outs / "analysis/clustering/clusters.csv").write_text("Barcode,Cluster\n")
         (outs / "analysis/features.csv").write_text("Feature\n")
         (outs / "web_summary.html").write_text("<html>")
+    (tmp_path / "my runs/multi/raw_feature_bc_matrix").mkdir(parents=True)
+    write_triplet(tmp_path / "my runs/multi/raw_feature_bc_matrix", counts())
     (tmp_path / "my runs/patients.xlsx").write_bytes(b"PK")
     records, text = drafted(tmp_path / "my runs", tmp_path, human)
     assert list(records) == ["P1", "P10"] and {record["layout"] for record in records.values()} == {"tenx_triplet"}
@@ -68,7 +70,7 @@ def test_archives_and_tables_of_samples(tmp_path: Path, human: GeneTable) -> Non
     (tmp_path / "tables").mkdir()
     for i in (1, 2):
         (tmp_path / f"tables/GSM{i}_LX{i}_dense.csv.gz").write_bytes(dense(counts(i)))
-    (tmp_path / "tables/cell_annotation.csv").write_text("cell\n")
+        (tmp_path / f"tables/GSM{i}_LX{i}_cell_annotation.csv").write_text("cell\n")
     records, text = drafted(tmp_path / "tables", tmp_path, human)
     assert list(records) == ["LX1", "LX2"] and "# cell_annotation.csv may describe cells" in text
     same(read(records["LX2"], human), counts(2))

@@ -53,6 +53,11 @@ def check_run(
     for record in records.values():
         where = folders[record["dataset"]]
         for file in record["files"]:
+            if odd := re.search(r"[{}]", file.get("path", file["name"])):
+                raise BrainmetError(
+                    f"{where}: files: {file.get('path', file['name'])}: Snakemake takes {odd[0]} in a name for a "
+                    "wildcard; rename it"
+                )
             if "path" in file and not Path(file["path"]).exists():
                 near = _near(Path(file["path"]))
                 waiting = [id_ for id_, other in records.items() if file in other["files"]]

@@ -4,6 +4,7 @@ Read at parse time by the Snakefile, so nothing here imports more than yaml and 
 """
 
 import csv
+import io
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -169,6 +170,11 @@ def _add_covariates(dataset: dict[str, Any], path: Path) -> None:
     if key not in columns:
         raise BrainmetError(f"{path}: covariates: {table} has no column {key} ({', '.join(columns)}); mend sample")
     known = {sample["id"]: sample for sample in dataset["samples"]}
+    for row in rows:
+        row[key] = (row[key] or "").strip()
+    ids = [row[key] for row in rows]
+    if twice := next((id_ for id_ in ids if ids.count(id_) > 1), ""):
+        raise BrainmetError(f"{path}: covariates: {table}: {twice!r} has more than one row; leave one")
     if foreign := [row[key] for row in rows if row[key] not in known]:
         raise BrainmetError(
             f"{path}: covariates: {table}: {foreign[0]!r} is no sample of the dataset; samples: {', '.join(known)}"
@@ -188,29 +194,34 @@ def _add_covariates(dataset: dict[str, Any], path: Path) -> None:
 
 
 def _text_table(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        sample = stream.read(10_000)
-        stream.seek(0)
-        mark = "\t" if "\t" in sample else ";" if ";" in sample else ","
-        reader, rows = csv.DictReader(stream, delimiter=mark), []
-        for row in reader:
-            # What has no name in the header stands under None: empty cells of a spreadsheet, or a cut text.
-            if any(text.strip() for text in row.pop(None, ())):
-                raise ValueError(
-                    f"line {reader.line_num} has more values than the header has names; a text with {mark!r} in it "
-                    "needs quotes"
-                )
-            rows.append(row)
-        return rows
+    data = path.read_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:  # Excel on Windows.
+        text = data.decode("cp1252", "replace")
+    head = text[:10_000]
+    mark = "\t" if "\t" in head else ";" if ";" in head else ","
+    reader, rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=mark), []
+    for row in reader:
+        # What has no name in the header stands under None: empty cells of a spreadsheet, or a cut text.
+        if any(part.strip() for part in row.pop(None, ())):
+            raise ValueError(
+                f"line {reader.line_num} has more values than the header has names; a text with {mark!r} in it needs "
+                "quotes"
+            )
+        rows.append(row)
+    return rows
 
 
 def _workbook(path: Path) -> list[dict[str, str]]:
-    """The first sheet of a workbook; its first line that is not empty is the header."""
+    """The first sheet of a workbook; its first line of several cells is the header, what is above it a title."""
     from openpyxl import load_workbook  # Loaded where a workbook is given only: this module is read at parse time.
 
     sheet = load_workbook(path, read_only=True, data_only=True).worksheets[0]
     lines = [["" if cell is None else str(cell) for cell in line] for line in sheet.iter_rows(values_only=True)]
     lines = [line for line in lines if any(line)]
+    while len(lines) > 1 and sum(map(bool, lines[0])) < 2:
+        lines.pop(0)
     return [dict(zip(lines[0], line, strict=False)) for line in lines[1:]]
 
 

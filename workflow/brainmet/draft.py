@@ -13,7 +13,7 @@ from brainmet.discover import OF_ALL, entry, groups, of_one_matrix
 from brainmet.errors import BrainmetError
 from brainmet.fetch import archive_url, listing
 from brainmet.genes import GeneTable
-from brainmet.ingest.members import PACKED, Member, list_members
+from brainmet.ingest.members import PACKED, Member, list_members, matches, select
 
 SERIES = re.compile(r"GSE\d+")
 LAYOUTS = {
@@ -60,7 +60,7 @@ def draft(source: str | None, folder: Path, genes: GeneTable, *, mirror: str, of
         raise BrainmetError(f"draft: {source} is neither an accession (GSE…) nor a folder ({root}); mend it")
     found = _published(source, mirror, offline) if series else list_members(_local(id_, root))
     layout, matrices = _layout(found, source)
-    samples = groups(matrices)
+    samples = groups(select(matrices, None))
     plate = layout == "dense_text" and len(samples) > PLATE
     one = plate or len(samples) < 2
     files = _addresses(source, found, matrices) if series else [f"  - {{name: {id_}, path: {_quoted(str(root))}}}"]
@@ -74,7 +74,7 @@ def draft(source: str | None, folder: Path, genes: GeneTable, *, mirror: str, of
         *([f"# {len(samples)} tables of one cell each; split_by: {{barcode: '…(…)…'}} may tell samples"] * plate),
         *(
             f"# {name} may describe cells: name it under cells: or labels:, with its column of barcodes as barcode:"
-            for name in _tables(found, layout)
+            for name in _tables(found, layout, [match for _, match, _ in samples])
         ),
     ]
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -95,6 +95,7 @@ def _head(id_: str, source: str, series: bool) -> list[str]:
         "organism: human        # human | mouse | human_mouse",
         "technology: unknown    # 10x_3prime | 10x_5prime | smartseq | other",
         "suspension: unknown    # cell | nucleus",
+        "primary_site: unknown  # breast, lung, ...: where the tumours come from; most claims are of breast alone",
     ]
 
 
@@ -156,11 +157,14 @@ def _addresses(accession: str, found: Sequence[Member], matrices: Sequence[Membe
     return [*lines, *([f"  # not read: {', '.join(rest)}"] if rest else [])]
 
 
-def _tables(found: Sequence[Member], layout: str) -> list[str]:
-    """Names of tables beside the matrices; of tables that hold counts themselves those that are named for cells."""
+def _tables(found: Sequence[Member], layout: str, samples: Sequence[str]) -> list[str]:
+    """Names of tables beside the matrices, of a table a sample what all end with; of tables that may hold counts
+    themselves those that are named for cells."""
     table = re.compile(rf"{LAYOUTS['dense_text']}{PACKED}", re.IGNORECASE)
     named = [member.name for member in found if table.search(member.name) and "analysis" not in member.folders]
-    return sorted({n for n in named if OF_CELLS.search(n) or (layout != "dense_text" and not OF_GENES.search(n))})
+    named = [n for n in named if OF_CELLS.search(n) or (layout != "dense_text" and not OF_GENES.search(n))]
+    of_sample = {n: next((match for match in samples if matches(n, match)), "") for n in named}
+    return sorted({n[len(match) :].lstrip("_.-") for n, match in of_sample.items()})
 
 
 def _add_what_splits(target: Path, found: Sequence[Member], genes: GeneTable) -> None:
