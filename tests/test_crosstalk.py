@@ -16,6 +16,7 @@ from brainmet.crosstalk import crosstalk, load
 from brainmet.crosstalk_summary import in_half, summary
 from brainmet.errors import BrainmetError
 from brainmet.ligands import consensus, consensus_pairs, find_pair, robust_rank
+from brainmet.pseudobulk import Pseudobulk, collect
 from brainmet.type_profiles import TypeProfiles, parents_of, present, samples, strata
 from scipy.stats import norm
 
@@ -55,9 +56,7 @@ def bulk(
     return AnnData(X, obs=frame, var=var, layers={"n_cells_detected": np.minimum(X, n_cells).astype(np.float32)})
 
 
-def joined(*parts: AnnData) -> AnnData:
-    from brainmet.pseudobulk import collect
-
+def joined(*parts: AnnData) -> Pseudobulk:
     return collect(parts)
 
 
@@ -187,9 +186,11 @@ def test_reasons(change: str, reason: str, axes: module.Axes, parents: dict[str,
 def test_other_samples_and_orders_change_nothing(axes: module.Axes, parents: dict[str, str]) -> None:
     one = bulk({"S1": niche(astrocyte={"GAS6": 700})})
     two = joined(bulk({"A9": niche()}, study="Z"), one)
-    order = np.random.default_rng(1).permutation(two.n_obs)
+    order = np.random.default_rng(1).permutation(len(two.obs))
+    layers = {name: values[order] for name, values in two.layers.items()}
+    shuffled = Pseudobulk(two.X[order], two.obs.iloc[order], two.var, layers)
     alone = crosstalk(one, axes, PAIRS, parents, **TEST)
-    beside = crosstalk(two[order].copy(), axes, PAIRS, parents, **TEST)
+    beside = crosstalk(shuffled, axes, PAIRS, parents, **TEST)
     pd.testing.assert_frame_equal(
         alone, beside[beside["sample"] == "S1"].reset_index(drop=True)[alone.columns], check_exact=False, rtol=1e-9
     )

@@ -13,14 +13,11 @@ differ.
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from brainmet.contract import UNKNOWN, Obs
-
-if TYPE_CHECKING:
-    from anndata import AnnData
+from brainmet.pseudobulk import Pseudobulk
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +34,7 @@ class Ambience:
     quantile: float
 
 
-def expected(bulk: "AnnData", *, how: Ambience) -> np.ndarray:
+def expected(bulk: Pseudobulk, *, how: Ambience) -> np.ndarray:
     """Counts of each profile that the other types of its sample can explain; shape of `bulk.X`, never more than the
     counts.
 
@@ -82,9 +79,7 @@ def _soup(shares: np.ndarray, target: int, sources: list[int], *, how: Ambience)
     return soup
 
 
-def cleaned(bulk: "AnnData", ambient: np.ndarray) -> "AnnData":
+def cleaned(bulk: Pseudobulk, ambient: np.ndarray) -> Pseudobulk:
     """The pseudobulk less the ambient counts; unmeasured genes stay NaN."""
-    copy = bulk.copy()
-    copy.X = np.asarray(bulk.X, float) - ambient
-    copy.obs["total_counts"] = np.nansum(copy.X, axis=1)
-    return copy
+    left = np.asarray(bulk.X, float) - ambient
+    return Pseudobulk(left, bulk.obs.assign(total_counts=np.nansum(left, axis=1)), bulk.var, bulk.layers)

@@ -7,8 +7,6 @@ tumours alike, so that it costs power and makes no difference. Human samples alo
 but lie on other chromosomes.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 
@@ -16,9 +14,7 @@ from brainmet.contract import MALIGNANT_PREFIX, UNKNOWN, Obs, Uns
 from brainmet.copy_number import arm_shift, gene_order, log_ratio
 from brainmet.donor_scores import thin
 from brainmet.donors import Profiles
-
-if TYPE_CHECKING:
-    from anndata import AnnData
+from brainmet.pseudobulk import Pseudobulk
 
 MIN_COUNTS = 20_000
 """Counts a tumour needs: at five a gene, arms of a hundred genes are known to about 0.1."""
@@ -60,7 +56,7 @@ def burden(tumours: Profiles, normal: np.ndarray, genes: pd.DataFrame, *, seed: 
     return pd.Series(shifts, kept.donors.index).dropna()
 
 
-def shared_types(bulk: "AnnData", members: pd.DataFrame, *, min_cells: int) -> np.ndarray:
+def shared_types(bulk: Pseudobulk, members: pd.DataFrame, *, min_cells: int) -> np.ndarray:
     """Counts of the normal types that every condition of these donors holds, types × genes; no row where there is none.
 
     Args:
@@ -81,7 +77,7 @@ def shared_types(bulk: "AnnData", members: pd.DataFrame, *, min_cells: int) -> n
         cells.index[(cells.reindex(columns=sorted(set(members[Obs.CONDITION])), fill_value=0) >= min_cells).all(axis=1)]
     )
     sums = [np.asarray(bulk.X[rows & (kinds == name).to_numpy()], float).sum(axis=0) for name in shared]
-    return np.array(sums).reshape(len(shared), bulk.n_vars)
+    return np.array(sums).reshape(len(shared), len(bulk.var))
 
 
 def _cpm(counts: np.ndarray) -> np.ndarray:

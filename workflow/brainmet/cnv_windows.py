@@ -1,7 +1,6 @@
 """Copy number along the genome of each sample's groups of cells, in windows of genes: what a heat map shows."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -9,9 +8,7 @@ import pandas as pd
 from brainmet.cell_types import CellTypes
 from brainmet.contract import MALIGNANT_PREFIX, UNKNOWN, Obs, Uns, Var
 from brainmet.copy_number import gene_order, log_ratio, window_weights
-
-if TYPE_CHECKING:
-    from anndata import AnnData
+from brainmet.pseudobulk import Pseudobulk
 
 MALIGNANT = "malignant"
 MIN_CPM = 20.0
@@ -22,7 +19,7 @@ _COLUMNS = ["sample", "donor", "group", "n_cells", "chromosome", "start", "end",
 
 
 def cnv_windows(
-    bulk: "AnnData", types: CellTypes, *, min_cells: int, min_genes: int, window: int, step: int
+    bulk: Pseudobulk, types: CellTypes, *, min_cells: int, min_genes: int, window: int, step: int
 ) -> pd.DataFrame:
     """Log2 ratio of each group to the sample's other normal lineages, in windows along the autosomes.
 

@@ -117,7 +117,7 @@ def open_counts(path: str | Path) -> Counts:
     """
     path = Path(path)
     with reading(path, "counts"), h5py.File(path) as file:
-        cells, genes = _read_frame(file["obs"]), _read_frame(file["var"])
+        cells, genes = read_frame(file["obs"]), read_frame(file["var"])
         uns = {key: _scalar(value[()]) for key, value in file["uns"].items() if isinstance(value, h5py.Dataset)}
     if Obs.SAMPLE not in cells or Var.SYMBOL not in genes:
         raise BrainmetError(f"{path}: lacks obs {Obs.SAMPLE} or var {Var.SYMBOL}; delete it and run again")
@@ -220,7 +220,8 @@ def _write_uns(group: h5py.Group, uns: dict[str, Any]) -> None:
         group.create_dataset(key, data=uns[key]).attrs.update({"encoding-type": kind, "encoding-version": "0.2.0"})
 
 
-def _read_frame(group: h5py.Group) -> pd.DataFrame:
+def read_frame(group: h5py.Group) -> pd.DataFrame:
+    """A table that `write_frame` wrote: names and texts as plain objects."""
     index = group.attrs["_index"]
     names = [str(name) for name in group.attrs["column-order"]]
     columns = {name: _read_column(group[name]) for name in names}

@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,11 +26,9 @@ from brainmet.documents import read_yaml
 from brainmet.effects import fdr
 from brainmet.errors import BrainmetError
 from brainmet.ligands import consensus, find_pair
+from brainmet.pseudobulk import Pseudobulk
 from brainmet.type_profiles import CELLS, SUMMABLE, TypeProfiles, present, samples, strata
 from brainmet.validate import validate
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +77,7 @@ def load(path: str | Path) -> Axes:
 
 
 def crosstalk(
-    pseudobulk: "AnnData",
+    pseudobulk: Pseudobulk,
     axes: Axes,
     pairs: pd.DataFrame,
     parents: Mapping[str, str],

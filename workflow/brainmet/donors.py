@@ -7,16 +7,12 @@ nuclei, or of another species, form another platform: their profiles are never c
 import logging
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from brainmet.contract import MALIGNANT_PREFIX, UNKNOWN, Obs, Uns, Var
-from brainmet.pseudobulk import COVARIATES
-
-if TYPE_CHECKING:
-    from anndata import AnnData
+from brainmet.pseudobulk import COVARIATES, Pseudobulk
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +89,7 @@ def platforms(samples: pd.DataFrame) -> pd.Series:
     return name.where(species.isin(HUMAN), name + " " + species)
 
 
-def profiles(bulk: "AnnData", types: Collection[str], *, min_cells: int) -> Profiles:
+def profiles(bulk: Pseudobulk, types: Collection[str], *, min_cells: int) -> Profiles:
     """Donor profiles of the given cell types.
 
     Args:
@@ -114,7 +110,7 @@ def profiles(bulk: "AnnData", types: Collection[str], *, min_cells: int) -> Prof
     for name in [*COVARIATES, "subtype", Obs.DATASET, Uns.SIMULATED]:
         donors[name] = _common(obs[name].to_numpy(object), code, first)
     donors.index = pd.Index(donors[keys].agg("|".join, axis=1), name="profile") if len(donors) else donors.index
-    sums = np.zeros((len(donors), bulk.n_vars))
+    sums = np.zeros((len(donors), len(bulk.var)))
     np.add.at(sums, code, np.asarray(bulk.X[rows], float))
     enough = (donors[Obs.N_CELLS] >= min_cells).to_numpy()
     return Profiles(donors[enough], bulk.var[Var.SYMBOL].astype(str), sums[enough])
@@ -127,7 +123,7 @@ class Cohort(Mapping[str, Profiles]):
     """
 
     def __init__(
-        self, bulk: "AnnData", words: Mapping[str, Collection[str]], *, min_cells: int, needed: Collection[str] = ()
+        self, bulk: Pseudobulk, words: Mapping[str, Collection[str]], *, min_cells: int, needed: Collection[str] = ()
     ) -> None:
         self.bulk, self.min_cells = bulk, min_cells
         found = compartments(set(bulk.obs[Obs.CELL_TYPE].astype(str)), words)

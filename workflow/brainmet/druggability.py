@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,11 +25,9 @@ from brainmet import tables
 from brainmet.contract import UNKNOWN, Obs
 from brainmet.documents import cited, read_yaml
 from brainmet.errors import BrainmetError
+from brainmet.pseudobulk import Pseudobulk
 from brainmet.type_profiles import TypeProfiles, donors, is_malignant
 from brainmet.validate import validate
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 log = logging.getLogger(__name__)
 SCHEMA = Path(__file__).parent.parent / "schemas" / "drug.schema.yaml"
@@ -260,7 +258,7 @@ def _single(
 
 
 def expression(
-    pseudobulk: "AnnData", drugs: Drugs, compartments: Mapping[str, Collection[str]], *, min_cells: int
+    pseudobulk: Pseudobulk, drugs: Drugs, compartments: Mapping[str, Collection[str]], *, min_cells: int
 ) -> pd.DataFrame:
     """Every gene of the drug list in each compartment it is named for, by donor (`tables/druggability.yaml`).
 

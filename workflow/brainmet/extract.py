@@ -13,6 +13,7 @@ import pandas as pd
 from brainmet.contract import CELL_ID, Obs, Var
 from brainmet.errors import BrainmetError
 from brainmet.files import reading, replacing
+from brainmet.pseudobulk import Pseudobulk
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -153,7 +154,7 @@ def for_seurat(atlas: str | Path, matrix: str | Path, cells: str | Path) -> None
         table.to_csv(partial, sep="\t", index_label=CELL_ID, na_rep="NA", float_format="%.6g", compression=pack)
 
 
-def pseudobulk_text(bulk: "AnnData") -> pd.DataFrame:
+def pseudobulk_text(bulk: Pseudobulk) -> pd.DataFrame:
     """Sums by sample, donor, condition and cell type as one table.
 
     Args:
@@ -163,16 +164,16 @@ def pseudobulk_text(bulk: "AnnData") -> pd.DataFrame:
         One row a gene: `ensembl_id, symbol`, then a column `{sample}|{donor}|{condition}|{cell_type}` a profile; NaN
         where a sample does not measure the gene.
     """
-    values = bulk.X.toarray() if hasattr(bulk.X, "toarray") else np.asarray(bulk.X)
+    values = np.asarray(bulk.X)
     keys = (Obs.SAMPLE, Obs.DONOR, Obs.CONDITION, Obs.CELL_TYPE)
     names = ["|".join(map(str, row)) for row in bulk.obs[list(keys)].itertuples(index=False)]
     table = pd.DataFrame(values.T, columns=names)
     table.insert(0, Var.SYMBOL, bulk.var[Var.SYMBOL].to_numpy())
-    table.insert(0, Var.ENSEMBL, bulk.var_names.to_numpy())
+    table.insert(0, Var.ENSEMBL, bulk.var.index.to_numpy())
     return table
 
 
-def write_pseudobulk(bulk: "AnnData", path: str | Path) -> None:
+def write_pseudobulk(bulk: Pseudobulk, path: str | Path) -> None:
     """Write `pseudobulk_text` as gzipped TSV, sums to ten digits: models of counts want them whole."""
     pack = {"method": "gzip", "mtime": 0}
     with replacing(path) as partial:

@@ -4,17 +4,14 @@ Each function gives values indexed by study, donor, condition and platform; what
 """
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from brainmet.contract import Obs
 from brainmet.donors import PLATFORM, platforms
-from brainmet.pseudobulk import DETECTED
-
-if TYPE_CHECKING:
-    from anndata import AnnData
+from brainmet.pseudobulk import DETECTED, Pseudobulk
 
 WHO = [Obs.STUDY, Obs.DONOR, Obs.CONDITION, PLATFORM]
 
@@ -44,7 +41,7 @@ def _axes(table: pd.DataFrame, axes: Sequence[str], column: str) -> pd.DataFrame
     return wide.reindex(columns=list(axes))
 
 
-def detected(bulk: "AnnData", types: Collection[str], gene: str, *, min_cells: int) -> pd.Series:
+def detected(bulk: Pseudobulk, types: Collection[str], gene: str, *, min_cells: int) -> pd.Series:
     """Share of a donor's cells of some types with a count of a gene, half a cell added on either side; those with fewer
     cells are left out."""
     column = np.flatnonzero(bulk.var["symbol"].to_numpy() == gene)

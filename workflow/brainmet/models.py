@@ -8,7 +8,7 @@ How well patients resemble each other is the ceiling; a model cannot be asked fo
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,12 +16,10 @@ import pandas as pd
 from brainmet import tables
 from brainmet.contract import Obs
 from brainmet.donor_scores import log_cpm, thin
+from brainmet.pseudobulk import Pseudobulk
 from brainmet.ranks import ranks
 from brainmet.signatures import Signature
 from brainmet.type_profiles import TypeProfiles, donors, is_malignant
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 log = logging.getLogger(__name__)
 CONDITIONS = ("xenograft", "organoid", "cell_line")
@@ -49,7 +47,7 @@ N_NAMED = 10
 
 
 def fidelity(
-    pseudobulk: "AnnData",
+    pseudobulk: Pseudobulk,
     signatures: Sequence[Signature],
     *,
     references: Sequence[str],

@@ -8,19 +8,16 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h5py
 import numpy as np
 import pandas as pd
 
 from brainmet.contract import UNKNOWN, Obs, Uns, Var
-from brainmet.counts import Counts, by_gene, write_frame
+from brainmet.counts import Counts, by_gene, read_frame, write_frame
 from brainmet.errors import BrainmetError
 from brainmet.files import reading, replacing
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +38,16 @@ DETECTED = "n_cells_detected"
 
 
 @dataclass(frozen=True)
-class Sums:
-    """One sample's pseudobulk, with the names that its parts have in an AnnData.
+class Pseudobulk:
+    """Profiles × genes, with the names that their parts have in an AnnData.
 
-    A sample's job does not pay for importing anndata.
+    Two dozen jobs that read or write it do not pay for importing anndata.
+
+    Attributes:
+        X: counts, float64; NaN where a sample's platform does not list the gene.
+        obs: what each profile is of: `KEYS`, `COVARIATES`, `n_cells`, `total_counts`, `subtype`, `simulated`.
+        var: index Ensembl id; `symbol, chromosome, start, end`.
+        layers: `n_cells_detected`, cells with a count above 0.
     """
 
     X: np.ndarray
@@ -65,7 +68,7 @@ def subtype(er: str, pr: str, her2: str) -> str:
     return "TNBC" if (er, pr) == ("neg", "neg") else UNKNOWN
 
 
-def pseudobulk(counts: Counts, annotation: pd.DataFrame, *, covariates: Mapping[str, Any]) -> Sums:
+def pseudobulk(counts: Counts, annotation: pd.DataFrame, *, covariates: Mapping[str, Any]) -> Pseudobulk:
     """Sums of one sample's counts over the cells of each donor, condition and cell type.
 
     Args:
@@ -102,17 +105,17 @@ def pseudobulk(counts: Counts, annotation: pd.DataFrame, *, covariates: Mapping[
     found = {Uns.VALUES: counts.uns[Uns.VALUES]} if Uns.VALUES in counts.uns else {}
     obs = _describe(obs, sums, {**covariates, **found})
     log.info("%d cells in %d profiles of %d genes", len(cells), len(obs), counts.shape[1])
-    return Sums(sums, obs, counts.genes, {DETECTED: detected.astype(np.float32)})
+    return Pseudobulk(sums, obs, counts.genes, {DETECTED: detected.astype(np.float32)})
 
 
-def collect(parts: Sequence["Sums | AnnData"]) -> "AnnData":
+def collect(parts: Sequence[Pseudobulk]) -> Pseudobulk:
     """Profiles of all samples over the union of their genes, NaN where a sample's platform does not list the gene.
 
     Rows keep the order of `parts`; genes are sorted by Ensembl id, so the result does not depend on any sample's
     gene order.
     """
     genes = pd.concat([part.var for part in parts])
-    genes = genes[~genes.index.duplicated()].sort_index(kind="stable")
+    genes = genes[~genes.index.duplicated()].sort_index(kind="stable").rename_axis(Var.ENSEMBL)
     rows = sum(len(part.obs) for part in parts)
     sums, detected = np.full((rows, len(genes)), np.nan), np.full((rows, len(genes)), np.nan, np.float32)
     start = 0
@@ -120,21 +123,18 @@ def collect(parts: Sequence["Sums | AnnData"]) -> "AnnData":
         own = slice(start, start + len(part.obs)), genes.index.get_indexer(part.var.index)
         sums[own], detected[own] = part.X, part.layers[DETECTED]
         start += len(part.obs)
-    return _anndata(pd.concat([part.obs for part in parts]), genes, sums, detected)
+    return Pseudobulk(sums, pd.concat([part.obs for part in parts]), genes, {DETECTED: detected})
 
 
-def read(path: str | Path) -> "AnnData":
+def read(path: str | Path) -> Pseudobulk:
     """Pseudobulk as `pseudobulk` and `collect` wrote it, strings as plain objects.
 
     Raises:
         BrainmetError: the file cannot be read.
     """
-    import anndata
-
-    with reading(path, "pseudobulk"):
-        bulk = anndata.read_h5ad(path)
-    bulk.obs, bulk.var = _plain(bulk.obs), _plain(bulk.var)
-    return bulk
+    with reading(path, "pseudobulk"), h5py.File(path) as file:
+        layers = {DETECTED: file["layers"][DETECTED][:]}
+        return Pseudobulk(file["X"][:], read_frame(file["obs"]), read_frame(file["var"]), layers)
 
 
 def read_profiles(path: str | Path) -> pd.DataFrame:
@@ -143,18 +143,11 @@ def read_profiles(path: str | Path) -> pd.DataFrame:
     Raises:
         BrainmetError: the file cannot be read.
     """
-    from anndata.io import read_elem
-
     with reading(path, "pseudobulk"), h5py.File(path) as file:
-        return _plain(read_elem(file["obs"]))
+        return read_frame(file["obs"])
 
 
-def _plain(frame: pd.DataFrame) -> pd.DataFrame:
-    texts = [name for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
-    return frame.astype(dict.fromkeys(texts, object))
-
-
-def write(bulk: "Sums | AnnData", path: str | Path) -> None:
+def write(bulk: Pseudobulk, path: str | Path) -> None:
     """Write pseudobulk as h5ad, whole or not at all."""
     with replacing(path) as partial, h5py.File(partial, "w") as file:
         file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
@@ -186,11 +179,3 @@ def _describe(obs: pd.DataFrame, sums: np.ndarray, record: Mapping[str, Any]) ->
     )
     obs.index.name = "profile"
     return obs
-
-
-def _anndata(obs: pd.DataFrame, genes: pd.DataFrame, sums: np.ndarray, detected: np.ndarray) -> "AnnData":
-    from anndata import AnnData
-
-    genes = genes.copy()
-    genes.index.name = Var.ENSEMBL
-    return AnnData(X=sums, obs=obs, var=genes, layers={DETECTED: detected})

@@ -6,7 +6,6 @@ for all.
 """
 
 import logging
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,15 +13,13 @@ import pandas as pd
 from brainmet import effects, student
 from brainmet.contract import UNKNOWN, Obs, Var
 from brainmet.donor_scores import log_cpm
+from brainmet.pseudobulk import Pseudobulk
 from brainmet.tables import empty
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 log = logging.getLogger(__name__)
 
 
-def markers(bulk: "AnnData", *, min_cells: int, min_counts: int, top: int) -> pd.DataFrame:
+def markers(bulk: Pseudobulk, *, min_cells: int, min_counts: int, top: int) -> pd.DataFrame:
     """Rows of `markers.tsv`: the `top` genes of each type.
 
     Args:

@@ -8,17 +8,13 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from brainmet.cell_types import CellTypes
 from brainmet.contract import MALIGNANT_PREFIX, TARGET_SUM, UNKNOWN, Obs, Uns, Var
-from brainmet.pseudobulk import DETECTED
-
-if TYPE_CHECKING:
-    from anndata import AnnData
+from brainmet.pseudobulk import DETECTED, Pseudobulk
 
 log = logging.getLogger(__name__)
 CELLS = ("cell", "nucleus")
@@ -99,17 +95,14 @@ class TypeProfiles:
         return taken
 
 
-def samples(pseudobulk: "AnnData", *, suspensions: Sequence[str], values: Sequence[str]) -> Iterator[TypeProfiles]:
+def samples(pseudobulk: Pseudobulk, *, suspensions: Sequence[str], values: Sequence[str]) -> Iterator[TypeProfiles]:
     """Profiles of each sample and donor, sorted; samples of another suspension or kind of values are skipped.
 
     A sample may hold several donors (pooled libraries, one matrix a study): what is said of cells that meet is said of
     cells of one donor in one sample. Genes that the sample did not measure (NaN) are left out, of genes with one symbol
     the first is taken, and cells of unknown type are no type.
     """
-    obs = pseudobulk.obs.astype(
-        {c: object for c in pseudobulk.obs.columns if pseudobulk.obs[c].dtype.name == "category"}
-    )
-    symbols = pseudobulk.var[Var.SYMBOL].to_numpy(str)
+    obs, symbols = pseudobulk.obs, pseudobulk.var[Var.SYMBOL].to_numpy(str)
     first = ~pd.Series(symbols).duplicated().to_numpy() & (symbols != "")
     fields = [c for c in obs.columns if c not in (Obs.CELL_TYPE, Obs.N_CELLS, Obs.TOTAL_COUNTS)]
     for (sample, donor, _), rows in obs.groupby([Obs.SAMPLE, Obs.DONOR, Obs.CONDITION], sort=True):
@@ -135,7 +128,7 @@ def samples(pseudobulk: "AnnData", *, suspensions: Sequence[str], values: Sequen
         yield TypeProfiles(about, types, n_cells, sums[:, measured], detected, symbols[measured])
 
 
-def donors(pseudobulk: "AnnData", keys: Sequence[str]) -> Iterator[TypeProfiles]:
+def donors(pseudobulk: Pseudobulk, keys: Sequence[str]) -> Iterator[TypeProfiles]:
     """Profiles of donors with single-cell counts, sorted by `keys`; samples that agree in all keys are summed.
 
     Only genes that all of a donor's samples measured are kept.
