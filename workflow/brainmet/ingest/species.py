@@ -21,6 +21,8 @@ from brainmet.ingest.raw import Raw
 
 log = logging.getLogger(__name__)
 
+ROWS = 200
+"""Cells whose values are moved at a time."""
 TOP = 10
 """Lost features named in the table, by counts."""
 SOURCE_ID = "source_id"
@@ -137,12 +139,19 @@ def _summed(matrix: sp.csr_matrix, target: np.ndarray) -> tuple[sp.csr_matrix, n
     rows, slot = np.unique(target[target != LOST], return_inverse=True)
     column = np.full(len(target), LOST, np.int32)
     column[target != LOST] = slot
-    moved = np.empty(len(matrix.indices), np.int32)
-    for start in range(0, len(moved), 2**20):
-        moved[start : start + 2**20] = column[matrix.indices[start : start + 2**20]]
-    keep = moved != LOST
-    indptr = matrix.indptr - np.searchsorted(np.flatnonzero(~keep), matrix.indptr)
-    result = sp.csr_matrix((matrix.data[keep], moved[keep], indptr), shape=(matrix.shape[0], len(rows)))
+    data, indices, indptr = np.empty_like(matrix.data), np.empty(matrix.nnz, np.int32), matrix.indptr.copy()
+    end = 0
+    # Some cells at a time, in the processor's cache.
+    for start in range(0, matrix.shape[0], ROWS):
+        ends = matrix.indptr[start : start + ROWS + 1]
+        block = slice(ends[0], ends[-1])
+        moved = column[matrix.indices[block]]
+        keep = moved != LOST
+        indptr[start : start + ROWS + 1] = end + ends - ends[0] - np.searchsorted(np.flatnonzero(~keep), ends - ends[0])
+        own = slice(end, end + np.count_nonzero(keep))
+        data[own], indices[own] = matrix.data[block][keep], moved[keep]
+        end = own.stop
+    result = sp.csr_matrix((data[:end], indices[:end], indptr), shape=(matrix.shape[0], len(rows)))
     sort_columns(result)
     result.sum_duplicates()
     return result, rows
