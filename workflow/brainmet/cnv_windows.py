@@ -69,7 +69,7 @@ def _profile(
     if len(order.columns) < min_genes:
         return
     ratio, weight = log_ratio(own[order.columns], rest[:, order.columns], size=MIN_CPM, clip=CLIP)
-    weights = window_weights(order.chromosome, window=window, step=step) * weight[:, None]
+    weights = window_weights(order.chromosome, window=window, step=step).toarray() * weight[:, None]
     values = ratio @ weights / weights.sum(axis=0)
     values = (values - np.median(values)) / np.log(2)
     start, end = (genes[name].to_numpy()[order.columns] for name in (Var.START, Var.END))

@@ -70,28 +70,27 @@ def gene_order(genes: pd.DataFrame, usable: np.ndarray) -> GeneOrder:
     return GeneOrder(kept, names, arm)
 
 
-def window_weights(chromosome: np.ndarray, *, window: int, step: int) -> np.ndarray:
+def window_weights(chromosome: np.ndarray, *, window: int, step: int) -> sp.csc_matrix:
     """Weights of genes in windows along each chromosome, genes × windows; columns sum to one.
 
     Weights rise to the middle of the window (1, 2, .., 2, 1), as inferCNV's running mean does; a chromosome with fewer
     genes than the window makes one flat window.
     """
-    columns: list[np.ndarray] = []
     pyramid = np.minimum(np.arange(1, window + 1), np.arange(window, 0, -1)).astype(float)
+    weights, genes, ends = [np.zeros(0)], [np.zeros(0, int)], [0]
     for name in dict.fromkeys(chromosome):
-        genes = np.flatnonzero(chromosome == name)
-        if len(genes) < window:
-            columns.append(_column(len(chromosome), genes, np.ones(len(genes))))
-            continue
-        columns += [
-            _column(len(chromosome), genes[start : start + window], pyramid)
-            for start in range(0, len(genes) - window + 1, step)
-        ]
-    return np.array(columns).T if columns else np.zeros((len(chromosome), 0))
+        own = np.flatnonzero(chromosome == name)
+        for start in range(0, len(own) - window + 1, step) or [0]:
+            genes.append(own[start : start + window])
+            weight = pyramid if len(genes[-1]) == window else np.ones(len(own))
+            weights.append(weight / weight.sum())
+            ends.append(ends[-1] + len(weight))
+    arrays = np.concatenate(weights), np.concatenate(genes), np.array(ends)
+    return sp.csc_matrix(arrays, shape=(len(chromosome), len(ends) - 1))
 
 
 def windowed(
-    X: sp.csr_matrix, chromosome: np.ndarray, weights: np.ndarray, centre: np.ndarray, *, clip: float
+    X: sp.csr_matrix, chromosome: np.ndarray, weights: sp.csc_matrix, centre: np.ndarray, *, clip: float
 ) -> np.ndarray:
     """Weighted means over windows of the values less `centre`, clipped at ±`clip`; cells × windows, float32.
 
@@ -108,11 +107,12 @@ def windowed(
     dense = np.empty((max(map(len, members), default=0), X.shape[1]), np.float32)
     for genes in members:
         inside = slice(genes[0], genes[-1] + 1)
-        windows = np.flatnonzero(weights[inside].any(axis=0))
+        own = weights[inside]
+        windows = np.flatnonzero(np.diff(own.indptr))
         block = X[inside].toarray(out=dense[: len(genes)])
         block -= centre[inside, None].astype(np.float32)
         np.clip(block, -clip, clip, out=block)
-        out[:, windows] = block.T @ weights[inside, windows].astype(np.float32)
+        out[:, windows] = block.T @ own[:, windows].toarray().astype(np.float32)
     return out
 
 
@@ -169,9 +169,3 @@ def _mean(values: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
     total = weight.sum()
     mean = float((weight * values).sum() / total)
     return mean, float((weight**2 * (values - mean) ** 2).sum() / total**2)
-
-
-def _column(n: int, genes: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    column = np.zeros(n)
-    column[genes] = weight / weight.sum()
-    return column

@@ -71,42 +71,17 @@ class Counts:
                 )
                 yield block if wanted is None or wanted.all() else block[wanted]
 
-    def matrix(self, keep: np.ndarray | None = None) -> sp.csr_matrix:
-        """All blocks at once: for samples known to be small."""
-        blocks = list(self.chunks(keep))
-        return sp.vstack(blocks, format="csr") if blocks else sp.csr_matrix((0, len(self.genes)), dtype=np.float32)
-
-    def held(self) -> "HeldCounts":
-        """The same with all counts in memory, for a job that reads them several times."""
-        with self._stored() as (data, indices, indptr):
-            arrays = data[:].astype(np.float32, copy=False), indices[:], indptr
-        return HeldCounts(self.path, self.cells, self.genes, self.uns, sp.csr_matrix(arrays, shape=self.shape))
+    def matrix(self, keep: np.ndarray | None = None, columns: np.ndarray | None = None) -> sp.csr_matrix:
+        """All blocks at once, some genes of them: for samples known to be small, or few genes."""
+        blocks = [block if columns is None else block[:, columns] for block in self.chunks(keep)]
+        n = self.shape[1] if columns is None else len(columns)
+        return sp.vstack(blocks, format="csr") if blocks else sp.csr_matrix((0, n), dtype=np.float32)
 
     @contextmanager
     def _stored(self) -> Iterator[tuple]:
         """Data, indices and indptr of the matrix."""
         with h5py.File(self.path) as file:
             yield file["X/data"], file["X/indices"], file["X/indptr"][:]
-
-
-@dataclass(frozen=True)
-class HeldCounts(Counts):
-    """One sample's counts in memory; every block and matrix is one copy of the wanted rows."""
-
-    X: sp.csr_matrix
-
-    def chunks(self, keep: np.ndarray | None = None, rows: int = BLOCK) -> Iterator[sp.csr_matrix]:
-        """Blocks of cells as `Counts.chunks` gives them."""
-        for start in range(0, len(self.cells), rows):
-            block = slice(start, start + rows)
-            if keep is None:
-                yield self.X[block]
-            elif (wanted := np.flatnonzero(keep[block])).size:
-                yield self.X[start + wanted]
-
-    def matrix(self, keep: np.ndarray | None = None) -> sp.csr_matrix:
-        """All cells (the matrix held, not to be changed), or a copy of those where `keep` is true."""
-        return self.X if keep is None else self.X[np.flatnonzero(keep)]
 
 
 def open_counts(path: str | Path) -> Counts:

@@ -159,6 +159,7 @@ def score_cells(cells: Cells, *, rate: float, n_components: int, n_rounds: int, 
     logs = log_normalised(cells)
     mean, axes = components(logs, n_components)
     place, pairs = _project(logs, mean, axes), Exclusive(cells.X)
+    del logs
     own = np.column_stack([pairs.score(cells.X), _size(cells), place])
     kinds, scores = _smoothed(place), []
     for run in range(n_runs):
@@ -166,6 +167,7 @@ def score_cells(cells: Cells, *, rate: float, n_components: int, n_rounds: int, 
         made = artificial(cells, kinds, rng)
         points = _project(log_normalised(made), mean, axes)
         theirs = np.column_stack([pairs.score(made.X), _size(made), points])
+        del made
         is_made = np.repeat([False, True], [len(own), len(theirs)])
         near = neighborhood(np.vstack([place, points]), is_made)
         table = np.hstack([near, np.vstack([own, theirs])]).astype(np.float32)
@@ -214,8 +216,9 @@ def artificial(cells: Cells, kinds: np.ndarray, rng: np.random.Generator) -> Cel
 def log_normalised(cells: Cells) -> sp.csr_matrix:
     """log1p of counts per ten thousand of the cell's counts over all genes, float32."""
     factor = (TARGET_SUM / np.maximum(cells.total, 1)).astype(np.float32)
-    logs = np.log1p(cells.X.data * np.repeat(factor, np.diff(cells.X.indptr)))
-    return sp.csr_matrix((logs, cells.X.indices, cells.X.indptr), shape=cells.X.shape)
+    logs = np.repeat(factor, np.diff(cells.X.indptr))
+    logs *= cells.X.data
+    return sp.csr_matrix((np.log1p(logs, out=logs), cells.X.indices, cells.X.indptr), shape=cells.X.shape)
 
 
 def components(logs: sp.csr_matrix, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -254,7 +257,8 @@ class Exclusive:
         from scipy.linalg.blas import ssyrk
         from scipy.special import log_ndtr
 
-        n, share = X.shape[0], X.getnnz(axis=0) / X.shape[0]
+        n = X.shape[0]
+        share = sum(X[start : start + DENSE].getnnz(axis=0) for start in range(0, n, DENSE)) / n
         self.genes = np.sort(np.argsort(-share * (1 - share), kind="stable")[:EXCLUSIVE_GENES])
         both = np.zeros((len(self.genes),) * 2, np.float32, order="F")
         for block in self._shown(X):
@@ -282,7 +286,7 @@ class Exclusive:
 
 def _size(cells: Cells) -> np.ndarray:
     """Log counts, genes, and genes with more than two counts."""
-    several = by_cell(cells.X, cells.X.data > 2)
+    several = by_cell(cells.X, (cells.X.data > 2).astype(np.float32))
     return np.column_stack([np.log(np.maximum(cells.total, 1)), np.diff(cells.X.indptr), several])
 
 

@@ -38,8 +38,7 @@ def read(name: str, paths: str | Sequence[str], *, without: str | None = None) -
     if name == "counts":
         from brainmet.counts import open_counts
 
-        # Several methods read them, and copy number needs all at once in any case.
-        return open_counts(many[0]).held()
+        return open_counts(many[0])
     if name == "slices":
         from brainmet.slice import Slices
 

@@ -22,11 +22,11 @@ def gene_sums(counts: Counts, keep: np.ndarray) -> pd.DataFrame:
     sums = {name: np.zeros(counts.shape[1]) for name in SUMS}
     for block in counts.chunks(keep):
         scaled = per_ten_thousand(block, values=counts.uns[Uns.VALUES]).data
-        logs = np.log1p(scaled)
-        own = {"detected": block.data > 0, "total": block.data}
-        own |= {"log": logs, "log2": logs**2, "raw": scaled, "raw2": scaled**2}
-        for name, data in own.items():
+        sums["detected"] += by_gene(block, block.data > 0)
+        sums["total"] += by_gene(block, block.data)
+        for name, data in (("raw", scaled), ("log", np.log1p(scaled))):
             sums[name] += by_gene(block, data)
+            sums[f"{name}2"] += by_gene(block, np.square(data, out=data))
     return pd.DataFrame(sums)
 
 

@@ -23,7 +23,8 @@ def per_ten_thousand(
     totals = np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
     factors = np.divide(TARGET_SUM, totals, out=np.zeros_like(totals), where=totals > 0)
     chosen = block if columns is None else block[:, columns]
-    scaled = chosen.data * np.repeat(factors, np.diff(chosen.indptr))
+    scaled = np.repeat(factors, np.diff(chosen.indptr))
+    scaled *= chosen.data
     return sp.csr_matrix((scaled, chosen.indices, chosen.indptr), chosen.shape)
 
 

@@ -52,7 +52,7 @@ rule evidence:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(360, 4.3),
+        mem_mb=memory(300, 2.8),
     params:
         methods=SAMPLE_METHODS,
         options={name: config["annotate"].get(name, {}) for name in SAMPLE_METHODS},

@@ -44,7 +44,7 @@ rule score:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(250, 0.4),
+        mem_mb=memory(270, 0.4),
     params:
         tier=lookup(dpath="score/tier", within=config),
         confounders=lookup(dpath="score/confounders", within=config),

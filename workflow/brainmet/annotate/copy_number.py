@@ -175,16 +175,15 @@ def _prepare(
     n_neighbors: int,
 ) -> Sample:
     keep = cells[Obs.KEEP].reindex(counts.cells.index).to_numpy(bool)
-    by_cell = counts.matrix(keep)
-    depth = np.asarray(by_cell.sum(axis=1, dtype=np.float64)).ravel()
+    depth, shown = np.zeros(0), np.zeros(counts.shape[1], int)
+    for block in counts.chunks(keep):
+        depth = np.append(depth, block.sum(axis=1, dtype=np.float64))
+        shown += block.getnnz(axis=0)
+    order = gene_order(counts.genes, shown >= min_gene_share * max(len(depth), 1))
     # Scaled to the sample's own depth, not to ten thousand: one read of a shallow cell is then one, not a peak.
     target = float(np.clip(np.median(depth), 1, 1e4)) if len(depth) else 1.0
-    by_cell.data *= np.repeat((target / np.maximum(depth, 1)).astype(np.float32), np.diff(by_cell.indptr))
-    by_gene = by_cell.T.tocsr()
-    del by_cell
-    order = gene_order(counts.genes, np.diff(by_gene.indptr) >= min_gene_share * max(len(depth), 1))
-    linear = by_gene[order.columns]
-    del by_gene
+    linear = _by_gene(counts, keep, order.columns, shown[order.columns])
+    linear.data *= (target / np.maximum(depth, 1)).astype(np.float32)[linear.indices]
     logs = sp.csr_matrix((np.log1p(linear.data), linear.indices, linear.indptr), shape=linear.shape)
     broad = [name for name in types.decided("broad", "clear") if SCORE + name in markers]
     scores = np.nan_to_num(markers[[SCORE + name for name in broad]].to_numpy(np.float64), nan=-9.0)
@@ -204,6 +203,27 @@ def _prepare(
     # What a glioma's cells imitate is one tumour, whichever state each cell is in.
     group[glioma & candidate & ~np.isin(lineage, CARCINOMA)] = "glioma"
     return Sample(linear, logs, order, depth, near, group, candidate, donor, human)
+
+
+def _by_gene(counts: Counts, keep: np.ndarray, columns: np.ndarray, shown: np.ndarray) -> sp.csr_matrix:
+    """Genes × kept cells, each block put in its place: whole by cells too it would take twice the memory.
+
+    Args:
+        counts: the sample.
+        keep: by cell.
+        columns: the genes.
+        shown: kept cells that show each of them.
+    """
+    indptr = np.append(0, np.cumsum(shown))
+    data, indices = np.empty(indptr[-1], np.float32), np.empty(indptr[-1], np.int32)
+    free, start = indptr[:-1].copy(), 0
+    for block in counts.chunks(keep):
+        part = block[:, columns].T.tocsr()
+        sizes = np.diff(part.indptr)
+        place = np.repeat(free - part.indptr[:-1], sizes) + np.arange(part.nnz)
+        data[place], indices[place] = part.data, part.indices + start
+        free, start = free + sizes, start + block.shape[0]
+    return sp.csr_matrix((data, indices, indptr), shape=(len(columns), start))
 
 
 def _near(scores: np.ndarray, part: np.ndarray, *, n_neighbors: int) -> sp.csr_matrix:

@@ -148,7 +148,7 @@ def _summed(matrix: sp.csr_matrix, target: np.ndarray) -> tuple[sp.csr_matrix, n
         moved = column[matrix.indices[block]]
         keep = moved != LOST
         indptr[start : start + ROWS + 1] = end + ends - ends[0] - np.searchsorted(np.flatnonzero(~keep), ends - ends[0])
-        own = slice(end, end + np.count_nonzero(keep))
+        own = slice(end, end + int(keep.sum()))
         data[own], indices[own] = matrix.data[block][keep], moved[keep]
         end = own.stop
     result = sp.csr_matrix((data[:end], indices[:end], indptr), shape=(matrix.shape[0], len(rows)))
