@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -147,6 +148,15 @@ def test_a_folder_that_cannot_be_written_is_named(snakemake, capsys, tmp_path, c
     place = tmp_path / "x.tsv"
     printed = stopped(snakemake, capsys, OSError(code, "", str(place)))
     assert printed.startswith(f"brainmet: {place}: cannot be written (") and "-d FOLDER" in printed
+
+
+def test_a_whole_file_is_not_called_damaged_when_there_is_no_room_to_unpack_it(snakemake, capsys, tmp_path):
+    error = BrainmetError("raw.rds.gz: the file is truncated or damaged; delete it and fetch it again")
+    error.__cause__ = OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "x.rds"))
+    printed = stopped(snakemake, capsys, error)
+    assert re.match(
+        rf"brainmet: {tmp_path}/x.rds: no space left on the disk \(\d+ MB free\) in rule qc; make room", printed
+    )
 
 
 @pytest.mark.parametrize("wrapped", [False, True])

@@ -1,9 +1,12 @@
 """R objects: Seurat 3 to 5, SingleCellExperiment and bare matrices, written as R would by rds2py's writer."""
 
 import bz2
+import errno
 import gzip
 import io
+import shutil
 import tarfile
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +165,22 @@ def test_gzipped_again_and_in_an_archive(tmp_path: Path, human: GeneTable) -> No
         info.size = path.stat().st_size
         tar.addfile(info, io.BytesIO(path.read_bytes()))
     same(run("rds", [tmp_path / "RAW.tar"], human, match="GSM1_A"), counts())
+
+
+def test_no_room_to_unpack_names_the_temporary_file(
+    tmp_path: Path, human: GeneTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    packed = tmp_path / "a.rds.gz"
+    packed.write_bytes(gzip.compress(save(plain_matrix(), tmp_path / "a.rds").read_bytes()))
+    monkeypatch.setattr(shutil, "copyfileobj", fill)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(BrainmetError) as raised:
+        run("rds", [packed], human)
+    cause = raised.value.__cause__
+    assert isinstance(cause, OSError) and Path(str(cause.filename)).parent == tmp_path
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def _behind(error: BrainmetError, snakemake: Any) -> str:
     """What a reader took for a fault of its file although the file is whole and nobody should delete it; or empty."""
     if isinstance(error.__cause__, MemoryError) or NO_MEMORY.search(f"{error} {error.__cause__}"):
         return _out_of(snakemake, "memory", "ulimit -v")
-    if isinstance(error.__cause__, PermissionError):
+    if isinstance(error.__cause__, OSError) and error.__cause__.errno in (*FULL, *CLOSED):
         return circumstance(error.__cause__, snakemake)
     return _damaged_cache() if error.__cause__ and _in_kernel_cache(error.__cause__) else ""
 
@@ -88,7 +88,7 @@ def circumstance(error: BaseException | None, snakemake: Any) -> str:
         code, place = _errno(error), str(getattr(error, "filename", None) or output)
         if code in FULL:
             return (
-                f"{place}: no space left on the disk ({_free(output)} MB free) in rule {snakemake.rule}; "
+                f"{place}: no space left on the disk ({_free(place)} MB free) in rule {snakemake.rule}; "
                 "make room and run the same command again: finished results are kept"
             )
         if code in CLOSED and _unreadable(place):

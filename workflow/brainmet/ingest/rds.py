@@ -92,9 +92,14 @@ def parsed(member: Member) -> dict[str, Any]:
             return _parse(parse_rds, member.path, member)
         # The library reads a path and gzip once; archives gzip the file again or hold it in a tar.
         with tempfile.NamedTemporaryFile(suffix=".rds") as plain:
-            plain.write(head)
-            shutil.copyfileobj(stream, plain, 1 << 22)
-            plain.flush()
+            try:
+                plain.write(head)
+                shutil.copyfileobj(stream, plain, 1 << 22)
+                plain.flush()
+            except OSError as error:
+                if error.errno:  # no space: not where the results are, but where temporary files go (TMPDIR)
+                    error.filename = plain.name
+                raise
             return _parse(parse_rds, Path(plain.name), member)
 
 
