@@ -90,6 +90,8 @@ def test_prefixes_end_at_a_word():
     assert datasets.matches_name("GSM1_BRBMET8.barcodes.tsv.gz", "GSM1_BRBMET8")
     assert not datasets.matches_name("GSM1_BRBMET87.barcodes.tsv.gz", "GSM1_BRBMET8")
     assert datasets.matches_name("folder/GSM1", "GSM1")
+    assert datasets.matches_name("runs/GSM1_BRBMET8.tar.gz", "BRBMET8")
+    assert not datasets.matches_name("GSM1_BRBMET87.h5", "BRBMET8")
 
 
 def test_a_folder_stands_for_the_files_in_it(tmp_path):

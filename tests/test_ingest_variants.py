@@ -540,6 +540,17 @@ def test_h5ad_with_spliced_and_unspliced_counts(tmp_path: Path, human: GeneTable
     same(result, X)
 
 
+def test_a_number_that_some_cells_lack_is_whole(tmp_path: Path, human: GeneTable) -> None:
+    obs = pd.DataFrame({"lane": [1, 1, 2, 2, np.nan, np.nan], "x": [0.5, np.nan, 1, 1, 1, 1]}, index=BARCODES)
+    anndata.AnnData(counts().T.astype(np.float32), obs=obs, var=pd.DataFrame(index=SYMBOLS)).write_h5ad(
+        tmp_path / "a.h5ad"
+    )
+    found = run("h5ad", [tmp_path / "a.h5ad"], human, split_by={"obs": "lane"}, match="2").cells
+    assert [cell.split(":")[1] for cell in found.index] == BARCODES[2:4]
+    found = run("h5ad", [tmp_path / "a.h5ad"], human, labels={"column": "x"}).cells
+    assert found["author_label"].tolist()[:3] == ["0.5", "", "1.0"]
+
+
 def test_donors_from_columns_of_the_matrix(tmp_path: Path, human: GeneTable) -> None:
     """Many donors in one object: each cell takes its donor from obs; a column that is not there is named."""
     donors = ["D1", "D1", "D2", "D2", "D2", "D3"]

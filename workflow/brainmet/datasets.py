@@ -64,6 +64,8 @@ NOT_READ = re.compile(
     re.IGNORECASE,
 )
 """Files in a folder of results that hold no counts."""
+ACCESSION = re.compile(r"^GSM\d+[_.\-]")
+"""What GEO writes in front of the name of a sample's file."""
 DEFAULTS = {"condition": "other", "organism": "human"}
 """What a file that does not say stands for, all else `unknown`; genes that are not human's stop the sample."""
 NAMING = ("id", "donor", "study", "match")
@@ -339,10 +341,15 @@ def sharers(dataset: Mapping[str, Any], record: Mapping[str, Any]) -> list[int]:
 
 
 def matches_name(name: str, match: str) -> bool:
-    """Whether a file is a sample's: `match` is a prefix of its name, or of a folder's that it lies in, ended by a
-    non-alphanumeric character."""
-    parts = [name, *name.split("/")]
-    return any(part.startswith(match) and not part[len(match) : len(match) + 1].isalnum() for part in parts)
+    """Whether a file is a sample's: its name begins with `match`, or that of a folder that it lies in."""
+    return any(begins(part, match) for part in (name, *name.split("/")))
+
+
+def begins(name: str, match: str) -> bool:
+    """Whether `match` is a prefix of a name, with or without the accession in front, ended by a character that is
+    neither letter nor digit."""
+    names = (name, ACCESSION.sub("", name))
+    return any(text.startswith(match) and not text[len(match) : len(match) + 1].isalnum() for text in names)
 
 
 def _text(value: Any) -> str:

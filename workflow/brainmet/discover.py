@@ -15,10 +15,11 @@ import numpy as np
 import pandas as pd
 
 from brainmet import datasets
+from brainmet.datasets import begins
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable
 from brainmet.ingest import tables_beside
-from brainmet.ingest.members import Member, list_members, matches
+from brainmet.ingest.members import Member, list_members
 from brainmet.ingest.raw import Wanted
 
 ACCESSION = re.compile(r"^(GSM\d+)(?=[^0-9]|$)")
@@ -80,7 +81,7 @@ def discover(dataset: Mapping[str, Any], paths: Sequence[Path], genes: GeneTable
 def unclaimed(names: Sequence[str], known: Sequence[str]) -> list[str]:
     """Names of files, with their folders, that begin with no sample's `match`, nor does any of their folders."""
     return [
-        name for name in names if not any(matches(part, match) for part in [name, *name.split("/")] for match in known)
+        name for name in names if not any(begins(part, match) for part in [name, *name.split("/")] for match in known)
     ]
 
 
@@ -118,7 +119,7 @@ def groups(found: Sequence[Member]) -> list[tuple[str, str, str]]:
     for key, names in sorted(together.items()):
         first, last = (f([KINDS.sub("", name).rstrip("/") for name in names]) for f in (min, max))
         common = first[: next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
-        match = common if all(matches(name, common) for name in names) and len(common) >= len(key) else key
+        match = common if all(begins(name, common) for name in names) and len(common) >= len(key) else key
         match = match.rstrip("_.-") or key
         named.append((ACCESSION.sub("", match).strip("_.-") or match, match, ", ".join(sorted(set(names))[:3])))
     return named

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from brainmet import datasets
+from brainmet.datasets import begins
 from brainmet.discover import OF_ALL, entry, groups, of_one_matrix
 from brainmet.errors import BrainmetError
 from brainmet.fetch import archive_url, listing
 from brainmet.genes import GeneTable
-from brainmet.ingest.members import PACKED, Member, list_members, matches, select
+from brainmet.ingest.members import PACKED, Member, list_members, select
 
 SERIES = re.compile(r"GSE\d+")
 LAYOUTS = {
@@ -163,7 +164,7 @@ def _tables(found: Sequence[Member], layout: str, samples: Sequence[str]) -> lis
     table = re.compile(rf"{LAYOUTS['dense_text']}{PACKED}", re.IGNORECASE)
     named = [member.name for member in found if table.search(member.name) and "analysis" not in member.folders]
     named = [n for n in named if OF_CELLS.search(n) or (layout != "dense_text" and not OF_GENES.search(n))]
-    of_sample = {n: next((match for match in samples if matches(n, match)), "") for n in named}
+    of_sample = {n: next((match for match in samples if begins(n, match)), "") for n in named}
     return sorted({n[len(match) :].lstrip("_.-") for n, match in of_sample.items()})
 
 

@@ -206,10 +206,11 @@ def _join(failed: Mapping[str, np.ndarray], n: int) -> np.ndarray:
 
 def _nothing_passes(counts: Counts, cells: pd.DataFrame, limits: Limits) -> str:
     medians = cells[[Obs.TOTAL_COUNTS, Obs.N_GENES, Obs.PCT_MT]].median()
+    more = f", counts >= {limits.min_counts:.0f}" if np.isfinite(limits.min_counts) else ""
+    more += f", mitochondrial <= {limits.max_pct_mt:.1f} %" if np.isfinite(limits.max_pct_mt) else ""
     return (
-        f"{counts.path}: none of {len(cells)} barcodes passes (limits: genes >= {limits.min_genes:.0f}, counts >= "
-        f"{limits.min_counts:.0f}, mitochondrial <= {limits.max_pct_mt:.1f} %; medians: {medians.iloc[1]:.0f} genes, "
-        f"{medians.iloc[0]:.0f} counts, {medians.iloc[2]:.1f} %); lower qc.profiles.*.min_genes or raise mt_floor"
+        f"{counts.path}: none of {len(cells)} barcodes passes (limits: genes >= {limits.min_genes:.0f}{more}; "
+        f"medians: {medians.iloc[1]:.0f} genes, {medians.iloc[0]:.0f} counts, {medians.iloc[2]:.1f} %); lower qc.profiles.*.min_genes or raise mt_floor"
     )
 
 

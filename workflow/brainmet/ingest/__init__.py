@@ -21,10 +21,11 @@ from brainmet import forensics, labels
 from brainmet.contract import CELL_ID, CONDITIONS, UNKNOWN, Obs, Uns
 from brainmet.counts import write_counts
 from brainmet.dataset_checks import layouts, unknown
+from brainmet.datasets import begins
 from brainmet.errors import BrainmetError
 from brainmet.genes import ANTIBODY, NOT_GENES, GeneTable
 from brainmet.ingest import profiles, tables_beside
-from brainmet.ingest.members import Member, list_members, matches
+from brainmet.ingest.members import Member, list_members
 from brainmet.ingest.raw import Raw, rna_only
 from brainmet.ingest.species import Measured, measure
 from brainmet.tables import write_table
@@ -127,7 +128,7 @@ def _own(found: Sequence[Member], longer: Sequence[str]) -> list[Member]:
     return [
         member
         for member in found
-        if not any(matches(part, match) for part in (member.name, *member.folders) for match in longer)
+        if not any(begins(part, match) for part in (member.name, *member.folders) for match in longer)
     ]
 
 
@@ -219,6 +220,7 @@ def _cells(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member], me
     }
     columns[Obs.SAMPLE] = np.array([str(record["id"])] * n, dtype=object)
     author = tables_beside.author_labels(raw, record, tables, extra)
+    author = np.where(np.isin(author, MISSING), "", author)
     columns[Obs.AUTHOR_LABEL] = author
     columns[Obs.AUTHOR_CELL_TYPE] = labels.mapped(author, (record.get("labels") or {}).get("map") or {}, name=raw.name)
     if record["suspension"] == "bulk":

@@ -194,8 +194,14 @@ def _from_codes(codes: np.ndarray, categories: np.ndarray) -> np.ndarray:
 
 
 def _strings(values: np.ndarray) -> np.ndarray:
-    if values.dtype.kind == "f" and values.size and np.array_equal(values, np.rint(values)):
-        values = values.astype(np.int64)  # A lane or cluster that pandas made a float: 1, not 1.0.
+    if values.dtype.kind == "f":
+        known = np.isfinite(values)
+        # A lane or cluster that pandas made a float, for want of a value in some cell: 1, not 1.0.
+        whole = np.array_equal(values[known], np.rint(values[known]))
+        texts = values[known].astype(np.int64 if whole else values.dtype).astype(str)
+        found = np.full(values.shape, "", dtype=object)
+        found[known] = texts
+        return found
     return np.array([x.decode("utf-8", "replace") if isinstance(x, bytes) else str(x) for x in values], dtype=object)
 
 

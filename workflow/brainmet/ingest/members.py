@@ -23,6 +23,7 @@ from typing import IO, Any
 
 from isal import igzip, isal_zlib
 
+from brainmet.datasets import begins
 from brainmet.errors import BrainmetError
 
 log = logging.getLogger(__name__)
@@ -338,11 +339,6 @@ def contents(found: Sequence[Member]) -> Iterator[tuple[Member, bytes]]:
             yield member, member.read()
 
 
-def matches(name: str, match: str) -> bool:
-    """Whether a member belongs to a sample: `match` is a prefix of its name, ended by a non-alphanumeric character."""
-    return name.startswith(match) and (len(name) == len(match) or not name[len(match)].isalnum())
-
-
 def select(found: Sequence[Member], match: str | None, *, optional: bool = False) -> list[Member]:
     """The members of one sample; all when there is nothing to match.
 
@@ -355,9 +351,9 @@ def select(found: Sequence[Member], match: str | None, *, optional: bool = False
     """
     own = list(found)
     if match is not None:
-        own = [member for member in found if matches(member.name, match)]
-        own = own or [member for member in found if any(matches(folder, match) for folder in member.folders)]
-        own = own or [member for member in found if matches(_full(member), match)]
+        own = [member for member in found if begins(member.name, match)]
+        own = own or [member for member in found if any(begins(folder, match) for folder in member.folders)]
+        own = own or [member for member in found if begins(_full(member), match)]
     if not own and not optional:
         names = ", ".join(sorted("/".join((*member.folders, member.name)) for member in found)[:6])
         raise BrainmetError(
