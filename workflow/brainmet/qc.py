@@ -209,8 +209,9 @@ def _nothing_passes(counts: Counts, cells: pd.DataFrame, limits: Limits) -> str:
     more = f", counts >= {limits.min_counts:.0f}" if np.isfinite(limits.min_counts) else ""
     more += f", mitochondrial <= {limits.max_pct_mt:.1f} %" if np.isfinite(limits.max_pct_mt) else ""
     return (
-        f"{counts.path}: none of {len(cells)} barcodes passes (limits: genes >= {limits.min_genes:.0f}{more}; "
-        f"medians: {medians.iloc[1]:.0f} genes, {medians.iloc[0]:.0f} counts, {medians.iloc[2]:.1f} %); lower qc.profiles.*.min_genes or raise mt_floor"
+        f"{counts.path}: none of {len(cells)} barcodes passes (limits: genes >= {limits.min_genes:.0f}{more}; medians: "
+        f"{medians.iloc[1]:.0f} genes, {medians.iloc[0]:.0f} counts, {medians.iloc[2]:.1f} %); lower "
+        "qc.profiles.*.min_genes or raise mt_floor"
     )
 
 
