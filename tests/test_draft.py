@@ -99,12 +99,18 @@ def test_an_accession_from_the_archives_lists(tmp_path: Path, human: GeneTable) 
     (folder / "filelist.txt").write_text("\n".join([*lines, *(f"File\t{name}\t-\t9\tMTX" for name in inside)]) + "\n")
     for name in ("GSE234832_RAW.tar", "GSE234832_metadata.csv.gz", "GSE234832_seurat.rds"):
         (folder / name).write_bytes(b"x")
+    said = {"title": ("BM 1", "BM 2"), "geo_accession": ("GSM2", "GSM3"), "characteristics_ch1": ("er: pos", "er: neg")}
+    table = [f"!Sample_{key}\t" + "\t".join(f'"{value}"' for value in values) for key, values in said.items()]
+    (folder.parent / "matrix").mkdir()
+    matrix = gzip.compress("\n".join([*table, "!series_matrix_table_begin"]).encode())
+    (folder.parent / "matrix/GSE234832_series_matrix.txt.gz").write_bytes(matrix)
     records, text = drafted("GSE234832", tmp_path, human, mirror=str(tmp_path / "mirror"))
     assert {id_: record["match"] for id_, record in records.items()} == {
         f"BRBMET{i}": f"GSM{i}_BRBMET{i}" for i in (2, 3)
     }
     urls = [file["url"] for file in records["BRBMET2"]["files"]]
     assert urls == ["geo:GSE234832/GSE234832_RAW.tar", "geo:GSE234832/GSE234832_metadata.csv.gz"]
+    assert 'donor: "BRBMET3", condition: other}  # BM 2 | er: neg' in text
     assert "# not read: GSE234832_seurat.rds" in text and "acc.cgi?acc=GSE234832" in text
 
 

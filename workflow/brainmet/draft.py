@@ -3,10 +3,12 @@
 What they do not tell, donors and conditions above all, is left to be set by hand, at marked places.
 """
 
+import gzip
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from brainmet import datasets
 from brainmet.datasets import begins
@@ -14,7 +16,10 @@ from brainmet.discover import OF_ALL, entry, groups, of_one_matrix
 from brainmet.errors import BrainmetError
 from brainmet.fetch import archive_url, listing
 from brainmet.genes import GeneTable
+from brainmet.ingest.bulk import SERIES as SERIES_MATRIX
+from brainmet.ingest.bulk import of_samples
 from brainmet.ingest.members import PACKED, Member, list_members, select
+from brainmet.ingest.text import decoded
 
 SERIES = re.compile(r"GSE\d+")
 LAYOUTS = {
@@ -27,7 +32,9 @@ LAYOUTS = {
 }
 """Ends of the names of matrices by layout, what holds raw counts most often first."""
 OF_CELLS = re.compile(r"annot|meta_?data|cell_?types?|clusters?|labels?", re.IGNORECASE)
-OF_GENES = re.compile(r"barcodes|features|summary|readme|filelist|(^|[_.\-])(genes?|quants_mat_\w+)\.", re.IGNORECASE)
+OF_GENES = re.compile(
+    r"barcodes|features|summary|readme|filelist|series_matrix|(^|[_.\-])(genes?|quants_mat_\w+)\.", re.IGNORECASE
+)
 """Names of tables about cells; and of lists, reports and texts."""
 PLATE = 100
 """More tables than these are cells, not samples."""
@@ -59,7 +66,11 @@ def draft(source: str | None, folder: Path, genes: GeneTable, *, mirror: str, of
         raise BrainmetError(f"{target} exists and may hold what you set by hand; delete or rename it for a new draft")
     if not series and not root.is_dir():
         raise BrainmetError(f"draft: {source} is neither an accession (GSE…) nor a folder ({root}); mend it")
-    found = _published(source, mirror, offline) if series else list_members(_local(id_, root))
+    if series:
+        found, told = _published(source, mirror, offline)
+    else:
+        found = list_members(_local(id_, root))
+        told = _told([decoded(member) for member in found if SERIES_MATRIX.search(member.name)])
     layout, matrices = _layout(found, source)
     samples = groups(select(matrices, None))
     plate = layout == "dense_text" and len(samples) > PLATE
@@ -71,7 +82,7 @@ def draft(source: str | None, folder: Path, genes: GeneTable, *, mirror: str, of
         *files,
         f"layout: {layout}",
         "samples:",
-        *([f'  - {{id: "{id_}", donor: "{id_}", condition: other}}'] if one else [entry(*each) for each in samples]),
+        *([f'  - {{id: "{id_}", donor: "{id_}", condition: other}}'] if one else _lines(samples, told)),
         *([f"# {len(samples)} tables of one cell each; split_by: {{barcode: '…(…)…'}} may tell samples"] * plate),
         *(
             f"# {name} may describe cells: name it under cells: or labels:, with its column of barcodes as barcode:"
@@ -105,35 +116,68 @@ def _local(id_: str, root: Path) -> list[tuple[str, Path]]:
     return [(file["name"], Path(file["path"])) for file in files]
 
 
-def _published(accession: str, mirror: str, offline: bool) -> list[Member]:
-    """Supplementary files of a series, and those in its archive as the archive's list has them."""
+def _published(accession: str, mirror: str, offline: bool) -> tuple[list[Member], dict[str, str]]:
+    """Supplementary files of a series and those that its archive lists; and what is told of samples, by accession."""
+    if offline and not _is_folder(mirror):
+        raise BrainmetError("draft: fetch: offline is true; name a folder of files instead of an accession")
     url = archive_url(f"geo:{accession}/filelist.txt")
-    names, text = _read_list(url, mirror, offline)
-    inside = [line.split("\t")[1] for line in text.splitlines() if line.startswith("File\t")]
-    archive = next((name for name in names if name.endswith("_RAW.tar")), "")
+    names = _names(url, mirror)
     if not names:
         raise BrainmetError(
             f"{accession}: the archive lists no files at {url.rpartition('/')[0]}; mend the accession, see whether the "
             "archive can be reached, or download its files into a folder and name the folder instead"
         )
+    lines = _bytes(url, mirror).decode().splitlines()
+    inside = [line.split("\t")[1] for line in lines if line.startswith("File\t")]
+    archive = next((name for name in names if name.endswith("_RAW.tar")), "")
     outside = [Member(name, Path(name)) for name in names if name not in (archive, "filelist.txt")]
-    return [*outside, *(Member(name, Path(archive), (name,)) for name in inside if archive)]
+    about = archive_url(f"geo:{accession}/{accession}_series_matrix.txt.gz")
+    described = [about.rpartition("/")[0] + f"/{n}" for n in _names(about, mirror) if SERIES_MATRIX.search(n)]
+    told = _told([gzip.decompress(_bytes(each, mirror)).decode(errors="replace") for each in described])
+    return [*outside, *(Member(name, Path(archive), (name,)) for name in inside if archive)], told
 
 
-def _read_list(url: str, mirror: str, offline: bool) -> tuple[list[str], str]:
-    path = url.split("/", 3)[3]
-    if mirror and not mirror.startswith(("http://", "https://")):
-        place = Path(mirror) / path
-        names = sorted(file.name for file in place.parent.iterdir()) if place.parent.is_dir() else []
-        return names, place.read_text() if place.is_file() else ""
-    if offline:
-        raise BrainmetError("draft: fetch: offline is true; name a folder of files instead of an accession")
+def _told(series_matrices: Sequence[str]) -> dict[str, str]:
+    """Title, source and characteristics of samples, by accession."""
+    return {accession: about for text in series_matrices for accession, about in of_samples(text).items()}
+
+
+def _lines(samples: Sequence[tuple[str, str, str]], told: Mapping[str, str]) -> list[str]:
+    """A line a sample, with what the archive tells of it, else with its files."""
+    return [entry(name, match, told.get(match.split("_")[0].split(".")[0], files)) for name, match, files in samples]
+
+
+def _is_folder(mirror: str) -> bool:
+    return bool(mirror) and not mirror.startswith(("http://", "https://"))
+
+
+def _names(url: str, mirror: str) -> list[str]:
+    """Names of the files beside one."""
+    if _is_folder(mirror):
+        place = _at(url, mirror).parent
+        return sorted(file.name for file in place.iterdir()) if place.is_dir() else []
+    return listing(_address(url, mirror))
+
+
+def _bytes(url: str, mirror: str) -> bytes:
+    """A small file; empty where there is none."""
+    if _is_folder(mirror):
+        return _at(url, mirror).read_bytes() if _at(url, mirror).is_file() else b""
     import httpx
 
-    url = f"{mirror.rstrip('/')}/{path}" if mirror else url
-    names = listing(url)
-    answer = httpx.get(url, follow_redirects=True, timeout=10) if "filelist.txt" in names else None
-    return names, answer.text if answer and answer.status_code == 200 else ""
+    try:
+        answer = httpx.get(_address(url, mirror), follow_redirects=True, timeout=30)
+    except httpx.HTTPError:
+        return b""
+    return answer.content if answer.status_code == 200 else b""
+
+
+def _at(url: str, mirror: str) -> Path:
+    return Path(mirror) / urlsplit(url).path.lstrip("/")
+
+
+def _address(url: str, mirror: str) -> str:
+    return f"{mirror.rstrip('/')}{urlsplit(url).path}" if mirror else url
 
 
 def _layout(found: Sequence[Member], source: str) -> tuple[str, list[Member]]:

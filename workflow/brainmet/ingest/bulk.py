@@ -87,6 +87,13 @@ def _columns_described(columns: np.ndarray, described: Sequence[Member]) -> pd.D
     return pd.DataFrame({ABOUT: [told.get(str(column), "") for column in columns]}, dtype=object)
 
 
+def of_samples(text: str) -> dict[str, str]:
+    """Title, source and characteristics of every sample of a series matrix, by accession."""
+    head = text.partition(BEGIN)[0]
+    accessions = next((_of_profiles(line) for line in head.splitlines() if line.startswith(ACCESSIONS)), [])
+    return {accession: about for accession, (_, about) in zip(accessions, _about(head), strict=False)}
+
+
 def _series_matrix(member: Member, platforms: Sequence[Member]) -> Raw:
     import io
 
