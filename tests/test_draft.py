@@ -90,28 +90,28 @@ def test_one_matrix_and_a_plate(tmp_path: Path, human: GeneTable) -> None:
 
 
 def test_an_accession_from_the_archives_lists(tmp_path: Path, human: GeneTable) -> None:
-    folder = tmp_path / "mirror/geo/series/GSE234nnn/GSE234832/suppl"
+    folder = tmp_path / "mirror/geo/series/GSE999nnn/GSE999832/suppl"
     folder.mkdir(parents=True)
     inside = [
         f"GSM{i}_BRBMET{i}.{kind}" for i in (2, 3) for kind in ("barcodes.tsv.gz", "features.tsv.gz", "matrix.mtx.gz")
     ]
-    lines = ["#Archive/File\tName\tTime\tSize\tType", "Archive\tGSE234832_RAW.tar\t-\t9\tTAR"]
+    lines = ["#Archive/File\tName\tTime\tSize\tType", "Archive\tGSE999832_RAW.tar\t-\t9\tTAR"]
     (folder / "filelist.txt").write_text("\n".join([*lines, *(f"File\t{name}\t-\t9\tMTX" for name in inside)]) + "\n")
-    for name in ("GSE234832_RAW.tar", "GSE234832_metadata.csv.gz", "GSE234832_seurat.rds"):
+    for name in ("GSE999832_RAW.tar", "GSE999832_metadata.csv.gz", "GSE999832_seurat.rds"):
         (folder / name).write_bytes(b"x")
     said = {"title": ("BM 1", "BM 2"), "geo_accession": ("GSM2", "GSM3"), "characteristics_ch1": ("er: pos", "er: neg")}
     table = [f"!Sample_{key}\t" + "\t".join(f'"{value}"' for value in values) for key, values in said.items()]
     (folder.parent / "matrix").mkdir()
     matrix = gzip.compress("\n".join([*table, "!series_matrix_table_begin"]).encode())
-    (folder.parent / "matrix/GSE234832_series_matrix.txt.gz").write_bytes(matrix)
-    records, text = drafted("GSE234832", tmp_path, human, mirror=str(tmp_path / "mirror"))
+    (folder.parent / "matrix/GSE999832_series_matrix.txt.gz").write_bytes(matrix)
+    records, text = drafted("GSE999832", tmp_path, human, mirror=str(tmp_path / "mirror"))
     assert {id_: record["match"] for id_, record in records.items()} == {
         f"BRBMET{i}": f"GSM{i}_BRBMET{i}" for i in (2, 3)
     }
     urls = [file["url"] for file in records["BRBMET2"]["files"]]
-    assert urls == ["geo:GSE234832/GSE234832_RAW.tar", "geo:GSE234832/GSE234832_metadata.csv.gz"]
+    assert urls == ["geo:GSE999832/GSE999832_RAW.tar", "geo:GSE999832/GSE999832_metadata.csv.gz"]
     assert 'donor: "BRBMET3", condition: other}  # BM 2 | er: neg' in text
-    assert "# not read: GSE234832_seurat.rds" in text and "acc.cgi?acc=GSE234832" in text
+    assert "# not read: GSE999832_seurat.rds" in text and "acc.cgi?acc=GSE999832" in text
 
 
 def test_what_cannot_be_drafted(tmp_path: Path, human: GeneTable) -> None:
@@ -124,6 +124,7 @@ def test_what_cannot_be_drafted(tmp_path: Path, human: GeneTable) -> None:
         (str(tmp_path / "empty"), "holds no file to read"),
         (str(tmp_path / "texts"), r"no file looks like a count matrix \(there are texts/readme.txt\)"),
         ("GSE1", "offline is true; name a folder"),
+        ("GSE234832", r"is shipped: datasets: \[GSE234832\] is all"),
     ):
         with pytest.raises(BrainmetError, match=part):
             drafted(source, tmp_path, human)

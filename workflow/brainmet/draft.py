@@ -36,6 +36,7 @@ OF_GENES = re.compile(
     r"barcodes|features|summary|readme|filelist|series_matrix|(^|[_.\-])(genes?|quants_mat_\w+)\.", re.IGNORECASE
 )
 """Names of tables about cells; and of lists, reports and texts."""
+SHIPPED = Path(__file__).parents[2] / "resources" / "datasets"
 PLATE = 100
 """More tables than these are cells, not samples."""
 
@@ -64,6 +65,11 @@ def draft(source: str | None, folder: Path, genes: GeneTable, *, mirror: str, of
     target = folder / f"{id_}.yaml"
     if target.exists():
         raise BrainmetError(f"{target} exists and may hold what you set by hand; delete or rename it for a new draft")
+    if series and (SHIPPED / target.name).is_file():
+        raise BrainmetError(
+            f"{source} is shipped: datasets: [{source}] is all that a run needs; to change what it says copy "
+            f"{SHIPPED / target.name} to {target}"
+        )
     if not series and not root.is_dir():
         raise BrainmetError(f"draft: {source} is neither an accession (GSE…) nor a folder ({root}); mend it")
     if series:
