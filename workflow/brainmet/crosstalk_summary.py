@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import false_discovery_control, rankdata, wilcoxon
 
-from brainmet import tables
+from brainmet import effects, tables
 from brainmet.crosstalk import NOT_TESTED, TESTED, Axes
 from brainmet.documents import cited
+from brainmet.ranks import ranks, signed_rank_p
 
 log = logging.getLogger(__name__)
 ALL = "all"
@@ -73,7 +73,7 @@ def summary(
         return tables.empty("crosstalk_summary")
     table = pd.DataFrame(out).reindex(columns=tables.columns("crosstalk_summary"))
     for _, family in table[table["p_donors"].notna()].groupby(["condition", "primary_site", "readout"], sort=True):
-        table.loc[family.index, "fdr"] = false_discovery_control(family["p_donors"].to_numpy(float))
+        table.loc[family.index, "fdr"] = effects.fdr(family["p_donors"].to_numpy(float))
     log.info(
         "%d axes summarised, %d without a testable sample",
         len(axes.entries),
@@ -133,7 +133,7 @@ def in_half(p: np.ndarray) -> float:
 def _specific(values: pd.Series) -> float:
     """One-sided exact signed-rank p over donors: does the sender carry the ligand above half of the other types?"""
     known = values.dropna().to_numpy(float) - 0.5
-    return float(wilcoxon(known, alternative="greater", method="auto").pvalue) if len(known) and known.any() else np.nan
+    return signed_rank_p(known) if known.any() else np.nan
 
 
 def _sites(rows: pd.DataFrame, min_donors: int, n_permutations: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -165,7 +165,7 @@ def _response(donors: pd.DataFrame, min_donors: int, n_permutations: int, rng: n
         return out
     studies = pd.factorize(known["study"])[0]
     centred = [known[c] - known.groupby("study")[c].transform("mean") for c in values]
-    ligand, response = (rankdata(values) - (len(known) + 1) / 2 for values in centred)
+    ligand, response = (ranks(values.to_numpy()) - (len(known) + 1) / 2 for values in centred)
     scale = np.sqrt((ligand @ ligand) * (response @ response))
     if scale == 0:
         return out

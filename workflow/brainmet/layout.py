@@ -22,7 +22,9 @@ from 5,000 landmarks as from 20,000, and types of 15 to 40 cells lay as close to
 EPOCHS, EPOCHS_OF_MANY, MANY = 200, 100, 10_000
 """Rounds, and rounds with more cells than MANY: half of umap-learn's or less. Trustworthiness of 9,000 cells was .921
 after 500 rounds and .919 after 200, of 18,000 cells .916 after 200 and .914 after 100."""
-SETTLING_EPOCHS = 20
+SETTLING_EPOCHS = 10
+"""Rounds over all cells around the landmarks. Trustworthiness of 88,000 cells was .919 after 20 rounds, .917
+after 10, whether the landmarks had had 200 rounds or 100."""
 LANDMARK_NEIGHBORS = 15
 FEWEST = 10
 """Below as many cells there is nothing to lay out: the first two components are shown."""
@@ -59,7 +61,7 @@ def layout(
     chosen = np.sort(np.random.default_rng(seed).choice(n, n_landmarks, replace=False))
     landmarks = points[chosen]
     near, far = among(landmarks, landmarks, k=LANDMARK_NEIGHBORS + 1)
-    start = _umap(near[:, 1:], far[:, 1:], min_dist=min_dist, seed=seed, epochs=_epochs(n_landmarks))
+    start = _umap(near[:, 1:], far[:, 1:], min_dist=min_dist, seed=seed, epochs=EPOCHS_OF_MANY)
     log.info("laid out %d landmarks of %d cells", n_landmarks, n)
     near, far = among(points, landmarks, k=ANCHORS, lists=LISTS)
     weight = 1 / np.maximum(far, 1e-6)
