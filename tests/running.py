@@ -25,6 +25,21 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "NUMBA_CACHE_DIR": str(HOME / ".cache" / "numba")}
 
 
+def begin(
+    folder: Path, *arguments: str, config: dict | None = None, python: str = sys.executable
+) -> subprocess.Popen[str]:
+    """Begin a run of the workflow in a folder of its own; what it prints is read from `stdout`."""
+    return subprocess.Popen(
+        command(folder, *arguments, config=config, python=python),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder, env=environment(),
+    )  # fmt: skip
+
+
+def children(pid: int) -> list[int]:
+    """Process ids of the direct children."""
+    return [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
+
+
 def snakemake(
     folder: Path, *arguments: str, config: dict | None = None, check: bool = True, python: str = sys.executable
 ) -> str:

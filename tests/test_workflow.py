@@ -7,6 +7,7 @@ import re
 import anndata as ad
 import pandas as pd
 import pytest
+import yaml
 from brainmet import tables
 from snakemake.scheduling.job_scheduler import JobScheduler
 
@@ -36,6 +37,13 @@ def test_every_rule_has_the_usual_parts():
             # A plain number would neither grow with a retry nor hold the cluster's own processes.
             asked = re.search(r"mem_mb=(.*)", body)
             assert asked is None or asked[1].startswith("memory("), f"rule {name} of {path.name}: mem_mb"
+
+
+def test_on_a_cluster_memory_and_time_grow_with_every_retry():
+    profile = yaml.safe_load((HOME / "workflow/profiles/slurm/profile.yaml").read_text())
+    assert profile["retries"] > 0
+    for name in ("mem_mb", "runtime"):
+        assert profile["default-resources"][name].endswith(" * attempt"), name
 
 
 def test_ones_own_cell_types_and_signatures_go_wherever_the_shipped_ones_go():

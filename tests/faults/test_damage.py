@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.test_bad_samples import write_sample
-from tests.running import command, digests, environment, mini, snakemake
+from tests.running import begin, command, digests, environment, mini, snakemake
 
 pytestmark = pytest.mark.slow
 
@@ -73,10 +73,7 @@ def test_a_damaged_cache_of_kernels_is_made_anew(tmp_path, suffix, damage):
 
 
 def test_two_runs_in_one_folder(mini_run, tmp_path):
-    first = subprocess.Popen(
-        command(tmp_path, "--cores", "2", config=mini()), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, cwd=tmp_path, env=environment(),
-    )  # fmt: skip
+    first = begin(tmp_path, "--cores", "2", config=mini())
     for line in first.stdout:
         if line.startswith("Finished jobid"):
             break

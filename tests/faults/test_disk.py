@@ -20,7 +20,7 @@ import yaml
 from brainmet.fetch import fetch
 
 from tests.faults.test_bad_samples import SYMBOLS
-from tests.running import HOME, command, digests, environment, mini, snakemake
+from tests.running import HOME, begin, digests, mini, snakemake
 from tests.test_bulk import PATTERNS, profiles_of
 from tests.test_fetch import BODY, MANNER, serving
 from tests.test_metabolic_tasks import INSTALLED, write_database
@@ -32,7 +32,7 @@ pytestmark = [
 ROOMY = "200m"
 ON_REQUEST = (
     "scored", "by_cell_type", "cellxgene", "seurat", "pseudobulk_tsv", "design_tables", "catalogue",
-    "annotation_benchmark", "project",
+    "annotation_benchmark", "project", "results/samples/demoA_M1/atlas.h5ad",
 )  # fmt: skip
 SCRIPTED = {
     name: "    output:\n" in body
@@ -142,10 +142,7 @@ def bring(source: Path, path: Path) -> None:
 
 def run_and_fill(folder: Path, disk: Path, wanted: Wanted) -> tuple[int, str]:
     """Run and fill the disk before the first job begins; returns the exit status and what was printed."""
-    process = subprocess.Popen(
-        command(folder, "--cores", "2", "--", *wanted.targets, config=wanted.config, python=wanted.python),
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder, env=environment(),
-    )  # fmt: skip
+    process = begin(folder, "--cores", "2", "--", *wanted.targets, config=wanted.config, python=wanted.python)
     printed = ""
     for line in process.stdout:
         if line.startswith("Select jobs to execute") and "Select jobs" not in printed:
@@ -275,7 +272,7 @@ def test_what_prints_needs_no_room(mini_run, disk, tmp_path):
         wanted = of_ones_own(tmp_path, server.url, sys.executable)
         printing = Wanted(wanted.config, tuple(rule for rule, writes in SCRIPTED.items() if not writes))
         folder = copied(mini_run, disk)
-        Wanted(wanted.config, ("downloads/cohort/profiles.csv",)).run(folder, "--cores", "2")
+        Wanted(wanted.config, ("downloads/cohort/profiles.csv", "design_tables")).run(folder, "--cores", "2")
         before = content(disk)
         status, printed = run_and_fill(folder, disk, printing)
     assert status == 0 and content(disk) == before, printed
@@ -343,10 +340,7 @@ def test_a_folder_closed_in_the_middle_of_a_run(mini_run, disk):
     log = folder / "logs/collect_qc.log"
     for path in (log, disk / "tables/qc.tsv", disk / "tables/samples.tsv"):
         path.unlink()
-    process = subprocess.Popen(
-        command(folder, "--cores", "1", "--", "results/tables/qc.tsv", config=mini()), stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, cwd=folder, env=environment(),
-    )  # fmt: skip
+    process = begin(folder, "--cores", "1", "--", "results/tables/qc.tsv", config=mini())
     while not log.exists():  # before its job has begun Snakemake itself meets the closed folder, with a traceback
         assert process.poll() is None, process.stdout.read()
         time.sleep(0.005)
@@ -368,4 +362,4 @@ def test_downloads_of_others_are_read_where_they_are_and_not_written(mini_run, t
         snakemake(tmp_path / "run", *target, config=mini())
         assert (tmp_path / "run" / target[-1]).read_bytes() == (mini_run / target[-1]).read_bytes()
         printed = snakemake(tmp_path / "run", "-n", config={"datasets": ["GSE186344"]}, check=False)
-        assert re.search(r"shared: cannot be written; make the folder writable, or work in another one", printed)
+        assert re.search(r"/downloads: cannot be written; make the folder writable, or work in another one", printed)

@@ -7,7 +7,7 @@ import string
 
 import pytest
 import yaml
-from brainmet import datasets, fetch, run
+from brainmet import fetch, run
 from brainmet.annotate import describe
 from brainmet.documents import read_yaml
 from brainmet.errors import BrainmetError
@@ -171,4 +171,3 @@ def test_a_folder_of_dataset_files_that_is_not_there_is_told():
 def test_dates_survive_the_messages():
     """YAML turns 2020-01-01 into a date, which is no text; it is told, not tripped over."""
     assert datetime.date(2020, 1, 1).isoformat() in tell(lambda: parse({"datasets": [datetime.date(2020, 1, 1)]}))
-    assert datasets.DESCRIPTIVE

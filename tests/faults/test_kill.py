@@ -11,25 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import command, digests, environment, mini, snakemake
+from tests.running import begin, children, digests, mini, snakemake
 
 pytestmark = pytest.mark.slow
 
 
-def children(pid: int) -> list[int]:
-    """Process ids of the direct children."""
-    return [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
-
-
 def parts(folder: Path) -> list[Path]:
     return list((folder / "results").rglob("*.part"))
-
-
-def begin(folder: Path, config: dict) -> subprocess.Popen:
-    return subprocess.Popen(
-        command(folder, "--cores", "2", config=config), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, cwd=folder, env=environment(),
-    )  # fmt: skip
 
 
 def wait_for_moment(process: subprocess.Popen, share: float) -> str:
@@ -68,7 +56,7 @@ def survive(folder: Path, config: dict, *, n_kills: int, seed: int) -> None:
     rng, killed, refused = random.Random(seed), {"snakemake": 0, "job": 0}, False
     for left in range(n_kills, 0, -1):
         whom = rng.choice(["snakemake", "job"])
-        process = begin(folder, config)
+        process = begin(folder, "--cores", "2", config=config)
         # The first of as many moments as are left, each drawn evenly from the jobs that are left.
         printed = wait_for_moment(process, 1 - rng.random() ** (1 / left))
         time.sleep(rng.uniform(0, 1.5))

@@ -5,14 +5,12 @@ import re
 import resource
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.faults.test_kill import children
-from tests.running import command, environment, mini, snakemake
+from tests.running import begin, children, mini, snakemake
 
 pytestmark = [pytest.mark.slow, pytest.mark.ci]
 TARGET = "results/samples/demoA_M1/cells.parquet"
@@ -30,10 +28,7 @@ def started(mini_run, tmp_path) -> Path:
 
 def run_and_meet_job(folder: Path, act) -> str:
     """Run until the job has begun, do something to it, and return what the run printed."""
-    process = subprocess.Popen(
-        command(folder, "--cores", "1", "--", TARGET, config=mini()), stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, cwd=folder, env=environment(),
-    )  # fmt: skip
+    process = begin(folder, "--cores", "1", "--", TARGET, config=mini())
     while not (folder / "logs/qc/demoA_M1.log").exists():
         assert process.poll() is None, process.stdout.read()
         time.sleep(0.005)

@@ -75,6 +75,19 @@ def test_without_a_retry_the_end_of_the_run_names_memory(cluster, mini_run, star
     assert same_scores(started, mini_run)
 
 
+def test_a_job_at_the_end_of_its_time_is_named_and_a_rerun_goes_on(cluster, mini_run, started):
+    ask = ["--retries", "0", "--set-resources", "score:runtime=1"]
+    process = cluster.begin(started, *ask, "--", SCORES, config=mini())
+    cluster.wait_for_a_job(process, started, "score")
+    cluster.hold(started, "score")
+    assert process.wait(600) != 0
+    printed = (started / "printed.log").read_text()
+    assert "brainmet: rule score, demoA_M1: stopped by the cluster at the end of its time; ask for more time" in printed
+    assert not list(started.rglob("*.part"))
+    cluster.finish(cluster.begin(started, "--", SCORES, config=mini()), started)
+    assert same_scores(started, mini_run)
+
+
 def test_a_controller_that_restarts_loses_nothing(cluster, mini_run, started):
     process = cluster.begin(started, "--", SCORES, config=mini())
     cluster.wait_for_a_job(process, started, "score")
