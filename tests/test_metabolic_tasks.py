@@ -86,11 +86,3 @@ def test_what_is_no_database_says_why(database: Path, file: str, text: str | Non
     path.unlink() if text is None else path.write_text(text)
     with pytest.raises(BrainmetError, match=message):
         stage.load(database)
-
-
-@pytest.mark.skipif(INSTALLED, reason="sccellfie is installed")
-def test_a_missing_library_is_one_sentence(database: Path) -> None:
-    with pytest.raises(
-        BrainmetError, match=r"needs sccellfie, which is not installed; run `uv sync --extra metabolism`"
-    ):
-        stage.load(database)

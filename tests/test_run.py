@@ -1,6 +1,7 @@
 """The run of a configuration: every file of one's own that is not there is told before any job."""
 
 import copy
+import importlib.util
 
 import pytest
 from brainmet import run
@@ -44,3 +45,20 @@ def test_a_file_that_is_not_there_is_told_with_its_key(tmp_path, monkeypatch, ch
 def test_a_model_may_be_a_name_that_its_library_knows(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     load(with_method("celltypist", model="Immune_All_High.pkl"))
+
+
+def test_metabolic_tasks_are_told_of_before_any_job(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    changes = {"score": {"metabolic_tasks": "tasks"}}
+    with pytest.raises(
+        BrainmetError, match=rf"score\.metabolic_tasks: there is no folder {tmp_path}/tasks; mend the path"
+    ):
+        load(changes)
+    (tmp_path / "tasks").mkdir()
+    with pytest.raises(
+        BrainmetError, match=r"needs sccellfie, which is not installed; run `uv sync --extra metabolism`"
+    ):
+        load(changes)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    load(changes)

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -185,9 +185,7 @@ def fill_before_each_stage(finished: Path, disk: Path, wanted: Wanted, *, but: I
         for path in paths:
             remove(folder / path)
         before = content(disk)
-        status, printed = run_and_fill(
-            folder, disk, Wanted(wanted.config, tuple(jobs[rule][0] for rule in rules), wanted.python)
-        )
+        status, printed = run_and_fill(folder, disk, replace(wanted, targets=tuple(jobs[rule][0] for rule in rules)))
         if not status or "Traceback" in printed:
             problems.append(printed[-1500:])
         problems += [
@@ -238,9 +236,9 @@ def profiles() -> bytes:
     return pd.DataFrame(values.T, SYMBOLS[: values.shape[1]], names).to_csv().encode()
 
 
-def test_every_rule_is_tried(mini_run, tmp_path):
+def test_every_rule_is_tried(mini_run, tmp_path, python):
     """Those of the three tests of stages, and what prints."""
-    wanted = [Wanted(mini()), on_request(mini_run), of_ones_own(tmp_path, "http://127.0.0.1:9", sys.executable)]
+    wanted = [Wanted(mini()), on_request(mini_run), of_ones_own(tmp_path, "http://127.0.0.1:9", python)]
     folder = shutil.copytree(mini_run, tmp_path / "run")
     rules = {rule for each in wanted for level in each.levels(folder) for rule in level}
     assert rules | {rule for rule, writes in SCRIPTED.items() if not writes} >= set(SCRIPTED)
@@ -266,13 +264,13 @@ def test_a_full_disk_in_what_is_fetched_and_in_scores_of_ones_own_files(mini_run
     assert tried == {"fetch", "ingest", "bulk", "score_networks", "score_tasks"}
 
 
-def test_what_prints_needs_no_room(mini_run, disk, tmp_path):
+def test_what_prints_needs_no_room(mini_run, disk, tmp_path, python):
     with serving() as server:
         server.body = profiles()
-        wanted = of_ones_own(tmp_path, server.url, sys.executable)
-        printing = Wanted(wanted.config, tuple(rule for rule, writes in SCRIPTED.items() if not writes))
+        wanted = of_ones_own(tmp_path, server.url, python)
+        printing = replace(wanted, targets=tuple(rule for rule, writes in SCRIPTED.items() if not writes))
         folder = copied(mini_run, disk)
-        Wanted(wanted.config, ("downloads/cohort/profiles.csv", "design_tables")).run(folder, "--cores", "2")
+        replace(wanted, targets=("downloads/cohort/profiles.csv", "design_tables")).run(folder, "--cores", "2")
         before = content(disk)
         status, printed = run_and_fill(folder, disk, printing)
     assert status == 0 and content(disk) == before, printed

@@ -10,7 +10,6 @@ config names.
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -42,14 +41,16 @@ def load(folder: str | Path) -> dict[str, Any]:
     """scCellFie's database.
 
     Raises:
-        BrainmetError: the library is not installed, or a file is missing or cannot be read.
+        BrainmetError: a file is missing or cannot be read.
     """
+    import sccellfie
+
     folder = Path(folder)
     fix = "score.metabolic_tasks wants a folder with the files of task_data/homo_sapiens of scCellFie's repository"
     for name in FILES.values():
         if not (folder / name).is_file():
             raise BrainmetError(f"{folder / name}: no such file; {fix}")
-    found = _library().datasets.load_sccellfie_database(organism="human", task_folder=str(folder))
+    found = sccellfie.datasets.load_sccellfie_database(organism="human", task_folder=str(folder))
     for key, name in FILES.items():
         if found[key] is None:
             raise BrainmetError(f"{folder / name}: cannot be read; {fix}")
@@ -70,10 +71,11 @@ def score_tasks(counts: Counts, cells: pd.DataFrame, database: Mapping[str, Any]
     Returns:
         A task without a measured reaction is NaN. A gene without a threshold counts as not measured.
     """
+    import sccellfie
     from anndata import AnnData
 
-    library, keep = _library(), cells[Obs.KEEP].to_numpy(bool)
-    names, known = library.preprocessing.prepare_inputs.CORRECT_GENES["human"], set(database["thresholds"].index)
+    keep = cells[Obs.KEEP].to_numpy(bool)
+    names, known = sccellfie.preprocessing.prepare_inputs.CORRECT_GENES["human"], set(database["thresholds"].index)
     where = {gene: at for gene, at in positions(counts.genes).items() if names.get(gene, gene) in known}
     tasks = list(database["task_by_rxn"].index)
     genes = pd.DataFrame(index=list(where))
@@ -82,7 +84,7 @@ def score_tasks(counts: Counts, cells: pd.DataFrame, database: Mapping[str, Any]
         # Of all genes, then those that are scored.
         scaled = per_ten_thousand(block, values=counts.uns[Uns.VALUES], columns=list(where.values()))
         data = AnnData(scaled, var=genes, uns={"normalization": {"method": "total_counts"}})
-        result = library.run_sccellfie_pipeline(
+        result = sccellfie.run_sccellfie_pipeline(
             data, organism="human", sccellfie_db=dict(database), smooth_cells=False, verbose=False
         )
         scored = set(result["task_by_rxn"].index)
@@ -94,15 +96,3 @@ def score_tasks(counts: Counts, cells: pd.DataFrame, database: Mapping[str, Any]
     values = np.vstack(parts) if parts else np.empty((0, len(tasks)), np.float32)
     log.info("%d of %d tasks have a measured reaction", int((~np.isnan(values)).any(axis=0).sum()), len(tasks))
     return pd.DataFrame(values, index, tasks)
-
-
-def _library() -> ModuleType:
-    """The optional library."""
-    try:
-        import sccellfie
-    except ImportError as error:
-        raise BrainmetError(
-            "config.yaml: score.metabolic_tasks needs sccellfie, which is not installed; run `uv sync --extra "
-            "metabolism`, or set it to null"
-        ) from error
-    return sccellfie

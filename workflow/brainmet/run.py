@@ -1,5 +1,6 @@
 """The run that a configuration describes: its datasets and samples, every problem told before any rule is made."""
 
+import importlib.util
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,19 @@ def load(config: Mapping[str, Any], *, shipped: Path) -> tuple[dict[str, dict[st
                 f"config.yaml: {key}: there is no file {Path(file).absolute()}; mend the path "
                 "(relative to the working directory, or absolute)"
             )
-    for folder in config["dataset_paths"]:
+    tasks = config["score"]["metabolic_tasks"]
+    folders = [("dataset_paths", folder) for folder in config["dataset_paths"]]
+    for key, folder in [*folders, *([("score.metabolic_tasks", tasks)] if tasks else [])]:
         if not Path(folder).is_dir():
             raise BrainmetError(
-                f"config.yaml: dataset_paths: there is no folder {Path(folder).absolute()}; mend the path "
+                f"config.yaml: {key}: there is no folder {Path(folder).absolute()}; mend the path "
                 "(relative to the working directory, or absolute)"
             )
+    if tasks and importlib.util.find_spec("sccellfie") is None:
+        raise BrainmetError(
+            "config.yaml: score.metabolic_tasks needs sccellfie, which is not installed; run `uv sync --extra "
+            "metabolism`, or set it to null"
+        )
     searched = [*(Path(folder).absolute() for folder in config["dataset_paths"]), shipped / "datasets"]
     loaded = datasets.load(config["datasets"], folders=searched)
     records = datasets.records(loaded, exclude=config["exclude"])
