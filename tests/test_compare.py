@@ -475,3 +475,10 @@ def test_names_of_donors_and_conditions_decide_nothing(name: str) -> None:
     again = contrast(lambda index: table.loc[index], other.iloc[::-1], arms, design=design)
     shown = ["feature", "study", "effect", "ci_low", "p", "p_perm", "difference", "mde"]
     pd.testing.assert_frame_equal(rows[shown], again[shown], check_exact=True)
+
+
+def test_a_nested_feature_without_variation_says_why_it_has_no_effect() -> None:
+    frame = DESIGNS["nested"]
+    table = pd.DataFrame({"f": 1.0, "other": np.arange(len(frame)) % 5.0}, frame.index)
+    rows = contrast(lambda index: table.loc[index], frame, ARMS, design=DESIGN)
+    assert rows.set_index("feature")["reason"].to_dict() == {"f": "not scorable, or without variation", "other": ""}

@@ -78,7 +78,7 @@ def _nested(
             "n_donors": n_a + n_b,
             "mde": effects.detectable(se / spread, df, power=design.power, alpha=design.alpha),
             "simulated": bool(used[Uns.SIMULATED].any()),
-            "reason": "",
+            "reason": np.where(np.isfinite(difference / spread), "", "not scorable, or without variation"),
         }
     )
 

@@ -5,7 +5,8 @@ Hedges' g; studies are pooled with donors as replicates; labels are permuted wit
 
 Sources: Hedges 1981 J Educ Stat 6:107 (g and its correction); Hedges & Olkin 1985 (variance of g); Paule & Mandel 1982
 J Res NBS 87:377 (tau²); Hartung & Knapp 2001 Stat Med 20:3875 (interval); Higgins 2009 J R Stat Soc A 172:137
-(prediction interval); Phipson & Smyth 2010 SAGMB 9:39 (p of sampled permutations).
+(prediction interval); Steiger & Fouladi 1997 (What if there were no significance tests?, 9; interval by the noncentral
+t); Phipson & Smyth 2010 SAGMB 9:39 (p of sampled permutations).
 """
 
 from collections.abc import Sequence
@@ -15,13 +16,15 @@ from itertools import combinations, product
 from math import comb, prod
 
 import numpy as np
-from scipy.special import gammaln, nctdtr
+from scipy.special import gammaln, nctdtr, nctdtrinc
 
 from brainmet import student
 
 Array = np.ndarray
 NO_SPREAD = 1e-12
 """Spread of donors below which they do not vary."""
+FAR_OUT = 100.0
+"""Size of t beyond which the bounds of its noncentrality are proportional to it (within 0.002 of it)."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,8 @@ class Estimate:
 
     def interval(self, level: float = 0.95) -> tuple[Array, Array]:
         """Confidence interval of g."""
-        half = student.isf((1 - level) / 2, self.g_df) * self.g_se
-        return self.g - half, self.g + half
+        t = _ratio(self.difference, self.se)
+        return _interval(self.g, self.g_se, self.g_df, t, self.df, level=level)
 
     def difference_interval(self, level: float = 0.95) -> tuple[Array, Array]:
         """Confidence interval of the difference."""
@@ -138,26 +141,47 @@ def fixed_studies(estimates: list[Estimate]) -> tuple[Pooled, Array, Array, Arra
     With one study this is that study. With two, tau² cannot be told from noise and the Hartung–Knapp interval has
     one degree of freedom; the arms are compared with the study as a stratum, variances added (Welch–Satterthwaite).
 
+    Studies weigh n_a n_b / (n_a + n_b) in g as in the difference: the variance of g grows with g, and weights by it
+    would heed the smaller of two effects.
+
     Returns:
-        g pooled by inverse variance, with p of the stratified difference; the stratified difference and its interval.
+        g, with p of the stratified difference; the stratified difference and its interval.
     """
-    g, var = np.array([e.g for e in estimates]), np.array([e.g_se for e in estimates]) ** 2
-    weight = np.where(np.isfinite(g), 1 / var, 0.0)
-    total, k = weight.sum(axis=0), np.isfinite(g).sum(axis=0)
+    g, g_se = np.array([e.g for e in estimates]), np.array([e.g_se for e in estimates])
+    k = np.isfinite(g).sum(axis=0)
     g_df = np.maximum((np.isfinite(g) * np.array([e.g_df for e in estimates])[:, None]).sum(axis=0), 1)
     share = np.isfinite(g) * np.array([e.n_a * e.n_b / (e.n_a + e.n_b) for e in estimates])[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
-        effect, se = np.nansum(weight * np.nan_to_num(g), axis=0) / total, np.sqrt(1 / total)
         share = share / share.sum(axis=0)
+        effect = (share * np.nan_to_num(g)).sum(axis=0)
+        se = np.sqrt((share**2 * np.nan_to_num(g_se) ** 2).sum(axis=0))
         parts = share**2 * np.array([np.nan_to_num(e.se) for e in estimates]) ** 2
         difference = (share * np.array([np.nan_to_num(e.difference) for e in estimates])).sum(axis=0)
         df = parts.sum(axis=0) ** 2 / np.nansum(parts**2 / np.array([e.df for e in estimates]), axis=0)
         spread = np.sqrt(parts.sum(axis=0))
-        p = 2 * student.sf(np.abs(_ratio(difference, spread)), df)
-    half, half_difference = student.isf(0.025, g_df) * se, student.isf(0.025, df) * spread
-    nothing = np.full(len(effect), np.nan)
-    pooled = Pooled(effect, se, effect - half, effect + half, p, nothing, nothing, nothing, k)
-    return pooled, difference, difference - half_difference, difference + half_difference
+        t = _ratio(difference, spread)
+        p = 2 * student.sf(np.abs(t), df)
+    half, nothing = student.isf(0.025, df) * spread, np.full(len(effect), np.nan)
+    pooled = Pooled(effect, se, *_interval(effect, se, g_df, t, df, level=0.95), p, nothing, nothing, nothing, k)
+    return pooled, difference, difference - half, difference + half
+
+
+def _interval(g: Array, se: Array, g_df: Array | int, t: Array, df: Array, *, level: float) -> tuple[Array, Array]:
+    """Interval of g: as its standard error has it, but for the end towards zero, which is that of the test.
+
+    The standard error knows of the noise in the standard deviation that g is measured in, and is too large where there
+    is no effect: findings would have intervals that reach over zero. At that end the noncentral t of which the test's t
+    is a quantile gives the bound (Steiger & Fouladi 1997), and away from zero whichever of the two is further.
+    """
+    tail = (1 - level) / 2
+    half = student.isf(tail, g_df) * se
+    low, high = g - half, g + half
+    rows = np.flatnonzero((np.abs(t) > 1) & (np.sign(t) == np.sign(g)))  # both reach over zero where t is small
+    size, own = np.minimum(np.abs(t[rows]), FAR_OUT), np.broadcast_to(df, g.shape)[rows]
+    near, far = (np.abs(g[rows]) * nctdtrinc(own, p, size) / size for p in (1 - tail, tail))
+    far = np.fmax(far, np.abs(g[rows]) + half[rows])
+    low[rows], high[rows] = np.where(g[rows] > 0, (near, far), (-far, -near))
+    return low, high
 
 
 def paule_mandel(effect: Array, variance: Array) -> Array:

@@ -80,7 +80,7 @@ def _detectable(row: Mapping[str, Any], design: Design) -> str:
 def within_bound(row: Mapping[str, Any], bound: float) -> bool:
     """Two one-sided tests at 5 %: the 90 % interval is inside ±bound. It is the 95 % one narrowed by the ratio of
     normal quantiles; for t intervals that is a little too wide, never too narrow."""
-    half = (row["ci_high"] - row["ci_low"]) / 2 * 1.6449 / 1.9600
+    half = max(row["ci_high"] - row["effect"], row["effect"] - row["ci_low"]) * 1.6449 / 1.9600
     return bool(abs(row["effect"]) + half < bound)
 
 
