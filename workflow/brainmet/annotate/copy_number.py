@@ -182,7 +182,7 @@ def _prepare(
     order = gene_order(counts.genes, shown >= min_gene_share * max(len(depth), 1))
     # Scaled to the sample's own depth, not to ten thousand: one read of a shallow cell is then one, not a peak.
     target = float(np.clip(np.median(depth), 1, 1e4)) if len(depth) else 1.0
-    linear = _by_gene(counts, keep, order.columns, shown[order.columns])
+    linear = _genes_by_cells(counts, keep, order.columns, shown[order.columns])
     linear.data *= (target / np.maximum(depth, 1)).astype(np.float32)[linear.indices]
     logs = sp.csr_matrix((np.log1p(linear.data), linear.indices, linear.indptr), shape=linear.shape)
     broad = [name for name in types.decided("broad", "clear") if SCORE + name in markers]
@@ -205,7 +205,7 @@ def _prepare(
     return Sample(linear, logs, order, depth, near, group, candidate, donor, human)
 
 
-def _by_gene(counts: Counts, keep: np.ndarray, columns: np.ndarray, shown: np.ndarray) -> sp.csr_matrix:
+def _genes_by_cells(counts: Counts, keep: np.ndarray, columns: np.ndarray, shown: np.ndarray) -> sp.csr_matrix:
     """Genes × kept cells, each block put in its place: whole by cells too it would take twice the memory.
 
     Args:
