@@ -43,7 +43,8 @@ def triplets(folder: Path, *prefixes: str) -> dict[str, bytes]:
 
 
 def test_files_of_an_archive_that_are_no_samples(tmp_path: Path, human: GeneTable) -> None:
-    pack(tmp_path / "a.tar", triplets(tmp_path, "GSM1_Breast_1_", "GSM2_Breast_2_", "GSM10_Lung-1."))
+    beside = {"GSM1_metrics_summary.csv": b"x", "all/analysis/clusters.csv": b"x"}
+    pack(tmp_path / "a.tar", triplets(tmp_path, "GSM1_Breast_1_", "GSM2_Breast_2_", "GSM10_Lung-1.") | beside)
     listed = [{"id": "one", "match": "GSM1_Breast_1"}, {"id": "gone", "match": "GSM7_Breast"}]
     text, proposed = found(tmp_path, human, "tenx_triplet", ["a.tar"], samples=listed)
     assert proposed == {"Breast_2": "GSM2_Breast_2", "Lung-1": "GSM10_Lung-1"}

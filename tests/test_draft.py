@@ -61,6 +61,10 @@ def test_archives_and_tables_of_samples(tmp_path: Path, human: GeneTable) -> Non
         (tmp_path / name).mkdir()
         paths = write_triplet(tmp_path / name, counts(i), gz=False)
         pack(tmp_path / f"deposit/{name}.tar.gz", {f"filtered/{path.name}": path.read_bytes() for path in paths})
+    (tmp_path / "same").mkdir()
+    for i in (1, 2):
+        (tmp_path / f"same/GSM{i}_tumour.h5").write_bytes(b"x")
+    assert list(drafted(tmp_path / "same", tmp_path, human)[0]) == ["GSM1_tumour", "GSM2_tumour"]
     records, _ = drafted(tmp_path / "deposit", tmp_path, human)
     assert {id_: record["match"] for id_, record in records.items()} == {
         "PATIENT-1": "GSM1_PATIENT-1",

@@ -19,7 +19,7 @@ from brainmet.datasets import begins
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable
 from brainmet.ingest import tables_beside
-from brainmet.ingest.members import Member, list_members
+from brainmet.ingest.members import PACKED, Member, list_members
 from brainmet.ingest.raw import Wanted
 
 ACCESSION = re.compile(r"^(GSM\d+)(?=[^0-9]|$)")
@@ -35,6 +35,20 @@ OF_A_TOOL = re.compile(
     re.IGNORECASE,
 )
 """Folders that tools make in every sample's."""
+LAYOUTS = {
+    "tenx_triplet": r"\.mtx",
+    "tenx_h5": r"(?<!molecule_info)\.(h5|hdf5)",
+    "h5ad": r"\.h5ad",
+    "loom": r"\.loom",
+    "dense_text": r"\.(csv|tsv|txt|tab|xlsx|parquet)",
+    "rds": r"\.(rds|rda|rdata|robj)",
+}
+"""Ends of the names of matrices by layout, what holds raw counts most often first."""
+OF_CELLS = re.compile(r"annot|meta_?data|cell_?types?|clusters?|labels?", re.IGNORECASE)
+OF_GENES = re.compile(
+    r"barcodes|features|summary|readme|filelist|series_matrix|(^|[_.\-])(genes?|quants_mat_\w+)\.", re.IGNORECASE
+)
+"""Names of tables about cells; and of lists, reports and texts."""
 OF_ALL = re.compile(r"(features?|genes?)(\.(tsv|csv|txt))?(\.gz)?$", re.IGNORECASE)
 """A table of genes that no sample's name begins: it serves all samples."""
 SEVERAL, MANY = 2, 200
@@ -67,15 +81,25 @@ def discover(dataset: Mapping[str, Any], paths: Sequence[Path], genes: GeneTable
     found = list_members([(file["name"], path) for file, path in named])
     tables = {(dataset.get(role) or {}).get("file") for role in ("cells", "labels")}
     data = [member for member in found if member.name not in tables]
+    fitting = matrices(data, dataset["layout"]) or data
     if dataset["layout"] == "bulk":
         lines = ["# its profiles are told apart by the patterns under profiles:"]
     elif dataset.get("split_by"):
         lines = _by_value(dataset, found, genes)
-    elif any(sample.get("match") for sample in dataset["samples"]) or len(groups(data)) > 1:
-        lines = _by_name(dataset["samples"], data)
+    elif any(sample.get("match") for sample in dataset["samples"]) or len(groups(data, fitting)) > 1:
+        lines = _by_name(dataset["samples"], data, fitting)
     else:
         lines = of_one_matrix(dataset, found, genes)
     return "\n".join([f"# {dataset['id']}", *lines]) + "\n"
+
+
+def matrices(found: Sequence[Member], layout: str) -> list[Member]:
+    """Files that may be matrices of a layout, by their names; tables about cells or genes are none."""
+    ending = re.compile(rf"{LAYOUTS.get(layout, '')}{PACKED}", re.IGNORECASE)
+    fitting = [member for member in found if ending.search(member.name)]
+    if layout != "dense_text":
+        return fitting
+    return [member for member in fitting if not (OF_CELLS.search(member.name) or OF_GENES.search(member.name))]
 
 
 def unclaimed(names: Sequence[str], known: Sequence[str]) -> list[str]:
@@ -85,7 +109,7 @@ def unclaimed(names: Sequence[str], known: Sequence[str]) -> list[str]:
     ]
 
 
-def _by_name(samples: Sequence[Mapping[str, Any]], found: Sequence[Member]) -> list[str]:
+def _by_name(samples: Sequence[Mapping[str, Any]], found: Sequence[Member], fitting: Sequence[Member]) -> list[str]:
     names = {"/".join((*member.folders, member.name)): member for member in found}
     known = {sample["match"]: sample["id"] for sample in samples if sample.get("match")}
     lines = [
@@ -93,7 +117,7 @@ def _by_name(samples: Sequence[Mapping[str, Any]], found: Sequence[Member]) -> l
         for match, id_ in known.items()
         if len(unclaimed(list(names), [match])) == len(names)
     ]
-    own = groups([names[name] for name in unclaimed(list(names), list(known)) if not OF_ALL.search(name)])
+    own = groups([names[name] for name in unclaimed(list(names), list(known)) if not OF_ALL.search(name)], fitting)
     if not own:
         return [*lines, f"# every {'other ' if lines else ''}file is a sample's"]
     lines.append(
@@ -105,9 +129,10 @@ def _by_name(samples: Sequence[Mapping[str, Any]], found: Sequence[Member]) -> l
     return [*lines, *(entry(*group) for group in own)]
 
 
-def groups(found: Sequence[Member]) -> list[tuple[str, str, str]]:
-    """Files that belong together: an id, what they all begin with, and the first of their names."""
+def groups(found: Sequence[Member], fitting: Sequence[Member]) -> list[tuple[str, str, str]]:
+    """Files that belong together, one of them a matrix that fits: an id, what all begin with, and the first names."""
     together: dict[str, list[str]] = {}
+    own, matching = set(), set(fitting)
     for member in found:
         accession = ACCESSION.match(member.name)
         stem = KINDS.sub("", member.name.rsplit("/", 1)[-1])
@@ -115,14 +140,16 @@ def groups(found: Sequence[Member]) -> list[tuple[str, str, str]]:
         key = accession[1] if accession else stem or (folders[-1] if folders else "")
         if key:
             together.setdefault(key, []).append(member.name)
+            own |= {key} if member in matching else set()
     named = []
-    for key, names in sorted(together.items()):
+    for key, names in sorted((key, names) for key, names in together.items() if key in own):
         first, last = (f([KINDS.sub("", name).rstrip("/") for name in names]) for f in (min, max))
         common = first[: next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
         match = common if all(begins(name, common) for name in names) and len(common) >= len(key) else key
         match = match.rstrip("_.-") or key
         named.append((ACCESSION.sub("", match).strip("_.-") or match, match, ", ".join(sorted(set(names))[:3])))
-    return named
+    ids = [id_ for id_, _, _ in named]
+    return [(id_ if ids.count(id_) == 1 else match, match, names) for id_, match, names in named]
 
 
 def _by_value(dataset: Mapping[str, Any], found: Sequence[Member], genes: GeneTable) -> list[str]:

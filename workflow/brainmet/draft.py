@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from brainmet import datasets
 from brainmet.datasets import begins
-from brainmet.discover import OF_ALL, entry, groups, of_one_matrix
+from brainmet.discover import LAYOUTS, OF_ALL, OF_CELLS, OF_GENES, entry, groups, matrices, of_one_matrix
 from brainmet.errors import BrainmetError
 from brainmet.fetch import archive_url, listing
 from brainmet.genes import GeneTable
@@ -22,20 +22,6 @@ from brainmet.ingest.members import PACKED, Member, list_members, select
 from brainmet.ingest.text import decoded
 
 SERIES = re.compile(r"GSE\d+")
-LAYOUTS = {
-    "tenx_triplet": r"\.mtx",
-    "tenx_h5": r"(?<!molecule_info)\.(h5|hdf5)",
-    "h5ad": r"\.h5ad",
-    "loom": r"\.loom",
-    "dense_text": r"\.(csv|tsv|txt|tab|xlsx|parquet)",
-    "rds": r"\.(rds|rda|rdata|robj)",
-}
-"""Ends of the names of matrices by layout, what holds raw counts most often first."""
-OF_CELLS = re.compile(r"annot|meta_?data|cell_?types?|clusters?|labels?", re.IGNORECASE)
-OF_GENES = re.compile(
-    r"barcodes|features|summary|readme|filelist|series_matrix|(^|[_.\-])(genes?|quants_mat_\w+)\.", re.IGNORECASE
-)
-"""Names of tables about cells; and of lists, reports and texts."""
 SHIPPED = Path(__file__).parents[2] / "resources" / "datasets"
 PLATE = 100
 """More tables than these are cells, not samples."""
@@ -77,11 +63,11 @@ def draft(source: str | None, folder: Path, genes: GeneTable, *, mirror: str, of
     else:
         found = list_members(_local(id_, root))
         told = _told([decoded(member) for member in found if SERIES_MATRIX.search(member.name)])
-    layout, matrices = _layout(found, source)
-    samples = groups(select(matrices, None))
+    layout, data = _layout(found, source)
+    samples = groups(found, select(data, None))
     plate = layout == "dense_text" and len(samples) > PLATE
     one = plate or len(samples) < 2
-    files = _addresses(source, found, matrices) if series else [f"  - {{name: {id_}, path: {_quoted(str(root))}}}"]
+    files = _addresses(source, found, data) if series else [f"  - {{name: {id_}, path: {_quoted(str(root))}}}"]
     lines = [
         *_head(id_, source, series),
         "files:",
@@ -188,21 +174,18 @@ def _address(url: str, mirror: str) -> str:
 
 def _layout(found: Sequence[Member], source: str) -> tuple[str, list[Member]]:
     """The layout that most often holds raw counts among those there are, and its matrices."""
-    for layout, ending in LAYOUTS.items():
-        matrices = [member for member in found if re.search(rf"{ending}{PACKED}", member.name, re.IGNORECASE)]
-        if layout == "dense_text":
-            matrices = [member for member in matrices if not _about(member.name)]
-        if matrices:
-            return layout, matrices
+    for layout in LAYOUTS:
+        if fitting := matrices(found, layout):
+            return layout, fitting
     names = ", ".join(sorted(_path(member) for member in found)[:6]) or "nothing"
     raise BrainmetError(f"{source}: no file looks like a count matrix (there are {names}); see docs/adding.md")
 
 
-def _addresses(accession: str, found: Sequence[Member], matrices: Sequence[Member]) -> list[str]:
+def _addresses(accession: str, found: Sequence[Member], data: Sequence[Member]) -> list[str]:
     """Entries of `files:` for the archive and for what lies beside it and may be needed; the rest as a comment."""
-    archives = dict.fromkeys(str(member.path) for member in matrices if member.inside)
+    archives = dict.fromkeys(str(member.path) for member in data if member.inside)
     beside = [member for member in found if not member.inside]
-    needed = [m.name for m in beside if m in matrices or OF_CELLS.search(m.name) or OF_ALL.search(m.name)]
+    needed = [m.name for m in beside if m in data or OF_CELLS.search(m.name) or OF_ALL.search(m.name)]
     rest = [member.name for member in beside if member.name not in needed]
     lines = [f"  - {{name: {_quoted(n)}, url: {_quoted(f'geo:{accession}/{n}')}}}" for n in (*archives, *needed)]
     return [*lines, *([f"  # not read: {', '.join(rest)}"] if rest else [])]
@@ -226,10 +209,6 @@ def _add_what_splits(target: Path, found: Sequence[Member], genes: GeneTable) ->
         lines = [f"# {error}"]
     with target.open("a", encoding="utf-8") as file:
         file.writelines(f"{line}\n" for line in lines)
-
-
-def _about(name: str) -> bool:
-    return bool(OF_CELLS.search(name) or OF_GENES.search(name))
 
 
 def _path(member: Member) -> str:
