@@ -10,8 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.running import begin, children, digests, mini, snakemake
+from tests.test_fetch import BODY, serving
 
 pytestmark = pytest.mark.slow
 
@@ -89,3 +91,26 @@ def test_killed_at_random_moments(mini_run, tmp_path, n_kills, seed):
 def test_the_demo_killed_at_twenty_random_moments(demo_run, tmp_path):
     survive(tmp_path, {}, n_kills=20, seed=1)
     assert digests(tmp_path) == digests(demo_run)
+
+
+def test_a_download_goes_on_after_its_snakemake_was_killed(tmp_path):
+    document = {
+        "schema": 1, "id": "D", "title": "D", "organism": "human", "technology": "10x_3prime", "suspension": "cell",
+        "values": "counts", "layout": "h5ad", "samples": [{"id": "S", "condition": "primary"}],
+    }  # fmt: skip
+    target = ["--cores", "1", "--", "downloads/D/data.bin"]
+    part, half = tmp_path / f"{target[-1]}.part", len(BODY) // 2
+    with serving() as server:
+        document["files"] = [{"name": "data.bin", "url": f"{server.url}/data.bin"}]
+        (tmp_path / "D.yaml").write_text(yaml.safe_dump(document))
+        config = {"datasets": ["D"], "dataset_paths": ["."]}
+        server.faults = ["slow"]
+        process = begin(tmp_path, *target, config=config)
+        while not (part.exists() and part.stat().st_size == half):
+            assert process.poll() is None, process.stdout.read()
+            time.sleep(0.05)
+        assert kill(process, "snakemake")
+        snakemake(tmp_path, "--unlock", config=config)
+        snakemake(tmp_path, *target, config=config)
+        assert (tmp_path / target[-1]).read_bytes() == BODY and not part.exists()
+        assert [asked for _, asked in server.seen] == [None, f"bytes={half}-"]
