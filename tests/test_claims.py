@@ -297,3 +297,12 @@ def test_only_donors_that_are_compared_count_as_sources() -> None:
     data.var = bulk(STUDIES, shift=0.0).var
     row = stage.claims([claim(derived_from=["s", "t"])], reader_of(data), design=DESIGN, bound=0.5).iloc[0]
     assert row["verdict"] == "reproduced_in_source"
+
+
+def test_studies_that_contradict_each_other_settle_nothing() -> None:
+    data = concat([bulk({"s": (5, 5)}, shift=3.0), bulk({"t": (5, 5)}, shift=-0.5)])
+    data.var = bulk({"s": (1, 1)}, shift=0.0).var
+    row = stage.claims([claim()], reader_of(data), design=DESIGN, bound=0.5).iloc[0]
+    assert row["fdr"] < 0.01
+    assert row["verdict"] == "inconclusive"
+    assert row["reason"].endswith("; the opposite in t")

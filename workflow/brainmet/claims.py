@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 SCHEMA = Path(__file__).parent.parent / "schemas" / "claim.schema.yaml"
 _MEASURED = (
     *("estimator", "effect", "ci_low", "ci_high", "p", "p_perm", "p_perm_min"),
-    *("mde", "n_studies", "reason", "simulated", "design"),
+    *("mde", "n_studies", "reason", "simulated", "design", "opposed"),
 )
 
 
@@ -129,6 +129,7 @@ def evaluate(entry: Mapping[str, Any], reader: Reader, *, design: Design) -> dic
         "unit": "",
         "controlled": False,
         "coinciding": "",
+        "opposed": "",
     }
     row |= dict.fromkeys(("effect", "ci_low", "ci_high", "p", "p_perm", "p_perm_min", "mde", "coverage"), np.nan)
     row |= dict.fromkeys(("effect_clean", "p_clean", "estimate", "estimate_low", "estimate_high", "p_drift"), np.nan)
@@ -177,7 +178,8 @@ def evaluate(entry: Mapping[str, Any], reader: Reader, *, design: Design) -> dic
 
 
 def deciding(readout: Readout, entry: Mapping[str, Any], *, design: Design) -> pd.Series:
-    """The pooled row of the strongest estimator that the donors allow."""
+    """The pooled row of the strongest estimator that the donors allow, with the studies that show its opposite by
+    themselves (`opposed`)."""
     comparison, own = entry["comparison"], design_of(entry, design)
     donors, owner = relabelled(readout.donors, comparison)
     values = averaged(readout.values, owner)
@@ -186,7 +188,13 @@ def deciding(readout: Readout, entry: Mapping[str, Any], *, design: Design) -> p
     rows = contrast(values, donors, arms_of(entry), design=own)
     candidates = rows[rows["study"] == POOLED]
     rank = candidates["estimator"].map(RANK).fillna(-1).astype(int)
-    return candidates.loc[rank.sort_values(kind="stable").index[-1]]
+    best = candidates.loc[rank.sort_values(kind="stable").index[-1]].copy()
+    same = (rows["estimator"] == best["estimator"]) & (rows["primary_site"] == best["primary_site"])
+    parts = rows[same & (rows["study"] != POOLED)]
+    if len(parts):
+        found = (parts["p"] < design.alpha) & (np.sign(parts["effect"]) == -np.sign(best["effect"]))
+        best["opposed"] = ", ".join(parts.loc[found, "study"])
+    return best
 
 
 def design_of(entry: Mapping[str, Any], design: Design) -> Design:
