@@ -1,5 +1,7 @@
 """Validation messages: one line that names the key, the value, what is allowed and the nearest guess."""
 
+import re
+
 import pytest
 import yaml
 from brainmet import config, validate
@@ -32,6 +34,14 @@ def test_the_shipped_config_is_valid_and_uses_every_key(home):
         return True
 
     assert [key for key in keys(config.schema()) if not has(shipped, key)] == []
+
+
+def test_sections_stand_in_the_order_of_the_stages(home):
+    stages = re.findall(r"rules/(\w+)\.smk", (home / "Snakefile").read_text())
+    shipped = yaml.safe_load((home / "config/config.yaml").read_text())
+    sections = [name for name, value in shipped.items() if isinstance(value, dict)]
+    assert sections == [name for name in stages if name in shipped]
+    assert list(config.schema()["properties"]) == list(shipped)
 
 
 def test_an_unknown_key_is_refused_with_the_nearest():

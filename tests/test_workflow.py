@@ -2,17 +2,21 @@
 
 import inspect
 import json
+import platform
 import re
+from importlib import metadata
 
 import anndata as ad
 import pandas as pd
 import pytest
 import yaml
 from brainmet import tables
+from brainmet.contract import VERSION
+from brainmet.provenance import SOFTWARE
 from snakemake.scheduling.job_scheduler import JobScheduler
 
 from tests.conftest import HOME
-from tests.running import demo_samples, snakemake, tiny
+from tests.running import snakemake, tiny
 
 
 def test_rules_are_listed_with_a_line_each(tmp_path):
@@ -88,11 +92,17 @@ def test_a_run_of_bulk_series_alone_ends_with_what_needs_no_cells(tmp_path):
     assert jobs == {"fetch", "ingest", "collect_genes_lost", "signatures", "bulk", "provenance", "all"}
 
 
-def test_a_partial_config_keeps_every_default(tmp_path):
-    printed = snakemake(
-        tmp_path, "-n", "--debug-dag", "results/samples/" + demo_samples()[0] + "/cells.parquet", config={"exclude": []}
-    )
-    assert "qc" in printed
+def test_a_partial_config_keeps_every_default(tiny_run):
+    used = json.loads((tiny_run / "results/provenance/run.json").read_text())["config"]
+    shipped = yaml.safe_load((HOME / "config/config.yaml").read_text())
+
+    def leaves(tree, at=()):
+        for key, value in tree.items():
+            yield from leaves(value, (*at, key)) if isinstance(value, dict) and value else [((*at, key), value)]
+
+    changed = dict(leaves(tiny()))
+    kept = {at: value for at, value in leaves(shipped) if at not in changed}
+    assert len(kept) > 100 and {at: value for at, value in leaves(used) if at in kept} == kept
 
 
 @pytest.mark.parametrize(
@@ -150,7 +160,10 @@ def test_benchmarks_hold_the_memory_of_every_job(tiny_run):
 
 def test_provenance_names_versions(tiny_run):
     contract = json.loads((tiny_run / "results/provenance/contract.json").read_text())
-    assert contract["contract_version"]
+    assert contract["contract_version"] == VERSION
+    software = json.loads((tiny_run / "results/provenance/run.json").read_text())["software"]
+    assert software["python"] == platform.python_version()
+    assert {name: software[name] for name in SOFTWARE} == {name: metadata.version(name) for name in SOFTWARE}
 
 
 def test_requests_of_memory_are_near_the_peaks(tiny_run):

@@ -134,7 +134,6 @@ CONDITIONS: Final = (
     "other",
 )
 VALUES: Final = ("counts", "expected_counts", "tpm", "log")
-MALIGNANCY_TIERS: Final = ("malignant", "likely_malignant", "uncertain", "normal")
 MALIGNANT_TIERS: Final = ("malignant", "likely_malignant")
 MALIGNANT_PREFIX: Final = "malignant_"
 """Type ids of tumour cells start with this."""

@@ -100,6 +100,7 @@ def _by_lists(
     faiss.omp_set_num_threads(1)
     n, dimensions = landmarks.shape
     n_lists = max(n // CELLS_A_LIST, 1)
+    # Where the lists lie changes which neighbours are missed, not what a run is asked for: no seed of the config.
     how = {"niter": ROUNDS, "seed": 1, "max_points_per_centroid": TRAINED_ON, "min_points_per_centroid": 1}
     centres: Any = faiss.Kmeans(dimensions, n_lists, **how)
     centres.train(landmarks)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import platform
 import re
 import shlex
 import sys
@@ -23,12 +24,12 @@ HOME = Path(workflow.basedir).resolve()
 for name, value in {
     "NUMBA_CACHE_DIR": os.path.abspath(".cache/numba"),
     "MPLCONFIGDIR": os.path.abspath(".cache/matplotlib"),
-    "OPENBLAS_CORETYPE": "Haswell",
+    **({"OPENBLAS_CORETYPE": "Haswell"} if platform.machine() in ("x86_64", "AMD64") else {}),
     "OMP_WAIT_POLICY": "PASSIVE",
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=134217728",
 }.items():
     os.environ.setdefault(name, value)
-os.environ.update(PYTHONHASHSEED="0")
+os.environ.update(PYTHONHASHSEED="0", PYTHONUTF8="1")  # text is UTF-8 wherever the locale says otherwise
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Snakemake puts this path into its command lines as it is (github.com/snakemake/snakemake/issues/2645): without quotes no

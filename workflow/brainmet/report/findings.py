@@ -6,19 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brainmet.contract import UNKNOWN, Obs
+from brainmet.contract import MALIGNANT_TIERS, UNKNOWN, Obs
 from brainmet.report.palette import in_order
 from brainmet.report.wording import compartment_words, contrast_words, prose, start, words
 
-DECIDED = (
-    "supported",
-    "recovered",
-    "contradicted",
-    "not_recovered",
-    "not_contradicted",
-    "equivalent",
-    "reproduced_in_source",
-)
+DECIDED = ("supported", "recovered", "contradicted", "equivalent", "reproduced_in_source")
 """Verdicts that say something; `inconclusive` was tested too."""
 MEANING = {
     "supported": "the effect is no chance (FDR, permutations) and on the side that the statement gives",
@@ -49,7 +41,7 @@ def overview(samples: pd.DataFrame, annotation: pd.DataFrame, qc: pd.DataFrame) 
         "n_out": len(annotation),
         "n_types": annotation.loc[annotation[Obs.CELL_TYPE] != UNKNOWN, Obs.CELL_TYPE].nunique(),
         "excluded": list(qc.loc[qc["status"] != "kept", "sample"]),
-        "n_malignant": int(annotation[Obs.MALIGNANCY].isin(["malignant", "likely_malignant"]).sum()),
+        "n_malignant": int(annotation[Obs.MALIGNANCY].isin(MALIGNANT_TIERS).sum()),
     }
 
 

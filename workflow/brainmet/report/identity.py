@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from brainmet.contract import UNKNOWN, Obs
+from brainmet.contract import MALIGNANT_TIERS, UNKNOWN, Obs
 from brainmet.report.figure import Figure, Variant, axis, clean, heat_map, reversed_axis, rows_high
 from brainmet.report.palette import ACCENT, DIVERGING, MUTED, SEQUENTIAL, in_order
 from brainmet.report.wording import words
@@ -65,7 +65,7 @@ def clusters(annotation: pd.DataFrame) -> pd.DataFrame:
         types = types.sort_index(kind="stable").sort_values(ascending=False, kind="stable")
         called = ", ".join(f"{words(str(t))}\u00a0{s:.0%}" for t, s in types.head(3).items() if s >= 0.005)
         largest = own[Obs.SAMPLE].value_counts(normalize=True).max()
-        malignant = own[Obs.MALIGNANCY].isin(["malignant", "likely_malignant"]).mean()
+        malignant = own[Obs.MALIGNANCY].isin(MALIGNANT_TIERS).mean()
         rows.append(
             (
                 *(name, len(own), called, _named_genes(own[Obs.REASON]), own[Obs.SAMPLE].nunique()),
