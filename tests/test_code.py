@@ -16,7 +16,7 @@ def test_direct_and_indirect_imports():
 def test_imports_inside_functions_count(tmp_path):
     path = tmp_path / "m.py"
     path.write_text("def f():\n    from brainmet import tables\n    import brainmet.counts\n    import numpy\n")
-    assert [p.name for p in code.imports(path)] == ["counts.py", "tables.py"]
+    assert [p.name for p in code.imports(path)] == ["__init__.py", "counts.py", "tables.py"]
 
 
 def test_an_unknown_module_is_refused():
