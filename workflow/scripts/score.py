@@ -11,7 +11,7 @@ with job(snakemake) as params:
     files = snakemake.input
     choice = {name: params.pop(name) for name in ("tier", "confounders")}
     signatures = configured(files.signatures, files.files, files.confounders, **choice)
-    counts, cells = open_counts(files.counts), read_table(files.cells, "cells")
+    counts, cells = open_counts(files.counts), read_table(files.cells, "cells", columns=["sample", "keep"])
     scores, coverage = score(counts, cells, signatures, **params)
     write_table(scores, snakemake.output.scores, "scores")
     write_table(coverage, snakemake.output.coverage, "coverage")
