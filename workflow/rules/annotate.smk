@@ -204,7 +204,7 @@ rule cnv_windows:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(225, 8.5),
+        mem_mb=memory(200, 8.5),
     params:
         min_cells=lookup(dpath="annotate/cnv_arms/min_cells", within=config),
         min_genes=lookup(dpath="annotate/cnv_windows/min_genes", within=config),

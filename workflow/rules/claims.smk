@@ -59,7 +59,7 @@ rule claims:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(220, 25),
+        mem_mb=memory(195, 25),
     params:
         ambient=lookup(dpath="compare/ambient", within=config),
         min_cells=lookup(dpath="compare/min_cells", within=config),

@@ -19,7 +19,7 @@ rule markers:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(185, 20),
+        mem_mb=memory(160, 20),
     params:
         min_cells=lookup(dpath="compare/min_cells", within=config),
         min_counts=lookup(dpath="compare/scoring/min_counts", within=config),
@@ -45,7 +45,7 @@ rule donor_scores:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(265, 10),
+        mem_mb=memory(240, 10),
     params:
         tier=lookup(dpath="score/tier", within=config),
         min_cells=lookup(dpath="compare/min_cells", within=config),
@@ -71,7 +71,7 @@ rule contrasts:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(250, 24),
+        mem_mb=memory(225, 24),
     params:
         tier=lookup(dpath="score/tier", within=config),
         ambient=lookup(dpath="compare/ambient", within=config),
@@ -100,7 +100,7 @@ rule nulls:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(225, 26),
+        mem_mb=memory(200, 26),
     params:
         tier=lookup(dpath="score/tier", within=config),
         min_cells=lookup(dpath="compare/min_cells", within=config),
@@ -130,7 +130,7 @@ rule de:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(265, 32),
+        mem_mb=memory(240, 32),
     params:
         ambient=lookup(dpath="compare/ambient", within=config),
         min_cells=lookup(dpath="compare/min_cells", within=config),
@@ -163,7 +163,7 @@ rule gsea:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(335, 8.8),
+        mem_mb=memory(310, 8.8),
     params:
         tier=lookup(dpath="score/tier", within=config),
         min_cells=lookup(dpath="compare/min_cells", within=config),
@@ -190,7 +190,7 @@ rule composition:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(210),
+        mem_mb=memory(185),
     params:
         arms=lookup(dpath="compare/contrasts", within=config),
         design=lookup(dpath="compare/design", within=config),

@@ -21,7 +21,7 @@ rule crosstalk:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(330, 18.5),
+        mem_mb=memory(305, 18.5),
     params:
         min_cells=lookup(dpath="crosstalk/min_cells", within=config),
         min_fraction=lookup(dpath="crosstalk/min_fraction", within=config),
@@ -47,7 +47,7 @@ rule crosstalk_summary:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(280),
+        mem_mb=memory(215),
     params:
         alpha=lookup(dpath="crosstalk/alpha", within=config),
         min_donors=lookup(dpath="crosstalk/min_donors", within=config),

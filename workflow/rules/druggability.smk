@@ -51,7 +51,7 @@ rule druggability:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(150, 50),
+        mem_mb=memory(125, 50),
     params:
         min_cells=lookup(dpath="druggability/min_cells", within=config),
     script:

@@ -20,7 +20,7 @@ rule fidelity:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(220, 54),
+        mem_mb=memory(195, 54),
     params:
         tier=lookup(dpath="score/tier", within=config),
         references=lookup(dpath="models/references", within=config),

@@ -43,6 +43,6 @@ rule collect_pseudobulk:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(200, 4.7),
+        mem_mb=memory(175, 4.7),
     script:
         "../scripts/collect_pseudobulk.py"
