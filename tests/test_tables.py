@@ -140,3 +140,10 @@ def test_one_sample_is_read_from_a_table_of_many(tmp_path):
     for name in sizes:
         pd.testing.assert_frame_equal(tables.read_table(path, "sampled", sample=name), frame[sample == name])
     assert tables.read_table(path, "sampled", ["umap_1"], sample="C")["umap_1"].size == 3
+
+
+def test_a_blank_row_is_one_of_the_table() -> None:
+    row = tables.blank("toy")
+    assert np.isnan(row["effect"])
+    assert row | {"effect": 1.0} == {"gene": "", "n": 0, "effect": 1.0, "scorable": False, "note": ""}
+    tables.conform(pd.DataFrame([row]), "toy")

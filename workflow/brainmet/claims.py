@@ -30,7 +30,7 @@ from brainmet.estimators import NESTED, NOT_TESTABLE, POOLED, WITHIN, Design
 from brainmet.measures import log_odds
 from brainmet.one_group import one_group
 from brainmet.readouts import WHOLE, Reader, Readout, averaged, gene_sets_of, relabelled
-from brainmet.tables import columns, empty
+from brainmet.tables import blank, columns, empty
 from brainmet.validate import validate
 from brainmet.verdicts import RANK, jointly, untested, verdict
 
@@ -108,7 +108,7 @@ def claims(
 
 def evaluate(entry: Mapping[str, Any], reader: Reader, *, design: Design) -> dict[str, Any]:
     """What was measured for one claim: the deciding row of its contrast."""
-    row: dict[str, Any] = {
+    row = blank("claims") | {
         "claim": entry["id"],
         "statement": entry["statement"],
         "reference": reference(entry["reference"]),
@@ -121,18 +121,14 @@ def evaluate(entry: Mapping[str, Any], reader: Reader, *, design: Design) -> dic
         "requires": "; ".join(entry.get("requires", [])),
         "derived_from": ";".join(entry.get("derived_from", [])),
         "estimator": NOT_TESTABLE,
-        "n_donors": 0,
-        "n_studies": 0,
         "simulated": False,
         "datasets": "",
         "design": "",
-        "unit": "",
         "controlled": False,
         "coinciding": "",
         "opposed": "",
+        "p_clean": np.nan,
     }
-    row |= dict.fromkeys(("effect", "ci_low", "ci_high", "p", "p_perm", "p_perm_min", "mde", "coverage"), np.nan)
-    row |= dict.fromkeys(("effect_clean", "p_clean", "estimate", "estimate_low", "estimate_high", "p_drift"), np.nan)
     readout = reader.readout(entry)
     if readout.reason:
         return row | {"reason": readout.reason}
@@ -238,8 +234,7 @@ def estimate(best: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, flo
 
 def in_bulk(entry: Mapping[str, Any], reader: Reader, tissues: Sequence[Tissue], *, design: Design) -> dict[str, Any]:
     """What bulk tissue says of the same readout: paired cohorts pooled where there are any, else unpaired ones."""
-    row: dict[str, Any] = {"bulk_estimator": "", "bulk_n": 0, "bulk_studies": ""}
-    row |= dict.fromkeys(("bulk_effect", "bulk_ci_low", "bulk_ci_high", "bulk_p"), np.nan)
+    row = {name: value for name, value in blank("claims").items() if name.startswith("bulk_")}
     spec, comparison = entry["readout"], entry["comparison"]
     expressed = {"signature", "gene", "genes", "mean"} & set(spec) and entry["compartment"] in ("tumor", "any", WHOLE)
     if not expressed or "minus" in spec or "b" not in comparison or {"by", "where"} & set(comparison):

@@ -172,9 +172,8 @@ class _Sample:
         s = profiles.types.index(SENDER)
         r = s if senders == receivers else profiles.types.index(RECEIVER)
         about = self.profiles.about
-        row: dict[str, Any] = {
-            key: about.get(key, "") for key in ("dataset", "study", "sample", "donor", "condition", "primary_site")
-        }
+        row = tables.blank("crosstalk")
+        row |= {key: about.get(key, "") for key in ("dataset", "study", "sample", "donor", "condition", "primary_site")}
         row |= {key: axis[key] for key in ("kind", "sender", "receiver", "readout", "tier")}
         row |= {
             "axis": axis["id"],
@@ -193,20 +192,6 @@ class _Sample:
         row["reason"] = self._reason(axis, profiles, s, r)
         row["status"] = NOT_TESTED if row["reason"] else TESTED
         rng = np.random.default_rng([self.seed, self.stream, zlib.crc32(axis["id"].encode())])
-        row |= dict.fromkeys(
-            (
-                "score",
-                "p",
-                "p_perm_types",
-                "p_perm_min",
-                "response_score",
-                "response_p",
-                "magnitude_rank",
-                "specificity_rank",
-            ),
-            np.nan,
-        )
-        row["sender_specificity"] = np.nan
         if row["reason"]:
             return row
         if axis.get("response"):

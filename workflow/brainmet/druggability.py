@@ -153,12 +153,16 @@ def coverage(
         measured = [gene for gene in genes if len(counted) and counted[gene].notna().all()]
         deep = counted[counted[Obs.TOTAL_COUNTS] >= depth]
         p = positive(deep, measured, depth=depth, min_counts=min_counts)
-        row = about | {"n_malignant": len(malignant), "n_deep": len(deep), "depth": depth, "n_antigens": len(measured)}
+        row = (
+            tables.blank("adc_coverage")
+            | about
+            | {"n_malignant": len(malignant), "n_deep": len(deep), "depth": depth, "n_antigens": len(measured)}
+        )
         few = _few(counted, deep, depth=depth, min_cells=min_cells)
         over.append(row | _covered(p, measured, few, cover=cover))
         normal = donor[~donor[Obs.CELL_TYPE].map(is_malignant).astype(bool) & (donor[Obs.CELL_TYPE] != UNKNOWN)]
         rest = _normal_shares(normal, measured, depth=depth, min_counts=min_counts, min_cells=min_cells)
-        single += [about | r for r in _single(p, measured, genes, rest, few)]
+        single += [tables.blank("adc_antigens") | about | r for r in _single(p, measured, genes, rest, few)]
     frames = (pd.DataFrame(over), pd.DataFrame(single))
     names = ("adc_coverage", "adc_antigens")
     log.info("donors with malignant cells: %d", len(over))
@@ -208,9 +212,8 @@ def _few(counted: pd.DataFrame, deep: pd.DataFrame, *, depth: int, min_cells: in
 
 
 def _covered(p: np.ndarray, genes: Sequence[str], few: str, *, cover: float) -> dict[str, Any]:
-    empty = {"share_0": np.nan, "share_1": np.nan, "share_2_or_more": np.nan, "smallest_set": "", "covered": np.nan}
     if few or not genes:
-        return empty | {"reached": False, "status": NOT_TESTED, "reason": few or "no antigen is measured"}
+        return {"status": NOT_TESTED, "reason": few or "no antigen is measured"}
     shares = dict(zip(("share_0", "share_1", "share_2_or_more"), n_positive(p), strict=True))
     chosen, covered = smallest_set(p, genes, cover=cover)
     return shares | {
@@ -240,14 +243,7 @@ def _single(
     p: np.ndarray, measured: Sequence[str], genes: Sequence[str], normal: pd.DataFrame, few: str
 ) -> Iterator[dict[str, Any]]:
     for gene in genes:
-        row = {
-            "gene": gene,
-            "n_deep": len(p),
-            "share": np.nan,
-            "normal_type": "",
-            "normal_share": np.nan,
-            "status": NOT_TESTED,
-        }
+        row = {"gene": gene, "n_deep": len(p), "status": NOT_TESTED}
         if few or gene not in measured:
             yield row | {"reason": few or f"{gene} is not measured"}
         else:
@@ -277,7 +273,8 @@ def expression(
             members = _members(place, profiles.types, compartments)
             if members and gene in profiles.columns:
                 rows.append(
-                    about
+                    tables.blank("druggability")
+                    | about
                     | {"compartment": place, "gene": gene}
                     | _level(profiles, members, normal, gene, min_cells)
                     | roles
@@ -310,13 +307,7 @@ def _level(profiles: TypeProfiles, members: list[int], normal: list[int], gene: 
     column = profiles.columns[gene]
     n_cells = int(profiles.n_cells[members].sum())
     beside = [i for i in normal if i not in members]
-    row = {
-        "cell_types": "+".join(profiles.types[i] for i in members),
-        "n_cells": n_cells,
-        "log2_cpm": np.nan,
-        "detected": np.nan,
-    }
-    row |= {"normal_type": "", "normal_log2_cpm": np.nan, "normal_detected": np.nan, "difference": np.nan}
+    row: dict[str, Any] = {"cell_types": "+".join(profiles.types[i] for i in members), "n_cells": n_cells}
     if n_cells < min_cells:
         return row | {"status": NOT_TESTED, "reason": f"{n_cells} cells, {min_cells} needed"}
     depth = profiles.sums[members].sum()

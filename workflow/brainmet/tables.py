@@ -48,6 +48,14 @@ def empty(name: str) -> pd.DataFrame:
     return frame
 
 
+_NOTHING = {"string": "", "bool": False, "int64": 0, "int32": 0, "float64": np.nan, "float32": np.nan}
+
+
+def blank(name: str) -> dict[str, Any]:
+    """A row of a table in which nothing is said yet: by column, an empty string, false, 0 or NaN."""
+    return {column["name"]: _NOTHING[column["dtype"]] for column in schema(name)["columns"]}
+
+
 def conform(frame: pd.DataFrame, name: str, *, where: str = "") -> pd.DataFrame:
     """The frame with exactly the schema's columns, order and types.
 
