@@ -1,5 +1,6 @@
 """A dataset file drafted for a folder or an accession is one that reads."""
 
+import errno
 import gzip
 from pathlib import Path
 
@@ -138,3 +139,19 @@ def test_what_cannot_be_drafted(tmp_path: Path, human: GeneTable) -> None:
     drafted(tmp_path / "texts", tmp_path, human)
     with pytest.raises(BrainmetError, match=r"texts\.yaml exists and may hold what you set by hand"):
         drafted(tmp_path / "texts", tmp_path, human)
+
+
+def test_nothing_half_written_is_left_to_be_taken_for_a_draft(
+    tmp_path: Path, human: GeneTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(path: Path, text: str, **_: str) -> None:
+        path.write_bytes(text[:10].encode())
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "one").mkdir()
+    write_triplet(tmp_path / "one", counts())
+    with monkeypatch.context() as patch, pytest.raises(OSError):
+        patch.setattr(Path, "write_text", fill)
+        drafted(tmp_path / "one", tmp_path, human)
+    assert list((tmp_path / "datasets").iterdir()) == []
+    assert len(drafted(tmp_path / "one", tmp_path, human)[0]) == 1

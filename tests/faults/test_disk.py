@@ -19,7 +19,7 @@ import pytest
 import yaml
 from brainmet.fetch import fetch
 
-from tests.faults.test_bad_samples import SYMBOLS
+from tests.faults.test_bad_samples import SYMBOLS, write_sample
 from tests.running import HOME, begin, digests, mini, snakemake
 from tests.test_bulk import PATTERNS, profiles_of
 from tests.test_fetch import BODY, MANNER, serving
@@ -40,7 +40,7 @@ SCRIPTED = {
     for name, body in re.findall(r"^rule (\w+):\n((?:[ \n].*\n?)*)", path.read_text(), re.M)
     if "    script:\n" in body
 }
-"""Every rule that runs something, and whether it writes files; the others print."""
+"""Every rule that runs something, and whether it makes results; the others print."""
 LOOK_FIRST = {
     "export": "the atlas needs about .* GB, the disk has 0 GB left",
     "fetch": "MB are needed for .* MB are free",
@@ -265,10 +265,15 @@ def test_a_full_disk_in_what_is_fetched_and_in_scores_of_ones_own_files(mini_run
 
 
 def test_what_prints_needs_no_room(mini_run, disk, tmp_path, python):
+    (tmp_path / "new").mkdir()
+    write_sample(tmp_path / "new", "good")
     with serving() as server:
         server.body = profiles()
         wanted = of_ones_own(tmp_path, server.url, python)
-        printing = replace(wanted, targets=tuple(rule for rule, writes in SCRIPTED.items() if not writes))
+        printing = replace(
+            wanted, config={**wanted.config, "draft": str(tmp_path / "new")},
+            targets=tuple(rule for rule, writes in SCRIPTED.items() if not writes),
+        )  # fmt: skip
         folder = copied(mini_run, disk)
         replace(wanted, targets=("downloads/cohort/profiles.csv", "design_tables")).run(folder, "--cores", "2")
         before = content(disk)

@@ -15,6 +15,7 @@ from brainmet.datasets import begins
 from brainmet.discover import LAYOUTS, OF_ALL, OF_CELLS, OF_GENES, entry, groups, matrices, of_one_matrix
 from brainmet.errors import BrainmetError
 from brainmet.fetch import archive_url, listing
+from brainmet.files import replacing
 from brainmet.genes import GeneTable
 from brainmet.ingest.bulk import SERIES as SERIES_MATRIX
 from brainmet.ingest.bulk import of_samples
@@ -81,8 +82,8 @@ def draft(source: str | None, folder: Path, genes: GeneTable, *, mirror: str, of
             for name in _tables(found, layout, [match for _, match, _ in samples])
         ),
     ]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with replacing(target) as partial:
+        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
     if one and not (series or plate):
         _add_what_splits(target, found, genes)
     return target
@@ -207,8 +208,9 @@ def _add_what_splits(target: Path, found: Sequence[Member], genes: GeneTable) ->
         lines = of_one_matrix(datasets.read(target), found, genes)
     except BrainmetError as error:
         lines = [f"# {error}"]
-    with target.open("a", encoding="utf-8") as file:
-        file.writelines(f"{line}\n" for line in lines)
+    with replacing(target) as partial:
+        text = target.read_text(encoding="utf-8")
+        partial.write_text(text + "".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def _path(member: Member) -> str:
