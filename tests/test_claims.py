@@ -13,6 +13,7 @@ from brainmet.bulk import tissues
 from brainmet.donor_scores import GeneSet
 from brainmet.donors import Cohort
 from brainmet.errors import BrainmetError
+from brainmet.one_group import one_group
 from brainmet.readouts import Reader, Tables, averaged, relabelled
 from brainmet.tables import conform
 
@@ -278,6 +279,11 @@ def test_what_goes_with_the_condition_settles_nothing() -> None:
     row = stage.claims([claim()], reader_of(data), design=DESIGN, bound=0.5).iloc[0]
     assert row["verdict"] == "inconclusive"
     assert row["reason"].endswith("in every study the arms differ in dissociation too")
+    same = bulk(STUDIES, shift=0.0)
+    same.obs["dissociation"] = data.obs["dissociation"]
+    none = claim(direction="none", readout={"signature": "null"}, bound=3)
+    row = stage.claims([none], reader_of(same), design=DESIGN, bound=0.5).iloc[0]
+    assert row["fdr"] > 0.05 and row["verdict"] == "inconclusive"
 
 
 def test_claims_that_cannot_be_judged_do_not_count_among_the_tested() -> None:
@@ -306,3 +312,15 @@ def test_studies_that_contradict_each_other_settle_nothing() -> None:
     assert row["fdr"] < 0.01
     assert row["verdict"] == "inconclusive"
     assert row["reason"].endswith("; the opposite in t")
+    data = concat([bulk({"s": (9, 9)}, shift=0.5), bulk({"t": (9, 9)}, shift=-0.5)])
+    data.var = bulk({"s": (1, 1)}, shift=0.0).var
+    row = stage.claims([claim(direction="none")], reader_of(data), design=DESIGN, bound=9).iloc[0]
+    assert row["fdr"] > 0.05 and row["verdict"] == "inconclusive" and "; the opposite in" in row["reason"]
+
+
+def test_a_study_against_a_statement_about_one_group_is_named() -> None:
+    frame = donors({"s": (10, 0), "t": (5, 0)})
+    rng = np.random.default_rng(0)
+    values = pd.DataFrame({"x": rng.normal(np.where(frame["study"] == "s", 3, -2), 0.5)}, frame.index)
+    found = one_group(lambda index: values.loc[index], frame, ARMS, against=0.0, design=DESIGN)
+    assert found["p"] < 1e-6 and found["opposed"] == "t"

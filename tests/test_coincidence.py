@@ -52,9 +52,22 @@ def test_patients_sampled_twice_keep_their_receptors_or_lost_them() -> None:
 
 
 def test_arms_in_different_studies_are_compared_as_a_whole() -> None:
-    frame = cohort(dissociation=by_arm("cold", "enzymatic_37C"))
+    frame = cohort(dissociation=by_arm("cold", "enzymatic_37C"), er=by_arm("neg", "pos"))
     apart = frame[(frame["study"] == "s") == (frame["condition"] == IS_A[0])]
-    assert found(apart, "nested") == ["dissociation"]
+    assert found(apart, "nested") == ["er", "dissociation"]
+    namesakes = apart.assign(donor=["P1", "P2", "P3", "P4", "P1", "P2", "P3"])
+    assert found(namesakes, "nested") == ["er", "dissociation"]
+    namesakes.iloc[3, namesakes.columns.get_indexer(["donor", "er", "dissociation"])] = ["P9", "pos", "enzymatic_37C"]
+    assert found(namesakes, "nested") == []
+
+
+def test_what_is_known_of_few_donors_is_not_named() -> None:
+    er = by_arm("neg", "pos")
+    assert found(cohort(er=[*er[:3], "unknown", *er[4:]])) == ["er"]
+    assert found(cohort(er=[*er[:2], "unknown", "unknown", *er[4:]])) == []
+    her2 = by_arm("pos", "0")
+    assert found(cohort(her2=her2)) == ["her2"]
+    assert found(cohort(her2=["mixed", *her2[1:]])) == []
 
 
 def test_subtypes_that_were_sampled_at_different_sites() -> None:

@@ -9,7 +9,7 @@ import pytest
 from anndata import concat
 from brainmet import effects
 from brainmet import nulls as stage
-from brainmet.compare import contrast
+from brainmet.compare import contrast, parts_of, pooled_p
 from brainmet.confounders import explained_by
 from brainmet.contrasts import contrasts
 from brainmet.donor_scores import GeneSet
@@ -482,3 +482,28 @@ def test_a_nested_feature_without_variation_says_why_it_has_no_effect() -> None:
     table = pd.DataFrame({"f": 1.0, "other": np.arange(len(frame)) % 5.0}, frame.index)
     rows = contrast(lambda index: table.loc[index], frame, ARMS, design=DESIGN)
     assert rows.set_index("feature")["reason"].to_dict() == {"f": "not scorable, or without variation", "other": ""}
+
+
+@pytest.mark.parametrize("name", ["nested", "pairs"])
+def test_values_are_those_of_the_donors_that_are_compared(name: str) -> None:
+    """Values at the depth of the smallest donor; that of one which is left out is none."""
+    frame = DESIGNS[name]
+    other = donors({"v": (0, 1)} if name == "nested" else {"s": (0, 1)}).assign(donor="other")
+    depths = pd.Series(10.0, frame.index)
+
+    def effect(members: pd.DataFrame, depths: pd.Series) -> pd.DataFrame:
+        table = pd.DataFrame(np.random.default_rng(0).normal(size=(len(members), 2)), members.index, ["f", "other"])
+        rows = contrast(lambda i: table.loc[i] * depths.reindex(i).min(), members, ARMS, design=DESIGN)
+        return rows[["feature", "study", "estimator", "difference"]]
+
+    other.index = "other|" + other.index
+    more = pd.concat([depths, pd.Series(0.1, other.index)])
+    pd.testing.assert_frame_equal(effect(frame, depths), effect(pd.concat([frame, other]), more))
+
+
+def test_intervals_are_not_computed_where_p_alone_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = donors({"s": (4, 4), "t": (3, 5)})
+    parts = parts_of(values_of(frame), frame, ARMS, design=DESIGN)
+    rows = contrast(values_of(frame), frame, ARMS, design=DESIGN)
+    monkeypatch.setattr("brainmet.effects._interval", None)
+    np.testing.assert_array_equal(pooled_p(parts, min_studies=3), rows.loc[rows["study"] == "pooled", "p"])

@@ -66,6 +66,22 @@ def test_a_type_that_no_donor_of_a_study_has_is_not_tested_there() -> None:
     assert rows.loc[("a", "pooled"), "n_studies"] == rows.loc[("d", "pooled"), "n_studies"] == 1
     assert np.isnan(rows.loc[("a", "t"), "effect"]) and np.isnan(rows.loc[("d", "s"), "effect"])
     assert rows.loc[("a", "pooled"), "effect"] == rows.loc[("a", "s"), "effect"]
+    assert rows.loc["a", "studies"]["pooled"] == "s" and rows.loc["b", "studies"]["pooled"] == "s;t"
+    assert rows.loc["a", "reason"].to_dict() == {"pooled": "", "s": "", "t": "not scorable, or without variation"}
+
+
+def test_a_donor_that_is_not_compared_thins_no_other() -> None:
+    """Four donors were sampled at both sites; a fifth, at one of them, has few cells."""
+    obs = cohort().query("study == 's'")
+    obs["donor"] = obs["donor"].str.replace("brain_metastasis|primary", "p", regex=True)
+    paired = obs[obs["donor"] != "s_p_4"]
+    lonely = obs[(obs["donor"] == "s_p_4") & (obs["condition"] == "primary")].assign(n_cells=20)
+    rows, more = (
+        stage.composition(own, [ARMS], design=DESIGN, min_cells=50)[["study", "design", "difference", "effect"]]
+        for own in (paired, pd.concat([paired, lonely]))
+    )
+    assert set(rows["design"]) == {"paired"}
+    pd.testing.assert_frame_equal(rows, more)
 
 
 def test_one_types_rise_is_found_and_has_the_right_size() -> None:

@@ -13,7 +13,7 @@ from brainmet import crosstalk as module
 from brainmet import tables
 from brainmet.cell_types import load_cell_types
 from brainmet.crosstalk import crosstalk, load
-from brainmet.crosstalk_summary import in_half, summary
+from brainmet.crosstalk_summary import _sites, _specific, in_half, summary
 from brainmet.errors import BrainmetError
 from brainmet.ligands import consensus, consensus_pairs, find_pair, robust_rank
 from brainmet.pseudobulk import Pseudobulk, collect
@@ -297,6 +297,17 @@ def test_sites_and_senders_are_tested_over_donors(axes: module.Axes, parents: di
     apart = rows.assign(study=rows["primary_site"])
     over = summary(apart, axes, **OVER).set_index(["axis", "primary_site"]).loc[(GAS6_AXIS, "all")]
     assert over["n_site"] == 0 and np.isnan(over["site_p"])
+
+
+def test_ties_are_ties_and_names_draw_nothing() -> None:
+    score = [0.0] * 6 + [1, 2, 0.5, 3]
+    rows = pd.DataFrame({"study": "s", "primary_site": ["breast", "lung"] * 5, "score": score})
+    p = [
+        _sites(rows.assign(donor=list(names)), 4, 200, np.random.default_rng(1))["site_p"]
+        for names in ("abcdefghij", "badcfehgji", "jihgfedcba")
+    ]
+    assert p[0] == p[1] == p[2]
+    assert _specific(pd.Series([0.7, 0.3, 0.8, 0.2, 0.9, 1.0])) == 11 / 64
 
 
 _MEMORY = """

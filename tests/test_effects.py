@@ -191,6 +191,13 @@ def test_detectable_effect_leaves_out_studies_that_lack_the_feature() -> None:
     np.testing.assert_allclose(
         found, effects.detectable(np.array([two, one]), np.array([16, 7]), power=0.8, alpha=0.05)
     )
+    a, b = rng.normal(size=(2, 4, 2))
+    pairs, arms = effects.pairs(b + 0.1 * a, b), effects.two_arms(*rng.normal(size=(2, 20, 2)))
+    weighed = np.hypot(2 / 12 * pairs.g_se_null, 10 / 12 * arms.g_se_null)  # as the test weighs the studies
+    np.testing.assert_allclose(
+        effects.detectable_in([pairs, arms], power=0.8, alpha=0.05),
+        effects.detectable(weighed, 41, power=0.8, alpha=0.05),
+    )
     large = [effects.two_arms(*rng.normal(size=(2, 40, 2))) for _ in range(3)]
     over = [
         effects.detectable_over(studies, np.zeros(2), power=0.8, alpha=0.05)[1]

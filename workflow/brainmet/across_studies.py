@@ -41,6 +41,7 @@ def nested(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], design
         table = values(members.index[alone])
         used = _of_full_studies(members.loc[table.index], design)
         if enough_studies(used, arms, design):
+            table = table if len(used) == len(table) else values(used.index)
             found.append((str(platform), table.loc[used.index], used))
     if not found:
         return []

@@ -12,6 +12,7 @@ The values may be signature scores, genes, or log-ratios of cell types; donors a
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,8 @@ def parts_of(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], *, d
         a, b = arms_of(members.loc[table.index], arms, design)
         if min(len(a), len(b)) < design.min_donors:
             continue
+        if len(a) + len(b) < len(table):  # the smallest donor may be one that is not compared
+            table = values(a.append(b))
         paired = list(members.loc[a, Obs.DONOR]) == list(members.loc[b, Obs.DONOR])
         parts.append(part_of(study, platform, table.loc[a].to_numpy(), table.loc[b].to_numpy(), paired=paired))
     return one_a_study(parts)
@@ -120,11 +123,11 @@ def one_a_study(parts: Sequence[Part]) -> list[Part]:
 def pooled_p(parts: Sequence[Part], *, min_studies: int) -> np.ndarray:
     """p of the pooled effect alone, one a feature; equal to that of the pooled rows."""
     estimates = [part.estimate() for part in parts]
-    fixed = effects.fixed_studies(estimates)[0]
+    fixed = effects.stratified(estimates)[-1]
     if len(estimates) < min_studies:
-        return fixed.p
+        return fixed
     random = effects.random_effects(np.array([e.g for e in estimates]), np.array([e.g_se for e in estimates]))
-    return np.where(random.k >= min_studies, random.p, fixed.p)
+    return np.where(random.k >= min_studies, random.p, fixed)
 
 
 def _by_study(
@@ -142,11 +145,19 @@ def _by_study(
         row = _study_row(features, part.estimate(), part.study, part.platform, design)
         blocks.append(pd.DataFrame(row).assign(p_perm=p, p_perm_min=least, design=_design_word([part])))
     p, least = permutation(parts, design=design)
-    all_studies = pooled(features, [part.estimate() for part in parts], design).assign(p_perm=p, p_perm_min=least)
-    all_studies["studies"] = ";".join(sorted({part.study for part in parts}))
-    all_studies["platform"] = ";".join(sorted({part.platform for part in parts}))
+    estimates = [part.estimate() for part in parts]
+    all_studies = pooled(features, estimates, design).assign(p_perm=p, p_perm_min=least)
+    used = np.isfinite([e.g for e in estimates])
+    all_studies["studies"] = _named([part.study for part in parts], used)
+    all_studies["platform"] = _named([part.platform for part in parts], used)
     all_studies["design"] = _design_word(parts)
     return [block.assign(estimator=estimator, simulated=simulated) for block in [*blocks, all_studies]]
+
+
+def _named(names: Sequence[str], used: np.ndarray) -> np.ndarray:
+    """Names of the parts that have a feature (parts × features), joined by `;`; of all where none has it."""
+    patterns, which = np.unique(used | ~used.any(axis=0), axis=1, return_inverse=True)
+    return np.array([";".join(sorted(set(compress(names, own)))) for own in patterns.T], object)[which.ravel()]
 
 
 def _design_word(parts: Sequence[Part]) -> str:
@@ -175,7 +186,7 @@ def _study_row(features: pd.Index, e: Estimate, study: str, platform: str, desig
         "p": e.p,
         "model": "one_study",
         "platform": platform,
-        "reason": "",
+        "reason": np.where(np.isfinite(e.g), "", "not scorable, or without variation"),
         "mde": effects.detectable_in([e], power=design.power, alpha=design.alpha),
     }
 
@@ -268,7 +279,7 @@ def _labelled(parts: Sequence[Part], columns: np.ndarray) -> tuple[np.ndarray, n
         n_a, n_b = len(part.a), len(part.b)
         stratum = np.tile(np.arange(n_a), 2) if part.paired else np.zeros(n_a + n_b, int)
         x = np.vstack([part.a, part.b])
-        order = by_values(x)  # whichever arm is called a
+        order = by_values(x)  # whichever arm is called a, but for donors of equal values
         blocks.append(
             (x[np.ix_(order, columns)], np.repeat([True, False], [n_a, n_b])[order], n_strata + stratum[order])
         )

@@ -55,8 +55,9 @@ def cells_of(obs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def log_ratios(cells: pd.DataFrame) -> pd.DataFrame:
-    """Centred log2-ratio of each type in donors that are compared, half a cell added to every count: the mean over all
-    draws of as many cells as the smallest donor has. NaN for types that none of the donors has."""
+    """Centred log2-ratio of each type in donors that are compared, half a cell added to every count: the mean over
+    all draws in which each cell is kept as often as leaves, on average, as many cells as the smallest donor has. The
+    fewer those are, the smaller the difference of a rare type. NaN for types that none of the donors has."""
     found = cells.loc[:, (cells > 0).any()]
     logs = pd.DataFrame(thinned_log_cpm(found.to_numpy(float)), found.index, found.columns)
     return logs.sub(logs.mean(axis=1), axis=0).reindex(columns=cells.columns)

@@ -74,12 +74,16 @@ def explained_by(
         scores = _scores(Scorer(profiles, list(wanted.values()), how=how), donors, places)
         donors = donors.loc[scores.index]
         shared = _of_donors(donors) | {"composition": composition(str(cell_type), scores.index)}
-        for index, name in rows["signature"].items():
+        same = {
+            place: coinciding(donors, arm, own.iloc[0], design=design)
+            for place, own in rows.groupby(["studies", PLATFORM])
+        }
+        for index, row in rows.iterrows():
+            name = row["signature"]
             own = {s.id.partition(" less ")[0]: scores[s.id] for s in _unshared(by_id[name], confounders)} | shared
             named = _explaining(scores[name], {c: v for c, v in own.items() if v is not None}, donors, arm)
-            lost = [AMBIENT] if _lost(rows.loc[index], design.alpha) else []
-            same = coinciding(profiles.donors, arm, rows.loc[index], design=design)
-            out[index] = ";".join([*lost, *same, *named])
+            lost = [AMBIENT] if _lost(row, design.alpha) else []
+            out[index] = ";".join([*lost, *same[row["studies"], row[PLATFORM]], *named])
     return out
 
 

@@ -132,7 +132,7 @@ def in_half(p: np.ndarray) -> float:
 
 def _specific(values: pd.Series) -> float:
     """One-sided exact signed-rank p over donors: does the sender carry the ligand above half of the other types?"""
-    known = values.dropna().to_numpy(float) - 0.5
+    known = (values.dropna().to_numpy(float) - 0.5).round(9)  # 0.7 and 0.3 are as far from a half
     return signed_rank_p(known) if known.any() else np.nan
 
 
@@ -140,7 +140,8 @@ def _sites(rows: pd.DataFrame, min_donors: int, n_permutations: int, rng: np.ran
     """Do scores differ between primary sites? Sites are permuted among the donors of a study: only studies with several
     sites say anything, as study and site are one in all others."""
     donors = rows.groupby(["study", "donor", "primary_site"], sort=True)["score"].mean().dropna().reset_index()
-    donors = donors[donors.groupby("study")["primary_site"].transform("nunique") > 1].sort_values("score")
+    donors = donors[donors.groupby("study")["primary_site"].transform("nunique") > 1]
+    donors = donors.sort_values(["score", "primary_site"], ignore_index=True)  # names decide no draw
     out: dict[str, Any] = {"n_site": len(donors), "site_p": np.nan}
     if len(donors) < min_donors:
         return out

@@ -147,23 +147,37 @@ def fixed_studies(estimates: list[Estimate]) -> tuple[Pooled, Array, Array, Arra
     Returns:
         g, with p of the stratified difference; the stratified difference and its interval.
     """
+    share, difference, spread, df, p = stratified(estimates)
     g, g_se = np.array([e.g for e in estimates]), np.array([e.g_se for e in estimates])
     k = np.isfinite(g).sum(axis=0)
     g_df = np.maximum((np.isfinite(g) * np.array([e.g_df for e in estimates])[:, None]).sum(axis=0), 1)
-    share = np.isfinite(g) * np.array([e.n_a * e.n_b / (e.n_a + e.n_b) for e in estimates])[:, None]
+    effect = (share * np.nan_to_num(g)).sum(axis=0)
+    se = np.sqrt((share**2 * np.nan_to_num(g_se) ** 2).sum(axis=0))
+    t, half, nothing = _ratio(difference, spread), student.isf(0.025, df) * spread, np.full(len(effect), np.nan)
+    pooled = Pooled(effect, se, *_interval(effect, se, g_df, t, df, level=0.95), p, nothing, nothing, nothing, k)
+    return pooled, difference, difference - half, difference + half
+
+
+def stratified(estimates: list[Estimate]) -> tuple[Array, Array, Array, Array, Array]:
+    """The difference of the arms with the study as a stratum: share of each study (studies × features), difference, its
+    standard error, degrees of freedom (Welch–Satterthwaite) and p."""
+    share = _shares(estimates)
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = share / share.sum(axis=0)
-        effect = (share * np.nan_to_num(g)).sum(axis=0)
-        se = np.sqrt((share**2 * np.nan_to_num(g_se) ** 2).sum(axis=0))
         parts = share**2 * np.array([np.nan_to_num(e.se) for e in estimates]) ** 2
         difference = (share * np.array([np.nan_to_num(e.difference) for e in estimates])).sum(axis=0)
         df = parts.sum(axis=0) ** 2 / np.nansum(parts**2 / np.array([e.df for e in estimates]), axis=0)
         spread = np.sqrt(parts.sum(axis=0))
-        t = _ratio(difference, spread)
-        p = 2 * student.sf(np.abs(t), df)
-    half, nothing = student.isf(0.025, df) * spread, np.full(len(effect), np.nan)
-    pooled = Pooled(effect, se, *_interval(effect, se, g_df, t, df, level=0.95), p, nothing, nothing, nothing, k)
-    return pooled, difference, difference - half, difference + half
+        p = 2 * student.sf(np.abs(_ratio(difference, spread)), df)
+    return share, difference, spread, df, p
+
+
+def _shares(estimates: Sequence[Estimate]) -> Array:
+    """Weights of studies, n_a n_b / (n_a + n_b) of those that have a g, summing to 1 over studies; NaN where none
+    has."""
+    sizes = np.array([e.n_a * e.n_b / (e.n_a + e.n_b) for e in estimates])[:, None]
+    share = np.isfinite([e.g for e in estimates]) * sizes
+    with np.errstate(invalid="ignore"):
+        return share / share.sum(axis=0)
 
 
 def _interval(g: Array, se: Array, g_df: Array | int, t: Array, df: Array, *, level: float) -> tuple[Array, Array]:
@@ -349,9 +363,9 @@ def detectable_in(estimates: Sequence[Estimate], *, power: float, alpha: float) 
     """
     used = _with_g(estimates)
     df = (used * np.array([e.g_df for e in estimates])[:, None]).sum(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        weight = np.where(used, 1 / np.array([e.g_se_null for e in estimates]) ** 2, 0.0).sum(axis=0)
-        return detectable(1 / np.sqrt(weight), df, power=power, alpha=alpha)
+    null = np.nan_to_num([e.g_se_null for e in estimates])
+    se = np.sqrt((_shares(estimates) ** 2 * null**2).sum(axis=0))
+    return detectable(se, df, power=power, alpha=alpha)
 
 
 def detectable_over(estimates: Sequence[Estimate], tau2: Array, *, power: float, alpha: float) -> Array:

@@ -20,8 +20,8 @@ LANDMARK_SHARE = 4
 """Landmarks are so many times fewer than the cells that are laid out in full. Trustworthiness of 88,000 cells was .927
 from 5,000 landmarks as from 20,000, and types of 15 to 40 cells lay as close together, in two thirds of the time."""
 EPOCHS, EPOCHS_OF_MANY, MANY = 200, 100, 10_000
-"""Rounds, and rounds with more cells than MANY: half of umap-learn's or less. Trustworthiness of 9,000 cells was .921
-after 500 rounds and .919 after 200, of 18,000 cells .916 after 200 and .914 after 100."""
+"""Rounds, and rounds of landmarks and of more cells than MANY: half of umap-learn's or less. Trustworthiness of 9,000
+cells was .921 after 500 rounds and .919 after 200, of 18,000 cells .916 after 200 and .914 after 100."""
 SETTLING_EPOCHS = 10
 """Rounds over all cells around the landmarks. Trustworthiness of 88,000 cells was .919 after 20 rounds, .917
 after 10, whether the landmarks had had 200 rounds or 100."""

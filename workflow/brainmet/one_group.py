@@ -33,7 +33,7 @@ def one_group(
 
     Returns:
         Columns as in the pooled rows of `compare.contrast`; `effect` is Hedges' g of one sample, `difference` the mean
-        less `against`.
+        less `against`, `opposed` the studies that show the opposite by themselves.
     """
     own = donors[donors[Obs.CONDITION] == comparison["a"]]
     if design.primary_site != ANY_SITE:
@@ -59,6 +59,8 @@ def one_group(
     row["studies"] = ";".join(sorted({part.study for part in found}))
     row["platform"] = ";".join(sorted({part.platform for part in found}))
     row["simulated"] = bool(own[Uns.SIMULATED].any())
+    against_it = [e.p[0] < design.alpha and np.sign(e.g[0]) == -np.sign(row["effect"]) for e in estimates]
+    row["opposed"] = ", ".join(part.study for part, opposed in zip(found, against_it, strict=True) if opposed)
     return row
 
 

@@ -48,9 +48,10 @@ def verdict(row: Mapping[str, Any], entry: Mapping[str, Any], *, design: Design,
         if not (same and row["fdr_clean"] < design.alpha):
             left = f"g {row['effect_clean']:.2f}, FDR {row['fdr_clean']:.2g}"
             return "inconclusive", f"{found}; without what ambient RNA of the samples' other cells can explain, {left}"
-    if decided and row["opposed"]:
+    settled = decided or ((sign == 0 or "bound" in entry) and within_bound(row, bound))
+    if settled and row["opposed"]:
         return "inconclusive", f"{found}; the opposite in {row['opposed']}"
-    if decided and row["coinciding"]:
+    if settled and row["coinciding"]:
         return "inconclusive", f"{found}; in every study the arms differ in {row['coinciding']} too"
     if decided and row["p_drift"] >= design.alpha:
         return (
