@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from brainmet.donor_scores import GeneSet, Scoring
+from brainmet.effects import Estimate, two_arms
 from brainmet.estimators import Design
 
 if TYPE_CHECKING:
@@ -89,3 +90,11 @@ def bulk(
         {"symbol": GENES}, index=pd.Index([f"ENSG{i:05d}" for i in range(len(GENES))], name="ensembl_id")
     )
     return AnnData(X=np.array(sums, float), obs=obs, var=genes)
+
+
+def draw_arms(
+    rng: np.random.Generator, n: tuple[int, int], shift: np.ndarray, sd: tuple[float, float] = (1.0, 1.0)
+) -> Estimate:
+    """A study of features that lie `shift` apart, n donors an arm."""
+    a, b = (rng.normal(0, s, (size, len(shift))) for size, s in zip(n, sd, strict=True))
+    return two_arms(a + shift, b)

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import concat
-from brainmet import effects
 from brainmet import nulls as stage
 from brainmet.compare import contrast, parts_of, pooled_p
 from brainmet.confounders import explained_by
 from brainmet.contrasts import contrasts
+from brainmet.detectable import noncentrality
 from brainmet.donor_scores import GeneSet
 from brainmet.donors import Cohort, compartments, declared, platforms, profiles
 from brainmet.nulls import nulls
@@ -226,7 +226,7 @@ def test_signatures_of_donors_on_two_platforms_can_be_set_beside_those_without_a
 
 def test_a_nested_estimate_detects_what_its_own_test_finds() -> None:
     row = pooled(contrast(values_of(donors(APART)), donors(APART), ARMS, design=DESIGN))
-    assert row["mde"] == pytest.approx(effects.noncentrality(4, power=0.8, alpha=0.05) * row["se"])
+    assert row["mde"] == pytest.approx(noncentrality(4, power=0.8, alpha=0.05) * row["se"])
 
 
 def test_models_are_not_compared_with_patients_and_stand_beside_none() -> None:

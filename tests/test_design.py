@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from brainmet import claims, datasets, design, effects
+from brainmet import claims, datasets, design
+from brainmet.detectable import noncentrality
 from brainmet.estimators import Design
 from brainmet.tables import conform
 from statsmodels.stats.power import TTestIndPower, TTestPower
@@ -71,12 +72,12 @@ def test_what_is_detectable_is_that_of_studies_that_agree() -> None:
         pooled |= arm(f"s{i}", "brain_metastasis", 6) | arm(f"s{i}", "primary", 9)
     x = table(pooled).loc["brain_metastasis_vs_primary", "mde"]
     precision = 1 / (1 / 4 + x**2 / 28) + 3 / (1 / 6 + 1 / 9 + x**2 / 26)
-    assert x == pytest.approx(effects.noncentrality(3, power=0.8, alpha=0.05) / precision**0.5)
+    assert x == pytest.approx(noncentrality(3, power=0.8, alpha=0.05) / precision**0.5)
     apart: dict[str, dict[str, Any]] = {}
     for i, n in enumerate((3, 4, 8)):
         apart |= arm(f"m{i}", "brain_metastasis", n) | arm(f"p{i}", "primary", n)
     nested = table(apart).loc["brain_metastasis_vs_primary", "mde"]
-    assert nested == pytest.approx(effects.noncentrality(4, power=0.8, alpha=0.05) * (2 / 15) ** 0.5, rel=1e-6)
+    assert nested == pytest.approx(noncentrality(4, power=0.8, alpha=0.05) * (2 / 15) ** 0.5, rel=1e-6)
     pairs = {
         f"{c}{i}": record(f"{c}{i}", "s1", c, donor=f"d{i}") for c in ("brain_metastasis", "primary") for i in range(6)
     }

@@ -1,13 +1,12 @@
 """Effect sizes against hand numbers, scipy, statsmodels and published values."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 from brainmet import effects
 from scipy import stats
 from statsmodels.stats.meta_analysis import combine_effects
-from statsmodels.stats.power import TTestIndPower, TTestPower
+
+from tests.compare_toy import draw_arms
 
 RNG = np.random.default_rng(0)
 
@@ -130,82 +129,6 @@ def test_signs_of_pairs() -> None:
     assert drawn.shape == (1000, 12)
 
 
-def test_detectable_effect_has_the_power() -> None:
-    # R: power.t.test(n = 17, delta = 1, power = NULL) gives 0.807; n = 16.71 gives 0.8.
-    se, df = np.array([(2 / 17) ** 0.5, 1.0]), np.array([32, 0])
-    np.testing.assert_allclose(effects.detectable(se, df, power=0.8070, alpha=0.05), [1.0, np.nan], atol=2e-3)
-
-
-def test_what_the_pooled_test_detects_it_finds_in_four_of_five_runs() -> None:
-    """Hartung-Knapp over simulated studies, without and with variation between them, of two arms and of pairs."""
-    rng, many = np.random.default_rng(0), 4000
-    for k, n, tau in ((3, 8, 0.0), (5, 5, 0.5)):
-        flat = [_arms(rng, (n, n), np.zeros(many)) for _ in range(k)]
-        mde = effects.detectable_over(flat, np.full(many, tau**2), power=0.8, alpha=0.05)
-        real = [_arms(rng, (n, n), mde + rng.normal(0, tau, many)) for _ in range(k)]
-        p = effects.random_effects(np.array([e.g for e in real]), np.array([e.g_se for e in real])).p
-        assert 0.74 < (p < 0.05).mean() < 0.82
-    flat = [_arms(rng, (3, 3), np.zeros(2)) for _ in range(3)]
-    assert np.isnan(effects.detectable_over(flat, np.zeros(2), power=0.8, alpha=0.05)).all()
-    far = [_arms(rng, (3, 3), np.full(many, 100.0)) for _ in range(3)]  # no effect gets there, however large
-    p = effects.random_effects(np.array([e.g for e in far]), np.array([e.g_se for e in far])).p
-    assert (p < 0.05).mean() < 0.8
-
-
-def test_the_detectable_effect_of_pooled_studies_fulfils_its_equation() -> None:
-    rng = np.random.default_rng(1)
-    a, b = rng.normal(size=(2, 9, 1))
-    studies = [effects.two_arms(a, b[:4]), effects.pairs(a, b), effects.two_arms(a[:6], b), effects.one_sample(a)]
-    found = effects.detectable_over(studies, np.array([0.2]), power=0.8, alpha=0.05)[0]
-    weight = [1 / (0.2 + e.g_se_null[0] ** 2 + e.g_growth[0] * found**2) for e in studies]
-    assert found == pytest.approx(effects.noncentrality(3, power=0.8, alpha=0.05) / sum(weight) ** 0.5)
-
-
-def test_pairs_find_smaller_effects_the_more_they_go_together() -> None:
-    """Against statsmodels: a paired t test finds d_z; in standard deviations of the arms that is d_z times the ratio of
-    the differences' spread to theirs."""
-    rng = np.random.default_rng(0)
-    donor = rng.normal(size=(9, 1)) * [0.0, 1.0, 3.0]
-    a, b = (donor + rng.normal(size=(9, 3)) for _ in range(2))
-    ratio = (a - b).std(axis=0, ddof=1) / np.sqrt((a.var(axis=0, ddof=1) + b.var(axis=0, ddof=1)) / 2)
-    paired = effects.detectable_in([effects.pairs(a, b)], power=0.8, alpha=0.05)
-    np.testing.assert_allclose(paired, TTestPower().solve_power(nobs=9, alpha=0.05, power=0.8) * ratio, rtol=1e-4)
-    apart = effects.detectable_in([effects.two_arms(a, b)], power=0.8, alpha=0.05)
-    np.testing.assert_allclose(apart, TTestIndPower().solve_power(nobs1=9, alpha=0.05, power=0.8), rtol=1e-4)
-    assert paired[2] < 0.5 * apart[2]
-
-
-def test_detectable_effect_of_three_donors_has_the_power() -> None:
-    """One degree of freedom, where the far lower tail of the noncentral t is not a number."""
-    found = effects.noncentrality(1, power=0.8, alpha=0.05)
-    assert stats.nct.sf(stats.t.isf(0.025, 1), 1, found) == pytest.approx(0.8)
-
-
-def test_detectable_effect_leaves_out_studies_that_lack_the_feature() -> None:
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(size=(5, 2)), rng.normal(size=(6, 2))
-    b[:, 1] = np.nan
-    both = [effects.two_arms(a, b), effects.two_arms(a[:, ::-1], a[:4])]
-    found = effects.detectable_in(both, power=0.8, alpha=0.05)
-    two, one = (5 * 6 / 11 + 5 * 4 / 9) ** -0.5, (5 * 4 / 9) ** -0.5
-    np.testing.assert_allclose(
-        found, effects.detectable(np.array([two, one]), np.array([16, 7]), power=0.8, alpha=0.05)
-    )
-    a, b = rng.normal(size=(2, 4, 2))
-    pairs, arms = effects.pairs(b + 0.1 * a, b), effects.two_arms(*rng.normal(size=(2, 20, 2)))
-    weighed = np.hypot(2 / 12 * pairs.g_se_null, 10 / 12 * arms.g_se_null)  # as the test weighs the studies
-    np.testing.assert_allclose(
-        effects.detectable_in([pairs, arms], power=0.8, alpha=0.05),
-        effects.detectable(weighed, 41, power=0.8, alpha=0.05),
-    )
-    large = [effects.two_arms(*rng.normal(size=(2, 40, 2))) for _ in range(3)]
-    over = [
-        effects.detectable_over(studies, np.zeros(2), power=0.8, alpha=0.05)[1]
-        for studies in (large, [both[0], *large])
-    ]
-    assert over[0] == over[1] > 0
-
-
 def test_fdr_ignores_what_was_not_tested() -> None:
     np.testing.assert_allclose(effects.fdr(np.array([0.01, np.nan, 0.04, 0.03])), [0.03, np.nan, 0.04, 0.04])
     assert np.isnan(effects.fdr(np.array([np.nan]))).all()
@@ -231,11 +154,6 @@ def test_null_p_values_are_uniform() -> None:
         assert 0.035 < (p < 0.05).mean() < 0.065
 
 
-def _arms(rng: np.random.Generator, n: tuple[int, int], shift: np.ndarray, sd: tuple[float, float] = (1.0, 1.0)) -> Any:
-    a, b = (rng.normal(0, s, (size, len(shift))) for size, s in zip(n, sd, strict=True))
-    return effects.two_arms(a + shift, b)
-
-
 def _inside(low: np.ndarray, high: np.ndarray, truth: float) -> float:
     return float(((low <= truth) & (truth <= high)).mean())
 
@@ -247,7 +165,7 @@ def test_intervals_of_one_study_cover(n: tuple[int, int], delta: float, sd: tupl
     """4,000 studies: the intervals of the difference and of g, which leaves out zero where the test finds something."""
     rng, many = np.random.default_rng(1), 4_000
     spread = np.sqrt((sd[0] ** 2 + sd[1] ** 2) / 2)
-    found = _arms(rng, n, np.full(many, delta * spread), sd=sd)
+    found = draw_arms(rng, n, np.full(many, delta * spread), sd=sd)
     assert _inside(*found.difference_interval(), delta * spread) == pytest.approx(0.95, abs=0.025)
     low, high = found.interval()
     assert 0.92 <= _inside(low, high, delta) <= 0.995
@@ -281,10 +199,10 @@ def test_intervals_of_pooled_studies_cover(k: int, tau: float) -> None:
     """Hartung-Knapp over k studies of 4 to 10 donors an arm."""
     rng, many = np.random.default_rng(2), 5_000
     sizes = rng.integers(4, 11, (k, 2))
-    estimates = [_arms(rng, tuple(n), 0.8 + rng.normal(0, tau, many)) for n in sizes]
+    estimates = [draw_arms(rng, tuple(n), 0.8 + rng.normal(0, tau, many)) for n in sizes]
     found = effects.random_effects(np.array([e.g for e in estimates]), np.array([e.g_se for e in estimates]))
     assert 0.93 <= _inside(found.ci_low, found.ci_high, 0.8) <= 0.99
-    null = [_arms(rng, tuple(n), rng.normal(0, tau, many)) for n in sizes]
+    null = [draw_arms(rng, tuple(n), rng.normal(0, tau, many)) for n in sizes]
     p = effects.random_effects(np.array([e.g for e in null]), np.array([e.g_se for e in null])).p
     assert (p < 0.05).mean() <= 0.06
 
@@ -292,7 +210,7 @@ def test_intervals_of_pooled_studies_cover(k: int, tau: float) -> None:
 @pytest.mark.slow
 def test_two_studies_and_nested_arms_keep_their_level() -> None:
     rng, many = np.random.default_rng(3), 20_000
-    p = effects.fixed_studies([_arms(rng, n, np.zeros(many)) for n in ((4, 4), (5, 3))])[0].p
+    p = effects.fixed_studies([draw_arms(rng, n, np.zeros(many)) for n in ((4, 4), (5, 3))])[0].p
     assert (p < 0.05).mean() == pytest.approx(0.05, abs=0.012)
     for tau in (0.0, 0.5):
         arms = []

@@ -12,6 +12,7 @@ import pandas as pd
 
 from brainmet import effects, student
 from brainmet.contract import Obs, Uns
+from brainmet.detectable import detectable
 from brainmet.donors import PLATFORM
 from brainmet.estimators import (
     ANY_SITE,
@@ -77,7 +78,7 @@ def _nested(
             "n_a": n_a,
             "n_b": n_b,
             "n_donors": n_a + n_b,
-            "mde": effects.detectable(se / spread, df, power=design.power, alpha=design.alpha),
+            "mde": detectable(se / spread, df, power=design.power, alpha=design.alpha),
             "simulated": bool(used[Uns.SIMULATED].any()),
             "reason": np.where(np.isfinite(difference / spread), "", "not scorable, or without variation"),
         }

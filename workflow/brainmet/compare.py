@@ -21,6 +21,7 @@ import pandas as pd
 from brainmet import effects
 from brainmet.across_studies import n_donors, nested, shared_platform, verdict_of_design
 from brainmet.contract import Obs, Uns
+from brainmet.detectable import detectable_in, detectable_over
 from brainmet.donors import PLATFORM
 from brainmet.effects import Estimate
 from brainmet.estimators import (
@@ -187,7 +188,7 @@ def _study_row(features: pd.Index, e: Estimate, study: str, platform: str, desig
         "model": "one_study",
         "platform": platform,
         "reason": np.where(np.isfinite(e.g), "", "not scorable, or without variation"),
-        "mde": effects.detectable_in([e], power=design.power, alpha=design.alpha),
+        "mde": detectable_in([e], power=design.power, alpha=design.alpha),
     }
 
 
@@ -229,8 +230,8 @@ def pooled(features: pd.Index, estimates: list[Estimate], design: Design) -> pd.
             "i2": np.where(many, _i2(g, se), np.nan),
             "mde": np.where(
                 many,
-                effects.detectable_over(estimates, random.tau2, power=design.power, alpha=design.alpha),
-                effects.detectable_in(estimates, power=design.power, alpha=design.alpha),
+                detectable_over(estimates, random.tau2, power=design.power, alpha=design.alpha),
+                detectable_in(estimates, power=design.power, alpha=design.alpha),
             ),
             "reason": np.where(random.k > 0, "", "not scorable, or without variation, in every study"),
         }
