@@ -27,7 +27,7 @@ def sets(files: Any, *, tier: int | Sequence[int]) -> list[GeneSet]:
 
 
 def cohort(files: Any, signatures: Sequence[GeneSet], *, min_cells: int) -> Cohort:
-    """Donor profiles of the run, from the rule's inputs `bulk, compartments, types`."""
+    """Donor profiles of the run, from the rule's inputs `pseudobulk, compartments, types`."""
     needed = {declared(s.compartment) for s in signatures}
     return Cohort(read(files.pseudobulk), words(files), min_cells=min_cells, needed=needed)
 

@@ -36,7 +36,7 @@ rule score:
     output:
         scores="<results>/samples/{sample}/scores.parquet",
         coverage="<results>/samples/{sample}/coverage.tsv",
-        genes="<results>/samples/{sample}/genes_of_interest.parquet",
+        gene_values="<results>/samples/{sample}/genes_of_interest.parquet",
     log:
         "<logs>/score/{sample}.log",
     benchmark:
