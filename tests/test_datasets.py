@@ -1,6 +1,7 @@
 """Dataset files: read as the contract says, refused in one sentence."""
 
 import json
+import time
 
 import pandas as pd
 import pytest
@@ -108,7 +109,9 @@ def test_a_folder_stands_for_the_files_in_it(tmp_path):
     assert files[0]["path"] == str(tmp_path / "runs/P1/outs/matrix.mtx")
     (tmp_path / "none").mkdir()
     path.write_text(path.read_text().replace("path: runs", "path: none"))
-    with pytest.raises(BrainmetError, match=r"files: all: the folder .*none holds no file to read; mend path"):
+    with pytest.raises(
+        BrainmetError, match=r"files: all: the folder .*none holds no file to read .there is nothing.; mend path"
+    ):
         datasets.read(path)
 
 
@@ -124,6 +127,69 @@ def test_names_are_what_is_written(tmp_path, written):
     path.write_text(path.read_text().replace(f"donor: {written}", "donor: 1.10"))
     with pytest.raises(BrainmetError, match=r"samples.0.donor: 1.1 is read as a number; put it in quotes"):
         datasets.read(path)
+
+
+def folder(tmp_path, names, samples, **changes):
+    """A dataset file over a folder `runs` of such files."""
+    for name in names:
+        (tmp_path / "runs" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "runs" / name).write_text("x")
+    path = tmp_path / "mine.yaml"
+    document = {"schema": 1, "id": "mine", "layout": "h5ad", "files": [{"name": "all", "path": "runs"}], **changes}
+    path.write_text(yaml.safe_dump(document | {"samples": [{"id": m.replace("/", "_"), "match": m} for m in samples]}))
+    return path
+
+
+def test_what_a_folder_gives_a_sample(tmp_path):
+    names = ["P1/a.h5ad", "P2/a.h5ad", ".git/x.csv", "notes.csv", "genes.tsv", "cells.csv", "old/P2/b.h5ad", "P3.7z"]
+    cells = {"file": "cells.csv", "barcode": "cell"}
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / "c.h5ad").write_text("x")
+    path = folder(tmp_path, names, ["P1", "P2/a", "P4"], cells=cells)
+    (tmp_path / "runs/P4").symlink_to(store)
+    (store / "back").symlink_to(tmp_path / "runs")
+    records = load(path)
+    shared = ["all/cells.csv", "all/genes.tsv"]
+    assert [file["name"] for file in records["P1"]["files"]] == ["all/P1/a.h5ad", *shared]
+    assert [file["name"] for file in records["P2_a"]["files"]] == ["all/P2/a.h5ad", *shared]
+    assert "all/P4/c.h5ad" in [file["name"] for file in records["P4"]["files"]]
+
+
+def test_a_folder_that_the_run_writes_into_is_refused(tmp_path, monkeypatch):
+    path = folder(tmp_path, ["P1.h5ad", "work/x.h5ad"], ["P1", "x"])
+    for place in ("runs", "runs/work"):
+        monkeypatch.chdir(tmp_path / place)
+        with pytest.raises(BrainmetError, match=r"files: all: the run itself writes into the folder .*runs, .*-d"):
+            datasets.read(path)
+    monkeypatch.chdir(tmp_path)
+    assert list(load(path)) == ["P1", "x"]
+
+
+def test_a_folder_without_counts_names_what_it_holds(tmp_path):
+    path = folder(tmp_path, ["P1.rar"], ["P1"])
+    (tmp_path / "runs/P1.h5ad").write_text("")
+    with pytest.raises(BrainmetError, match=r"no file to read \(there is P1.h5ad, P1.rar\); mend path"):
+        datasets.read(path)
+
+
+def test_large_folders_are_parsed_in_seconds():
+    files = [{"name": f"all/P{i}/outs/analysis/clustering/part_{k}/x.csv"} for i in range(200) for k in range(50)]
+    samples = [{"id": f"P{i}", "match": f"P{i}"} for i in range(200)]
+    dataset = {"id": "mine", "layout": "h5ad", "files": files, "samples": samples}
+    begun = time.process_time()
+    records = datasets.records({"mine": dataset}, exclude=[])
+    assert time.process_time() - begun < 20, "asking every match of every part takes ten minutes"
+    assert records["P7"]["files"] == files[350:400]
+
+
+def test_names_with_and_without_accession_are_of_one_sample(series):
+    files = [{"name": name, "path": name} for name in ("GSM1_P1.h5ad", "GSM2_P1.h5ad")]
+    records = load(series(files=files, samples=[{"id": "A", "match": "P1"}, {"id": "B", "match": "GSM2_P1"}]))
+    assert {id_: [file["name"] for file in r["files"]] for id_, r in records.items()} == {
+        "A": ["GSM1_P1.h5ad"],
+        "B": ["GSM2_P1.h5ad"],
+    }
 
 
 def test_a_file_is_that_of_the_longest_match(series):
@@ -263,6 +329,11 @@ def test_covariates_as_excel_writes_them(series, tmp_path):
     lines = [["Table S1. Patients", None], [None, None], ["id", "age"], ["A", 61]]
     pd.DataFrame(lines).to_excel(tmp_path / "who.xlsx", index=False, header=False)
     assert load(series(covariates="who.xlsx"))["A"]["age"] == "61"
+    pd.DataFrame({"age": [61, 50]}, index=["A", "B"]).to_excel(tmp_path / "who.xlsx")
+    records = load(series(covariates="who.xlsx"))
+    assert [(r["age"], r["covariates"]) for r in records.values()] == [("61", {}), ("50", {})]
+    (tmp_path / "who.csv").write_bytes("id\tage\r\nA\t61\r\n".encode("utf-16"))
+    assert load(series(covariates="who.csv"))["A"]["age"] == "61"
 
 
 def test_empty_cells_behind_the_columns_say_nothing(series, tmp_path):

@@ -155,3 +155,66 @@ def test_nothing_half_written_is_left_to_be_taken_for_a_draft(
         drafted(tmp_path / "one", tmp_path, human)
     assert list((tmp_path / "datasets").iterdir()) == []
     assert len(drafted(tmp_path / "one", tmp_path, human)[0]) == 1
+
+
+def names(folder: Path, *paths: str) -> Path:
+    """A folder of files of which the names alone are looked at."""
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(b"x")
+    return folder
+
+
+TRIPLET = ("matrix.mtx.gz", "barcodes.tsv.gz", "features.tsv.gz")
+FILTERED = "outs/filtered_feature_bc_matrix"
+
+
+@pytest.mark.parametrize(
+    ("paths", "matches"),
+    [
+        ([f"{s}/{FILTERED}/{f}" for s in ("sample1", "MM2", "raw3") for f in TRIPLET], ["MM2", "raw3", "sample1"]),
+        (
+            [f"P{i}/{s}/{f}" for i in (1, 2) for s in ("normal", "tumor") for f in TRIPLET],
+            ["a/P1/normal", "a/P1/tumor", "a/P2/normal", "a/P2/tumor"],
+        ),
+        (["P1/adata.h5ad", "P2/adata.h5ad"], ["a/P1/adata", "a/P2/adata"]),
+        (["P1/sample_filtered_feature_bc_matrix.h5", "P2/sample_filtered_feature_bc_matrix.h5"], ["P1", "P2"]),
+        (["CD45+.h5ad", "CD45-.h5ad"], ["CD45", "CD45+"]),
+        (['b"c.h5ad', "d #e.h5ad", "010.h5ad"], ["010", 'b"c', "d #e"]),
+        (["a/x.h5ad", "b/x.h5ad", ".ipynb_checkpoints/x-checkpoint.h5ad"], ["a/a/x", "a/b/x"]),
+        (["P1.h5ad", "P2.h5ad", "figures.7z"], ["P1", "P2"]),
+    ],
+)
+def test_names_of_samples(tmp_path: Path, human: GeneTable, paths: list[str], matches: list[str]) -> None:
+    records, _ = drafted(names(tmp_path / "a", *paths), tmp_path, human)
+    assert sorted(record["match"] for record in records.values()) == matches
+    own = [{file["path"] for file in record["files"]} for record in records.values()]
+    assert all(own) and sum(map(len, own)) == len(set().union(*own)), "no file is of two samples"
+
+
+def test_a_folder_of_a_samples_name_and_one_that_is_a_number(tmp_path: Path, human: GeneTable) -> None:
+    records, _ = drafted(names(tmp_path / "lung", "lung/x.h5ad", "brain/y.h5ad"), tmp_path, human)
+    assert {id_: len(record["files"]) for id_, record in records.items()} == {"x": 1, "y": 1}
+    each = [f"{s}/{FILTERED}/{f}" for s in ("brain", "lung") for f in TRIPLET]
+    records, _ = drafted(names(tmp_path / "other/lung", *each), tmp_path / "other", human)
+    assert {id_: len(record["files"]) for id_, record in records.items()} == {"brain": 3, "lung": 3}
+    assert list(drafted(names(tmp_path / "2024", "x.h5ad"), tmp_path, human)[0]) == ["2024"]
+    assert list(drafted(names(tmp_path / "GSE234832", "x.h5ad"), tmp_path, human)[0]) == ["GSE234832"]
+
+
+def test_matrices_of_another_layout_are_named(tmp_path: Path, human: GeneTable) -> None:
+    records, text = drafted(names(tmp_path / "mix", "P1.h5ad", "P2.h5ad", "velo/spliced.mtx"), tmp_path, human)
+    assert list(records) == ["P1", "P2"] and "# not read, of another layout: mix/velo/spliced.mtx" in text
+
+
+def test_an_archive_whose_list_is_not_answered_is_not_left_out(tmp_path: Path, human: GeneTable) -> None:
+    names(tmp_path / "geo/series/GSE999nnn/GSE999832/suppl", "GSE999832_RAW.tar", "GSE999832_tsne.csv.gz")
+    with pytest.raises(BrainmetError, match=r"what GSE999832_RAW.tar holds is not known: .*try again"):
+        drafted("GSE999832", tmp_path, human, mirror=str(tmp_path))
+
+
+def test_what_does_not_read_is_not_left(tmp_path: Path, human: GeneTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brainmet.draft.entry", lambda id_, match, about: '  - {id: "A", match: "A"}')
+    with pytest.raises(BrainmetError, match=r"make no dataset file \(samples: the id A occurs more than once"):
+        drafted(names(tmp_path / "a", "P1.h5ad", "P2.h5ad"), tmp_path, human)
+    assert list((tmp_path / "datasets").iterdir()) == []

@@ -18,6 +18,8 @@ import pandas as pd
 import pytest
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable, read_genes
+from brainmet.ingest import tables_beside
+from brainmet.ingest.members import Member
 
 from tests.test_ingest import BARCODES, CURRENT, HERE, SYMBOLS, counts, record, run, same, table, write_triplet
 from tests.test_mirror import pack
@@ -449,6 +451,21 @@ def test_samples_without_labels_are_kept(tmp_path: Path, human: GeneTable, caplo
     assert set(run("tenx_triplet", files, human, match="GSM1_A", labels=labels).cells["author_cell_type"]) == {"t_cell"}
     assert set(run("tenx_triplet", files, human, match="GSM2_B", labels=labels).cells["author_label"]) == {""}
     assert "no file of the sample ends with types.csv; its cells stay without labels" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("id_", "values", "own"),
+    [
+        ("BM1_1", ["BM11", "BM2"], []),
+        ("P1_1", ["P11", "P1-1"], ["P1-1"]),
+        ("GSM1_BrM-01", ["BrM01", "BrM011"], ["BrM01"]),
+        ("P-1", ["GSM1_P1", "GSM2_P1"], []),
+    ],
+)
+def test_rows_of_a_sample_are_not_those_of_one_spelled_alike(id_: str, values: list[str], own: list[str]) -> None:
+    frame = pd.DataFrame({"who": values})
+    found = tables_beside._own_rows(frame, "who", {"id": id_}, Member("m.csv", Path("m.csv")), role="cells")
+    assert found["who"].tolist() == own
 
 
 def test_rows_of_another_sample_leave_this_one_without_labels(

@@ -111,9 +111,11 @@ def plain_matrix() -> dict[str, Any]:
     return integers(counts()) | {"attributes": {"dim": size, "dimnames": names}}
 
 
-def data_frame(*, row_names: bool) -> dict[str, Any]:
+def data_frame(*, row_names: bool, factor: bool = False) -> dict[str, Any]:
     columns = dict(zip(BARCODES, map(integers, counts().T), strict=True))
-    tree = named(**columns) if row_names else named(gene=text(*SYMBOLS), **columns)
+    levels = {"levels": text(*reversed(SYMBOLS)), "class": text("factor")}
+    coded = integers(np.arange(len(SYMBOLS), 0, -1)) | {"attributes": levels}
+    tree = named(**columns) if row_names else named(gene=coded if factor else text(*SYMBOLS), **columns)
     rows = text(*SYMBOLS) if row_names else {"type": "integer", "data": [-(2**31), -len(SYMBOLS)]}
     tree["attributes"] |= {"row.names": rows, "class": text("data.frame")}
     return tree
@@ -129,8 +131,9 @@ def data_frame(*, row_names: bool) -> dict[str, Any]:
         plain_matrix(),
         data_frame(row_names=True),
         data_frame(row_names=False),
+        data_frame(row_names=False, factor=True),
     ],
-    ids=["Seurat 3", "Seurat 5", "Seurat 5 split", "matrix", "plain matrix", "data.frame", "data.frame with genes"],
+    ids=[*("Seurat 3", "Seurat 5", "Seurat 5 split", "matrix", "plain matrix"), *("data.frame", "genes", "factor")],
 )
 def test_objects(tmp_path: Path, human: GeneTable, tree: dict[str, Any]) -> None:
     same(run("rds", [save(tree, tmp_path / "a.rds")], human), counts())

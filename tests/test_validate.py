@@ -5,6 +5,7 @@ import re
 import pytest
 import yaml
 from brainmet import config, validate
+from brainmet.documents import written
 from brainmet.errors import BrainmetError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -79,6 +80,14 @@ def test_bounds_are_told():
 def test_numbers_that_no_limit_holds_for_are_refused(value):
     assert refuse({"qc": {"n_mads": value}}) == "config.yaml: qc.n_mads: not a finite number"
     assert refuse({"simulate": {"ambient": [0.1, value]}}) == "config.yaml: simulate.ambient.1: not a finite number"
+
+
+def test_a_name_that_yaml_reads_as_a_number_is_to_be_quoted():
+    assert (
+        refuse({"exclude": [8]}) == "config.yaml: exclude.0: 8 is read as a number; put it in quotes as it is written"
+    )
+    assert refuse({"draft": 2024}).startswith("config.yaml: draft: 2024 is read as a number; put it in quotes")
+    assert [written(name) for name in ("A1", "010", "NO")] == ["A1", "'010'", "'NO'"]
 
 
 def test_a_key_that_is_no_text_is_refused():

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from brainmet.documents import read_yaml
+from brainmet.documents import read_yaml, written
 from brainmet.errors import BrainmetError
 from brainmet.validate import guess
 
@@ -60,10 +60,10 @@ def check_run(
                 )
             if "path" in file and not Path(file["path"]).exists():
                 near = _near(Path(file["path"]))
-                waiting = [id_ for id_, other in records.items() if file in other["files"]]
+                waiting = ", ".join(written(id_) for id_, other in records.items() if file in other["files"])
                 raise BrainmetError(
                     f"{where}: files: {file['name']}: there is no {file['path']}{near}; mend path (relative to this "
-                    f"file, or absolute), or put the file there, or go on without: exclude: [{', '.join(waiting)}]"
+                    f"file, or absolute), or put the file there, or go on without: exclude: [{waiting}]"
                 )
         for label, type_ in ((record["labels"] or {}).get("map") or {}).items():
             if types and type_ and type_ not in types:

@@ -5,9 +5,10 @@ Read at parse time by the Snakefile, so nothing here imports more than yaml and 
 
 import csv
 import io
+import os
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -60,16 +61,20 @@ READ_BY_INGEST = (
 ARCHIVE = re.compile(r"\.(tar|tgz|tbz2?|txz|zip)(\.(gz|bz2|xz))?$", re.IGNORECASE)
 """Names of files that hold others, of which a sample reads its own alone."""
 NOT_READ = re.compile(
-    r"^\.|^~\$|molecule_info\.h5$|\.(bam|bai|cram|crai|sam|f(ast)?q|cloupe|vloupe|html?|pdf|png|jpe?g|svg|log|ya?ml|md5)(\.gz)?$",
+    r"^\.|^~\$|molecule_info\.h5$|\.(bam|bai|cram|crai|sam|f(ast)?q|cloupe|vloupe|html?|pdf|png|jpe?g|svg|log|ya?ml|md5|"
+    r"json|md|tbi|bed|7z|rar)(\.gz)?$",
     re.IGNORECASE,
 )
 """Files in a folder of results that hold no counts."""
+OF_ALL = re.compile(r"(features?|genes?)(\.(tsv|csv|txt))?(\.gz)?$", re.IGNORECASE)
+"""A table of genes that no sample's name begins: it serves all samples."""
 ACCESSION = re.compile(r"^GSM\d+[_.\-]")
 """What GEO writes in front of the name of a sample's file."""
 DEFAULTS = {"condition": "other", "organism": "human"}
 """What a file that does not say stands for, all else `unknown`; genes that are not human's stop the sample."""
 NAMING = ("id", "donor", "study", "match")
 """Fields of a sample that are names: 7 and "7" are one."""
+SHOWN = 6
 
 
 def load(ids: Sequence[str], *, folders: Sequence[Path]) -> dict[str, dict[str, Any]]:
@@ -134,14 +139,33 @@ def on_disk(file: dict[str, Any], dataset: Path) -> list[dict[str, Any]]:
     path = (dataset.parent / file["path"]).resolve()
     if not path.is_dir():
         return [{**file, "path": str(path)}]
-    inside = [found for found in sorted(path.rglob("*")) if found.is_file() and not NOT_READ.search(found.name)]
+    if Path.cwd().resolve().is_relative_to(path):
+        raise BrainmetError(
+            f"{dataset}: files: {file['name']}: the run itself writes into the folder {path}, and what it writes would "
+            "be read as raw; put the raw files into a folder of their own, or choose another working directory (-d)"
+        )
+    try:
+        there = sorted(_inside(path))
+    except OSError as error:
+        raise BrainmetError(f"{dataset}: files: {file['name']}: {error}; mend its rights, or path") from error
+    inside = [found for found in there if not NOT_READ.search(found.name) and found.stat().st_size]
     if not inside:
-        raise BrainmetError(f"{dataset}: files: {file['name']}: the folder {path} holds no file to read; mend path")
-    return [
-        {"name": f"{file['name']}/{found.relative_to(path).as_posix()}", "path": str(found)}
-        for found in inside
-        if found.stat().st_size
-    ]
+        holds = ", ".join(found.relative_to(path).as_posix() for found in there[:SHOWN]) or "nothing"
+        raise BrainmetError(
+            f"{dataset}: files: {file['name']}: the folder {path} holds no file to read (there is {holds}); mend path"
+        )
+    return [{"name": f"{file['name']}/{found.relative_to(path).as_posix()}", "path": str(found)} for found in inside]
+
+
+def _inside(folder: Path, above: Set[str] = frozenset()) -> Iterator[Path]:
+    """Files below a folder, through links but not in circles; nothing hidden."""
+    if (real := os.path.realpath(folder)) in above:
+        return
+    for entry in folder.iterdir():
+        if entry.is_file():
+            yield entry
+        elif entry.is_dir() and not entry.name.startswith("."):
+            yield from _inside(entry, above | {real})
 
 
 def _name(dataset: Any) -> None:
@@ -153,6 +177,10 @@ def _name(dataset: Any) -> None:
         for field in NAMING:
             if isinstance(entry, dict) and type(entry.get(field)) is int:
                 entry[field] = str(entry[field])
+    files = dataset.get("files")
+    for file in files if isinstance(files, list) else []:
+        if isinstance(file, dict) and type(file.get("name")) is int:
+            file["name"] = str(file["name"])
     labels = dataset.get("labels")
     if isinstance(labels, dict) and isinstance(labels.get("map"), dict):
         labels["map"] = {str(label): type_ for label, type_ in labels["map"].items()}
@@ -198,7 +226,7 @@ def _add_covariates(dataset: dict[str, Any], path: Path) -> None:
 def _text_table(path: Path) -> list[dict[str, str]]:
     data = path.read_bytes()
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError:  # Excel on Windows.
         text = data.decode("cp1252", "replace")
     head = text[:10_000]
@@ -216,13 +244,14 @@ def _text_table(path: Path) -> list[dict[str, str]]:
 
 
 def _workbook(path: Path) -> list[dict[str, str]]:
-    """The first sheet of a workbook; its first line of several cells is the header, what is above it a title."""
+    """The first sheet of a workbook; lines of one cell, the first, above its header are a title."""
     from openpyxl import load_workbook  # Loaded where a workbook is given only: this module is read at parse time.
 
     sheet = load_workbook(path, read_only=True, data_only=True).worksheets[0]
     lines = [["" if cell is None else str(cell) for cell in line] for line in sheet.iter_rows(values_only=True)]
     lines = [line for line in lines if any(line)]
-    while len(lines) > 1 and sum(map(bool, lines[0])) < 2:
+    # A header of two columns whose first has no name, an index of pandas, has one filled cell too: the second.
+    while len(lines) > 1 and lines[0][0] and not any(lines[0][1:]):
         lines.pop(0)
     return [dict(zip(lines[0], line, strict=False)) for line in lines[1:]]
 
@@ -239,13 +268,14 @@ def records(datasets: dict[str, dict[str, Any]], *, exclude: Sequence[str]) -> d
     """
     found: dict[str, dict[str, Any]] = {}
     for dataset in datasets.values():
+        claims = _claims(dataset)
         for sample in dataset["samples"]:
             if other := found.get(sample["id"]):
                 raise BrainmetError(
                     f"sample id {sample['id']} is used by the datasets {other['dataset']} and {dataset['id']}; "
                     "sample ids must be unique over the run: rename one of them in its dataset file"
                 )
-            found[sample["id"]] = _record(dataset, sample)
+            found[sample["id"]] = _record(dataset, sample, claims)
     if unknown := [sample for sample in exclude if sample not in found]:
         raise BrainmetError(
             f"config.yaml: exclude: no sample {unknown[0]!r} in this run{guess(unknown[0], found)}; "
@@ -274,7 +304,7 @@ def public(record: Mapping[str, Any]) -> dict[str, Any]:
     return {field: value for field, value in record.items() if field not in HIDDEN}
 
 
-def _record(dataset: dict[str, Any], sample: dict[str, Any]) -> dict[str, Any]:
+def _record(dataset: dict[str, Any], sample: dict[str, Any], claims: Sequence[Set[str]]) -> dict[str, Any]:
     described = {
         field: _text(sample.get(field, dataset.get(field, DEFAULTS.get(field, UNKNOWN)))) for field in DESCRIPTIVE
     }
@@ -293,27 +323,50 @@ def _record(dataset: dict[str, Any], sample: dict[str, Any]) -> dict[str, Any]:
         **source,
         "covariates": sample.get("covariates", {}),
         "simulated": any("rule" in file for file in dataset["files"]),
-        "files": _files_of(dataset, sample),
+        "files": _files_of(dataset, sample, claims),
     }
 
 
-def _files_of(dataset: dict[str, Any], sample: dict[str, Any]) -> list[dict[str, Any]]:
+def _claims(dataset: Mapping[str, Any]) -> list[frozenset[str]]:
+    """The matches that every file of a dataset begins with, as `matches_name` has it.
+
+    Taken from the names, whose beginnings are few: asking every match of every file takes minutes for large folders.
+    """
+    known = {sample["match"] for sample in dataset["samples"] if sample.get("match")}
+    return [
+        frozenset(
+            text[:end]
+            for place in _places(file["name"])
+            for text in (place, ACCESSION.sub("", place))
+            for end in range(1, len(text) + 1)
+            if not text[end : end + 1].isalnum()
+        )
+        & known
+        for file in dataset["files"]
+    ]
+
+
+def _files_of(dataset: dict[str, Any], sample: dict[str, Any], claims: Sequence[Set[str]]) -> list[dict[str, Any]]:
     """Files a sample is read from: those whose name it matches, and those that are not any sample's own.
 
-    A folder of one file a sample would otherwise make every sample depend on all files.
+    A folder of one file a sample would otherwise make every sample depend on all files. Of the rest of a folder a
+    sample with files of its own needs what may serve all: archives, genes, and the tables that the dataset names.
     """
     if dataset.get("split_by"):
         return dataset["files"]
-    own = sample.get("match")
-    others = {other["match"] for other in dataset["samples"] if other.get("match")} - {own}
-    longer = set(_longer(dataset, sample))
+    own, longer = sample.get("match"), set(_longer(dataset, sample))
+    mine = [own in claim and not claim & longer for claim in claims]
+    tables = tuple(dataset[role]["file"] for role in ("cells", "labels") if (dataset.get(role) or {}).get("file"))
+    any_mine = any(mine)
+
+    def serves(name: str) -> bool:
+        outside = not any_mine or "/" not in name
+        return outside or bool(ARCHIVE.search(name) or OF_ALL.search(name)) or name.endswith(tables)
+
     return [
         file
-        for file in dataset["files"]
-        if not any(
-            matches_name(file["name"], match)
-            for match in (longer if own and matches_name(file["name"], own) else others)
-        )
+        for file, claim, is_mine in zip(dataset["files"], claims, mine, strict=True)
+        if is_mine or (not claim and serves(file["name"]))
     ]
 
 
@@ -323,7 +376,7 @@ def _longer(dataset: dict[str, Any], sample: dict[str, Any]) -> list[str]:
     if not own or dataset.get("split_by"):
         return []
     others = [other["match"] for other in dataset["samples"] if other.get("match")]
-    return [match for match in others if match != own and match.startswith(own) and not match[len(own)].isalnum()]
+    return [match for match in others if match != own and begins(match, own)]
 
 
 def sharers(dataset: Mapping[str, Any], record: Mapping[str, Any]) -> list[int]:
@@ -341,8 +394,13 @@ def sharers(dataset: Mapping[str, Any], record: Mapping[str, Any]) -> list[int]:
 
 
 def matches_name(name: str, match: str) -> bool:
-    """Whether a file is a sample's: its name begins with `match`, or that of a folder that it lies in."""
-    return any(begins(part, match) for part in (name, *name.split("/")))
+    """Whether a file is a sample's: its name begins with `match`, or its path from any of its folders on."""
+    return any(begins(place, match) for place in _places(name))
+
+
+def _places(name: str) -> list[str]:
+    """A path, from each of its folders on: a/b/c, b/c and c."""
+    return [name, *(name[i + 1 :] for i, mark in enumerate(name) if mark == "/")]
 
 
 def begins(name: str, match: str) -> bool:

@@ -5,9 +5,11 @@ nothing, and prints an entry for every file, or every value of `split_by`, that 
 """
 
 import importlib
+import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from brainmet import datasets
-from brainmet.datasets import begins
+from brainmet.datasets import OF_ALL, begins, matches_name
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable
 from brainmet.ingest import tables_beside
@@ -24,14 +26,14 @@ from brainmet.ingest.raw import Wanted
 
 ACCESSION = re.compile(r"^(GSM\d+)(?=[^0-9]|$)")
 KINDS = re.compile(
-    r"[_.\-]*((filtered|raw)_(feature|gene)_bc_matri\w*|barcodes?|features?|genes?|matrix|metadata|counts?|umis?|"
+    r"[_.\-]*((sample_)?(filtered|raw)_(feature|gene)_bc_matri\w*|barcodes?|features?|genes?|matrix|metadata|counts?|umis?|"
     r"expression_matrix|dense|cell_types?\w*)?(\.(mtx|tsv|csv|txt|h5|h5ad|loom|rds))?(\.(gz|bz2|xz))?$",
     re.IGNORECASE,
 )
 """The end of a name that tells what a file holds, not whose it is."""
 OF_A_TOOL = re.compile(
-    r"^(outs?|count|analysis|data|solo\.?out|gene(full\w*)?|velocyto|counts_\w+|(filtered|raw|sample|per_sample)\w*|umis?|"
-    r"(grch|grcm|hg|mm)\d+\w*)$",
+    r"^(outs?|count|analysis|data|solo\.?out|gene(full\w*)?|velocyto|counts_\w+|umis?|per_sample_outs|"
+    r"(sample_)?(filtered|raw)(_\w+_bc_matri\w*|_data|_counts?|_matri\w*)?|(grch|grcm)\d+\w*|(hg(19|38)|mm(9|10|39))\w*)$",
     re.IGNORECASE,
 )
 """Folders that tools make in every sample's."""
@@ -49,8 +51,6 @@ OF_GENES = re.compile(
     r"barcodes|features|summary|readme|filelist|series_matrix|(^|[_.\-])(genes?|quants_mat_\w+)\.", re.IGNORECASE
 )
 """Names of tables about cells; and of lists, reports and texts."""
-OF_ALL = re.compile(r"(features?|genes?)(\.(tsv|csv|txt))?(\.gz)?$", re.IGNORECASE)
-"""A table of genes that no sample's name begins: it serves all samples."""
 SEVERAL, MANY = 2, 200
 """A column of cells, or a part of their barcodes, with so many values may be one of donors or samples."""
 FEWEST_CELLS = 2
@@ -104,9 +104,7 @@ def matrices(found: Sequence[Member], layout: str) -> list[Member]:
 
 def unclaimed(names: Sequence[str], known: Sequence[str]) -> list[str]:
     """Names of files, with their folders, that begin with no sample's `match`, nor does any of their folders."""
-    return [
-        name for name in names if not any(begins(part, match) for part in [name, *name.split("/")] for match in known)
-    ]
+    return [name for name in names if not any(matches_name(name, match) for match in known)]
 
 
 def _by_name(samples: Sequence[Mapping[str, Any]], found: Sequence[Member], fitting: Sequence[Member]) -> list[str]:
@@ -130,26 +128,74 @@ def _by_name(samples: Sequence[Mapping[str, Any]], found: Sequence[Member], fitt
 
 
 def groups(found: Sequence[Member], fitting: Sequence[Member]) -> list[tuple[str, str, str]]:
-    """Files that belong together, one of them a matrix that fits: an id, what all begin with, and the first names."""
+    """Files that belong together, one of them a matrix that fits: an id, what all begin with, and the first names.
+
+    Names that tell samples apart in one folder alone, P1/tumor beside P2/tumor, are taken with their folders.
+    """
     together: dict[str, list[str]] = {}
     own, matching = set(), set(fitting)
+    places: dict[str, set[tuple[str, ...]]] = {}
+    for member in fitting:
+        places.setdefault(_key(member), set()).add(_place(member))
+    paths: dict[str, tuple[str, ...]] = {}
     for member in found:
-        accession = ACCESSION.match(member.name)
-        stem = KINDS.sub("", member.name.rsplit("/", 1)[-1])
-        folders = [folder for folder in member.folders if not OF_A_TOOL.match(folder)]
-        key = accession[1] if accession else stem or (folders[-1] if folders else "")
+        key = _key(member)
+        if len(places.get(key, ())) > 1 and not ACCESSION.match(key):
+            parts = (*_place(member), *([stem] if (stem := _stem(member)) and _place(member) == member.folders else []))
+            key = "/".join(parts)
+            if member in matching:
+                paths[key] = parts
         if key:
             together.setdefault(key, []).append(member.name)
             own |= {key} if member in matching else set()
-    named = []
-    for key, names in sorted((key, names) for key, names in together.items() if key in own):
+    apart = _apart(paths)
+    named = [(apart[key], key, ", ".join(sorted(set(together[key]))[:3])) for key in sorted(apart)]
+    for key, names in sorted((key, names) for key, names in together.items() if key in own - set(apart)):
         first, last = (f([KINDS.sub("", name).rstrip("/") for name in names]) for f in (min, max))
         common = first[: next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
         match = common if all(begins(name, common) for name in names) and len(common) >= len(key) else key
         match = match.rstrip("_.-") or key
         named.append((ACCESSION.sub("", match).strip("_.-") or match, match, ", ".join(sorted(set(names))[:3])))
-    ids = [id_ for id_, _, _ in named]
-    return [(id_ if ids.count(id_) == 1 else match, match, names) for id_, match, names in named]
+    ids = Counter(_clean(id_) for id_, _, _ in named)
+    unique: dict[str, tuple[str, str]] = {}
+    for id_, match, about in named:
+        clean = _clean(id_ if ids[_clean(id_)] == 1 else match)
+        numbered = (clean, *(f"{clean}_{i}" for i in range(2, len(named) + 2)))
+        unique[next(free for free in numbered if free not in unique)] = (match, about)
+    return [(id_, match, about) for id_, (match, about) in unique.items()]
+
+
+def _stem(member: Member) -> str:
+    """What a file's name says of whose it is."""
+    return KINDS.sub("", member.name.rsplit("/", 1)[-1])
+
+
+def _key(member: Member) -> str:
+    """What the files of a sample share: the accession, else the name's beginning, else the folder."""
+    accession, place = ACCESSION.match(member.name), _place(member)
+    return accession[1] if accession else _stem(member) or (place[-1] if place else "")
+
+
+def _place(member: Member) -> tuple[str, ...]:
+    """Folders that a file lies in, down to the last that no tool made."""
+    own = [i for i, folder in enumerate(member.folders) if not OF_A_TOOL.match(folder)]
+    return member.folders[: own[-1] + 1] if own else ()
+
+
+def _apart(paths: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """Ids for paths: what is not common to all at their beginning or end."""
+    before, after = _shared(paths.values()), _shared([path[::-1] for path in paths.values()])
+    return {key: "_".join(path[before : len(path) - after] or path[-1:]) for key, path in paths.items()}
+
+
+def _shared(paths: Iterable[tuple[str, ...]]) -> int:
+    """Parts that all paths begin with."""
+    return sum(1 for _ in takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False)))
+
+
+def _clean(id_: str) -> str:
+    """A name as an id may be; the + of a sorted fraction tells it from the other."""
+    return re.sub(r"[^A-Za-z0-9_.\-]+", "_", id_.replace("+", "pos")).strip("_.-") or "sample"
 
 
 def _by_value(dataset: Mapping[str, Any], found: Sequence[Member], genes: GeneTable) -> list[str]:
@@ -208,8 +254,8 @@ def _few(values: Counter[str]) -> str:
 
 def entry(id_: str, match: str, about: str) -> str:
     """A line of `samples:` whose donor and condition are still to be set."""
-    clean = re.sub(r"[^A-Za-z0-9_.\-]+", "_", id_).strip("_.-")
-    return f'  - {{id: "{clean}", match: "{match}", donor: "{clean}", condition: other}}  # {about}'
+    clean, quoted = _clean(id_), json.dumps(match, ensure_ascii=False)
+    return f'  - {{id: "{clean}", match: {quoted}, donor: "{clean}", condition: other}}  # {" ".join(about.split())}'
 
 
 def _record(dataset: Mapping[str, Any]) -> dict[str, Any]:

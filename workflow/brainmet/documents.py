@@ -42,6 +42,11 @@ def read_yaml(path: str | Path) -> Any:
     return yaml.load(Path(path).read_text(encoding="utf-8-sig"), Loader=_Loader)
 
 
+def written(name: str) -> str:
+    """A name as the config must have it, which Snakemake reads as YAML 1.1: there 010 is 8 and NO is false."""
+    return name if isinstance(yaml.safe_load(name), str) else f"'{name}'"
+
+
 def cited(reference: Mapping[str, Any]) -> str:
     """Author, year, journal and identifier of a reference, with a mark where it was not read."""
     words = [str(reference[key]) for key in ("first_author", "year", "journal") if reference.get(key)]

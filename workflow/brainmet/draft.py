@@ -6,13 +6,16 @@ What they do not tell, donors and conditions above all, is left to be set by han
 import gzip
 import json
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 from urllib.parse import urlsplit
 
 from brainmet import datasets
-from brainmet.datasets import begins
-from brainmet.discover import LAYOUTS, OF_ALL, OF_CELLS, OF_GENES, entry, groups, matrices, of_one_matrix
+from brainmet.datasets import OF_ALL, begins, matches_name
+from brainmet.discover import LAYOUTS, OF_CELLS, OF_GENES, entry, groups, matrices, of_one_matrix
 from brainmet.errors import BrainmetError
 from brainmet.fetch import archive_url, listing
 from brainmet.files import replacing
@@ -26,13 +29,17 @@ SERIES = re.compile(r"GSE\d+")
 SHIPPED = Path(__file__).parents[2] / "resources" / "datasets"
 PLATE = 100
 """More tables than these are cells, not samples."""
+ENTRIES = ("files", "all_files", "files_of_all_samples")
+"""Names for the folder where its own is a sample's too, which would then be every sample's."""
+SHOWN = 6
 
 
 def draft(source: str | None, folder: Path, genes: GeneTable, *, mirror: str, offline: bool) -> Path:
     """Write `{id}.yaml` for a folder of files or a series.
 
     Args:
-        source: path of the folder, or an accession such as GSE234832, of which only lists of names are downloaded.
+        source: path of the folder, or an accession such as GSE234832, of which the lists of names and what is said of
+            the samples are downloaded.
         folder: where the dataset file is written.
         genes: tells rows of genes from rows of cells.
         mirror: folder or server laid out like the archive, used instead of it; empty for none.
@@ -46,7 +53,7 @@ def draft(source: str | None, folder: Path, genes: GeneTable, *, mirror: str, of
     """
     if not source:
         raise BrainmetError("draft: say for what: --config draft=FOLDER, or draft=GSE… for a series of GEO")
-    series = bool(SERIES.fullmatch(source))
+    series = bool(SERIES.fullmatch(source)) and not Path(source).is_dir()
     root = Path(source).absolute()
     id_ = source if series else re.sub(r"[^A-Za-z0-9_-]+", "_", root.name).strip("_-") or "mine"
     target = folder / f"{id_}.yaml"
@@ -60,15 +67,20 @@ def draft(source: str | None, folder: Path, genes: GeneTable, *, mirror: str, of
     if not series and not root.is_dir():
         raise BrainmetError(f"draft: {source} is neither an accession (GSE…) nor a folder ({root}); mend it")
     if series:
-        found, told = _published(source, mirror, offline)
+        name, (found, told) = id_, _published(source, mirror, offline)
+        layout, data, samples = _samples(found, source)
     else:
-        found = list_members(_local(id_, root))
+        for name in (id_, *ENTRIES):
+            found = list_members(_local(name, root))
+            layout, data, samples = _samples(found, source)
+            if len(samples) < 2 or not any(begins(name, match) for _, match, _ in samples):
+                break
         told = _told([decoded(member) for member in found if SERIES_MATRIX.search(member.name)])
-    layout, data = _layout(found, source)
-    samples = groups(found, select(data, None))
     plate = layout == "dense_text" and len(samples) > PLATE
     one = plate or len(samples) < 2
-    files = _addresses(source, found, data) if series else [f"  - {{name: {id_}, path: {_quoted(str(root))}}}"]
+    files = (
+        _addresses(source, found, data) if series else [f"  - {{name: {_quoted(name)}, path: {_quoted(str(root))}}}"]
+    )
     lines = [
         *_head(id_, source, series),
         "files:",
@@ -81,22 +93,53 @@ def draft(source: str | None, folder: Path, genes: GeneTable, *, mirror: str, of
             f"# {name} may describe cells: name it under cells: or labels:, with its column of barcodes as barcode:"
             for name in _tables(found, layout, [match for _, match, _ in samples])
         ),
+        *([] if series else _not_read(found, data, [match for _, match, _ in samples])),
     ]
     with replacing(target) as partial:
         partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    if one and not (series or plate):
-        _add_what_splits(target, found, genes)
+        dataset = _read_back(partial, target, source)
+        if one and not (series or plate):
+            lines += _what_splits(dataset, found, genes)
+            partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return target
+
+
+def _samples(found: Sequence[Member], source: str) -> tuple[str, list[Member], list[tuple[str, str, str]]]:
+    """The layout, its matrices, and the groups of files that are samples."""
+    layout, data = _layout(found, source)
+    return layout, data, groups(found, select(data, None))
+
+
+def _read_back(partial: Path, target: Path, source: str) -> dict[str, Any]:
+    """The dataset that was written, before it has its name: what cannot be read must not be left as a draft."""
+    with TemporaryDirectory() as folder:
+        named = Path(shutil.copy(partial, Path(folder) / target.name))
+        try:
+            return datasets.read(named)
+        except BrainmetError as error:
+            reason = str(error).replace(f"{named}: ", "")
+            raise BrainmetError(
+                f"draft: the names in {source} make no dataset file ({reason}); rename files or folders, or write the "
+                "file by hand (docs/adding.md)"
+            ) from error
+
+
+def _not_read(found: Sequence[Member], data: Sequence[Member], matches: Sequence[str]) -> list[str]:
+    """A comment on matrices of other layouts that are no sample's, such as a second series in the folder."""
+    others = {m for layout in LAYOUTS if layout != "dense_text" for m in matrices(found, layout)} - set(data)
+    rest = sorted(path for path in map(_path, others) if not any(matches_name(path, match) for match in matches))
+    more = f" and {len(rest) - SHOWN} more" if len(rest) > SHOWN else ""
+    return [f"# not read, of another layout: {', '.join(rest[:SHOWN])}{more}"] if rest else []
 
 
 def _head(id_: str, source: str, series: bool) -> list[str]:
     page = f"# https://www.ncbi.nlm.nih.gov/geo/query/acc.cgi?acc={source} describes the samples."
     return [
-        f"# Drafted from the names of the files of {source}.",
+        f"# Drafted from the names of the files of {_quoted(source)}.",
         "# Set condition and donor of every sample, and what is said of all; docs/adding.md lists the words.",
         *([page] if series else []),
         "schema: 1",
-        f"id: {id_}",
+        f"id: {_quoted(id_)}",
         "organism: human        # human | mouse | human_mouse",
         "technology: unknown    # 10x_3prime | 10x_5prime | smartseq | other",
         "suspension: unknown    # cell | nucleus",
@@ -123,6 +166,11 @@ def _published(accession: str, mirror: str, offline: bool) -> tuple[list[Member]
     lines = _bytes(url, mirror).decode().splitlines()
     inside = [line.split("\t")[1] for line in lines if line.startswith("File\t")]
     archive = next((name for name in names if name.endswith("_RAW.tar")), "")
+    if archive and not inside:
+        raise BrainmetError(
+            f"{accession}: what {archive} holds is not known: {url} could not be had; try again, or download the "
+            "archive into a folder and name the folder instead"
+        )
     outside = [Member(name, Path(name)) for name in names if name not in (archive, "filelist.txt")]
     about = archive_url(f"geo:{accession}/{accession}_series_matrix.txt.gz")
     described = [about.rpartition("/")[0] + f"/{n}" for n in _names(about, mirror) if SERIES_MATRIX.search(n)]
@@ -175,9 +223,11 @@ def _address(url: str, mirror: str) -> str:
 
 def _layout(found: Sequence[Member], source: str) -> tuple[str, list[Member]]:
     """The layout that most often holds raw counts among those there are, and its matrices."""
-    for layout in LAYOUTS:
-        if fitting := matrices(found, layout):
-            return layout, fitting
+    fits = {layout: fitting for layout in LAYOUTS if (fitting := matrices(found, layout))}
+    if set(fits) - {"tenx_triplet", "dense_text"} and not any("barcodes" in member.name.lower() for member in found):
+        fits.pop("tenx_triplet", None)  # Without barcodes anywhere it is something else, such as velocities.
+    if fits:
+        return next(iter(fits.items()))
     names = ", ".join(sorted(_path(member) for member in found)[:6]) or "nothing"
     raise BrainmetError(f"{source}: no file looks like a count matrix (there are {names}); see docs/adding.md")
 
@@ -202,15 +252,12 @@ def _tables(found: Sequence[Member], layout: str, samples: Sequence[str]) -> lis
     return sorted({n[len(match) :].lstrip("_.-") for n, match in of_sample.items()})
 
 
-def _add_what_splits(target: Path, found: Sequence[Member], genes: GeneTable) -> None:
+def _what_splits(dataset: Mapping[str, Any], found: Sequence[Member], genes: GeneTable) -> list[str]:
     """What the cells of one matrix could be told apart by, as comments; or why it cannot be read yet."""
     try:
-        lines = of_one_matrix(datasets.read(target), found, genes)
+        return of_one_matrix(dataset, found, genes)
     except BrainmetError as error:
-        lines = [f"# {error}"]
-    with replacing(target) as partial:
-        text = target.read_text(encoding="utf-8")
-        partial.write_text(text + "".join(f"{line}\n" for line in lines), encoding="utf-8")
+        return [f"# {error}"]
 
 
 def _path(member: Member) -> str:

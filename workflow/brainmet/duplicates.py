@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from brainmet.contract import Obs, barcode_of
+from brainmet.documents import written
 from brainmet.labels import bases, marks
 from brainmet.tables import columns
 
@@ -56,7 +57,8 @@ def duplicates(cells: pd.DataFrame, *, drop: bool) -> pd.DataFrame:
         smaller = min(sizes[a], sizes[b])
         first, second = sorted((a, b), key=lambda name: (-sizes[name], name))
         out = second if second in spare else first
-        done = "it is left out of the cohort" if drop else f"each counts as a donor of its own; add exclude: [{out}]"
+        leave = f"each counts as a donor of its own; add exclude: [{written(out)}]"
+        done = "it is left out of the cohort" if drop else leave
         log.warning(
             "%s and %s hold the same cells (%d of %d, by %s); %s is the one to leave out: %s",
             a, b, shared, smaller, how, out, done,

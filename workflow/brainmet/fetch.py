@@ -389,7 +389,15 @@ def _locked(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f".{path.name}.lock").open("w") as handle:
         try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.info("%s: another job fetches %s; this one waits for it", path.parent, path.name)
             fcntl.flock(handle, fcntl.LOCK_EX)
         except OSError as error:
-            log.warning("%s: this file system has no locks (%s): let one run at a time fetch here", path.parent, error)
+            log.warning(
+                "%s: this file system has no locks (%s): let one run at a time fetch here, one file after the other: "
+                "--resources downloads=1",
+                path.parent,
+                error,
+            )
         yield

@@ -1,5 +1,6 @@
 """A dataset file to begin with, and what to do with it."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -12,5 +13,6 @@ with job(snakemake) as params:
     path = draft(params["source"], Path("datasets"), read_genes(snakemake.input.human), **given)
     sys.stdout.write(
         f"{path.absolute()}: set donor and condition of its samples, then ask what they can answer with\n"
-        f"snakemake design --config 'datasets=[{path.stem}]' 'dataset_paths=[datasets]' and the same -d\n"
+        f"uv run snakemake design -d {shlex.quote(str(Path.cwd()))} --cores 1 "
+        f"--config 'datasets=[\"{path.stem}\"]' 'dataset_paths=[datasets]'\n"
     )

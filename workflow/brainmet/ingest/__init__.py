@@ -21,7 +21,7 @@ from brainmet import forensics, labels
 from brainmet.contract import CELL_ID, CONDITIONS, UNKNOWN, Obs, Uns
 from brainmet.counts import write_counts
 from brainmet.dataset_checks import layouts, unknown
-from brainmet.datasets import begins
+from brainmet.datasets import matches_name
 from brainmet.errors import BrainmetError
 from brainmet.genes import ANTIBODY, NOT_GENES, GeneTable
 from brainmet.ingest import profiles, tables_beside
@@ -128,7 +128,7 @@ def _own(found: Sequence[Member], longer: Sequence[str]) -> list[Member]:
     return [
         member
         for member in found
-        if not any(begins(part, match) for part in (member.name, *member.folders) for match in longer)
+        if not any(matches_name("/".join((*member.folders, member.name)), match) for match in longer)
     ]
 
 

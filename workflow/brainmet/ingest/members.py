@@ -23,7 +23,7 @@ from typing import IO, Any
 
 from isal import igzip, isal_zlib
 
-from brainmet.datasets import begins
+from brainmet.datasets import begins, matches_name
 from brainmet.errors import BrainmetError
 
 log = logging.getLogger(__name__)
@@ -316,8 +316,8 @@ def _listed(archive: Archive, path: Path, inside: tuple[str, ...]) -> Iterator[M
             folder = re.sub(TAR, "", base)
             for member in _listed(nested, path, (*inside, name)):
                 # The sample's name is often the archive's only: barcodes.tsv.gz inside GSM1_A.tar.gz is GSM1_A's.
-                begins = member.name.startswith(folder)
-                yield member if begins else Member(f"{folder}/{member.name}", path, member.inside)
+                named = member.name.startswith(folder)
+                yield member if named else Member(f"{folder}/{member.name}", path, member.inside)
 
 
 def contents(found: Sequence[Member]) -> Iterator[tuple[Member, bytes]]:
@@ -353,7 +353,7 @@ def select(found: Sequence[Member], match: str | None, *, optional: bool = False
     if match is not None:
         own = [member for member in found if begins(member.name, match)]
         own = own or [member for member in found if any(begins(folder, match) for folder in member.folders)]
-        own = own or [member for member in found if begins(_full(member), match)]
+        own = own or [member for member in found if matches_name(_full(member), match)]
     if not own and not optional:
         names = ", ".join(sorted("/".join((*member.folders, member.name)) for member in found)[:6])
         raise BrainmetError(

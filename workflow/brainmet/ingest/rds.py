@@ -153,11 +153,15 @@ def _sparse(node: dict[str, Any]) -> tuple[sp.csc_matrix, np.ndarray, np.ndarray
 
 
 def _counts_frame(tree: dict[str, Any]) -> tuple[sp.csc_matrix, np.ndarray, np.ndarray]:
-    """A data.frame of genes × cells; where rows are numbered, a first column of words names the genes."""
+    """A data.frame of genes × cells; where rows are numbered, a first column of words or a factor names the genes."""
     columns, rows = _named(tree), _texts(tree["attributes"]["row.names"])
-    words = [name for name, column in columns.items() if column["type"] == "string"]
+    words = [
+        name
+        for name, column in columns.items()
+        if column["type"] == "string" or "levels" in (column.get("attributes") or {})
+    ]
     if words and all(row.isdigit() for row in rows):
-        rows = _texts(columns[words[0]])
+        rows = _column(columns[words[0]])
     values = {name: np.asarray(column["data"], float) for name, column in columns.items() if name not in words}
     parts = [sp.csc_matrix(column[:, None]) for column in values.values()]
     return sp.hstack(parts, format="csc"), rows, np.array(list(values), dtype=object)

@@ -219,7 +219,7 @@ def _own_rows(
     names = [name for name in _names_of(record).split("|") if name]
     for spell in (labels.marks, _letters):
         own = frame[frame[by].map(spell).isin([spell(name) for name in names])]
-        if len(own):
+        if len(own) and (spell is labels.marks or own[by].map(labels.marks).nunique() == 1):
             return own
     return frame.iloc[:0]
 
@@ -231,8 +231,9 @@ def _no_row(member: Member, by: str, record: Mapping[str, Any], sep: str) -> str
 
 
 def _letters(name: str) -> str:
-    """Letters and digits alone, without the accession: GSM1_BrM-01 is BrM01."""
-    return re.sub(r"[^A-Z0-9]", "", re.sub(r"^GSM\d+[_.\-]", "", str(name).strip().upper()))
+    """Letters and digits without the accession: GSM1_BrM-01 is BrM01. Numbers stay apart: BM1_1 is not BM11."""
+    numbers = re.split(r"(?<=\d)[^A-Z0-9]+(?=\d)", re.sub(r"^GSM\d+[_.\-]", "", str(name).strip().upper()))
+    return "-".join(re.sub(r"[^A-Z0-9]", "", part) for part in numbers)
 
 
 def _names_of(record: Mapping[str, Any]) -> str:
