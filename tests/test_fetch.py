@@ -388,6 +388,16 @@ def test_two_runs_that_share_a_folder_fetch_a_file_once(server: Server, target: 
     assert len(server.seen) == 1
 
 
+def test_a_job_that_waits_for_another_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    path = tmp_path / "a.h5"
+    with ThreadPoolExecutor() as pool, fetching._locked(path):
+        second = pool.submit(lambda: fetching._locked(path).__enter__())
+        while not caplog.text and not second.done():
+            time.sleep(0.01)
+        assert "another job fetches a.h5; this one waits for it" in caplog.text and not second.done()
+
+
 def test_a_file_system_without_locks_is_told(
     server: Server, target: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -19,7 +19,7 @@ import pytest
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable, read_genes
 from brainmet.ingest import tables_beside
-from brainmet.ingest.members import Member
+from brainmet.ingest.members import Member, select
 
 from tests.test_ingest import BARCODES, CURRENT, HERE, SYMBOLS, counts, record, run, same, table, write_triplet
 from tests.test_mirror import pack
@@ -466,6 +466,15 @@ def test_rows_of_a_sample_are_not_those_of_one_spelled_alike(id_: str, values: l
     frame = pd.DataFrame({"who": values})
     found = tables_beside._own_rows(frame, "who", {"id": id_}, Member("m.csv", Path("m.csv")), role="cells")
     assert found["who"].tolist() == own
+
+
+def test_a_path_is_a_match_from_any_of_its_folders_on() -> None:
+    found = [
+        Member("matrix.mtx", Path("GSE1_RAW.tar"), (f"S1/Solo.out/{kind}/matrix.mtx",), ("GSE1_RAW",))
+        for kind in ("Gene", "GeneFull")
+    ]
+    for match in ("S1/Solo.out/Gene", "GSE1_RAW/S1/Solo.out/Gene"):
+        assert select(found, match) == found[:1]
 
 
 def test_rows_of_another_sample_leave_this_one_without_labels(

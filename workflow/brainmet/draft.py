@@ -148,7 +148,7 @@ def _head(id_: str, source: str, series: bool) -> list[str]:
 
 
 def _local(id_: str, root: Path) -> list[tuple[str, Path]]:
-    files = datasets.on_disk({"name": id_, "path": str(root)}, root / f"{id_}.yaml")
+    files = datasets.on_disk({"name": id_, "path": str(root)}, Path("draft"))
     return [(file["name"], Path(file["path"])) for file in files]
 
 

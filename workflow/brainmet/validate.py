@@ -61,8 +61,9 @@ def _plain(error: ValidationError) -> str:
     if isinstance(value, datetime.date):
         return f"{value.isoformat()} is read as a date; put it in quotes"
     if isinstance(value, int | float) and limit in ("string", ["string", "null"]):
-        kind = "truth value" if isinstance(value, bool) else "number"
-        return f"{value!r} is read as a {kind}; put it in quotes as it is written"
+        if isinstance(value, bool):
+            return f"{value!r} is read as a truth value; put it in quotes as it is written"
+        return f"{value!r} is read as a number; put it in quotes as it is written"
     texts = {
         "type": f"{value!r} must be {_kinds(limit)}",
         "minimum": f"{value!r} must be at least {limit}",
