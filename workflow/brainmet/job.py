@@ -191,4 +191,7 @@ def _sentence(snakemake: Any, error: BrainmetError) -> str:
     sample = getattr(snakemake.wildcards, "sample", None)
     if sample is None:
         return str(error)
-    return f"sample {sample}: {error}. To go on without this sample, add it to your config: exclude: [{sample}]"
+    from brainmet.documents import written
+
+    remedy = f"To go on without this sample, add it to your config: exclude: [{written(sample)}]"
+    return f"sample {sample}: {error}. {remedy}"

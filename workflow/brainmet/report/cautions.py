@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from brainmet.contract import UNKNOWN, Obs
+from brainmet.documents import written
 from brainmet.estimators import TRANSFER
 from brainmet.report.forest import POOLED
 from brainmet.report.wording import contrast_words, listed, prose, start, words
@@ -252,7 +253,7 @@ def _duplicates(table: pd.DataFrame) -> list[Warning]:
             + (
                 f"{row['left_out']} is left out of everything that counts donors."
                 if row["left_out"]
-                else f"each counts as a donor of its own; leave one out with exclude: [{row['exclude']}]."
+                else f"each counts as a donor of its own; leave one out with exclude: [{written(row['exclude'])}]."
             ),
             "quality",
         )
