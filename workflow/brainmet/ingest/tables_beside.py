@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from brainmet import labels
+from brainmet.datasets import ACCESSION
 from brainmet.errors import BrainmetError
 from brainmet.ingest.members import Member, select
 from brainmet.ingest.raw import Raw, Wanted
@@ -232,14 +233,14 @@ def _no_row(member: Member, by: str, record: Mapping[str, Any], sep: str) -> str
 
 def _letters(name: str) -> str:
     """Letters and digits without the accession: GSM1_BrM-01 is BrM01. Numbers stay apart: BM1_1 is not BM11."""
-    numbers = re.split(r"(?<=\d)[^A-Z0-9]+(?=\d)", re.sub(r"^GSM\d+[_.\-]", "", str(name).strip().upper()))
+    numbers = re.split(r"(?<=\d)[^A-Z0-9]+(?=\d)", ACCESSION.sub("", str(name).strip().upper()))
     return "-".join(re.sub(r"[^A-Z0-9]", "", part) for part in numbers)
 
 
 def _names_of(record: Mapping[str, Any]) -> str:
     """Names the sample goes by in barcodes: its id, its match, and the match without the accession."""
     match = str(record.get("match") or "")
-    return "|".join(dict.fromkeys([record["id"], match, re.sub(r"^GSM\d+[_.\-]", "", match)]))
+    return "|".join(dict.fromkeys([record["id"], match, ACCESSION.sub("", match)]))
 
 
 def author_labels(
