@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from brainmet import report
+from brainmet import nulls, report
 from brainmet.report import (
     agreement,
     cautions,
@@ -266,7 +266,7 @@ def test_what_to_distrust_is_named_worst_first():
     found = warned(toy.run())
     assert list(found)[:2] == [
         "Brain metastasis against normal brain is confounded with study",
-        "The tests find something where nothing is",
+        "The tests find something when there is nothing to find",
     ]
     assert "S1 (60%)" in found["Low agreement with the authors' labels"].detail
     assert "S1 (25%)" in found["Many cells left unknown"].detail
@@ -292,16 +292,28 @@ def test_doublets_not_looked_for_are_told_by_reason():
     assert said == "S2: 40 cells, fewer than 50; S1, S3: one cell a well."
 
 
-def test_contrasts_and_random_sets_are_told_once():
+def test_contrasts_that_failed_are_told_once():
     run = toy.run()
     failed = [
         {"contrast": f"brain_metastasis_vs_{arm}", "estimator": "not_testable", "study": "pooled", "reason": why}
         for arm, why in (("csf", "no donor of csf"), ("glioma", "no donor of glioma"))
     ]
-    kinds = [{"kind": f"random_sets in {k}", "exceeded": True, "n_runs": 200, "most_expected": 16} for k in "ab"]
-    found = warned(run, contrasts=toy.rows("contrasts", failed), nulls=toy.rows("nulls", kinds))
+    found = warned(run, contrasts=toy.rows("contrasts", failed))
     assert "against CSF (no donor of CSF); Brain" in found["2 contrasts could not be tested"].detail
-    assert "a 0 of 200; b 0 of 200; chance" in found["Random gene sets differ as well: in a, b"].detail
+
+
+def test_random_sets_are_told_once_and_each_compartment_with_its_own_advice():
+    seen = (("a", 90, nulls._AMBIENT), ("b", 80, nulls._BROAD), ("c", 70, nulls._AMBIENT))
+    seen = (*seen, ("b, less ambient RNA", 60, nulls._BROAD))
+    kinds = [
+        {"kind": f"random_sets in {kind}", "runs_with_discovery": n, "reading": reading}
+        | {"exceeded": True, "n_runs": 200, "most_expected": 16}
+        for kind, n, reading in seen
+    ]
+    found = warned(toy.run(), nulls=toy.rows("nulls", kinds))
+    detail = found["Random gene sets differ between conditions too: in a, b, c"].detail
+    assert "a 90 of 200; b 80 of 200; c 70 of 200; b, less ambient RNA 60 of 200; chance" in detail
+    assert detail.endswith(f"at most 16. In a, c: {nulls._AMBIENT}. In b: {nulls._BROAD}.")
 
 
 def test_a_type_that_quality_control_took_is_named_and_drawn():
@@ -362,12 +374,11 @@ def test_what_integration_merged_is_named():
     rows = [{"level": "tumours", "label": "S:P1", "alarm": "merged"}, {"level": "types", "label": "mast", "alarm": ""}]
     rows = [row | shares for row in rows]
     table = toy.rows("integration", rows)
-    (found,) = [w for w in warned(toy.run(), integration=table).values() if w.title.startswith("1 donor whose tumour")]
-    assert found.level == "note" and "before and after integration: S:P1 90% and 25%. Read" in found.detail
-    found = warned(toy.run(), integration=table.assign(alarm="merged"))["Integration merged 1 cell type with others"]
-    assert (
-        found.level == "caution" and "integration: mast 90% and 25%. Compare with embed.integrate: none" in found.detail
-    )
+    said = warned(toy.run(), integration=table)
+    found = said["Integration mixed the tumour cells of 1 donor with others"]
+    assert found.level == "note" and "before and after integration: S:P1 90% and 25%. To compare" in found.detail
+    found = warned(toy.run(), integration=table.assign(alarm="merged"))["Integration mixed 1 cell type with others"]
+    assert found.level == "caution" and "integration: mast 90% and 25%. Run once with" in found.detail
 
 
 def test_a_clean_run_has_no_serious_warning():
@@ -393,7 +404,7 @@ def test_the_first_sentence_counts_what_was_analysed_found_and_doubted():
     found = findings.overview(run.tables["samples"], run.annotation, run.tables["qc"])
     said = findings.in_short(found, findings.verdicts(run.tables["claims"]), ["serious", "caution", "note"])
     assert said == (
-        "2 samples of 2 donors: 1 primary, 1 brain metastasis. Of 3 published statements: 1 supported, 1 confounded, "
+        "2 samples of 2 donors: 1 primary, 1 brain metastasis. Of 3 published claims: 1 supported, 1 confounded, "
         "1 not testable. What to distrust: 1 serious warning and 1 caution, named below."
     )
 
@@ -785,7 +796,7 @@ def test_a_run_with_nothing_in_its_tables_opens_too(tmp_path):
             assert b.run("document.documentElement.dataset.ready") == "yes"
             b.run("brainmet.drawAll()")
             assert b.complaints == []
-            assert "No published statement was configured" in b.run("document.body.innerText")
+            assert "No published claim was configured" in b.run("document.body.innerText")
 
 
 def _narrowed(run, case):

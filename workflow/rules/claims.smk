@@ -38,7 +38,7 @@ rule correlations:
 
 
 rule claims:
-    """Verdict on every published statement, with what it rests on."""
+    """Verdict on every published claim, with what it rests on."""
     input:
         **SIGNATURES,
         pseudobulk="<results>/cohort/pseudobulk.h5ad",
@@ -51,7 +51,7 @@ rule claims:
         own=lookup(dpath="claims/files", within=config),
         code=code("claims", "stage_inputs"),
     output:
-        table=listed("claims", "Findings", "verdicts on published statements"),
+        table=listed("claims", "Findings", "verdicts on published claims"),
     log:
         "<logs>/claims.log",
     benchmark:

@@ -92,7 +92,7 @@ rule nulls:
         types=TYPES,
         code=code("nulls", "stage_inputs"),
     output:
-        table=listed("nulls", "Findings", "tests where nothing is"),
+        table=listed("nulls", "Findings", "tests when there is nothing to find"),
     log:
         "<logs>/nulls.log",
     benchmark:

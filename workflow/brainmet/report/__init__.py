@@ -76,7 +76,7 @@ VIEWS = (
     View(
         "drugs",
         "Druggability",
-        "Expression of what drugs aim at. Never advice.",
+        "Where the targets of drugs are expressed. This is not treatment advice.",
         ("druggability", "adc_coverage", "adc_antigens", "drugs"),
     ),
     View(
@@ -85,7 +85,7 @@ VIEWS = (
         "What malignant cells of several donors do together, and how models compare with patients.",
         ("programmes", "programme_pairs", "fidelity"),
     ),
-    View("recovery", "Recovery", "Simulated data have a truth: how much of it came back.", ("recovery",)),
+    View("recovery", "Recovery", "How much of the simulated truth was recovered.", ("recovery",)),
     View("methods", "Methods", "What was done, in words for a paper."),
     View("run", "Run", "Versions, settings, runtime and memory."),
 )

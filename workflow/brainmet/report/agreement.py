@@ -83,8 +83,8 @@ def classes(table: pd.DataFrame) -> Figure:
         id="agreement-classes",
         title="Agreement with the authors, class by class",
         source="concordance.tsv",
-        caption="Precision, recall and F1 of our calls in coarse classes, taking the authors' labels for "
-        "true; bars: 95% interval of F1 by bootstrap over cells.",
+        caption="Precision, recall and F1 of brainmet's calls in coarse classes, with the authors' labels taken as the "
+        "truth; bars: 95% interval of F1 by bootstrap over cells.",
         empty="No sample comes with labels of its authors, so agreement cannot be measured.",
         variants=[Variant("", data, layout, own)] if len(own) else [],
     )
@@ -120,7 +120,7 @@ def calibration(table: pd.DataFrame) -> Figure:
     }
     return Figure(
         id="agreement-calibration",
-        title="Is confidence worth its name?",
+        title="Is the confidence calibrated?",
         source="calibration.tsv",
         caption="Labelled cells in bins of equal size by the confidence of their class: on the dotted line "
         "confidence equals the share called as the authors did.",

@@ -56,8 +56,8 @@ def _simulated() -> list[Warning]:
         Warning(
             "serious",
             "The data are simulated",
-            "Nothing on this page is a finding about patients. It shows whether the workflow recovers what "
-            "was planted.",
+            "Nothing on this page is a finding about patients. It shows how much of the simulated truth the workflow "
+            "recovers.",
             "recovery",
         )
     ]
@@ -102,31 +102,36 @@ def _nulls(table: pd.DataFrame) -> list[Warning]:
     found = [
         Warning(
             "serious",
-            "The tests find something where nothing is",
+            "The tests find something when there is nothing to find",
             f"With the donors' labels permuted, {row['runs_with_discovery']} of {row['n_runs']} runs had a discovery; "
             f"chance explains at most {row['most_expected']}: {row['reading']}.",
             "contrasts",
         )
         for row in labels.to_dict("records")
     ]
-    if len(sets):
-        kinds = sets.sort_values("runs_with_discovery", ascending=False, kind="stable")
-        inside = [kind.removeprefix("random_sets in ") for kind in kinds["kind"]]
-        each = [
-            f"{words(k)} {n} of {m}"
-            for k, n, m in zip(inside, kinds["runs_with_discovery"], kinds["n_runs"], strict=True)
-        ]
-        where = list(dict.fromkeys(words(k.split(",")[0]) for k in inside))
-        found.append(
-            Warning(
-                "caution",
-                f"Random gene sets differ as well: in {listed(where)}",
-                f"Runs with a discovery: {'; '.join(each)}; chance explains at most {kinds['most_expected'].max()}. "
-                f"{start(kinds['reading'].iloc[0])}.",
-                "contrasts",
-            )
+    return [*found, *_random_sets(sets)]
+
+
+def _random_sets(table: pd.DataFrame) -> list[Warning]:
+    """One warning for all compartments whose random sets of genes pass more often than chance allows: what that means
+    differs between compartments."""
+    if table.empty:
+        return []
+    table = table.sort_values("runs_with_discovery", ascending=False, kind="stable")
+    inside = table["kind"].str.removeprefix("random_sets in ")
+    home = inside.str.split(",").str[0].map(words)
+    runs = zip(inside, table["runs_with_discovery"], table["n_runs"], strict=True)
+    each = [f"{words(kind)} {found} of {n}" for kind, found, n in runs]
+    readings = [f"In {listed(list(own.unique()))}: {why}." for why, own in home.groupby(table["reading"], sort=False)]
+    return [
+        Warning(
+            "caution",
+            f"Random gene sets differ between conditions too: in {listed(list(home.unique()))}",
+            f"Runs with a discovery: {'; '.join(each)}; chance explains at most {table['most_expected'].max()}. "
+            f"{' '.join(readings)}",
+            "contrasts",
         )
-    return found
+    ]
 
 
 def _dropped(table: pd.DataFrame) -> list[Warning]:
@@ -228,18 +233,18 @@ def _integration(table: pd.DataFrame) -> list[Warning]:
     found = []
     if tumours:
         detail = (
-            f"Its own among a tumour cell's neighbours, before and after integration: {listed(tumours)}. Read "
-            "differences between tumours in the space of malignant cells (X_umap_malignant of the atlas), where "
-            "nothing was integrated."
+            "Share of a tumour cell's neighbours that come from its own donor, before and after integration: "
+            f"{listed(tumours)}. To compare tumours, use the space of malignant cells (X_umap_malignant in the atlas), "
+            "which is not integrated."
         )
-        title = f"{len(tumours)} donor{'s' if len(tumours) > 1 else ''} whose tumour cells lie among others' on the map"
+        title = f"Integration mixed the tumour cells of {len(tumours)} donor{'s' if len(tumours) > 1 else ''} with others"
         found.append(Warning("note", title, detail, "identity"))
     if kinds:
         detail = (
-            f"Its own kind among a cell's neighbours, before and after integration: {listed(kinds)}. "
-            "Compare with embed.integrate: none."
+            f"Share of a cell's neighbours that are of its own type, before and after integration: {listed(kinds)}. "
+            "Run once with embed.integrate: none and compare."
         )
-        title = f"Integration merged {len(kinds)} cell type{'s' if len(kinds) > 1 else ''} with others"
+        title = f"Integration mixed {len(kinds)} cell type{'s' if len(kinds) > 1 else ''} with others"
         found.append(Warning("caution", title, detail, "identity"))
     return found
 

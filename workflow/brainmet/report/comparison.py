@@ -55,8 +55,8 @@ def signature_cells(means: pd.DataFrame, names: Names) -> Figure:
         source="../cohort/annotation.parquet",
         caption="Left: mean score (t value of ULM per cell) over donors of the means over their cells. "
         "Right: the donors behind each mean, "
-        f"one point a donor with at least {MIN_CELLS} cells of the type. Scores compare cells of one type; "
-        "tests use the pseudobulk scores below.",
+        f"one point per donor with at least {MIN_CELLS} cells of the type. Compare scores within one cell type only. "
+        "Tests use the pseudobulk scores below, not these.",
         empty="No signature could be scored in any cell.",
         variants=variants,
     )
@@ -178,10 +178,11 @@ def contrast_forest(table: pd.DataFrame, names: Names, *, alpha: float, top: int
         title="Signatures that differ between conditions",
         choose="Contrast",
         source="contrasts.tsv",
-        caption="Hedges' g, first condition minus second, donors as replicates, with 95% intervals; the "
-        f"{top} rows of smallest p. Filled: FDR below {alpha:g}. "
-        "Orange: that too, but something else explains it, such as ambient RNA or the cell cycle; hover "
-        "for what. Three studies or more are joined by random effects, fewer as they are.",
+        caption="Hedges' g, first condition minus second, with 95% intervals; the donors are the replicates. Shown are "
+        f"the {top} rows of smallest p. Filled: FDR below {alpha:g}. "
+        "Orange: the FDR is as low, but something else may explain the difference, such as ambient RNA or the cell "
+        "cycle; hover to see what. Effects of three or more studies are pooled by random effects, of fewer by fixed "
+        "effects.",
         empty="No contrast could be tested: an arm lacks donors, or conditions lie in different studies (see "
         "the reasons in the table).",
         variants=variants,

@@ -76,9 +76,10 @@ def crosstalk(table: pd.DataFrame) -> Figure:
         choose="Axes",
         source="crosstalk_summary.tsv",
         caption="Curated axes of sender and receiver by condition. Colour: median over donors of the axis' "
-        "score (the geometric mean of ligand and receptor, log1p of counts per ten thousand; where both sides are "
-        "read, their log ratio to the other types); size: share of donors in which it stands out from random genes of "
-        "the same expression. Expression of a pair is a chance to talk, not proof that they do.",
+        "score (the geometric mean of ligand and receptor, log1p of counts per ten thousand; for mechanisms that are "
+        "not ligand–receptor pairs, the log ratio of the weaker side to the other cell types); size: share of donors "
+        "in which it stands out from random genes of the same expression. Expression of a pair is a chance to talk, "
+        "not proof that the cells do.",
         empty="No axis could be read: no sample holds enough cells of a sender and its receiver.",
         variants=variants,
     )

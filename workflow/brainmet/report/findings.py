@@ -13,14 +13,17 @@ from brainmet.report.wording import compartment_words, contrast_words, prose, st
 DECIDED = ("supported", "recovered", "contradicted", "equivalent", "reproduced_in_source")
 """Verdicts that say something; `inconclusive` was tested too."""
 MEANING = {
-    "supported": "the effect is no chance (FDR, permutations) and on the side that the statement gives",
-    "recovered": "as supported, on simulated data: the method finds it, nothing more",
-    "contradicted": "the effect is no chance and on the other side, or outside the bound of no difference",
-    "equivalent": "the interval lies within the bound of no difference",
-    "reproduced_in_source": "holds in the data that the statement was made from, nowhere else",
-    "inconclusive": "tested, and not settled: the row says why",
-    "confounded": "conditions and studies cannot be told apart: shown, never judged",
-    "not_testable": "this run lacks what the test needs",
+    "supported": "the effect is larger than chance explains (FDR and permutations) and has the direction of the claim",
+    "recovered": "as supported, but on simulated data: this shows that the method works and says nothing about patients",
+    "contradicted": "the effect is larger than chance explains and has the other direction; for a claim of no difference, "
+    "it lies outside the bound",
+    "equivalent": "the 90 % interval lies within the bound of no difference; for a claim with a direction this means that "
+    "there is no difference of the claimed size",
+    "reproduced_in_source": "the claim holds, but only in the data from which it was made",
+    "inconclusive": "the claim was tested and not settled; the row says why",
+    "confounded": "the two conditions lie in different studies, so their difference may be one of studies; it is shown "
+    "and gets no verdict",
+    "not_testable": "this run lacks what the test needs; the row says what",
 }
 """Verdicts in the order in which claims are listed, with what they mean."""
 REACH = 6.0
@@ -57,7 +60,7 @@ def in_short(found: Mapping[str, Any], claims: Mapping[str, Any], levels: list[s
     said = [f"{cohort}: {found['conditions']}." if found["conditions"] else f"{cohort}."]
     if claims["n"]:
         outcomes = [f"{c['n']} {c['words']}" for c in claims["counts"]]
-        said.append(f"Of {_count(claims['n'], 'published statement')}: {', '.join(outcomes)}.")
+        said.append(f"Of {_count(claims['n'], 'published claim')}: {', '.join(outcomes)}.")
     serious, cautions = levels.count("serious"), levels.count("caution")
     told = [
         *([_count(serious, "serious warning")] if serious else []),

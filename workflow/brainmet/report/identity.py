@@ -271,9 +271,9 @@ def stability(table: pd.DataFrame) -> Figure:
         id="cluster-stability",
         title="Do the clusters hold?",
         source="stability.tsv",
-        caption="Agreement of clusterings of subsamples with that of all cells, beside points of one normal "
-        "distribution with the same "
-        "covariance. Bars: standard deviation over subsamples.",
+        caption="Agreement (adjusted Rand index) between clusters of subsamples and clusters of all cells, at each "
+        "resolution. The null line is the same for simulated points without clusters: one normal distribution with "
+        "the same covariance. Bars: standard deviation over subsamples.",
         empty="Too few cells to examine the clusters' stability.",
         variants=[Variant("", data, layout, table)] if len(table) else [],
     )

@@ -64,8 +64,8 @@ def fate(cells: pd.DataFrame, samples: list[str]) -> Figure:
         id="qc-fate",
         title="What became of each sample's barcodes",
         source="qc.tsv",
-        caption="Barcodes kept, and those dropped by the one limit they broke; several: more than one. "
-        "Limits are set per sample.",
+        caption="Barcodes that were kept, and those that were dropped, by the limit that they broke; \"several\" means "
+        "more than one. Limits are set for each sample.",
         empty="No sample went through quality control.",
         variants=[Variant("", data, layout, counts.reset_index())] if len(cells) else [],
     )
@@ -222,10 +222,10 @@ def dropped(table: pd.DataFrame, samples: list[str]) -> Figure:
         id="qc-dropped",
         title="A second look: which cell types were dropped",
         source="dropped.tsv",
-        caption="Every barcode that is neither empty nor a doublet, typed by its markers alone, and the share that the "
-        "limits dropped. Orange dots: a type of which much was lost (qc.flag_type, in at least qc.flag_cells "
-        "barcodes); a limit may have taken it for damage. Blank: no barcode of that type. Barcodes that show no type "
-        "are in the table.",
+        caption="Barcodes that are neither empty nor doublets are typed here by their markers alone; the colour is the "
+        "share of a type that the limits dropped. An orange dot marks a type that lost more than qc.flag_type of at "
+        "least qc.flag_cells barcodes: a limit may have mistaken it for damaged cells. Blank: no barcode of that type. "
+        "Barcodes that show no type are in the table.",
         empty="No barcode could be looked at a second time.",
         variants=variants,
     )
@@ -255,10 +255,10 @@ def ambient(shares: pd.DataFrame, samples: pd.DataFrame) -> Figure:
         id="qc-ambient",
         title="Ambient RNA",
         source="../cohort/annotation.parquet",
-        caption="Share of a kept cell's counts that floated in, read from marker genes that its lineage does not make, "
-        "against the sample's mean profile. Boxes: quartiles over cells, whiskers: 5th and 95th percentile. Markers "
-        f"and contrasts allow for it; a sample far above the others deserves a look. {alone}Cells without foreign "
-        "genes to read it from are left out.",
+        caption="Estimated share of ambient RNA in the counts of a kept cell, from marker genes that its lineage does "
+        "not express, compared with the sample's mean profile. Boxes: quartiles over cells, whiskers: 5th and 95th "
+        "percentile. Annotation and contrasts take it into account; a sample far above the others deserves a look. "
+        f"{alone}Cells in which no such gene was measured are left out.",
         empty="Ambient RNA was not estimated: the cells lie on plates, none passed, or the method `ambient` is not "
         "among annotate.methods.",
         variants=[Variant("", box, layout, frame.reset_index())] if frame["median"].notna().any() else [],

@@ -112,7 +112,8 @@ def runtime(steps: pd.DataFrame) -> Figure:
         title="Runtime and memory by step",
         choose="Show",
         source="benchmarks",
-        caption="As Snakemake measured the jobs that made these results; not part of the promise of equal bytes.",
+        caption="As measured by Snakemake for the jobs that made these results. These figures differ from run to run; "
+        "all other results are reproducible byte for byte.",
         empty="No benchmarks were found beside the results.",
         variants=variants,
     )
