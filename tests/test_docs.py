@@ -1,6 +1,8 @@
 """Pages that are made from the code: written by `python -m tests.test_docs`, tested for drift."""
 
 import ast
+import importlib
+import inspect
 import re
 import shlex
 import shutil
@@ -11,9 +13,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from brainmet import config, contract, datasets, tables
+import yaml
+from brainmet import annotate, claims, config, contract, datasets, signatures, tables
+from brainmet.cell_types import load_cell_types
 from brainmet.documents import read_yaml
 from brainmet.report import findings
+from brainmet.validate import validate
 from packaging.specifiers import SpecifierSet
 from snakemake.cli import get_argument_parser
 
@@ -264,6 +269,34 @@ def test_the_dataset_files_of_the_docs_are_read(tmp_path):
         (tmp_path / f"{name}.yaml").write_text(text)
         read = datasets.load([name], folders=[tmp_path])
         assert all(sample["condition"] != "other" for sample in datasets.records(read, exclude=[]).values())
+
+
+def test_the_parts_of_dataset_files_in_the_docs_fit_the_schema():
+    parts = [text for kind, text in blocks(HOME / "docs/adding.md") if kind == "yaml" and text[0].islower()]
+    parts = [yaml.safe_load(text) for text in parts if not text.startswith("schema:")]
+    assert {"cells", "labels", "split_by", "covariates", "files"} <= {key for part in parts for key in part}
+    whole = {"schema": 1, "id": "x", "files": [{"name": "x.h5ad", "path": "x.h5ad"}], "layout": "h5ad"}
+    for part in parts:
+        validate(whole | part, read_yaml(datasets.SCHEMA), name="docs/adding.md")
+
+
+def test_the_entries_of_the_docs_are_read(tmp_path):
+    """Signature, cell type, claim and reference of one's own, each by the reader that a run uses."""
+    for kind, text in blocks(HOME / "docs/adding.md"):
+        if kind == "yaml" and text.startswith("# my"):
+            (tmp_path / re.findall(r"^# ([\w.]+)", text)[0]).write_text(text)
+    shipped = HOME / "resources"
+    scored = signatures.load([shipped / "signatures/signatures.yaml", tmp_path / "my_signatures.yaml"], tiers=[1])
+    types = load_cell_types([shipped / "markers/markers.yaml", tmp_path / "my_types.yaml"])
+    (claim,) = claims.load([tmp_path / "my_claims.yaml"])
+    assert "my_lactate" in {signature.id for signature in scored} and "melanocyte" in types
+    assert claim["readout"]["signature"] in {signature.id for signature in scored}
+    given = read_yaml(tmp_path / "my.yaml")["annotate"]
+    config.check(read_yaml(HOME / "config/config.yaml") | {"annotate": given})
+    for name in annotate.chosen(given.pop("methods")):
+        known = inspect.signature(importlib.import_module(f"brainmet.annotate.{name}").annotate).parameters
+        assert set(given.get(name, {})) <= set(known)
+    assert set(given) == {"celltypist", "singler"}
 
 
 @pytest.mark.slow
