@@ -57,15 +57,37 @@ def reduced(arrows: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(a, b) for a, b in arrows if not any(b in reach(other) for other in after[a] - {b})]
 
 
+QUESTIONS = {
+    "What became of each sample?": ["qc", "samples", "genes_lost", "dropped", "duplicates"],
+    "What is each cell, and why?": ["annotation", "cells", "clusters", "concordance", "cnv_arms"],
+    "What differs between conditions?": ["contrasts", "de", "gsea", "composition", "nulls"],
+    "Do published claims hold?": ["claims", "correlations", "bulk"],
+    "Which cells could talk, and what could be targeted?": ["crosstalk_summary", "druggability", "adc_coverage"],
+    "Which programmes recur, and how good are models?": ["programmes", "fidelity"],
+    "What can a set of series answer?": ["design", "design_cohort", "catalogue"],
+}
+"""Where a reader of the tables begins."""
+
+
 def table_pages() -> str:
-    """Every table with its columns, as Markdown."""
-    parts = ["# Tables\n\nEvery table of a run with its columns, made from `workflow/schemas/tables/`.\n"]
+    """Where to begin, and every table with its columns, as Markdown."""
+
+    def cell(text: str) -> str:
+        return " ".join(text.split()).replace("|", "\\|")
+
+    begin = [f"| {ask} | {', '.join(f'[{n}](#{n})' for n in names)} |" for ask, names in QUESTIONS.items()]
+    parts = [
+        "# Tables\n\nEvery table of a run with its columns, made from `workflow/schemas/tables/`. NA means not known or not "
+        "computed. Where to begin:\n",
+        "\n".join(["| question | tables |", "|---|---|", *begin]) + "\n",
+    ]
     for name in sorted(path.stem for path in tables.SCHEMAS.glob("*.yaml")):
         spec = tables.schema(name)
-        rows = [f"| `{c['name']}` | {c['dtype']} | {' '.join(c['description'].split())} |" for c in spec["columns"]]
+        path = spec["path"] if spec["path"].startswith("downloads/") else f"results/{spec['path']}"
+        rows = [f"| `{c['name']}` | {c['dtype']} | {cell(c['description'])} |" for c in spec["columns"]]
         index = f"Index: `{spec['index']}`. " if spec.get("index") else ""
         parts.append(
-            f"## {name}\n\n`results/{spec['path']}`. {index}{' '.join(spec['description'].split())}\n\n"
+            f"## {name}\n\n`{path}`. {index}{cell(spec['description'])}\n\n"
             + "\n".join(["| column | type | meaning |", "|---|---|---|", *rows])
             + "\n"
         )
@@ -225,6 +247,13 @@ def test_sentences_of_troubleshooting_are_in_the_source():
     assert missing == []
 
 
+def test_columns_are_described_in_sentences_and_questions_lead_to_tables():
+    specs = {path.stem: tables.schema(path.stem) for path in tables.SCHEMAS.glob("*.yaml")}
+    told = {f"{name}.{c['name']}": c["description"].strip() for name, spec in specs.items() for c in spec["columns"]}
+    assert [where for where, text in told.items() if text[-1] not in ".?" or text[0].islower()] == []
+    assert {name for names in QUESTIONS.values() for name in names} <= set(specs)
+
+
 def blocks(page: Path) -> list[tuple[str, str]]:
     """Code blocks of a page: language and text."""
     return re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(), re.M | re.S)
@@ -240,8 +269,9 @@ def test_targets_that_the_docs_name_exist():
         words = words[words.index("uv") :]  # what is not run by uv is in no environment
         given = get_argument_parser().parse_args(words[words.index("snakemake") + 1 :])
         named = {word for word in words[3:] if re.fullmatch(r"[a-z_]+", word)} - {"all"}
-        assert {target for target in given.targets if "/" not in target} <= rules, words
-        assert named & rules <= set(given.targets), f"an option swallows a target of {words}"
+        targets = {*given.targets, *given.until}
+        assert {target for target in targets if "/" not in target} <= rules, words
+        assert named & rules <= targets, f"an option swallows a target of {words}"
         assert given.cores or given.dryrun or given.profile or given.report, f"{words} lacks --cores"
     table = (HOME / "README.md").read_text().split("| target | what it makes |")[1].split("\n\n")[0]
     named = re.findall(r"`(\w+)`", "".join(row.split("|")[1] for row in table.splitlines() if row.startswith("| `")))

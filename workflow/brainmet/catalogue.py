@@ -14,7 +14,7 @@ from brainmet.contract import UNKNOWN
 
 EVIDENCE = {
     "A": "exact file names seen in code that reads them",
-    "B": "layout seen, a name or a sample partly inferred",
+    "B": "a name or a sample is partly inferred",
     "C": "not verified",
 }
 PAGE = """<!doctype html>
