@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from brainmet import annotate, claims, config, contract, datasets, signatures, tables
+from brainmet import annotate, claims, config, contract, datasets, design, signatures, tables
 from brainmet.cell_types import load_cell_types
 from brainmet.documents import read_yaml
+from brainmet.estimators import Design
 from brainmet.report import findings
 from brainmet.validate import validate
 from packaging.specifiers import SpecifierSet
@@ -77,8 +78,8 @@ def table_pages() -> str:
 
     begin = [f"| {ask} | {', '.join(f'[{n}](#{n})' for n in names)} |" for ask, names in QUESTIONS.items()]
     parts = [
-        "# Tables\n\nEvery table of a run with its columns, made from `workflow/schemas/tables/`. NA means not known or not "
-        "computed. Where to begin:\n",
+        "# Tables\n\nEvery table of a run with its columns, made from `workflow/schemas/tables/`. NA means not known "
+        "or not computed. Where to begin:\n",
         "\n".join(["| question | tables |", "|---|---|", *begin]) + "\n",
     ]
     for name in sorted(path.stem for path in tables.SCHEMAS.glob("*.yaml")):
@@ -276,6 +277,32 @@ def test_targets_that_the_docs_name_exist():
     table = (HOME / "README.md").read_text().split("| target | what it makes |")[1].split("\n\n")[0]
     named = re.findall(r"`(\w+)`", "".join(row.split("|")[1] for row in table.splitlines() if row.startswith("| `")))
     assert len(named) > 8 and set(named) <= rules
+
+
+def test_the_readme_says_what_the_shipped_series_can_answer():
+    """Donors of every contrast and claims by estimator, as `design` finds them for all series."""
+    settings = read_yaml(HOME / "config/config.yaml")
+    folder = HOME / "resources/datasets"
+    series = datasets.load(sorted(path.stem for path in folder.glob("[GH]*.yaml")), folders=[folder])
+    rows = design.estimable(
+        datasets.records(series, exclude=[]),
+        {id_: entry.get("published", {}) for id_, entry in series.items()},
+        settings["compare"]["contrasts"],
+        claims.load([HOME / "resources/claims/claims.yaml"]),
+        design=Design(**settings["compare"]["design"]),
+    )
+    (told,) = re.findall(
+        r"^## What the shipped series can answer\n(.*?)^## ", (HOME / "README.md").read_text(), re.M | re.S
+    )
+    told = " ".join(told.split())
+    for row in rows[rows["kind"] == "contrast"].itertuples():
+        arms = f"{row.n_a} against {row.n_b}"
+        assert (f"{row.n_a}" if row.estimator == "bulk_paired" else f"| {arms} |") in told, row
+        assert row.estimator == "bulk_paired" or f"`{row.estimator}`" in told, row
+    counts = rows.loc[rows["kind"] == "claim", "estimator"].value_counts()
+    assert f"Of the {counts.sum()} claims {counts['within']} can be tested" in told
+    assert f"{counts['transfer']} can be estimated in lung or melanoma only" in told
+    assert f"{counts['confounded']} are confounded, and for {counts['not_testable']} donors are missing" in told
 
 
 def test_the_five_lines_of_the_readme_are_a_run(tmp_path):

@@ -64,7 +64,7 @@ def fate(cells: pd.DataFrame, samples: list[str]) -> Figure:
         id="qc-fate",
         title="What became of each sample's barcodes",
         source="qc.tsv",
-        caption="Barcodes that were kept, and those that were dropped, by the limit that they broke; \"several\" means "
+        caption='Barcodes that were kept, and those that were dropped, by the limit that they broke; "several" means '
         "more than one. Limits are set for each sample.",
         empty="No sample went through quality control.",
         variants=[Variant("", data, layout, counts.reset_index())] if len(cells) else [],
