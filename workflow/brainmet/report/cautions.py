@@ -237,7 +237,9 @@ def _integration(table: pd.DataFrame) -> list[Warning]:
             f"{listed(tumours)}. To compare tumours, use the space of malignant cells (X_umap_malignant in the atlas), "
             "which is not integrated."
         )
-        title = f"Integration mixed the tumour cells of {len(tumours)} donor{'s' if len(tumours) > 1 else ''} with others"
+        title = (
+            f"Integration mixed the tumour cells of {len(tumours)} donor{'s' if len(tumours) > 1 else ''} with others"
+        )
         found.append(Warning("note", title, detail, "identity"))
     if kinds:
         detail = (
