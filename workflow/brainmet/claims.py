@@ -32,7 +32,7 @@ from brainmet.one_group import one_group
 from brainmet.readouts import WHOLE, Reader, Readout, averaged, gene_sets_of, relabelled
 from brainmet.tables import blank, columns, empty
 from brainmet.validate import validate
-from brainmet.verdicts import RANK, jointly, untested, verdict
+from brainmet.verdicts import RANK, Verdict, jointly, untested, verdict
 
 log = logging.getLogger(__name__)
 
@@ -98,11 +98,11 @@ def claims(
         table.loc[tested, adjusted] = effects.fdr(table.loc[tested, p].to_numpy(float))
     table["bulk_fdr"] = effects.fdr(table["bulk_p"].to_numpy(float))
     judged = [
-        found or verdict(row, entry, design=design, bound=entry.get("bound", bound))
+        Verdict(*found, why=found[1]) if found else verdict(row, entry, design=design, bound=entry.get("bound", bound))
         for found, row, entry in zip(barred, table.to_dict("records"), entries, strict=True)
     ]
     judged = jointly(judged, entries)
-    table["verdict"], table["reason"] = zip(*judged, strict=True)
+    table["verdict"], table["reason"], table["why"] = zip(*judged, strict=True)
     return table[columns("claims")]
 
 

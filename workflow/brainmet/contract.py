@@ -134,6 +134,17 @@ CONDITIONS: Final = (
     "other",
 )
 VALUES: Final = ("counts", "expected_counts", "tpm", "log")
+
+
+class Null:
+    """What a row of `nulls.tsv` is of: permuted labels or random sets, on profiles as they are or less ambient RNA."""
+
+    LABELS: Final = "labels"
+    RANDOM_SETS: Final = "random_sets"
+    MEASURED: Final = "measured"
+    LESS_AMBIENT: Final = "less_ambient"
+
+
 MALIGNANT_TIERS: Final = ("malignant", "likely_malignant")
 MALIGNANT_PREFIX: Final = "malignant_"
 """Type ids of tumour cells start with this."""

@@ -20,7 +20,7 @@ from scipy.special import bdtr
 
 from brainmet import effects
 from brainmet.compare import Part, parts_of, pooled_p
-from brainmet.contract import Obs
+from brainmet.contract import Null, Obs
 from brainmet.contrasts import Scorer
 from brainmet.donor_scores import GeneSet, Scoring, deep_enough, expression_bins, log_cpm, thinned_log_cpm
 from brainmet.donors import PLATFORM, Profiles, declared
@@ -29,7 +29,6 @@ from brainmet.tables import columns, empty
 
 log = logging.getLogger(__name__)
 
-LABELS, RANDOM_SETS, CLEAN = "labels", "random_sets", ", less ambient RNA"
 AS_CHANCE = "as chance allows"
 _LABELS_EXCEEDED = "the tests find too much: p values of this run cannot be trusted"
 _AMBIENT = "ambient RNA differs between the arms and shifts many genes: believe what holds without it (p_clean)"
@@ -68,14 +67,15 @@ def nulls(
     if families:
         every = [family for own in families.values() for family in own]
         p = _permuted(every, runs=runs, seed=design.seed, min_studies=design.min_studies)
-        rows.append(_summary(LABELS, p, design=design))
+        rows.append({"kind": Null.LABELS} | _identity(Null.LABELS) | _summary(p, design=design))
     for cell_type in families:
         own_sets = [s for s in sets if declared(s.compartment) == cell_type]
-        name, profiles = f"{RANDOM_SETS} in {cell_type}", profiles_of[cell_type]
-        both = {name: profiles} | ({name + CLEAN: clean[cell_type]} if clean else {})
+        profiles = profiles_of[cell_type]
+        both = {Null.MEASURED: profiles} | ({Null.LESS_AMBIENT: clean[cell_type]} if clean else {})
         drawn = random_like(own_sets, profiles, sets, runs=runs, how=how)
-        tested = {n: _random(p, drawn, arms, design=design, how=how) for n, p in both.items()}
-        rows += [_summary(n, p, design=design) for n, p in tested.items() if p]
+        for state, tested in both.items():
+            if p := _random(tested, drawn, arms, design=design, how=how):
+                rows.append(_of_random_sets(cell_type, state) | _summary(p, design=design))
     if not rows:
         return empty("nulls")
     table = pd.DataFrame(rows)
@@ -89,7 +89,7 @@ def _permuted(
     families: Sequence[tuple[list[Part], np.ndarray]], *, runs: int, seed: int, min_studies: int
 ) -> list[np.ndarray]:
     """p of the whole confirmatory family, one array a run."""
-    rng = np.random.default_rng([seed, crc32(LABELS.encode())])
+    rng = np.random.default_rng([seed, crc32(Null.LABELS.encode())])
     blocks = []
     for parts, home in families:
         shuffled = [shuffle(part, rng, runs=runs) for part in parts]
@@ -191,13 +191,24 @@ def _centred(values: np.ndarray, *, n_bins: int) -> np.ndarray:
     return centred
 
 
-def _summary(null: str, runs: Sequence[np.ndarray], *, design: Design) -> dict[str, object]:
+def _identity(null: str, compartment: str = "", profiles: str = Null.MEASURED) -> dict[str, object]:
+    return {"null": null, "compartment": compartment, "profiles": profiles}
+
+
+def _of_random_sets(compartment: str, profiles: str) -> dict[str, object]:
+    """What a row of random sets is of; `kind` says the same in words."""
+    cleaned = ", less ambient RNA" if profiles == Null.LESS_AMBIENT else ""
+    kind = f"{Null.RANDOM_SETS} in {compartment}{cleaned}"
+    return {"kind": kind} | _identity(Null.RANDOM_SETS, compartment, profiles)
+
+
+def _summary(runs: Sequence[np.ndarray], *, design: Design) -> dict[str, object]:
+    """What the p values of all runs of a null say."""
     p = np.concatenate(runs)
     p = p[np.isfinite(p)]
     found = sum(bool((effects.fdr(run)[np.isfinite(run)] < design.alpha).any()) for run in runs)
     bound = binomial_bound(len(runs), design.alpha)
     return {
-        "kind": null,
         "n_runs": len(runs),
         "n_tests": len(p),
         "share_p05": float((p < 0.05).mean()) if len(p) else np.nan,
@@ -211,17 +222,17 @@ def _summary(null: str, runs: Sequence[np.ndarray], *, design: Design) -> dict[s
 
 
 def _readings(table: pd.DataFrame) -> list[str]:
-    """What each row means."""
-    exceeded = dict(zip(table["kind"], table["exceeded"], strict=True))
-    readings = []
-    for kind, more in exceeded.items():
-        if not more:
-            readings.append(AS_CHANCE)
-        elif kind == LABELS:
-            readings.append(_LABELS_EXCEEDED)
-        else:
-            readings.append(_AMBIENT if not exceeded.get(kind + CLEAN, True) else _BROAD)
-    return readings
+    """What each row means for findings: an excess that is gone on profiles less ambient RNA is due to that."""
+    gone = table[(table["profiles"] == Null.LESS_AMBIENT) & ~table["exceeded"]]
+    return [_reading(row, set(gone["compartment"])) for row in table.to_dict("records")]
+
+
+def _reading(row: Mapping[str, object], gone: set[str]) -> str:
+    if not row["exceeded"]:
+        return AS_CHANCE
+    if row["null"] == Null.LABELS:
+        return _LABELS_EXCEEDED
+    return _AMBIENT if row["profiles"] == Null.MEASURED and row["compartment"] in gone else _BROAD
 
 
 def _quantile(p: np.ndarray, q: float) -> float:

@@ -1,7 +1,7 @@
 """Verdicts on claims: what the measured numbers say of a statement, in a word and a sentence."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,20 @@ RANK = {TRANSFER: 0, NESTED: 1, WITHIN: 2}
 """Estimators, weakest first: a claim names the weakest it may rest on."""
 PAIRED = "paired"
 SUPPORTING = ("supported", "recovered", "reproduced_in_source")
+
+
+class Verdict(NamedTuple):
+    """What is said of a claim.
+
+    Attributes:
+        state: the word, such as supported.
+        reason: the sentence: the numbers, and what settles it.
+        why: of that sentence what settles it.
+    """
+
+    state: str
+    reason: str
+    why: str
 
 
 def untested(row: Mapping[str, Any], entry: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -28,8 +42,8 @@ def untested(row: Mapping[str, Any], entry: Mapping[str, Any]) -> tuple[str, str
     return None
 
 
-def verdict(row: Mapping[str, Any], entry: Mapping[str, Any], *, design: Design, bound: float) -> tuple[str, str]:
-    """Verdict and the sentence why, of a claim that was tested.
+def verdict(row: Mapping[str, Any], entry: Mapping[str, Any], *, design: Design, bound: float) -> Verdict:
+    """Verdict on a claim that was tested.
 
     A direction is supported or contradicted when the adjusted p is below alpha, and the permutation p too wherever
     the donors are enough for it to get there. A statement of no difference is tested against its bound (two
@@ -43,34 +57,37 @@ def verdict(row: Mapping[str, Any], entry: Mapping[str, Any], *, design: Design,
     if entry.get("contested"):
         found = f"published both ways; {found}"
     positive = "recovered" if row["simulated"] else "supported"
+
+    def judged(state: str, why: str, joint: str = "; ") -> Verdict:
+        return Verdict(state, f"{found}{joint}{why}", why)
+
     if decided and row["controlled"]:
         same = np.sign(row["effect_clean"]) == np.sign(row["effect"])
         if not (same and row["fdr_clean"] < design.alpha):
             left = f"g {row['effect_clean']:.2f}, FDR {row['fdr_clean']:.2g}"
-            return "inconclusive", f"{found}; without what ambient RNA of the samples' other cells can explain, {left}"
+            return judged("inconclusive", f"without what ambient RNA of the samples' other cells can explain, {left}")
     settled = decided or ((sign == 0 or "bound" in entry) and within_bound(row, bound))
     if settled and row["opposed"]:
-        return "inconclusive", f"{found}; the opposite in {row['opposed']}"
+        return judged("inconclusive", f"the opposite in {row['opposed']}")
     if settled and row["coinciding"]:
-        return "inconclusive", f"{found}; in every study the arms differ in {row['coinciding']} too"
+        return judged("inconclusive", f"in every study the arms differ in {row['coinciding']} too")
     if decided and row["p_drift"] >= design.alpha:
-        return (
-            "inconclusive",
-            f"{found}; random sets of genes differ as much between these studies (p {row['p_drift']:.2g})",
-        )
+        why = f"random sets of genes differ as much between these studies (p {row['p_drift']:.2g})"
+        return judged("inconclusive", why)
     if sign == 0:
         if within_bound(row, bound):
-            return _sourced("equivalent", sources, used), f"{found}: inside ±{bound:g} at 90 %"
+            return judged(_sourced("equivalent", sources, used), f"inside ±{bound:g} at 90 %", ": ")
         if decided and (row["ci_low"] > bound or row["ci_high"] < -bound):
-            return "contradicted", f"{found}: outside ±{bound:g}, where the statement has no difference"
-        return "inconclusive", f"{found}; ±{bound:g} is neither shown nor excluded; {_detectable(row, design)}"
+            return judged("contradicted", f"outside ±{bound:g}, where the statement has no difference", ": ")
+        return judged("inconclusive", f"±{bound:g} is neither shown nor excluded; {_detectable(row, design)}")
     if decided and np.sign(row["effect"]) == sign:
-        return _sourced(positive, sources, used), f"{found}, as the statement says"
+        return judged(_sourced(positive, sources, used), "as the statement says", ", ")
     if decided:
-        return "contradicted", f"{found}, against the statement"
+        return judged("contradicted", "against the statement", ", ")
     if "bound" in entry and within_bound(row, bound):
-        return "equivalent", f"{found}: inside ±{bound:g} at 90 %, no difference of the size that the statement needs"
-    return "inconclusive", f"{found}; {_detectable(row, design)}"
+        why = f"inside ±{bound:g} at 90 %, no difference of the size that the statement needs"
+        return judged("equivalent", why, ": ")
+    return judged("inconclusive", _detectable(row, design))
 
 
 def _detectable(row: Mapping[str, Any], design: Design) -> str:
@@ -92,16 +109,15 @@ def _sourced(verdict: str, sources: set[str], used: set[str]) -> str:
     return "reproduced_in_source" if sources and used <= sources else verdict
 
 
-def jointly(judged: list[tuple[str, str]], entries: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+def jointly(judged: Sequence[Verdict], entries: Sequence[Mapping[str, Any]]) -> list[Verdict]:
     """A claim that others must confirm (`also`) is not supported without them."""
     by_id = {entry["id"]: found for entry, found in zip(entries, judged, strict=True)}
     out = []
-    for entry, (state, reason) in zip(entries, judged, strict=True):
-        lacking = [name for name in entry.get("also", []) if by_id.get(name, ("", ""))[0] not in SUPPORTING]
-        if state in SUPPORTING and lacking:
-            state, reason = (
-                "inconclusive",
-                f"{reason}; {', '.join(lacking)} must hold too and does not ({by_id[lacking[0]][0]})",
-            )
-        out.append((state, reason))
+    for entry, verdict_ in zip(entries, judged, strict=True):
+        others = {name: by_id[name].state if name in by_id else "" for name in entry.get("also", [])}
+        lacking = [name for name, state in others.items() if state not in SUPPORTING]
+        if verdict_.state in SUPPORTING and lacking:
+            why = f"{', '.join(lacking)} must hold too and does not ({others[lacking[0]]})"
+            verdict_ = Verdict("inconclusive", f"{verdict_.reason}; {why}", why)
+        out.append(verdict_)
     return out
