@@ -69,7 +69,7 @@ def explained_by(
         profiles = profiles_of[str(cell_type)]
         arm = next(a for a in arms if a["id"] == contrast)
         donors = eligible(profiles.donors, arm, site=design.primary_site)[0]
-        wanted = {s.id: s for name in rows["signature"] for s in (by_id[name], *_unshared(by_id[name], confounders))}
+        wanted = {s.id: s for name in rows["signature"] for s in (by_id[name], *_unshared(by_id[name], confounders).values())}
         places = parts.get_group((cell_type, contrast))[[Obs.STUDY, PLATFORM]].drop_duplicates()
         scores = _scores(Scorer(profiles, list(wanted.values()), how=how), donors, places)
         donors = donors.loc[scores.index]
@@ -80,7 +80,7 @@ def explained_by(
         }
         for index, row in rows.iterrows():
             name = row["signature"]
-            own = {s.id.partition(" less ")[0]: scores[s.id] for s in _unshared(by_id[name], confounders)} | shared
+            own = {c: scores[s.id] for c, s in _unshared(by_id[name], confounders).items()} | shared
             named = _explaining(scores[name], {c: v for c, v in own.items() if v is not None}, donors, arm)
             lost = [AMBIENT] if _lost(row, design.alpha) else []
             out[index] = ";".join([*lost, *same[row["studies"], row[PLATFORM]], *named])
@@ -97,16 +97,17 @@ def _lost(row: pd.Series, alpha: float) -> bool:
     return bool(np.isfinite(row["fdr_clean"]) and taken >= TAKEN and (row["fdr_clean"] >= alpha or turned))
 
 
-def _unshared(signature: GeneSet, confounders: Sequence[GeneSet]) -> list[GeneSet]:
-    """Confounder sets without the signature's genes; those of the cell cycle are left out where it is one of them."""
+def _unshared(signature: GeneSet, confounders: Sequence[GeneSet]) -> dict[str, GeneSet]:
+    """By confounder, its set without the signature's genes; those of the cell cycle are left out where the signature is
+    of the cell cycle itself."""
     genes = {*signature.up, *signature.down}
-    kept = []
+    kept = {}
     for s in confounders:
         shared = genes & {*s.up, *s.down}
         if s.id in CELL_CYCLE and len(shared) >= SAME:
             continue
         up, down = (tuple(g for g in side if g not in shared) for side in (s.up, s.down))
-        kept.append(GeneSet(f"{s.id} less {signature.id}", up, down) if shared else s)
+        kept[s.id] = GeneSet(f"{s.id} less {signature.id}", up, down) if shared else s
     return kept
 
 

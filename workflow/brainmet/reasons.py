@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from brainmet.cell_types import CellTypes
 
 NEARLY = 0.25
 """Probability from which on the next type is named."""
+_HIGH, _JOINT = " high", "; "
 
 
 def reasons(
@@ -48,7 +50,7 @@ def reasons(
     for i, name in enumerate(called):
         high = shown[i].split()
         own = [gene for gene in high if gene in positive.get(name, ())]
-        parts = [f"{', '.join(own)} high" if own else "none of its markers among the highest"]
+        parts = [f"{', '.join(own)}{_HIGH}" if own else "none of its markers among the highest"]
         if name not in types:
             parts = [f"weak evidence, highest: {', '.join(high) or 'no marker'}"]
         if near[i]:
@@ -61,8 +63,14 @@ def reasons(
             parts.append(f"shows {candidates[second[i]]} too, doublet-like")
         if share[i] > NEARLY:
             parts.append(f"{following[i]} nearly as likely")
-        lines.append("; ".join(parts))
+        lines.append(_JOINT.join(parts))
     return np.array(lines, dtype=object)
+
+
+def named_genes(sentences: pd.Series) -> pd.Series:
+    """Marker genes that `reasons` names in each sentence as high, one row per gene; the index is that of the cells."""
+    first = sentences.str.split(_JOINT, n=1).str[0]
+    return first[first.str.endswith(_HIGH)].str.removesuffix(_HIGH).str.split(", ").explode()
 
 
 def _agreement(called: np.ndarray, neighbors: np.ndarray) -> np.ndarray:

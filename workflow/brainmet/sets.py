@@ -99,9 +99,7 @@ def _of_donors(
     use = profiles.measured()
     values = pd.DataFrame(log_cpm(profiles.counts[:, use]).T, profiles.symbols.to_numpy()[use], profiles.donors.index)
     values = values[~values.index.duplicated()]
-    names = {
-        name: genes for name, genes in _sides(gene_sets, values.index).items() if min_size <= len(genes) <= max_size
-    }
+    terms, names = _terms(gene_sets, values.index, min_size=min_size, max_size=max_size)
     keys = [Obs.STUDY, Obs.DONOR, Obs.CONDITION]
     if not names:
         return pd.DataFrame(columns=[*keys, "signature", "direction", "ssgsea", "gsva"])
@@ -111,18 +109,34 @@ def _of_donors(
         found["gsva"] = gseapy.gsva(**how, threads=1).res2d
     scores = {name: table.set_index(["Name", "Term"])["ES"].astype(float) for name, table in found.items()}
     table = pd.DataFrame(scores).reindex(columns=["ssgsea", "gsva"]).sort_index(kind="stable").reset_index()
-    parts = table["Term"].str.split("|", regex=False)
-    table = table.assign(signature=parts.str[0], direction=parts.str[1])
+    table = table.assign(**_sides(table["Term"], terms))
     return table.merge(profiles.donors[keys], left_on="Name", right_index=True, validate="many_to_one")
 
 
-def _sides(gene_sets: Sequence[GeneSet], known: pd.Index) -> dict[str, list[str]]:
-    """Up and down genes of each set that are known."""
+def _terms(
+    gene_sets: Sequence[GeneSet], known: pd.Index, *, min_size: int, max_size: int
+) -> tuple[dict[str, tuple[str, str]], dict[str, list[str]]]:
+    """Up and down genes of each set that are known, each side a set of its own for gseapy.
+
+    Returns:
+        Signature and direction by term, and the genes by term, of those with `min_size` to `max_size` genes.
+    """
     present = set(known)
+    terms, genes_of = {}, {}
+    for s in gene_sets:
+        for side, listed in (("up", s.up), ("down", s.down)):
+            genes = [gene for gene in dict.fromkeys(listed) if gene in present]
+            if min_size <= len(genes) <= max_size:
+                term = f"{s.id}|{side}"
+                terms[term], genes_of[term] = (s.id, side), genes
+    return terms, genes_of
+
+
+def _sides(terms: pd.Series, names: Mapping[str, tuple[str, str]]) -> dict[str, list[str]]:
+    """Signature and direction of each term."""
     return {
-        f"{s.id}|{side}": [g for g in dict.fromkeys(genes) if g in present]
-        for s in gene_sets
-        for side, genes in (("up", s.up), ("down", s.down))
+        "signature": [names[term][0] for term in terms],
+        "direction": [names[term][1] for term in terms],
     }
 
 
@@ -136,8 +150,7 @@ def prerank(
     ranked: pd.Series, gene_sets: Sequence[GeneSet], *, min_size: int, max_size: int, permutations: int, seed: int
 ) -> pd.DataFrame:
     """Enrichment of each set's up and down genes in a ranking: NES, p, FDR, leading edge in rank order."""
-    names = _sides(gene_sets, ranked.index)
-    names = {name: genes for name, genes in names.items() if min_size <= len(genes) <= max_size}
+    terms, names = _terms(gene_sets, ranked.index, min_size=min_size, max_size=max_size)
     kept = ["signature", "direction", "n_genes", "es", "nes", "p", "fdr", "leading_edge"]
     if not names or ranked.nunique() < 2:
         return pd.DataFrame(columns=kept)
@@ -160,11 +173,9 @@ def prerank(
         ).res2d
     finally:
         logging.disable(logging.NOTSET)
-    parts = result["Term"].str.split("|", regex=False)
     return pd.DataFrame(
         {
-            "signature": parts.str[0],
-            "direction": parts.str[1],
+            **_sides(result["Term"], terms),
             "n_genes": [len(names[term]) for term in result["Term"]],
             "es": result["ES"].astype(float),
             "nes": result["NES"].astype(float),
