@@ -1,9 +1,12 @@
 """Report: tables, cells and settings -> report.html, one page that opens without a network; and figures for a paper.
 
-In: tables, annotation, coordinates, scores, provenance. Out: <results>/report.html, <results>/figures/*.svg. Counts are not read.
+In: tables, annotation, coordinates, scores, provenance.
+Out: <results>/report.html, <results>/figures/*.svg. Counts are not read.
 """
 
 PAGE = HOME / "workflow/report"
+# The page's script is one module of these parts, in this order.
+SCRIPT = ["data", "figures", "tables", "cells", "map", "files", "page"]
 
 
 report: "../report/captions/workflow.rst"
@@ -33,7 +36,7 @@ rule report:
         signatures="<shipped>/signatures/signatures.yaml",
         template=str(PAGE / "page.html.j2"),
         css=str(PAGE / "page.css"),
-        js=str(PAGE / "page.js"),
+        js=[str(PAGE / f"page/{part}.js") for part in SCRIPT],
         methods=str(PAGE / "methods.md.j2"),
         bib=str(PAGE / "references.bib"),
         code=code("report", "report.load"),

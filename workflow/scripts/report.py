@@ -9,7 +9,8 @@ from brainmet.report import load
 
 with job(snakemake) as params:
     files = snakemake.input
-    run = load.run(files, **{name: params[name] for name in ("datasets", "benchmarks", "settings")})
-    html = report.page(run, load.parts(files), warn_lost=params["warn_lost"], **params["settings"])
+    settings = report.Settings(**params["settings"], warn_lost=params["warn_lost"])
+    run = load.run(files, datasets=params["datasets"], benchmarks=params["benchmarks"], settings=settings)
+    html = report.page(run, load.parts(files), settings)
     with replacing(snakemake.output.page) as partial:
         Path(partial).write_text(html)

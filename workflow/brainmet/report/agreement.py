@@ -1,5 +1,7 @@
 """Figures of how far the calls agree with the authors' labels."""
 
+from typing import Any
+
 import pandas as pd
 
 from brainmet.contract import UNKNOWN
@@ -19,23 +21,18 @@ def confusion(table: pd.DataFrame) -> Figure:
         ]
         counts = counts.reindex(columns=[*order, *([UNKNOWN] if UNKNOWN in counts else [])], fill_value=0)
         share = counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
-        text = pd.DataFrame(
-            [
-                [
-                    f"authors: {words(t)}<br>called: {words(c)}<br>{counts.loc[t, c]} cells, {share.loc[t, c]:.1%}"
-                    for c in counts
-                ]
-                for t in counts.index
-            ],
-            index=counts.index,
-            columns=counts.columns,
-        )
-        shown = share.rename(index=words, columns=words)
+
+        def text(theirs: str, ours: str) -> str:
+            n, part = counts.loc[theirs, ours], share.loc[theirs, ours]
+            return f"authors: {words(theirs)}<br>called: {words(ours)}<br>{n} cells, {part:.1%}"
+
         trace = heat_map(
-            shown,
+            share,
             scale=SEQUENTIAL,
             label="share of authors' class",
             limit=(0, 1),
+            row_name=words,
+            column_name=words,
             text=text,
         )
         layout = {
@@ -127,3 +124,17 @@ def calibration(table: pd.DataFrame) -> Figure:
         empty="No sample comes with labels of its authors, so confidence cannot be checked.",
         variants=[Variant("", data, layout, table)] if len(table) else [],
     )
+
+
+_SCOPED = {"accuracy": "recall", "macro": "f1", "malignant": "f1"}
+"""Rows of a scope that speak of all its classes, and the column that holds the number."""
+
+
+def by_scope(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Agreement of the cohort and of each sample: `scope, n, accuracy, macro, malignant`, those that are known."""
+    rows: dict[str, dict[str, Any]] = {}
+    for row in table[table["class"].isin(_SCOPED)].to_dict("records"):
+        scope = rows.setdefault(row["scope"], {"scope": row["scope"], "n": 0})
+        scope[row["class"]] = row[_SCOPED[row["class"]]]
+        scope["n"] = max(scope["n"], row["n"])
+    return list(rows.values())

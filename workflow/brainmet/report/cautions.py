@@ -1,20 +1,30 @@
-"""The first screen: what to distrust, worst first."""
+"""Reasons for caution, worst first: what the first screen names under "What to distrust"."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
-from brainmet.contract import UNKNOWN, Obs
+from brainmet.contract import UNKNOWN, Null, Obs
 from brainmet.documents import written
 from brainmet.estimators import TRANSFER
+from brainmet.report.content import Content, Settings
 from brainmet.report.forest import POOLED
-from brainmet.report.wording import contrast_words, listed, prose, start, words
+from brainmet.report.wording import compartment_words, contrast_words, listed, prose, start, words
+
+LEVELS = ("serious", "caution", "note")
+"""How bad it is, worst first."""
 
 
 @dataclass(frozen=True)
-class Warning:
-    """Something to distrust: `level` is serious, caution or note; `view` the section that shows it."""
+class Caution:
+    """A reason not to take a result at its word.
+
+    Attributes:
+        level: one of `LEVELS`.
+        title: what it is, in a few words.
+        detail: where, how much and what to do, in a sentence.
+        view: the section that shows it.
+    """
 
     level: str
     title: str
@@ -22,38 +32,28 @@ class Warning:
     view: str
 
 
-@dataclass(frozen=True)
-class Limits:
-    """When the page warns; see `config: report`."""
-
-    warn_lost: float
-    min_agreement: float
-    max_unknown: float
-
-
-def distrust(
-    tables: Mapping[str, pd.DataFrame], annotation: pd.DataFrame, *, limits: Limits, simulated: bool
-) -> list[Warning]:
-    """Reasons for caution, worst first."""
+def cautions(content: Content) -> list[Caution]:
+    """All reasons for caution in a run, worst first."""
+    tables, settings = content.tables, content.settings
     found = [
-        *(_simulated() if simulated else []),
+        *(_simulated() if content.simulated else []),
         *_contrasts(tables["contrasts"]),
         *_nulls(tables["nulls"]),
-        *_quality(tables["qc"], tables["genes_lost"], limits),
+        *_quality(tables["qc"]),
+        *_genes_lost(tables["genes_lost"], settings),
         *_dropped(tables["dropped"]),
-        *_identity(tables["concordance"], annotation, limits),
+        *_identity(tables["concordance"], content.run.annotation, settings),
         *_integration(tables["integration"]),
         *_duplicates(tables["duplicates"]),
         *_samples(tables["samples"]),
         *_signatures(tables["coverage"]),
     ]
-    rank = {"serious": 0, "caution": 1, "note": 2}
-    return sorted(found, key=lambda warning: rank[warning.level])
+    return sorted(found, key=lambda caution: LEVELS.index(caution.level))
 
 
-def _simulated() -> list[Warning]:
+def _simulated() -> list[Caution]:
     return [
-        Warning(
+        Caution(
             "serious",
             "The data are simulated",
             "Nothing on this page is a finding about patients. It shows how much of the simulated truth the workflow "
@@ -73,68 +73,72 @@ _UNTESTED = {
 """By estimator: how bad that is, what is said of one contrast and of several."""
 
 
-def _contrasts(table: pd.DataFrame) -> list[Warning]:
+def _contrasts(table: pd.DataFrame) -> list[Caution]:
     """Contrasts without a verdict: those confounded in any test, and those that failed in all."""
     pooled = table[(table["study"] == POOLED) & (table["estimator"] != TRANSFER)]
-    told: dict[str, list[tuple[str, str]]] = {}
-    for contrast, own in pooled.groupby("contrast", sort=True):
+    unjudged: dict[str, list[tuple[str, str]]] = {}
+    for contrast, rows in pooled.groupby("contrast", sort=True):
         for estimator in _UNTESTED:
-            bad = own[own["estimator"] == estimator]
-            if len(bad) and (len(bad) == len(own) or estimator == "confounded"):
+            bad = rows[rows["estimator"] == estimator]
+            if len(bad) and (len(bad) == len(rows) or estimator == "confounded"):
                 reason = prose(bad["reason"].value_counts().index[0])
-                part = "" if len(bad) == len(own) else f"{len(bad)} of {len(own)} tests; mostly: "
-                told.setdefault(estimator, []).append((start(contrast_words(str(contrast))), part + reason))
+                part = "" if len(bad) == len(rows) else f"{len(bad)} of {len(rows)} tests; mostly: "
+                unjudged.setdefault(estimator, []).append((start(contrast_words(str(contrast))), part + reason))
                 break
     found = []
     for estimator, (level, one, several) in _UNTESTED.items():
-        if len(own := told.get(estimator, [])) == 1:
-            found.append(Warning(level, f"{own[0][0]} {one}", f"{start(own[0][1])}.", "contrasts"))
-        elif own:
-            detail = "; ".join(f"{name} ({reason})" for name, reason in own)
-            found.append(Warning(level, f"{len(own)} {several}", f"{detail}.", "contrasts"))
+        named = unjudged.get(estimator, [])
+        if len(named) == 1:
+            [(name, reason)] = named
+            found.append(Caution(level, f"{name} {one}", f"{start(reason)}.", "contrasts"))
+        elif named:
+            detail = "; ".join(f"{name} ({reason})" for name, reason in named)
+            found.append(Caution(level, f"{len(named)} {several}", f"{detail}.", "contrasts"))
     return found
 
 
-def _nulls(table: pd.DataFrame) -> list[Warning]:
+def _nulls(table: pd.DataFrame) -> list[Caution]:
     """Nulls in which more was found than chance allows: permuted labels, and random sets of genes."""
     over = table[table["exceeded"]]
-    labels, sets = over[over["kind"] == "labels"], over[over["kind"] != "labels"]
-    found = [
-        Warning(
+    return [*_labels(over[over["null"] == Null.LABELS]), *_random_sets(over[over["null"] == Null.RANDOM_SETS])]
+
+
+def _labels(over: pd.DataFrame) -> list[Caution]:
+    return [
+        Caution(
             "serious",
             "The tests find something when there is nothing to find",
             f"With the donors' labels permuted, {row['runs_with_discovery']} of {row['n_runs']} runs had a discovery; "
             f"chance explains at most {row['most_expected']}: {row['reading']}.",
             "contrasts",
         )
-        for row in labels.to_dict("records")
+        for row in over.to_dict("records")
     ]
-    return [*found, *_random_sets(sets)]
 
 
-def _random_sets(table: pd.DataFrame) -> list[Warning]:
-    """One warning for all compartments whose random sets of genes pass more often than chance allows: what that means
+def _random_sets(over: pd.DataFrame) -> list[Caution]:
+    """One caution for all compartments whose random sets of genes pass more often than chance allows: what that means
     differs between compartments."""
-    if table.empty:
+    if over.empty:
         return []
-    table = table.sort_values("runs_with_discovery", ascending=False, kind="stable")
-    inside = table["kind"].str.removeprefix("random_sets in ")
-    home = inside.str.split(",").str[0].map(words)
-    runs = zip(inside, table["runs_with_discovery"], table["n_runs"], strict=True)
-    each = [f"{words(kind)} {found} of {n}" for kind, found, n in runs]
-    readings = [f"In {listed(list(own.unique()))}: {why}." for why, own in home.groupby(table["reading"], sort=False)]
+    rows = over.sort_values("runs_with_discovery", ascending=False, kind="stable")
+    where = rows["compartment"].map(compartment_words)
+    names = where + rows["profiles"].map({Null.LESS_AMBIENT: ", less ambient RNA"}).fillna("")
+    runs = zip(names, rows["runs_with_discovery"], rows["n_runs"], strict=True)
+    each = [f"{name} {n} of {n_runs}" for name, n, n_runs in runs]
+    readings = [f"In {listed(list(names.unique()))}: {why}." for why, names in where.groupby(rows["reading"], sort=False)]
     return [
-        Warning(
+        Caution(
             "caution",
-            f"Random gene sets differ between conditions too: in {listed(list(home.unique()))}",
-            f"Runs with a discovery: {'; '.join(each)}; chance explains at most {table['most_expected'].max()}. "
+            f"Random gene sets differ between conditions too: in {listed(list(where.unique()))}",
+            f"Runs with a discovery: {'; '.join(each)}; chance explains at most {rows['most_expected'].max()}. "
             f"{' '.join(readings)}",
             "contrasts",
         )
     ]
 
 
-def _dropped(table: pd.DataFrame) -> list[Warning]:
+def _dropped(table: pd.DataFrame) -> list[Caution]:
     """Cell types that quality control may have taken."""
     flagged = table[table["flagged"].astype(bool)].sort_values("share_dropped", ascending=False, kind="stable")
     if flagged.empty:
@@ -149,64 +153,58 @@ def _dropped(table: pd.DataFrame) -> list[Warning]:
             strict=True,
         )
     ]
-    return [Warning("caution", "Quality control dropped much of a cell type", f"{listed(each)}.", "quality")]
+    return [Caution("caution", "Quality control dropped much of a cell type", f"{listed(each)}.", "quality")]
 
 
-def _quality(qc: pd.DataFrame, lost: pd.DataFrame, limits: Limits) -> list[Warning]:
+def _quality(qc: pd.DataFrame) -> list[Caution]:
+    """Samples left out, samples that a check of quality control flagged, and those without a search for doublets."""
     found = []
     if excluded := list(qc.loc[qc["status"] != "kept", "sample"]):
-        found.append(
-            Warning(
-                "note",
-                f"{len(excluded)} sample{'s' if len(excluded) > 1 else ''} excluded by the configuration",
-                listed(excluded),
-                "quality",
-            )
-        )
-    flagged = qc[qc["flag"].fillna("") != ""]
-    for flag, own in flagged.groupby("flag", sort=True):
-        found.append(
-            Warning("caution", "Quality control raised a flag", f"{listed(list(own['sample']))}: {flag}.", "quality")
-        )
+        title = f"{_samples_are(len(excluded))} excluded by the configuration"
+        found.append(Caution("note", title, f"{listed(excluded)}.", "quality"))
+    for flag, rows in qc[qc["flag"].fillna("") != ""].groupby("flag", sort=True):
+        detail = f"{listed(list(rows['sample']))}: {flag}."
+        found.append(Caution("caution", "Quality control raised a flag", detail, "quality"))
     skipped = qc[(qc["status"] == "kept") & (qc["doublet_skipped"].fillna("") != "")]
     if len(skipped):
-        reasons = [f"{listed(list(own['sample']))}: {why}" for why, own in skipped.groupby("doublet_skipped")]
+        reasons = [f"{listed(list(rows['sample']))}: {why}" for why, rows in skipped.groupby("doublet_skipped")]
         more = [f"{len(reasons) - _MOST} more reasons"] if len(reasons) > _MOST else []
-        found.append(
-            Warning(
-                "note",
-                f"Doublets were not looked for in {len(skipped)} sample{'s' if len(skipped) > 1 else ''}",
-                "; ".join([*reasons[:_MOST], *more]) + ".",
-                "quality",
-            )
-        )
-    heavy = lost[lost["share_counts_lost"] > limits.warn_lost].sort_values(
-        "share_counts_lost", ascending=False, kind="stable"
-    )
-    if len(heavy):
-        each = [f"{s} ({v:.0%})" for s, v in zip(heavy["sample"], heavy["share_counts_lost"], strict=True)]
-        found.append(Warning("caution", "Many counts were lost with unknown genes", f"{listed(each)}.", "quality"))
+        title = f"Doublets were not looked for in {len(skipped)} sample{'s' if len(skipped) > 1 else ''}"
+        found.append(Caution("note", title, "; ".join([*reasons[:_MOST], *more]) + ".", "quality"))
     return found
 
 
-def _identity(concordance: pd.DataFrame, annotation: pd.DataFrame, limits: Limits) -> list[Warning]:
+def _samples_are(n: int) -> str:
+    return f"{n} samples were" if n > 1 else f"{n} sample was"
+
+
+def _genes_lost(table: pd.DataFrame, settings: Settings) -> list[Caution]:
+    heavy = table[table["share_counts_lost"] > settings.warn_lost]
+    heavy = heavy.sort_values("share_counts_lost", ascending=False, kind="stable")
+    if heavy.empty:
+        return []
+    each = [f"{name} ({share:.0%})" for name, share in zip(heavy["sample"], heavy["share_counts_lost"], strict=True)]
+    return [Caution("caution", "Many counts were lost with unknown genes", f"{listed(each)}.", "quality")]
+
+
+def _identity(concordance: pd.DataFrame, annotation: pd.DataFrame, settings: Settings) -> list[Caution]:
     found = []
     accuracy = concordance[concordance["class"] == "accuracy"].set_index("scope")["recall"]
-    low = accuracy.drop("cohort", errors="ignore")[lambda a: a < limits.min_agreement].sort_values(kind="stable")
+    low = accuracy.drop("cohort", errors="ignore")[lambda a: a < settings.min_agreement].sort_values(kind="stable")
     if len(low):
         found.append(
-            Warning(
+            Caution(
                 "caution",
                 "Low agreement with the authors' labels",
-                f"{listed([f'{s} ({v:.0%})' for s, v in low.items()])}; below {limits.min_agreement:.0%}.",
+                f"{listed([f'{s} ({v:.0%})' for s, v in low.items()])}; below {settings.min_agreement:.0%}.",
                 "identity",
             )
         )
     unknown = (annotation[Obs.CELL_TYPE] == UNKNOWN).groupby(annotation[Obs.SAMPLE]).mean()
-    high = unknown[unknown > limits.max_unknown].sort_values(ascending=False, kind="stable")
+    high = unknown[unknown > settings.max_unknown].sort_values(ascending=False, kind="stable")
     if len(high):
         found.append(
-            Warning(
+            Caution(
                 "caution",
                 "Many cells left unknown",
                 f"{listed([f'{s} ({v:.0%})' for s, v in high.items()])}.",
@@ -215,7 +213,7 @@ def _identity(concordance: pd.DataFrame, annotation: pd.DataFrame, limits: Limit
         )
     if accuracy.empty:
         found.append(
-            Warning(
+            Caution(
                 "note",
                 "No authors' labels to compare with",
                 "The annotation rests on marker genes, neighbours and copy number alone.",
@@ -225,11 +223,11 @@ def _identity(concordance: pd.DataFrame, annotation: pd.DataFrame, limits: Limit
     return found
 
 
-def _integration(table: pd.DataFrame) -> list[Warning]:
+def _integration(table: pd.DataFrame) -> list[Caution]:
     merged = table[table["alarm"] != ""]
     shares = [f" {a:.0%} and {b:.0%}" for a, b in zip(merged["own_before"], merged["own_after"], strict=True)]
-    told = merged["label"].map(prose).str.cat(shares)
-    tumours, kinds = (list(told[merged["level"] == level]) for level in ("tumours", "types"))
+    named = merged["label"].map(prose).str.cat(shares)
+    tumours, kinds = (list(named[merged["level"] == level]) for level in ("tumours", "types"))
     found = []
     if tumours:
         detail = (
@@ -237,23 +235,21 @@ def _integration(table: pd.DataFrame) -> list[Warning]:
             f"{listed(tumours)}. To compare tumours, use the space of malignant cells (X_umap_malignant in the atlas), "
             "which is not integrated."
         )
-        title = (
-            f"Integration mixed the tumour cells of {len(tumours)} donor{'s' if len(tumours) > 1 else ''} with others"
-        )
-        found.append(Warning("note", title, detail, "identity"))
+        title = f"Integration mixed the tumour cells of {len(tumours)} donor{'s' if len(tumours) > 1 else ''} with others"
+        found.append(Caution("note", title, detail, "identity"))
     if kinds:
         detail = (
             f"Share of a cell's neighbours that are of its own type, before and after integration: {listed(kinds)}. "
             "Run once with embed.integrate: none and compare."
         )
         title = f"Integration mixed {len(kinds)} cell type{'s' if len(kinds) > 1 else ''} with others"
-        found.append(Warning("caution", title, detail, "identity"))
+        found.append(Caution("caution", title, detail, "identity"))
     return found
 
 
-def _duplicates(table: pd.DataFrame) -> list[Warning]:
+def _duplicates(table: pd.DataFrame) -> list[Caution]:
     return [
-        Warning(
+        Caution(
             "caution" if row["left_out"] else "serious",
             f"{row['sample_a']} and {row['sample_b']} hold the same cells",
             f"{row['share']:.0%} of the smaller one; "
@@ -268,12 +264,12 @@ def _duplicates(table: pd.DataFrame) -> list[Warning]:
     ]
 
 
-def _samples(samples: pd.DataFrame) -> list[Warning]:
+def _samples(samples: pd.DataFrame) -> list[Caution]:
     found = []
     small = samples[samples["n_kept"] < 50]
     if len(small):
         found.append(
-            Warning(
+            Caution(
                 "caution",
                 "Samples with fewer than 50 kept cells",
                 f"{listed(list(small['sample']))}: too few for shares of cell types.",
@@ -284,7 +280,7 @@ def _samples(samples: pd.DataFrame) -> list[Warning]:
     if len(other):
         kinds = ", ".join(sorted(set(other["values"])))
         found.append(
-            Warning(
+            Caution(
                 "caution",
                 f"{len(other)} sample{'s do' if len(other) > 1 else ' does'} not hold counts",
                 f"{listed(list(other['sample']))}: {words(kinds)}; annotated and scored, not used where counts "
@@ -295,7 +291,7 @@ def _samples(samples: pd.DataFrame) -> list[Warning]:
     sorted_ = samples[~samples["enrichment"].fillna("none").isin(["none", UNKNOWN, ""])]
     if len(sorted_):
         found.append(
-            Warning(
+            Caution(
                 "note",
                 f"{len(sorted_)} sample{'s were' if len(sorted_) > 1 else ' was'} enriched before loading",
                 f"{listed(list(sorted_['sample']))}: their composition is that of the sorting.",
@@ -305,13 +301,13 @@ def _samples(samples: pd.DataFrame) -> list[Warning]:
     return found
 
 
-def _signatures(coverage: pd.DataFrame) -> list[Warning]:
+def _signatures(coverage: pd.DataFrame) -> list[Caution]:
     never = coverage.groupby("signature")["scorable"].max() if len(coverage) else pd.Series(dtype=bool)
     missing = list(never[~never.astype(bool)].index)
     if not missing:
         return []
     return [
-        Warning(
+        Caution(
             "note",
             f"{len(missing)} signature{'s' if len(missing) > 1 else ''} could be scored in no sample",
             f"{listed([words(m) for m in missing])}: too few of the genes are measured.",

@@ -6,14 +6,18 @@ import numpy as np
 import pandas as pd
 
 from brainmet.contract import UNKNOWN, Obs
-from brainmet.report.figure import Figure, Variant, axis, clean, grid, heat_map, reversed_axis, rows_high
+from brainmet.report.figure import Figure, Variant, axis, clean, heat_map, reversed_axis, rows_high
 from brainmet.report.forest import POOLED, contrasts, forest
-from brainmet.report.palette import ACCENT, DIVERGING, DOUBTED, MUTED, colours, in_order
+from brainmet.report.palette import ACCENT, DIVERGING, DOUBTED, MUTED, UNCLEAR, colours, in_order
 from brainmet.report.wording import compartment_words, contrast_words, words
 
 Names = Mapping[str, str]
 MIN_CELLS = 5
 """Cells below which a donor's mean of a type is not drawn."""
+MOST_SETS = 50
+"""Signatures of one contrast whose enrichment is drawn."""
+SMALLEST_P = 1e-300
+"""Smaller values of p are drawn at this one."""
 
 
 def donor_means(scores: pd.DataFrame, annotation: pd.DataFrame) -> pd.DataFrame:
@@ -43,7 +47,9 @@ def signature_cells(means: pd.DataFrame, names: Names) -> Figure:
         matrix = own.pivot_table(index=Obs.CELL_TYPE, columns=Obs.CONDITION, values="score").reindex(
             index=types, columns=conditions
         )
-        trace = heat_map(matrix.rename(index=words, columns=words), scale=DIVERGING, label="mean score", middle=0)
+        trace = heat_map(
+            matrix, scale=DIVERGING, label="mean score", middle=0, row_name=words, column_name=words
+        )
         trace["colorbar"] |= {"x": 0.47, "xanchor": "left"}
         variants.append(
             Variant(names.get(key, key), [trace, *_donor_points(own, types, conditions)], _two_panels(len(types)), own)
@@ -113,42 +119,12 @@ def _two_panels(n_types: int) -> dict:
 
 def signature_donors(table: pd.DataFrame, names: Names) -> Figure:
     """Pseudobulk scores: signatures × (compartment, condition), means over donors."""
-    variants = []
     scored = table[table["score"].notna()]
-    for compartment, own in scored.groupby("cell_type", sort=True):
-        # centred by platform: the level of a score depends on it, differences between conditions do not
-        own = own[own.groupby("platform")["condition"].transform("nunique") > 1]
-        if own.empty:
-            continue
-        level = own.groupby(["signature", "platform"])["score"].transform("mean")
-        own = own.assign(centred=own["score"] - level)
-        matrix = own.pivot_table(index="signature", columns="condition", values="centred")
-        matrix = matrix[in_order(matrix.columns)]
-        matrix = matrix.loc[
-            matrix.max(axis=1).sub(matrix.min(axis=1)).sort_values(ascending=False, kind="stable").index
-        ]
-        text = matrix.copy().astype(object)
-        sizes = own.pivot_table(index="signature", columns="condition", values="donor", aggfunc="nunique").reindex_like(
-            matrix
-        )
-        for row in matrix.index:
-            for column in matrix.columns:
-                n = sizes.loc[row, column]
-                text.loc[row, column] = (
-                    f"{names.get(row, row)}<br>{words(column)}<br>{matrix.loc[row, column]:.2f} log2, "
-                    f"{0 if np.isnan(n) else int(n)} donors"
-                )
-        shown = matrix.rename(index=lambda k: names.get(k, k), columns=words)
-        trace = heat_map(shown, scale=DIVERGING, label="log2, centred", middle=0) | {
-            "text": grid(text),
-            "hovertemplate": "%{text}<extra></extra>",
-        }
-        layout = {
-            "height": rows_high(len(matrix), row=17, frame=140),
-            "yaxis": reversed_axis(tickfont={"size": 10}),
-            "xaxis": {"type": "category", "automargin": True, "side": "top"},
-        }
-        variants.append(Variant(compartment_words(str(compartment)), [trace], layout, own))
+    variants = [
+        variant
+        for compartment, rows in scored.groupby("cell_type", sort=True)
+        if (variant := _signatures_of(str(compartment), _centred(rows), names))
+    ]
     return Figure(
         id="signature-donors",
         title="Signatures by compartment and condition",
@@ -162,6 +138,48 @@ def signature_donors(table: pd.DataFrame, names: Names) -> Figure:
         " against each other; the table has those of every donor.",
         variants=variants,
     )
+
+
+def _centred(rows: pd.DataFrame) -> pd.DataFrame:
+    """Scores of the platforms that measured two conditions, each less its platform's mean (`centred`).
+
+    The level of a score depends on the platform, differences between conditions do not.
+    """
+    rows = rows[rows.groupby("platform")["condition"].transform("nunique") > 1]
+    level = rows.groupby(["signature", "platform"])["score"].transform("mean")
+    return rows.assign(centred=rows["score"] - level)
+
+
+def _signatures_of(compartment: str, rows: pd.DataFrame, names: Names) -> Variant | None:
+    """Signatures × conditions of one compartment, largest differences on top; None without scores."""
+    if rows.empty:
+        return None
+    keys = {"index": "signature", "columns": "condition"}
+    matrix = rows.pivot_table(**keys, values="centred")
+    matrix = matrix[in_order(matrix.columns)]
+    differences = matrix.max(axis=1) - matrix.min(axis=1)
+    matrix = matrix.loc[differences.sort_values(ascending=False, kind="stable").index]
+    n_donors = rows.pivot_table(**keys, values="donor", aggfunc="nunique", fill_value=0)
+
+    def text(signature: str, condition: str) -> str:
+        numbers = f"{matrix.loc[signature, condition]:.2f} log2, {n_donors.loc[signature, condition]} donors"
+        return f"{names.get(signature, signature)}<br>{words(condition)}<br>{numbers}"
+
+    trace = heat_map(
+        matrix,
+        scale=DIVERGING,
+        label="log2, centred",
+        middle=0,
+        row_name=lambda signature: names.get(signature, signature),
+        column_name=words,
+        text=text,
+    )
+    layout = {
+        "height": rows_high(len(matrix), row=17, frame=140),
+        "yaxis": reversed_axis(tickfont={"size": 10}),
+        "xaxis": {"type": "category", "automargin": True, "side": "top"},
+    }
+    return Variant(compartment_words(compartment), [trace], layout, rows)
 
 
 def contrast_forest(table: pd.DataFrame, names: Names, *, alpha: float, top: int = 40) -> Figure:
@@ -248,84 +266,55 @@ def not_tested(table: pd.DataFrame) -> pd.DataFrame:
 
 def enrichment(table: pd.DataFrame, names: Names, *, alpha: float) -> Figure:
     """By contrast: normalised enrichment of signatures × compartments."""
-    variants = []
-    for contrast, own in table[table["nes"].notna()].groupby("contrast", sort=True):
-        own = own.assign(
-            row=own["signature"].map(lambda k: _short(names.get(k, k)))
-            + own["direction"].map(lambda d: "" if d in ("", "up") else f" ({d})")
-        )
-        matrix = own.pivot_table(index="row", columns="cell_type", values="nes")
-        best = own.groupby("row")["fdr"].min().reindex(matrix.index)
-        matrix = matrix.loc[best.sort_values(kind="stable").index[:50]].rename(columns=words)
-        trace = heat_map(matrix, scale=DIVERGING, label="NES", middle=0)
-        fdr = (
-            own.pivot_table(index="row", columns="cell_type", values="fdr")
-            .reindex(index=matrix.index)
-            .rename(columns=words)
-        )
-        marks = [["•" if np.isfinite(v) and v < alpha else "" for v in row] for row in fdr.to_numpy(float)]
-        trace |= {"text": marks, "texttemplate": "%{text}", "textfont": {"size": 15}}
-        layout = {
-            "height": rows_high(len(matrix), row=17, frame=150),
-            "yaxis": reversed_axis(tickfont={"size": 10}),
-            "xaxis": {"type": "category", "automargin": True, "side": "top"},
-        }
-        variants.append(Variant(contrast_words(str(contrast)), [trace], layout, own.drop(columns="row")))
+    variants = [
+        _enriched(str(contrast), rows, names, alpha=alpha)
+        for contrast, rows in table[table["nes"].notna()].groupby("contrast", sort=True)
+    ]
     return Figure(
         id="gsea",
         title="Enrichment in the ranking of genes (GSEA)",
         choose="Contrast",
         source="gsea.tsv",
         caption="Normalised enrichment score of each signature in the genes ranked by differential "
-        f"expression; the 50 of smallest FDR, a dot marks FDR below {alpha:g}. "
+        f"expression; the {MOST_SETS} of smallest FDR, a dot marks FDR below {alpha:g}. "
         "A competitive test that ignores correlation between genes: it describes, no verdict rests on it.",
         empty="No ranking of genes was made, so enrichment could not be tested.",
         variants=variants,
     )
 
 
+def _enriched(contrast: str, rows: pd.DataFrame, names: Names, *, alpha: float) -> Variant:
+    """Signatures × compartments of one contrast, smallest FDR on top."""
+    side = rows["direction"].map(lambda d: "" if d in ("", "up") else f" ({d})")
+    labels = rows["signature"].map(lambda k: _short(names.get(k, k))) + side
+    keyed = rows.assign(row=labels)
+    nes = keyed.pivot_table(index="row", columns="cell_type", values="nes")
+    fdr = keyed.pivot_table(index="row", columns="cell_type", values="fdr").reindex_like(nes)
+    best = fdr.min(axis=1).sort_values(kind="stable").index[:MOST_SETS]
+    trace = heat_map(
+        nes.loc[best],
+        scale=DIVERGING,
+        label="NES",
+        middle=0,
+        column_name=words,
+        mark=lambda row, compartment: bool(fdr.loc[row, compartment] < alpha),
+    )
+    layout = {
+        "height": rows_high(len(best), row=17, frame=150),
+        "yaxis": reversed_axis(tickfont={"size": 10}),
+        "xaxis": {"type": "category", "automargin": True, "side": "top"},
+    }
+    return Variant(contrast_words(contrast), [trace], layout, rows)
+
+
 def volcano(table: pd.DataFrame, *, alpha: float, most: int) -> Figure:
     """By contrast and compartment: fold change against evidence, the most telling genes."""
-    variants = []
     tested = table[table["p"].notna() & table["log2_fold_change"].notna()]
     groups = sorted(tested.groupby(["contrast", "cell_type"]), key=lambda group: (group[0][1] != "malignant", group[0]))
-    for (contrast, compartment), own in groups:
-        n = len(own)
-        own = own.sort_values("p", kind="stable").head(most)
-        clear, soup = own["fdr"].lt(alpha), own["ambient_flag"].astype(bool)
-        y = -np.log10(own["p"].clip(lower=1e-300))
-        labels = own["symbol"].where(clear & _apart(own["log2_fold_change"].to_numpy(float), y.to_numpy(float)), "")
-        data = [
-            {
-                "type": "scatter",
-                "mode": "markers+text",
-                "x": clean(own["log2_fold_change"]),
-                "y": clean(y),
-                "text": list(labels),
-                "textposition": "top center",
-                "textfont": {"size": 10},
-                "customdata": list(own["symbol"]),
-                "marker": {
-                    "size": 5,
-                    "color": [(DOUBTED if a else ACCENT) if c else "#b8bcc4" for c, a in zip(clear, soup, strict=True)],
-                },
-                "showlegend": False,
-                "hovertemplate": "%{customdata}<br>log2 fold change %{x:.2f}<br>−log10 p %{y:.2f}<extra></extra>",
-            }
-        ]
-        layout = {
-            "height": 420,
-            "xaxis": axis("log2 fold change", zeroline=True, zerolinecolor=MUTED),
-            "yaxis": axis("−log10 p", rangemode="tozero"),
-        }
-        variants.append(
-            Variant(
-                f"{compartment_words(str(compartment))}: {contrast_words(str(contrast))} ({n:,} genes)",
-                data,
-                layout,
-                own,
-            )
-        )
+    variants = [
+        _genes_of(str(contrast), str(compartment), rows, alpha=alpha, most=most)
+        for (contrast, compartment), rows in groups
+    ]
     return Figure(
         id="de-volcano",
         title="Genes that differ between conditions",
@@ -338,6 +327,34 @@ def volcano(table: pd.DataFrame, *, alpha: float, most: int) -> Figure:
         empty="No compartment has enough donors on both sides to test single genes.",
         variants=variants,
     )
+
+
+def _genes_of(contrast: str, compartment: str, rows: pd.DataFrame, *, alpha: float, most: int) -> Variant:
+    """The genes of smallest p of one test."""
+    drawn = rows.sort_values("p", kind="stable").head(most)
+    x, y = drawn["log2_fold_change"], -np.log10(drawn["p"].clip(lower=SMALLEST_P))
+    clear, ambient = drawn["fdr"].lt(alpha), drawn["ambient_flag"].astype(bool)
+    shades = np.where(clear, np.where(ambient, DOUBTED, ACCENT), UNCLEAR)
+    trace = {
+        "type": "scatter",
+        "mode": "markers+text",
+        "x": clean(x),
+        "y": clean(y),
+        "text": list(drawn["symbol"].where(clear & _apart(x.to_numpy(float), y.to_numpy(float)), "")),
+        "textposition": "top center",
+        "textfont": {"size": 10},
+        "customdata": list(drawn["symbol"]),
+        "marker": {"size": 5, "color": shades.tolist()},
+        "showlegend": False,
+        "hovertemplate": "%{customdata}<br>log2 fold change %{x:.2f}<br>−log10 p %{y:.2f}<extra></extra>",
+    }
+    layout = {
+        "height": 420,
+        "xaxis": axis("log2 fold change", zeroline=True, zerolinecolor=MUTED),
+        "yaxis": axis("−log10 p", rangemode="tozero"),
+    }
+    label = f"{compartment_words(compartment)}: {contrast_words(contrast)} ({len(rows):,} genes)"
+    return Variant(label, [trace], layout, drawn)
 
 
 def _apart(x: np.ndarray, y: np.ndarray, most: int = 15) -> np.ndarray:

@@ -1,5 +1,8 @@
 """Figures of how cells live together and what could be aimed at: crosstalk, druggability, programmes, models."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -7,69 +10,15 @@ from brainmet.report.figure import BAR, Figure, Variant, axis, clean, heat_map, 
 from brainmet.report.palette import ACCENT, DIVERGING, MUTED, SEQUENTIAL, in_order
 from brainmet.report.wording import axis_words, compartment_words, words
 
+MOST_AXES = 40
+"""Axes that one list of the figure holds."""
+
 
 def crosstalk(table: pd.DataFrame) -> Figure:
     """By group of axes: axes × conditions; size by donors' significance, colour by score."""
     tested = table[table["median_score"].notna()]
-    variants = []
-    groups = [("all axes, strongest", tested)] + [
-        (words(str(g)), own) for g, own in tested.groupby("axis_group", sort=True)
-    ]
-    for label, own in groups:
-        best = own.groupby("axis")["median_score"].max().sort_values(ascending=False, kind="stable").index[:40]
-        own = own[own["axis"].isin(best)]
-        if own.empty:
-            continue
-        rank = {name: i for i, name in enumerate(best)}
-        own = own.sort_values("axis", kind="stable", key=lambda c: c.map(rank))
-        told = own[["axis", "sender", "receiver", "sender_types", "receiver_types"]]
-        rows = [axis_words(*parts) for parts in told.itertuples(index=False)]
-        share = own["share_significant"].fillna(0)
-        texts = [
-            f"{row}<br>{words(c)}: median score {m:.2f}<br>significant in {s:.0%} of {n} donors, FDR "
-            f"{'–' if np.isnan(q) else f'{q:.2g}'}<br>{sources}{'; the axis is to be verified' if doubt else ''}"
-            for row, (c, m, n, q, sources, doubt), s in zip(
-                rows,
-                own[["condition", "median_score", "n_donors", "fdr", "references", "verify"]].itertuples(index=False),
-                share,
-                strict=True,
-            )
-        ]
-        trace = {
-            "type": "scatter",
-            "mode": "markers",
-            "x": [words(c) for c in own["condition"]],
-            "y": rows,
-            "text": texts,
-            "hovertemplate": "%{text}<extra></extra>",
-            "marker": {
-                "size": clean(7 + 15 * share),
-                "color": clean(own["median_score"]),
-                "colorscale": SEQUENTIAL,
-                "line": {"width": 0.8, "color": MUTED},
-                "colorbar": {
-                    "title": {"text": "median score", "side": "right"},
-                    **BAR,
-                },
-            },
-        }
-        conditions = [words(c) for c in in_order(own["condition"])]
-        layout = {
-            "height": rows_high(len(set(rows)), row=26, frame=140),
-            "yaxis": reversed_axis(
-                tickfont={"size": 10.5}, autorange=False, range=[len(dict.fromkeys(rows)) - 0.3, -0.7]
-            ),
-            "showlegend": False,
-            "xaxis": {
-                "type": "category",
-                "categoryorder": "array",
-                "categoryarray": conditions,
-                "range": [-0.6, len(conditions) - 0.4],
-                "automargin": True,
-                "tickangle": -20,
-            },
-        }
-        variants.append(Variant(label, [trace], layout, own))
+    groups = [("all axes, strongest", tested)] if len(tested) else []
+    groups += [(words(str(group)), rows) for group, rows in tested.groupby("axis_group", sort=True)]
     return Figure(
         id="crosstalk-axes",
         title="Crosstalk between cell types",
@@ -81,8 +30,64 @@ def crosstalk(table: pd.DataFrame) -> Figure:
         "in which it stands out from random genes of the same expression. Expression of a pair is a chance to talk, "
         "not proof that the cells do.",
         empty="No axis could be read: no sample holds enough cells of a sender and its receiver.",
-        variants=variants,
+        variants=[_axes_of(label, rows) for label, rows in groups],
     )
+
+
+def _axes_of(label: str, rows: pd.DataFrame) -> Variant:
+    """The axes of highest score, the highest on top, by condition."""
+    best = rows.groupby("axis")["median_score"].max().sort_values(ascending=False, kind="stable").index[:MOST_AXES]
+    place = {name: i for i, name in enumerate(best)}
+    rows = rows[rows["axis"].isin(best)].sort_values("axis", kind="stable", key=lambda axis: axis.map(place))
+    records = rows.to_dict("records")
+    names = [
+        axis_words(*(row[key] for key in ("axis", "sender", "receiver", "sender_types", "receiver_types")))
+        for row in records
+    ]
+    n_axes = len(set(names))
+    trace = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [words(condition) for condition in rows["condition"]],
+        "y": names,
+        "text": [_axis_in_words(name, row) for name, row in zip(names, records, strict=True)],
+        "hovertemplate": "%{text}<extra></extra>",
+        "marker": {
+            "size": clean(7 + 15 * rows["share_significant"].fillna(0)),
+            "color": clean(rows["median_score"]),
+            "colorscale": SEQUENTIAL,
+            "line": {"width": 0.8, "color": MUTED},
+            "colorbar": {"title": {"text": "median score", "side": "right"}, **BAR},
+        },
+    }
+    conditions = [words(condition) for condition in in_order(rows["condition"])]
+    layout = {
+        "height": rows_high(n_axes, row=26, frame=140),
+        "yaxis": reversed_axis(tickfont={"size": 10.5}, autorange=False, range=[n_axes - 0.3, -0.7]),
+        "showlegend": False,
+        "xaxis": {
+            "type": "category",
+            "categoryorder": "array",
+            "categoryarray": conditions,
+            "range": [-0.6, len(conditions) - 0.4],
+            "automargin": True,
+            "tickangle": -20,
+        },
+    }
+    return Variant(label, [trace], layout, rows)
+
+
+def _axis_in_words(name: str, row: Mapping[str, Any]) -> str:
+    """What pointing at an axis in a condition says."""
+    share = 0.0 if np.isnan(row["share_significant"]) else row["share_significant"]
+    fdr = "–" if np.isnan(row["fdr"]) else f"{row['fdr']:.2g}"
+    lines = [
+        name,
+        f"{words(row['condition'])}: median score {row['median_score']:.2f}",
+        f"significant in {share:.0%} of {row['n_donors']} donors, FDR {fdr}",
+        row["references"] + ("; the axis is to be verified" if row["verify"] else ""),
+    ]
+    return "<br>".join(lines)
 
 
 def drug_targets(table: pd.DataFrame) -> Figure:

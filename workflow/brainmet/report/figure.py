@@ -1,6 +1,6 @@
 """What a view of the page is made of: a figure as data. Nothing is drawn here."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,13 +83,30 @@ def heat_map(
     label: str,
     middle: float | None = None,
     limit: tuple[float, float] | None = None,
-    text: pd.DataFrame | None = None,
+    row_name: Callable[[Any], str] = str,
+    column_name: Callable[[Any], str] = str,
+    text: Callable[[Any, Any], str] | None = None,
+    mark: Callable[[Any, Any], bool] | None = None,
+    mark_font: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Trace of a matrix: rows downwards, a colour bar named `label`."""
+    """Trace of a matrix: rows downwards, with a colour bar.
+
+    Args:
+        matrix: values; its rows and columns are ids.
+        scale: colours, as plotly takes them.
+        label: name of the colour bar.
+        middle: value in the middle of a scale of two colours.
+        limit: lowest and highest value of the scale.
+        row_name, column_name: how a row and a column are written.
+        text: what pointing at a row and column says; the value by default.
+        mark: whether a row and column carries a dot.
+        mark_font: size and colour of the dots.
+    """
+    cells = [[(row, column) for column in matrix.columns] for row in matrix.index]
     trace: dict[str, Any] = {
         "type": "heatmap",
-        "x": list(map(str, matrix.columns)),
-        "y": list(map(str, matrix.index)),
+        "x": [column_name(column) for column in matrix.columns],
+        "y": [row_name(row) for row in matrix.index],
         "z": grid(matrix),
         "colorscale": scale,
         "xgap": 1,
@@ -104,7 +121,11 @@ def heat_map(
     if limit is not None:
         trace |= {"zmin": limit[0], "zmax": limit[1]}
     if text is not None:
-        trace |= {"text": grid(text), "hovertemplate": "%{text}<extra></extra>"}
+        trace |= {"customdata": [[text(*at) for at in row] for row in cells]}
+        trace |= {"hovertemplate": "%{customdata}<extra></extra>"}
+    if mark is not None:
+        trace |= {"text": [["•" if mark(*at) else "" for at in row] for row in cells]}
+        trace |= {"texttemplate": "%{text}", "textfont": {"size": 15} | dict(mark_font or {})}
     return trace
 
 

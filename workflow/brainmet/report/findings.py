@@ -14,11 +14,11 @@ DECIDED = ("supported", "recovered", "contradicted", "equivalent", "reproduced_i
 """Verdicts that say something; `inconclusive` was tested too."""
 MEANING = {
     "supported": "the effect is larger than chance explains (FDR and permutations) and has the direction of the claim",
-    "recovered": "as supported, but on simulated data: it shows that the method works and says nothing about patients",
-    "contradicted": "the effect is larger than chance explains and has the other direction; for a claim of no "
-    "difference, it lies outside the bound",
-    "equivalent": "the 90 % interval lies within the bound of no difference; for a claim with a direction this means "
-    "that there is no difference of the claimed size",
+    "recovered": "as supported, but on simulated data: this shows that the method works and says nothing about patients",
+    "contradicted": "the effect is larger than chance explains and has the other direction; for a claim of no difference, "
+    "it lies outside the bound",
+    "equivalent": "the 90 % interval lies within the bound of no difference; for a claim with a direction this means that "
+    "there is no difference of the claimed size",
     "reproduced_in_source": "the claim holds, but only in the data from which it was made",
     "inconclusive": "the claim was tested and not settled; the row says why",
     "confounded": "the two conditions lie in different studies, so their difference may be one of studies; it is shown "
@@ -54,19 +54,17 @@ def in_short(found: Mapping[str, Any], claims: Mapping[str, Any], levels: list[s
     Args:
         found: as `overview` returns it.
         claims: as `verdicts` returns it.
-        levels: of the warnings.
+        levels: of the cautions; notes are not counted.
     """
     cohort = f"{_count(found['n_samples'], 'sample')} of {_count(found['n_donors'], 'donor')}"
     said = [f"{cohort}: {found['conditions']}." if found["conditions"] else f"{cohort}."]
     if claims["n"]:
         outcomes = [f"{c['n']} {c['words']}" for c in claims["counts"]]
         said.append(f"Of {_count(claims['n'], 'published claim')}: {', '.join(outcomes)}.")
-    serious, cautions = levels.count("serious"), levels.count("caution")
-    told = [
-        *([_count(serious, "serious warning")] if serious else []),
-        *([_count(cautions, "caution")] if cautions else []),
-    ]
-    said.append(f"What to distrust: {' and '.join(told)}, named below." if told else "No check raised an alarm.")
+    serious = levels.count("serious")
+    doubts = serious + levels.count("caution")
+    of_them = f", {serious} of them serious" if serious else ""
+    said.append(f"{_count(doubts, 'caution')}{of_them}, named below." if doubts else "No check raised a caution.")
     return " ".join(said)
 
 
@@ -130,8 +128,7 @@ def _claim(claim: Mapping[str, Any], reach: float) -> dict[str, Any]:
         "compartment": compartment_words(claim["compartment"]),
         "readout": words(claim["readout"]),
         "reason": start(reason),
-        # What settles it comes last in the reason, after the numbers.
-        "why": start(reason.rsplit("; ", 1)[-1]),
+        "why": start(prose(str(claim["why"]))),
         "verdict_words": words(claim["verdict"]),
     }
 

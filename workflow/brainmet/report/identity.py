@@ -1,9 +1,13 @@
 """Figures of what the cells are: composition, agreement, unknowns, copy number, marker genes."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from brainmet.contract import MALIGNANT_TIERS, UNKNOWN, Obs
+from brainmet.reasons import named_genes
 from brainmet.report.figure import Figure, Variant, axis, clean, heat_map, reversed_axis, rows_high
 from brainmet.report.palette import ACCENT, DIVERGING, MUTED, SEQUENTIAL, in_order
 from brainmet.report.wording import words
@@ -14,8 +18,8 @@ _ROOM = 0.03
 """Share of the genome's axis that a number takes."""
 
 
-def unknowns(annotation: pd.DataFrame, samples: list[str]) -> tuple[Figure, pd.DataFrame]:
-    """Share of cells left unknown by sample, and the commonest reasons given."""
+def unknowns(annotation: pd.DataFrame, samples: list[str]) -> Figure:
+    """Share of cells left unknown by sample."""
     unknown = annotation[Obs.CELL_TYPE] == UNKNOWN
     share = unknown.groupby(annotation[Obs.SAMPLE], sort=True).mean().reindex(samples, fill_value=0) * 100
     data = [
@@ -34,7 +38,7 @@ def unknowns(annotation: pd.DataFrame, samples: list[str]) -> tuple[Figure, pd.D
         "yaxis": reversed_axis(),
         "showlegend": False,
     }
-    figure = Figure(
+    return Figure(
         id="identity-unknown",
         title="Cells left unknown",
         source="../cohort/annotation.parquet",
@@ -45,15 +49,19 @@ def unknowns(annotation: pd.DataFrame, samples: list[str]) -> tuple[Figure, pd.D
         if unknown.any()
         else [],
     )
-    reasons = annotation.loc[unknown, Obs.REASON].value_counts().rename_axis("reason").rename("n_cells").reset_index()
-    return figure, reasons.sort_values(["n_cells", "reason"], ascending=[False, True], kind="stable").head(12)
 
 
-def _named_genes(reasons: pd.Series, most: int = 5) -> str:
+def reasons_of_unknowns(annotation: pd.DataFrame, most: int = 12) -> pd.DataFrame:
+    """The commonest reasons of cells that stayed unknown: `reason, n_cells`."""
+    sentences = annotation.loc[annotation[Obs.CELL_TYPE] == UNKNOWN, Obs.REASON]
+    counts = sentences.value_counts().rename_axis("reason").rename("n_cells").reset_index()
+    return counts.sort_values(["n_cells", "reason"], ascending=[False, True], kind="stable").head(most)
+
+
+def _commonest_markers(reasons: pd.Series, most: int = 5) -> str:
     """The marker genes that the reasons of cells name most often, with the share of cells that name them."""
-    genes = reasons.str.extract(r"^([^;]*) high", expand=False).dropna().str.split(", ").explode()
-    genes = genes[~genes.str.contains(" ")]
-    counts = genes.value_counts(sort=False).sort_index(kind="stable").sort_values(ascending=False, kind="stable")
+    counts = named_genes(reasons).value_counts(sort=False)
+    counts = counts.sort_index(kind="stable").sort_values(ascending=False, kind="stable")
     return ", ".join(f"{gene}\u00a0{n / len(reasons):.0%}" for gene, n in counts.head(most).items())
 
 
@@ -68,7 +76,7 @@ def clusters(annotation: pd.DataFrame) -> pd.DataFrame:
         malignant = own[Obs.MALIGNANCY].isin(MALIGNANT_TIERS).mean()
         rows.append(
             (
-                *(name, len(own), called, _named_genes(own[Obs.REASON]), own[Obs.SAMPLE].nunique()),
+                *(name, len(own), called, _commonest_markers(own[Obs.REASON]), own[Obs.SAMPLE].nunique()),
                 *(largest, malignant, own[Obs.CONFIDENCE].median()),
             )
         )
@@ -102,21 +110,15 @@ def copy_number(table: pd.DataFrame) -> Figure:
         names = _tumours(own) if label == "malignant cells" else own["sample"] + " · " + own["group"].map(words)
         own = own.assign(row=names)
         matrix = own.pivot_table(index="row", columns="arm", values="mean", sort=True).reindex(columns=arms)
-        calls = own.pivot_table(index="row", columns="arm", values="call", aggfunc="first").reindex(
-            index=matrix.index, columns=arms
-        )
-        z = own.pivot_table(index="row", columns="arm", values="z").reindex(index=matrix.index, columns=arms)
-        text = pd.DataFrame(
-            [
-                [f"{r}<br>{a}: {calls.loc[r, a]}<br>mean {matrix.loc[r, a]:.3f}, z {z.loc[r, a]:.1f}" for a in arms]
-                for r in matrix.index
-            ],
-            index=matrix.index,
-            columns=arms,
-        )
-        trace = heat_map(matrix, scale=DIVERGING, label="mean log difference", middle=0, text=text)
+        told = {(row["row"], row["arm"]): row for row in own.to_dict("records")}
         limit = spread_of(table)
-        trace |= {"zmin": -limit, "zmax": limit}
+        trace = heat_map(
+            matrix,
+            scale=DIVERGING,
+            label="mean log difference",
+            limit=(-limit, limit),
+            text=lambda row, arm, told=told: _arm_words(row, arm, told.get((row, arm))),
+        )
         layout = {
             "height": rows_high(len(matrix), row=22),
             "yaxis": reversed_axis(tickfont={"size": 10}),
@@ -136,6 +138,13 @@ def copy_number(table: pd.DataFrame) -> Figure:
     )
 
 
+def _arm_words(row: str, arm: str, measured: Mapping[str, Any] | None) -> str:
+    """What pointing at an arm of a tumour says."""
+    if measured is None:
+        return f"{row}<br>{arm}: not measured"
+    return f"{row}<br>{arm}: {measured['call']}<br>mean {measured['mean']:.3f}, z {measured['z']:.1f}"
+
+
 def genome(table: pd.DataFrame) -> Figure:
     """Windows along the genome × groups of cells, in bins of ten million bases."""
     middle = (table["start"] + table["end"]) // 2 // BIN
@@ -153,8 +162,7 @@ def genome(table: pd.DataFrame) -> Figure:
             continue
         row = _tumours(own) if name == "malignant cells" else own["sample"] + " · " + own["group"].map(words)
         matrix = own.assign(row=row).pivot_table(index="row", columns="bin", values="log2_ratio").reindex(columns=order)
-        trace = heat_map(matrix, scale=DIVERGING, label="log2 ratio", middle=0)
-        trace |= {"zmin": -reach, "zmax": reach, "xgap": 0}
+        trace = heat_map(matrix, scale=DIVERGING, label="log2 ratio", limit=(-reach, reach)) | {"xgap": 0}
         ticks = {"tickmode": "array", "tickvals": first, "ticktext": _spaced(first, order), "tickangle": 0}
         layout = {
             "height": rows_high(len(matrix), row=22),
@@ -221,9 +229,10 @@ def markers(table: pd.DataFrame, *, most: int = 60) -> Figure:
             .reindex(index=types, columns=genes)
         )
         trace = heat_map(
-            matrix.rename(index=words),
+            matrix,
             scale=SEQUENTIAL,
             label="log2 fold change",
+            row_name=words,
             limit=(0, float(f"{np.nanquantile(matrix.to_numpy(), 0.95):.3g}")),
         )
         layout = {

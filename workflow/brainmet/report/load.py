@@ -10,20 +10,20 @@ import pandas as pd
 from brainmet.contract import Obs
 from brainmet.documents import read_yaml
 from brainmet.genes_of_interest import normalised
-from brainmet.report import Parts, Run
+from brainmet.report.content import Parts, Run, Settings
 from brainmet.report.data import carried, drawn
 from brainmet.tables import read_table
 
 _METRICS = [Obs.SAMPLE, Obs.TOTAL_COUNTS, Obs.N_GENES, Obs.PCT_MT, Obs.KEEP, Obs.REASON]
 
 
-def run(files: Any, *, datasets: Mapping[str, Any], benchmarks: str | Path, settings: Mapping[str, Any]) -> Run:
+def run(files: Any, *, datasets: Mapping[str, Any], benchmarks: str | Path, settings: Settings) -> Run:
     """Everything that a run left, from the rule's inputs; values of genes for the cells only that the page draws."""
     annotation = read_table(files.annotation, "annotation")
     layout = read_table(files.embedding, "embedding", ["umap_1", "umap_2"])
     use = read_table(files.genes, "genes_of_interest").set_index("symbol")["use"]
-    order = drawn(len(annotation), most=settings["max_cells"], seed=settings["seed"])
-    n_expressed = carried(len(order), len(use), most=settings["max_gene_values"])
+    order = drawn(len(annotation), most=settings.max_cells, seed=settings.seed)
+    n_expressed = carried(len(order), len(use), most=settings.max_gene_values)
     provenance = json.loads(Path(files.run).read_text())
     return Run(
         tables={Path(path).stem: read_table(path, Path(path).stem) for path in files.tables},
@@ -43,9 +43,10 @@ def run(files: Any, *, datasets: Mapping[str, Any], benchmarks: str | Path, sett
 
 
 def parts(files: Any) -> Parts:
-    """Template, style and script, from the rule's inputs."""
-    names = ("template", "css", "js", "methods", "bib")
-    return Parts(**{name: Path(getattr(files, name)).read_text() for name in names})
+    """Template, style and script, from the rule's inputs; the parts of the script one below the other."""
+    names = ("template", "css", "methods", "bib")
+    js = "\n".join(Path(path).read_text() for path in files.js)
+    return Parts(**{name: Path(getattr(files, name)).read_text() for name in names}, js=js)
 
 
 def integrated(path: str | Path) -> bool:

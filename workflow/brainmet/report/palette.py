@@ -127,6 +127,8 @@ SEQUENTIAL = [
 INK, MUTED, ACCENT, WARN = "#1f2530", "#5b6472", "#0b5c8a", "#a6400a"
 DOUBTED = "#f0a33a"
 """A finding that something else explains."""
+UNCLEAR = "#b8bcc4"
+"""What is not told from chance."""
 _CYCLE = (
     "#0072b2",
     "#d55e00",

@@ -204,14 +204,16 @@ def dropped(table: pd.DataFrame, samples: list[str]) -> Figure:
         cells = {(row["sample"], row["provisional_type"]): row for row in typed.to_dict("records")}
         shares = typed.pivot_table(index="sample", columns="provisional_type", values="share_dropped")
         shares = shares.reindex(index=rows, columns=types)
-        text = pd.DataFrame(
-            [[_told(cells.get((sample, kind)), sample, kind) for kind in types] for sample in rows], rows, types
+        trace = heat_map(
+            shares,
+            scale=SEQUENTIAL,
+            label="share dropped",
+            limit=(0, 1),
+            column_name=words,
+            text=lambda sample, kind: _dropped_words(cells.get((sample, kind)), sample, kind),
+            mark=lambda sample, kind: bool(cells.get((sample, kind), {}).get("flagged")),
+            mark_font={"size": 18, "color": WARN},
         )
-        marks = [["•" if cells.get((s, k), {}).get("flagged") else "" for k in types] for s in rows]
-        trace = heat_map(shares.rename(columns=words), scale=SEQUENTIAL, label="share dropped", limit=(0, 1), text=text)
-        # The hover keeps its words; the marks are drawn.
-        trace |= {"customdata": trace["text"], "hovertemplate": "%{customdata}<extra></extra>"}
-        trace |= {"text": marks, "texttemplate": "%{text}", "textfont": {"size": 18, "color": WARN}}
         layout = {
             "height": rows_high(len(rows), frame=150),
             "yaxis": reversed_axis(),
@@ -231,7 +233,8 @@ def dropped(table: pd.DataFrame, samples: list[str]) -> Figure:
     )
 
 
-def _told(cell: dict | None, sample: str, kind: str) -> str:
+def _dropped_words(cell: dict | None, sample: str, kind: str) -> str:
+    """What pointing at a type of a sample says."""
     if cell is None:
         return f"{sample}<br>{words(kind)}: none"
     why = f", most for {words(cell['main_reason'])}" if cell["main_reason"] else ""
@@ -316,9 +319,8 @@ def coverage(table: pd.DataFrame, samples: list[str], names: Mapping[str, str]) 
         for label, column in (("measured by the platform", "share"), ("detected in the sample", "seen")):
             matrix = table.pivot_table(index="signature", columns="sample", values=column, sort=False)
             matrix = matrix.reindex(columns=[s for s in samples if s in matrix])
-            matrix = matrix.loc[matrix.mean(axis=1).sort_values(kind="stable").index].rename(
-                index=lambda k: names.get(k, k)
-            )
+            order = matrix.mean(axis=1).sort_values(kind="stable").index
+            matrix = matrix.loc[order].rename(index=lambda k: names.get(k, k))
             trace = heat_map(matrix, scale=SEQUENTIAL, label="share of genes", limit=(0, 1))
             layout = {
                 "height": rows_high(len(matrix), row=13),
