@@ -1,29 +1,32 @@
 """A run small enough to know by heart, as the report sees it: two samples with everything, or nothing at all."""
 
+import ast
+import re
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
 from brainmet.provenance import SOFTWARE
-from brainmet.report import Parts, Run
+from brainmet.report import Parts, Run, Settings, load
 from brainmet.tables import SCHEMAS, conform, empty, schema
 
 HOME = Path(__file__).parents[1]
 PAGE = HOME / "workflow" / "report"
-SETTINGS = {
-    "max_cells": 1000,
-    "max_scores": 100_000,
-    "max_gene_values": 100_000,
-    "max_rows": 50,
-    "max_genes": 100,
-    "warn_lost": 0.1,
-    "min_agreement": 0.8,
-    "max_unknown": 0.2,
-    "seed": 1,
-}
+SETTINGS = Settings(
+    max_cells=1000,
+    max_scores=100_000,
+    max_gene_values=100_000,
+    max_rows=50,
+    max_genes=100,
+    warn_lost=0.1,
+    min_agreement=0.8,
+    max_unknown=0.2,
+    seed=1,
+)
 TYPES = ("malignant_epithelial", "t_cell", "microglia", "unknown")
 _FILL = {"string": "", "bool": False, "int64": 0, "int32": 0, "float64": np.nan, "float32": np.nan}
 
@@ -43,17 +46,11 @@ def names() -> list[str]:
 
 def parts() -> Parts:
     """The page's own files."""
-    read = {
-        name: (PAGE / file).read_text()
-        for name, file in {
-            "template": "page.html.j2",
-            "css": "page.css",
-            "js": "page.js",
-            "methods": "methods.md.j2",
-            "bib": "references.bib",
-        }.items()
-    }
-    return Parts(**read)
+    names = {"template": "page.html.j2", "css": "page.css", "methods": "methods.md.j2", "bib": "references.bib"}
+    order = re.search(r"^SCRIPT = (\[.*\])$", (HOME / "workflow/rules/report.smk").read_text(), re.M)
+    assert order
+    js = [str(PAGE / "page" / f"{part}.js") for part in ast.literal_eval(order[1])]
+    return load.parts(SimpleNamespace(**{name: PAGE / file for name, file in names.items()}, js=js))
 
 
 def run(*, cells: int = 40, simulated: bool = False, tables: bool = True) -> Run:
@@ -318,6 +315,7 @@ def _full() -> dict[str, pd.DataFrame]:
             [
                 {
                     "kind": "labels",
+                    "null": "labels",
                     "n_runs": 200,
                     "n_tests": 4000,
                     "share_p05": 0.05,

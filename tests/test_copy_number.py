@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse as sp
 from brainmet.annotate import copy_number as method
 from brainmet.cell_types import load_cell_types
-from brainmet.cnv_arms import cnv_arms, segments
+from brainmet.cnv_arms import cnv_arms, file_names, segments, write_segments
 from brainmet.copy_number import arm_shift, gene_order, log_ratio, window_weights, windowed
 from brainmet.counts import open_counts, write_counts
 
@@ -161,6 +161,16 @@ def test_donors_of_one_name_in_two_studies_are_two():
     arms = pd.DataFrame([row | {"sample": s, "study": s, "donor": d, "shift": v} for s, d, v in told])
     found = {name: (table["ID"].item(), table["seg.mean"].item()) for name, table in segments(arms)}
     assert found == {name: (name, pytest.approx(v)) for name, v in (("A_P1", 1), ("P2", 1), ("B_P1", -1))}
+
+
+def test_donors_whose_names_look_alike_to_a_file_system_have_a_file_each(tmp_path):
+    row = {"sample": "S", "study": "s", "group": "malignant", "arm": "1p", "n_cells": 30, "n_genes": 40.0}
+    shifts = {"P 1": np.log(2), "P_1": -np.log(2), "p_1": 0.0}
+    write_segments(pd.DataFrame([row | {"donor": d, "shift": v} for d, v in shifts.items()]), tmp_path)
+    tables = [pd.read_csv(path, sep="\t") for path in tmp_path.glob("*.seg")]
+    assert {table["ID"].item(): table["seg.mean"].item() for table in tables} == {"P 1": 1, "P_1": -1, "p_1": 0}
+    assert (tmp_path / "P_1.seg").read_text().splitlines()[1].startswith("P_1\t"), "a plain name is kept"
+    assert file_names(["a/b", "a_b", "a_b_2"]) == {"a_b": "a_b", "a_b_2": "a_b_2", "a/b": "a_b_3"}
 
 
 def test_arms_of_the_tumour_are_called_and_kept_with_their_genes(tmp_path):

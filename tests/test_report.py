@@ -20,6 +20,7 @@ from brainmet.report import (
     agreement,
     cautions,
     comparison,
+    content,
     data,
     ecosystem,
     figure,
@@ -33,6 +34,8 @@ from brainmet.report import (
     quality,
     record,
     static,
+    text_table,
+    views,
     wording,
 )
 from brainmet.tables import empty, write_table
@@ -51,7 +54,7 @@ def embedded(html: str, name: str) -> bytes:
 
 @pytest.fixture(scope="module")
 def html() -> str:
-    return report.page(toy.run(simulated=True), toy.parts(), **toy.SETTINGS)
+    return report.page(toy.run(simulated=True), toy.parts(), toy.SETTINGS)
 
 
 # --- cells ------------------------------------------------------------------------------------------------------------
@@ -161,8 +164,8 @@ def test_confusion_shares_are_of_the_authors_class():
 
 
 def test_every_figure_that_owes_its_method_links_to_a_numbered_reference(html):
-    views, _ = report._views(toy.run(), report._Tables(dict(toy.run().tables)), alpha=0.05, warn_lost=0.1, max_genes=10)
-    drawn = {figure.id for view in views.values() for figure in view} | {"cells"}
+    shown = content.Content(toy.run(), toy.SETTINGS)
+    drawn = {figure.id for view in views.VIEWS for figure in view.figures(shown)} | {"cells"}
     assert set(report.CITES) <= drawn
     cited = methods.bibliography(toy.parts().bib)
     assert {key for keys in report.CITES.values() for key in keys} <= set(cited)
@@ -171,7 +174,7 @@ def test_every_figure_that_owes_its_method_links_to_a_numbered_reference(html):
 
 def test_clusters_name_the_markers_that_their_cells_show():
     reasons = pd.Series(["GFAP, AQP4 high; neighbours agree 3/3", "AQP4 high; no copy-number change", "weak evidence"])
-    assert identity._named_genes(reasons) == "AQP4\u00a067%, GFAP\u00a033%"
+    assert identity._commonest_markers(reasons) == "AQP4\u00a067%, GFAP\u00a033%"
 
 
 def test_what_stands_beside_an_effect_and_what_explains_it():
@@ -235,19 +238,17 @@ def test_every_type_of_the_resource_has_a_colour_and_no_two_the_same():
 
 
 def test_every_table_of_a_run_is_on_the_page():
-    placed = report._placed(["qc", "one_that_comes_later"])
+    placed = views.tables_by_view(["qc", "one_that_comes_later"])
     assert placed["run"] == ("one_that_comes_later",)
-    everything = report._placed(toy.names())
-    known = {name for view in report.VIEWS for name in view.tables}
+    everything = views.tables_by_view(toy.names())
+    known = {name for view in views.VIEWS for name in view.tables}
     assert {name for own in everything.values() for name in own} == set(toy.names()) | known
 
 
 def test_every_figure_says_why_it_is_empty(html):
-    views, _ = report._views(
-        toy.run(cells=0, tables=False), report._Tables({}), alpha=0.05, warn_lost=0.1, max_genes=10
-    )
-    for view in views.values():
-        for drawn in view:
+    shown = content.Content(replace(toy.run(cells=0, tables=False), tables={}), toy.SETTINGS)
+    for view in views.VIEWS:
+        for drawn in view.figures(shown):
             assert drawn.variants == [], drawn.id
             assert drawn.empty.endswith(".") and drawn.caption.endswith("."), drawn.id
 
@@ -255,15 +256,13 @@ def test_every_figure_says_why_it_is_empty(html):
 # --- first screen -----------------------------------------------------------------------------------------------------
 
 
-def warned(run, **changes):
-    limits = cautions.Limits(warn_lost=0.1, min_agreement=0.8, max_unknown=0.2)
-    made = report._Tables(dict(run.tables) | changes)
-    told = cautions.distrust(made, run.annotation, limits=limits, simulated=False)
-    return {warning.title: warning for warning in told}
+def doubts(run, **changes):
+    changed = replace(run, tables=dict(run.tables) | changes)
+    return {caution.title: caution for caution in cautions.cautions(content.Content(changed, toy.SETTINGS))}
 
 
 def test_what_to_distrust_is_named_worst_first():
-    found = warned(toy.run())
+    found = doubts(toy.run())
     assert list(found)[:2] == [
         "Brain metastasis against normal brain is confounded with study",
         "The tests find something when there is nothing to find",
@@ -288,7 +287,7 @@ def test_doublets_not_looked_for_are_told_by_reason():
     qc = toy.rows("qc", [{"sample": s, "status": "kept", "doublet_skipped": "one cell a well"} for s in ("S1", "S3")])
     qc.loc[2] = qc.loc[0]
     qc.loc[2, ["sample", "doublet_skipped"]] = ["S2", "40 cells, fewer than 50"]
-    said = warned(toy.run(), qc=qc)["Doublets were not looked for in 3 samples"].detail
+    said = doubts(toy.run(), qc=qc)["Doublets were not looked for in 3 samples"].detail
     assert said == "S2: 40 cells, fewer than 50; S1, S3: one cell a well."
 
 
@@ -298,19 +297,23 @@ def test_contrasts_that_failed_are_told_once():
         {"contrast": f"brain_metastasis_vs_{arm}", "estimator": "not_testable", "study": "pooled", "reason": why}
         for arm, why in (("csf", "no donor of csf"), ("glioma", "no donor of glioma"))
     ]
-    found = warned(run, contrasts=toy.rows("contrasts", failed))
+    found = doubts(run, contrasts=toy.rows("contrasts", failed))
     assert "against CSF (no donor of CSF); Brain" in found["2 contrasts could not be tested"].detail
 
 
 def test_random_sets_are_told_once_and_each_compartment_with_its_own_advice():
-    seen = (("a", 90, nulls._AMBIENT), ("b", 80, nulls._BROAD), ("c", 70, nulls._AMBIENT))
-    seen = (*seen, ("b, less ambient RNA", 60, nulls._BROAD))
-    kinds = [
-        {"kind": f"random_sets in {kind}", "runs_with_discovery": n, "reading": reading}
-        | {"exceeded": True, "n_runs": 200, "most_expected": 16}
-        for kind, n, reading in seen
+    seen = (
+        ("a", "measured", 90, nulls._AMBIENT),
+        ("b", "measured", 80, nulls._BROAD),
+        ("c", "measured", 70, nulls._AMBIENT),
+        ("b", "less_ambient", 60, nulls._BROAD),
+    )
+    every = {"null": "random_sets", "exceeded": True, "n_runs": 200, "most_expected": 16}
+    rows = [
+        every | {"compartment": compartment, "profiles": profiles, "runs_with_discovery": n, "reading": reading}
+        for compartment, profiles, n, reading in seen
     ]
-    found = warned(toy.run(), nulls=toy.rows("nulls", kinds))
+    found = doubts(toy.run(), nulls=toy.rows("nulls", rows))
     detail = found["Random gene sets differ between conditions too: in a, b, c"].detail
     assert "a 90 of 200; b 80 of 200; c 70 of 200; b, less ambient RNA 60 of 200; chance" in detail
     assert detail.endswith(f"at most 16. In a, c: {nulls._AMBIENT}. In b: {nulls._BROAD}.")
@@ -319,7 +322,7 @@ def test_random_sets_are_told_once_and_each_compartment_with_its_own_advice():
 def test_a_type_that_quality_control_took_is_named_and_drawn():
     seen = {"sample": "S1", "n_barcodes": 40, "n_dropped": 20, "share_dropped": 0.5, "main_reason": "high_mt"}
     table = toy.rows("dropped", [seen | {"provisional_type": "neuron", "flagged": True}])
-    said = warned(toy.run(), dropped=table)["Quality control dropped much of a cell type"].detail
+    said = doubts(toy.run(), dropped=table)["Quality control dropped much of a cell type"].detail
     assert said == "neuron in S1 (50%, most for high mitochondrial share)."
     trace = quality.dropped(table, ["S1"]).variants[0].data[0]
     assert trace["z"] == [[0.5]] and trace["text"] == [["•"]]
@@ -328,8 +331,8 @@ def test_a_type_that_quality_control_took_is_named_and_drawn():
 
 def test_samples_that_hold_the_same_cells_are_named():
     pair = toy.rows("duplicates", [{"sample_a": "S1", "sample_b": "S2", "share": 0.9, "exclude": "S2", "left_out": ""}])
-    assert "exclude: [S2]" in warned(toy.run(), duplicates=pair)["S1 and S2 hold the same cells"].detail
-    found = warned(toy.run(), duplicates=pair.assign(left_out="S2"))["S1 and S2 hold the same cells"]
+    assert "exclude: [S2]" in doubts(toy.run(), duplicates=pair)["S1 and S2 hold the same cells"].detail
+    found = doubts(toy.run(), duplicates=pair.assign(left_out="S2"))["S1 and S2 hold the same cells"]
     assert found.level == "caution" and "S2 is left out of everything that counts donors" in found.detail
 
 
@@ -374,15 +377,15 @@ def test_what_integration_merged_is_named():
     rows = [{"level": "tumours", "label": "S:P1", "alarm": "merged"}, {"level": "types", "label": "mast", "alarm": ""}]
     rows = [row | shares for row in rows]
     table = toy.rows("integration", rows)
-    said = warned(toy.run(), integration=table)
+    said = doubts(toy.run(), integration=table)
     found = said["Integration mixed the tumour cells of 1 donor with others"]
     assert found.level == "note" and "before and after integration: S:P1 90% and 25%. To compare" in found.detail
-    found = warned(toy.run(), integration=table.assign(alarm="merged"))["Integration mixed 1 cell type with others"]
+    found = doubts(toy.run(), integration=table.assign(alarm="merged"))["Integration mixed 1 cell type with others"]
     assert found.level == "caution" and "integration: mast 90% and 25%. Run once with" in found.detail
 
 
-def test_a_clean_run_has_no_serious_warning():
-    assert not any(w.level == "serious" for w in warned(toy.run(tables=False)).values())
+def test_a_clean_run_has_no_serious_caution():
+    assert not any(w.level == "serious" for w in doubts(toy.run(tables=False)).values())
 
 
 def test_claims_with_a_verdict_come_first_and_others_say_why():
@@ -395,7 +398,7 @@ def test_claims_with_a_verdict_come_first_and_others_say_why():
 def test_a_claim_that_is_not_settled_says_what_stands_against_it():
     table = toy.run().tables["claims"].head(1)
     reason = "g 3.24 (1.48 to 5.00), FDR 0.001; without ambient RNA, g 0.11"
-    got = findings.verdicts(table.assign(verdict="inconclusive", reason=reason))
+    got = findings.verdicts(table.assign(verdict="inconclusive", reason=reason, why="without ambient RNA, g 0.11"))
     assert not got["decided"] and got["open"][0]["why"] == "Without ambient RNA, g 0.11"
 
 
@@ -405,7 +408,7 @@ def test_the_first_sentence_counts_what_was_analysed_found_and_doubted():
     said = findings.in_short(found, findings.verdicts(run.tables["claims"]), ["serious", "caution", "note"])
     assert said == (
         "2 samples of 2 donors: 1 primary, 1 brain metastasis. Of 3 published claims: 1 supported, 1 confounded, "
-        "1 not testable. What to distrust: 1 serious warning and 1 caution, named below."
+        "1 not testable. 2 cautions, 1 of them serious, named below."
     )
 
 
@@ -430,7 +433,7 @@ def test_ids_are_words_and_names_of_others_stay():
 def test_simulated_runs_say_so_in_title_and_figures(html):
     assert "<title>SIMULATED" in html and "Nothing here is a finding about patients" in html
     assert json.loads(embedded(html, "payload"))["simulated"] is True
-    real = report.page(toy.run(), toy.parts(), **toy.SETTINGS)
+    real = report.page(toy.run(), toy.parts(), toy.SETTINGS)
     assert "SIMULATED DATA" not in real and '<h2 id="h-recovery">' not in real
 
 
@@ -447,7 +450,7 @@ def test_the_page_needs_no_network_and_is_the_same_twice(html):
     outside = re.findall(r'(?:src|href)="(https?:[^"]+)"', html)
     assert all(re.search(rf'<a href="{re.escape(url)}"', html) for url in outside)
     assert "@import" not in html and "url(" not in html
-    assert html == report.page(toy.run(simulated=True), toy.parts(), **toy.SETTINGS)
+    assert html == report.page(toy.run(simulated=True), toy.parts(), toy.SETTINGS)
 
 
 # --- methods ----------------------------------------------------------------------------------------------------------
@@ -479,13 +482,7 @@ def test_citations_are_numbered_in_order_and_every_entry_is_used():
 
 def test_methods_tell_of_no_step_that_had_nothing_to_work_on():
     def told(run) -> str:
-        tables = report._Tables(dict(run.tables))
-        facts = {"overview": findings.overview(tables["samples"], run.annotation, tables["qc"]), "simulated": False}
-        facts["done"] = report._done(run, tables)
-        shipped = toy.parts()
-        return methods.write(shipped.methods, shipped.bib, run=run.provenance, facts=facts, datasets=run.datasets)[
-            "plain"
-        ]
+        return report._methods(content.Content(run, toy.SETTINGS), toy.parts())["methods"]["plain"]
 
     steps = ("Hedges' g", "PyDESeq2", "non-negative matrix")
     full, bare = told(toy.run()), told(toy.run(tables=False))
@@ -498,6 +495,41 @@ def test_methods_tell_of_no_step_that_had_nothing_to_work_on():
     assert "with Harmony" in full
     few = told(replace(toy.run(), integrated=False))
     assert "Harmony" not in few and "used without integration" in few
+
+
+def test_small_tables_hold_words_and_dashes_for_what_is_missing():
+    rows = [
+        {"null": "labels", "compartment": "", "profiles": "measured", "exceeded": True},
+        {"null": "random_sets", "compartment": "t_cell", "profiles": "less_ambient", "share_p05": 0.052},
+    ]
+    table = text_table.nulls(toy.rows("nulls", rows))
+    assert [row[0] for row in table.rows] == [
+        "permuted labels of donors",
+        "random sets in T cell, less ambient RNA",
+    ]
+    assert [row[3] for row in table.rows] == ["–", "5.2%"]
+    assert table.rows[0][-1] == text_table.Chip("contradicted", "more than chance")
+    one = {"scope": "cohort", "n": 1200, "accuracy": 0.9}
+    table = text_table.agreement([one, one | {"scope": "S1", "macro": 0.5}])
+    assert table.rows == [["cohort", "1,200", "0.900", "–", "–"]] and table.folded[0][0] == "S1"
+
+
+def test_agreement_is_told_by_scope():
+    rows = [
+        {"scope": "cohort", "class": "accuracy", "recall": 0.9, "n": 10},
+        {"scope": "cohort", "class": "macro", "f1": 0.8, "n": 12},
+        {"scope": "cohort", "class": "t_cell", "f1": 0.1, "n": 99},
+    ]
+    got = agreement.by_scope(toy.rows("concordance", rows))
+    assert got == [{"scope": "cohort", "n": 12, "accuracy": 0.9, "macro": 0.8}]
+
+
+def test_pages_parts_are_formatted():
+    for path in [*(toy.PAGE / "page").glob("*.js"), toy.PAGE / "page.css", toy.PAGE / "page.html.j2"]:
+        long = [n for n, line in enumerate(path.read_text().splitlines(), start=1) if len(line) > 120]
+        assert not long, f"{path.name}: lines {long} have more than 120 characters"
+    parts = [path.read_text() for path in (toy.PAGE / "page").glob("*.js")]
+    assert all(part in toy.parts().js for part in parts), "a part is missing in the rule's list"
 
 
 def test_integration_is_read_off_the_components(tmp_path):
@@ -694,9 +726,11 @@ def _downloads(b: Browser) -> None:
     left = "#cells [data-map=left]"
     b.choose(f"{left} [data-colour]", "score:proliferation")
     b.wait(f"document.querySelector('{left}').dataset.drawn === 'score:proliferation'")
+    b.run("brainmet.map.cells.by.get('author_label').levels[0] = 'a\\tlabel\\nof theirs'")
     b.click("#cells [data-get=tsv]")
     table = pd.read_csv(b.downloaded("cells.tsv"), sep="\t")
     assert len(table) == 80 and table["score:proliferation_in_31_steps"].nunique() <= 31
+    assert "a label of theirs" in set(table["author_label"])
     b.choose(f"{left} [data-colour]", "cell_type")
     b.wait(f"document.querySelector('{left}').dataset.drawn === 'cell_type'")
     b.click("#cells [data-get=svg]")
@@ -768,7 +802,7 @@ def axe(tmp_path_factory) -> str:
 @pytest.mark.parametrize("cells", [pytest.param(40, marks=pytest.mark.ci), 0])
 def test_the_page_passes_axe_in_both_themes(axe, tmp_path, cells):
     page = tmp_path / "report.html"
-    page.write_text(report.page(toy.run(simulated=True, cells=cells), toy.parts(), **toy.SETTINGS))
+    page.write_text(report.page(toy.run(simulated=True, cells=cells), toy.parts(), toy.SETTINGS))
     with Browser(tmp_path) as b:
         b.open(page)
         b.run("brainmet.drawAll()")
@@ -790,7 +824,7 @@ def test_a_run_with_nothing_in_its_tables_opens_too(tmp_path):
             run = toy.run(cells=cells, tables=False)
             page = tmp_path / f"{cells}.html"
             page.write_text(
-                report.page(run if cells else replace(run, scores=run.scores[[]]), toy.parts(), **toy.SETTINGS)
+                report.page(run if cells else replace(run, scores=run.scores[[]]), toy.parts(), toy.SETTINGS)
             )
             b.open(page)
             assert b.run("document.documentElement.dataset.ready") == "yes"
@@ -835,7 +869,7 @@ def test_runs_that_lack_something_open_and_draw_the_rest(tmp_path):
     page = tmp_path / "report.html"
     with Browser(tmp_path) as b:
         for case in ("one sample", "one condition", "no labels", "no malignant cells"):
-            page.write_text(report.page(_narrowed(toy.run(), case), toy.parts(), **toy.SETTINGS))
+            page.write_text(report.page(_narrowed(toy.run(), case), toy.parts(), toy.SETTINGS))
             b.open(page)
             b.run("brainmet.drawAll()")
             assert (

@@ -13,6 +13,7 @@ from brainmet import recovery, simulate
 from brainmet.cell_types import load_cell_types
 from brainmet.counts import open_counts, write_counts
 from brainmet.datasets import read
+from brainmet.errors import BrainmetError
 from brainmet.simulate import Knowledge, Settings
 from brainmet.tables import columns, conform
 
@@ -40,6 +41,14 @@ def settings() -> Settings:
 @pytest.fixture(scope="module")
 def samples() -> dict[str, dict[str, Any]]:
     return {sample["id"]: sample for sample in read(HOME / "resources" / "datasets" / "demo.yaml")["samples"]}
+
+
+def test_files_go_with_samples_by_name_whatever_their_order(samples: dict[str, dict[str, Any]]) -> None:
+    files = [f"downloads/demo/{id_}.h5ad" for id_ in reversed(samples)]
+    pairs = simulate.of_files(files, list(samples.values()))
+    assert [(str(path), sample["id"]) for path, sample in pairs] == list(zip(files, reversed(samples), strict=True))
+    with pytest.raises(BrainmetError, match=r"the file other\.h5ad is matched by no sample"):
+        simulate.of_files(["other.h5ad"], list(samples.values()))
 
 
 def test_the_cohort_is_the_one_described(samples: dict[str, dict[str, Any]]) -> None:

@@ -1,6 +1,9 @@
 """Arm-level copy number of each donor's groups of cells in each sample."""
 
-from collections.abc import Iterator
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -91,3 +94,34 @@ def segments(arms: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
             mean = float(np.average(own["shift"], weights=own["n_cells"]) / np.log(2))
             table.append((name, chromosome, start, end, int(own["n_genes"].max()), mean))
         yield name, pd.DataFrame(table, columns=["ID", "chrom", "loc.start", "loc.end", "num.mark", "seg.mean"])
+
+
+def write_segments(arms: pd.DataFrame, folder: str | Path) -> None:
+    """Write the segments of each donor as `{donor}.seg` into a folder, which is made.
+
+    Args:
+        arms: the columns of `cnv_arms.tsv`.
+        folder: where to.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    tumours = dict(segments(arms))
+    for donor, name in file_names(tumours).items():
+        tumours[donor].to_csv(folder / f"{name}.seg", sep="\t", index=False, float_format="%.6g")
+
+
+def file_names(donors: Iterable[str]) -> dict[str, str]:
+    """A file name for each donor, none of which a file system takes for another's.
+
+    Letters that a file system may refuse become `_`. Where that gives a name twice, whatever its case, the later one is
+    numbered; donors whose names need no change keep them.
+    """
+    plain = {donor: re.sub(r"[^A-Za-z0-9._-]", "_", donor) for donor in donors}
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for donor in sorted(plain, key=lambda donor: plain[donor] != donor):
+        numbered = (f"{plain[donor]}_{n}" for n in itertools.count(2))
+        name = next(name for name in itertools.chain([plain[donor]], numbered) if name.casefold() not in taken)
+        names[donor] = name
+        taken.add(name.casefold())
+    return names

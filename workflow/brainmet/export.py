@@ -83,6 +83,23 @@ def _samples(cells: pd.Index) -> set[str]:
     return {sample_of(id_) for id_ in cells}
 
 
+def observed(
+    annotation: pd.DataFrame, clusters: pd.DataFrame, cells: Sequence[str | Path], records: dict[str, dict[str, Any]]
+) -> pd.DataFrame:
+    """`obs` of the atlas: the annotated cells with their clusters, quality metrics and samples.
+
+    Args:
+        annotation: one row per cell of the atlas.
+        clusters: the table of that name.
+        cells: tables of that name, one per sample.
+        records: of every sample.
+    """
+    metrics = pd.concat(read_table(path, "cells").query("keep").drop(columns=["keep", "reason"]) for path in cells)
+    others = {"clusters": clusters, "cells": metrics}
+    own = {name: in_cohort(table, annotation.index) for name, table in others.items()}
+    return observations({"annotation": annotation} | own, records)
+
+
 def observations(tables: dict[str, pd.DataFrame], records: dict[str, dict[str, Any]]) -> pd.DataFrame:
     """Everything said about the kept cells, text as categories.
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
+import pandas as pd
+
 SUFFERS = 0.8
 """A set with a smaller share of its genes in the sample's gene list is named."""
 
@@ -20,3 +22,23 @@ def affected(measured: Collection[str], sets: Mapping[str, Iterable[str]]) -> st
         if share < SUFFERS:
             found.append((share, name))
     return "; ".join(f"{name} {share:.2g}" for share, name in sorted(found))
+
+
+def with_affected(
+    lost: pd.DataFrame,
+    measured: Iterable[Collection[str]],
+    *,
+    signatures: Mapping[str, Iterable[str]],
+    types: Mapping[str, Iterable[str]],
+) -> pd.DataFrame:
+    """Rows of `genes_lost.tsv` with the signatures and the cell types that lack genes in each sample.
+
+    Args:
+        lost: one row per sample.
+        measured: symbols in the gene list of each sample, in the order of the rows; read one after the other.
+        signatures: symbols by signature.
+        types: marker genes by cell type.
+    """
+    pairs = [(affected(genes, signatures), affected(genes, types)) for genes in measured]
+    columns = ["signatures_affected", "types_affected"]
+    return lost.assign(**pd.DataFrame(pairs, lost.index, columns, dtype=object))

@@ -10,6 +10,7 @@ import logging
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ import pandas as pd
 import scipy.sparse as sp
 
 from brainmet.contract import MALIGNANT_PREFIX
+from brainmet.datasets import matches_name
+from brainmet.errors import BrainmetError
 from brainmet.tables import columns
 
 log = logging.getLogger(__name__)
@@ -110,6 +113,26 @@ def knowledge(
     sets = {s["id"]: (tuple(s["genes"].get("up") or ()), tuple(s["genes"].get("down") or ())) for s in signatures}
     rna = dict(zip(types["profile"], types["rna"].astype(float), strict=True))
     return Knowledge(table[["symbol", "arm"]], shares, rna, design, sets)
+
+
+def of_files(
+    files: Sequence[str | Path], samples: Sequence[Mapping[str, Any]]
+) -> list[tuple[Path, Mapping[str, Any]]]:
+    """Each file with the sample whose `match` its name begins with, in the order of the files.
+
+    Raises:
+        BrainmetError: a file is that of no sample, or of several.
+    """
+    pairs = []
+    for path in map(Path, files):
+        owners = [sample for sample in samples if matches_name(path.name, sample["match"])]
+        if len(owners) != 1:
+            names = ", ".join(sample["id"] for sample in owners) or "no sample"
+            raise BrainmetError(
+                f"demo: the file {path.name} is matched by {names}; give each simulated file one sample by `match`"
+            )
+        pairs.append((path, owners[0]))
+    return pairs
 
 
 def simulate(sample: Mapping[str, Any], known: Knowledge, settings: Settings) -> tuple[sp.csr_matrix, pd.DataFrame]:

@@ -16,8 +16,15 @@ with job(snakemake) as params:
         name: evidence.read(name, files[name], without="(arm|shift|fdr|genes|marker)_") for name in params["methods"]
     }
     cells, clusters, neighbors = (evidence.read(name, files[name]) for name in ("cells", "clusters", "neighbors"))
-    how, overrides = Settings(**params["options"]), read_overrides(files.get("overrides"), types)
-    told = {"types": types, "how": how, "sites": params["sites"], "overrides": overrides}
-    table = consensus(evidence.kept(cells), clusters, neighbors, shown, **told)
+    table = consensus(
+        evidence.kept(cells),
+        clusters,
+        neighbors,
+        shown,
+        types=types,
+        how=Settings(**params["options"]),
+        sites=params["sites"],
+        overrides=read_overrides(files.get("overrides"), types),
+    )
     table = cohort_only(table, read_table(files.duplicates, "duplicates"))
     write_table(table, snakemake.output.annotation, "annotation")

@@ -12,11 +12,12 @@ from brainmet.tables import write_table
 with job(snakemake) as params:
     signatures = sets(snakemake.input, tier=params["tier"])
     donors = cohort(snakemake.input, signatures, min_cells=params["min_cells"])
-    how = {"design": Design(**params["design"]), "how": Scoring(**params["how"])}
-    table = contrasts(donors, signatures, params["arms"], clean=clean(donors, params["ambient"]), **how)
-    table = drift(table, donors, signatures, params["arms"], **how)
-    others, arms = confounder_sets(snakemake.input), params["arms"]
+    design, how, arms = Design(**params["design"]), Scoring(**params["how"]), params["arms"]
+    cleaned = clean(donors, params["ambient"])
+    table = contrasts(donors, signatures, arms, clean=cleaned, design=design, how=how)
+    table = drift(table, donors, signatures, arms, design=design, how=how)
+    others, shares = confounder_sets(snakemake.input), donors.leading_share
     table["explained_by"] = explained_by(
-        table, donors, signatures, others, arms, composition=donors.leading_share, **how
+        table, donors, signatures, others, arms, composition=shares, design=design, how=how
     )
     write_table(table, snakemake.output.table, "contrasts")

@@ -8,6 +8,7 @@ from brainmet.tables import write_table
 
 with job(snakemake) as params:
     claims = load([snakemake.input.claims, *snakemake.input.own])
-    asked = params["records"], params["published"], params["contrasts"], claims
-    write_table(estimable(*asked, design=Design(**params["design"])), snakemake.output.design, "design")
-    write_table(cohort(params["records"]), snakemake.output.cohort, "design_cohort")
+    records, design = params["records"], Design(**params["design"])
+    table = estimable(records, params["published"], params["contrasts"], claims, design=design)
+    write_table(table, snakemake.output.design, "design")
+    write_table(cohort(records), snakemake.output.cohort, "design_cohort")

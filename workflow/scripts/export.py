@@ -1,24 +1,27 @@
 """The atlas."""
 
-import pandas as pd
 from brainmet.ambient_correction import shares
 from brainmet.contract import Obs
 from brainmet.counts import open_counts
 from brainmet.evidence import read
-from brainmet.export import coordinates, description, export, in_cohort, observations
+from brainmet.export import coordinates, description, export, observed
 from brainmet.job import job
 from brainmet.tables import names_in, read_table
 
 with job(snakemake) as params:
-    files, records = snakemake.input, params.pop("samples")
-    cells = pd.concat(read_table(path, "cells").query("keep") for path in files.cells).drop(columns=["keep", "reason"])
-    tables = {name: read_table(files[name], name) for name in ("annotation", "clusters")} | {"cells": cells}
-    obs = observations({name: in_cohort(table, tables["annotation"].index) for name, table in tables.items()}, records)
-    del tables, cells
-    obsm = coordinates(files.embedding, files.malignant, files.scores, obs.index)
-    uns = description(records) | {"scores": names_in(files.scores[0])[1:]}
-    told = {"obs": obs, "obsm": obsm, "features": read_table(files.features, "features"), "uns": uns}
-    if params.pop("ambient_corrected"):
-        told["ambient_shares"] = shares(read("ambient", files.ambient), obs[Obs.SAMPLE].astype(str))
-    counts = [open_counts(path) for path in files.counts]
-    export(snakemake.output.atlas, counts, **told, threads=snakemake.threads, **params)
+    files, records = snakemake.input, params["samples"]
+    annotation, clusters = read_table(files.annotation, "annotation"), read_table(files.clusters, "clusters")
+    obs = observed(annotation, clusters, files.cells, records)
+    del annotation, clusters
+    samples = obs[Obs.SAMPLE].astype(str)
+    export(
+        snakemake.output.atlas,
+        [open_counts(path) for path in files.counts],
+        obs=obs,
+        obsm=coordinates(files.embedding, files.malignant, files.scores, obs.index),
+        features=read_table(files.features, "features"),
+        uns=description(records) | {"scores": names_in(files.scores[0])[1:]},
+        compression=params["compression"],
+        threads=snakemake.threads,
+        ambient_shares=shares(read("ambient", files.ambient), samples) if params["ambient_corrected"] else None,
+    )

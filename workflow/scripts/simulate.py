@@ -10,12 +10,13 @@ from brainmet.job import job
 from brainmet.tables import write_table
 
 with job(snakemake) as params:
-    samples, files, shipped = params.pop("samples"), snakemake.output.counts, snakemake.input
-    genes, types = pd.read_csv(shipped.profiles, sep="\t", keep_default_na=False), pd.read_csv(shipped.types, sep="\t")
-    design = yaml.safe_load(Path(shipped.design).read_text())
-    sets = [entry for path in shipped.signatures for entry in yaml.safe_load(Path(path).read_text())["signatures"]]
+    samples, files = params.pop("samples"), snakemake.input
+    genes = pd.read_csv(files.profiles, sep="\t", keep_default_na=False)
+    types = pd.read_csv(files.types, sep="\t")
+    design = yaml.safe_load(Path(files.design).read_text())
+    sets = [entry for path in files.signatures for entry in yaml.safe_load(Path(path).read_text())["signatures"]]
     known, settings = simulate.knowledge(genes, types, design, sets), simulate.Settings(**params)
-    for path, sample in zip(files, samples, strict=True):
+    for path, sample in simulate.of_files(snakemake.output.counts, samples):
         counts, cells = simulate.simulate(sample, known, settings)
         write_counts(path, counts, cells, known.genes[["symbol"]], {"simulated": True})
     write_table(simulate.truth_shifts(known, settings), snakemake.output.shifts, "truth_shifts")

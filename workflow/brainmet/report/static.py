@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from brainmet.contract import Obs
-from brainmet.report.comparison import score_heat
+from brainmet.report.comparison import donor_means, score_heat
 from brainmet.report.palette import DIVERGING, DROPPED, INK, MUTED, colours, in_order
 from brainmet.report.places import places
 from brainmet.report.wording import words
@@ -27,6 +27,37 @@ _STYLE: Any = {
 _KEYS_A_COLUMN = 28
 _MOST_KEYS = 4 * _KEYS_A_COLUMN
 """Levels on a map above which no keys stand beside it: their colours cannot be told apart."""
+
+
+class Drawing(NamedTuple):
+    """What puts a figure's content on an empty one, and its width and height in inches."""
+
+    draw: Callable[["Figure"], None]
+    size: tuple[float, float]
+
+
+def drawings(
+    annotation: pd.DataFrame, layout: pd.DataFrame, scores: pd.DataFrame, cells: pd.DataFrame, samples: Sequence[str]
+) -> dict[str, Drawing]:
+    """All figures of a run by name: maps, composition, quality, signatures.
+
+    Args:
+        annotation: kept cells; columns of `annotation.parquet`.
+        layout: the same cells; `umap_1, umap_2`.
+        scores: the same cells, one column per signature.
+        cells: every barcode; `sample, keep, reason`.
+        samples: ids in the order of the bars.
+    """
+    maps = {
+        key: Drawing(umap(layout, annotation[key]), (map_wide(annotation[key]), 5))
+        for key in (Obs.CELL_TYPE, Obs.SAMPLE, Obs.CONDITION, Obs.MALIGNANCY)
+    }
+    n, n_types = len(samples), annotation[Obs.CELL_TYPE].nunique()
+    return maps | {
+        "composition": Drawing(composition(annotation, samples), (7, bars_high(n, n_types))),
+        "qc": Drawing(fate(cells, samples), (7, bars_high(n, len(DROPPED)))),
+        "signatures": Drawing(signatures(donor_means(scores, annotation)), (9, 9)),
+    }
 
 
 def save(path: str | Path, draw: Callable[["Figure"], None], *, size: tuple[float, float], simulated: bool) -> None:
