@@ -69,7 +69,9 @@ def explained_by(
         profiles = profiles_of[str(cell_type)]
         arm = next(a for a in arms if a["id"] == contrast)
         donors = eligible(profiles.donors, arm, site=design.primary_site)[0]
-        wanted = {s.id: s for name in rows["signature"] for s in (by_id[name], *_unshared(by_id[name], confounders).values())}
+        wanted = {
+            s.id: s for name in rows["signature"] for s in (by_id[name], *_unshared(by_id[name], confounders).values())
+        }
         places = parts.get_group((cell_type, contrast))[[Obs.STUDY, PLATFORM]].drop_duplicates()
         scores = _scores(Scorer(profiles, list(wanted.values()), how=how), donors, places)
         donors = donors.loc[scores.index]

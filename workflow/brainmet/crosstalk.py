@@ -13,10 +13,10 @@ Sender and receiver always come from the same sample, and only profiles of types
 
 import logging
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -105,18 +105,14 @@ def crosstalk(
     entries = [(axis, find_pair(pairs, axis["ligand"], axis["receptor"])) for axis in axes.entries]
     wanted = {pair for _, pair in entries if pair}
     for profiles in samples(pseudobulk, suspensions=CELLS, values=SUMMABLE):
-        sample = _Sample(profiles, axes.responses, min_cells, n_random, n_bins, seed)
-        ranks: Ranks = {}
-        if sample.enough.types:
-            ranked = consensus(sample.enough, pairs, wanted, min_fraction=min_fraction)
-            ranks = dict(zip(ranked.index, ranked[list(RANKS)].itertuples(index=False, name=None), strict=True))
-        rows = [row for axis, pair in entries if (row := sample.row(axis, pair, parents, ranks))]
-        log.info(
-            "%s, donor %s: %d axes have sender and receiver",
-            profiles.about["sample"],
-            profiles.about["donor"],
-            len(rows),
-        )
+        sample = Sample(profiles, min_cells=min_cells, n_random=n_random, n_bins=n_bins, seed=seed)
+        ranks = _consensus_ranks(sample.enough, pairs, wanted, min_fraction=min_fraction)
+        rows = []
+        for axis, pair in entries:
+            if sides := sample.sides(axis, parents):
+                rows.append(_row(axis, pair, sample, sides, axes.responses, ranks))
+        about = profiles.about
+        log.info("%s, donor %s: %d axes have sender and receiver", about["sample"], about["donor"], len(rows))
         if rows:
             frames.append(_with_fdr(pd.DataFrame(rows)))
     if not frames:
@@ -133,118 +129,87 @@ def _with_fdr(rows: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-class _Sample:
-    """Tests of one sample."""
+def _consensus_ranks(
+    profiles: TypeProfiles, pairs: pd.DataFrame, wanted: Collection[tuple[str, str]], *, min_fraction: float
+) -> Ranks:
+    """The consensus ranks of the wanted pairs between the types of a sample; none without types."""
+    if not profiles.types:
+        return {}
+    ranked = consensus(profiles, pairs, wanted, min_fraction=min_fraction)
+    return dict(zip(ranked.index, ranked[list(RANKS)].itertuples(index=False, name=None), strict=True))
 
-    def __init__(
-        self,
-        profiles: TypeProfiles,
-        responses: Mapping[str, Any],
-        min_cells: int,
-        n_random: int,
-        n_bins: int,
-        seed: int,
-    ) -> None:
-        self.profiles, self.responses, self.min_cells, self.n_random, self.seed = (
-            profiles,
-            responses,
-            min_cells,
-            n_random,
-            seed,
-        )
+
+@dataclass(frozen=True)
+class Sides:
+    """Sender, receiver and the other types of a sample.
+
+    Attributes:
+        profiles: units × genes; sender and receiver are one unit where an axis links a type to itself.
+        sender, receiver: their rows.
+        sender_types, receiver_types: types of the sample that make them up.
+    """
+
+    profiles: TypeProfiles
+    sender: int
+    receiver: int
+    sender_types: tuple[str, ...]
+    receiver_types: tuple[str, ...]
+
+    def of(self, side: str) -> int:
+        """Row of the unit whose ligand or receptor is read."""
+        return self.sender if side == "ligand" else self.receiver
+
+
+class Sample:
+    """The types of one sample, and random genes of the same expression to compare with.
+
+    Args:
+        profiles: of the sample's types.
+        min_cells: cells that a type needs.
+        n_random: draws of each test.
+        n_bins: bins of expression from which random genes are drawn.
+        seed: of the draws.
+    """
+
+    def __init__(self, profiles: TypeProfiles, *, min_cells: int, n_random: int, n_bins: int, seed: int) -> None:
+        self.profiles, self.min_cells, self.n_random, self.seed = profiles, min_cells, n_random, seed
         self.stream = zlib.crc32(np.ascontiguousarray(profiles.sums).tobytes())
-        self.enough = profiles.merged(
-            {t: [t] for t, n in zip(profiles.types, profiles.n_cells, strict=True) if n >= min_cells}
-        )
-        overall = self.enough.log.mean(axis=0) if self.enough.types else np.zeros(len(profiles.symbols))
-        self.overall, self.bins = overall, strata(overall, n_bins)
-        self.units: dict[tuple[tuple[str, ...], tuple[str, ...]], TypeProfiles] = {}
+        sizes = zip(profiles.types, profiles.n_cells, strict=True)
+        self.enough = profiles.merged({name: [name] for name, n in sizes if n >= min_cells})
+        self.overall = self.enough.log.mean(axis=0) if self.enough.types else np.zeros(len(profiles.symbols))
+        self.bins = strata(self.overall, n_bins)
         self.members = {int(b): np.flatnonzero(self.bins == b) for b in np.unique(self.bins)}
+        self._units: dict[tuple[tuple[str, ...], tuple[str, ...]], TypeProfiles] = {}
 
-    def row(
-        self, axis: dict[str, Any], pair: tuple[str, str] | None, parents: Mapping[str, str], ranks: Ranks
-    ) -> dict[str, Any] | None:
-        """Result of one axis, None when the sample lacks its sender or receiver."""
-        senders, receivers = (present(axis[side], self.profiles.types, parents) for side in ("sender", "receiver"))
+    def sides(self, axis: Mapping[str, Any], parents: Mapping[str, str]) -> Sides | None:
+        """Sender and receiver of an axis; None where the sample lacks one, or both are read in the same type though
+        they are meant to differ."""
+        senders, receivers = (
+            tuple(present(axis[side], self.profiles.types, parents)) for side in ("sender", "receiver")
+        )
         if not senders or not receivers or (senders == receivers and axis["sender"] != axis["receiver"]):
             return None
-        profiles = self._units(tuple(senders), tuple(receivers))
-        s = profiles.types.index(SENDER)
-        r = s if senders == receivers else profiles.types.index(RECEIVER)
-        about = self.profiles.about
-        row = tables.blank("crosstalk")
-        row |= {key: about.get(key, "") for key in ("dataset", "study", "sample", "donor", "condition", "primary_site")}
-        row |= {key: axis[key] for key in ("kind", "sender", "receiver", "readout", "tier")}
-        row |= {
-            "axis": axis["id"],
-            "axis_group": axis["axis"],
-            "ligand": "+".join(axis["ligand"]),
-            "receptor": "+".join(axis["receptor"]),
-        }
-        row |= {
-            "sender_types": "+".join(senders),
-            "receiver_types": "+".join(receivers),
-            "response": axis.get("response", ""),
-        }
-        row |= {"n_sender": int(profiles.n_cells[s]), "n_receiver": int(profiles.n_cells[r])}
-        row |= {"liana_pair": "^".join(pair) if pair and axis["readout"] == "lr" else ""}
-        row |= self._sides(axis, profiles, s, r)
-        row["reason"] = self._reason(axis, profiles, s, r)
-        row["status"] = NOT_TESTED if row["reason"] else TESTED
-        rng = np.random.default_rng([self.seed, self.stream, zlib.crc32(axis["id"].encode())])
-        if row["reason"]:
-            return row
-        if axis.get("response"):
-            row |= dict(zip(("response_score", "response_p"), self._response(axis, profiles, r, rng), strict=True))
-        if axis["readout"] == "lr":
-            row |= self._pair_test(axis, profiles, s, r, rng) | self._ranks(pair, senders, receivers, ranks)
-        elif axis["readout"] == "two_sided":
-            row |= self._two_sided(axis, profiles, s, r, rng)
-        else:
-            row |= {"score": row["response_score"], "p": row["response_p"]}
-        return row
+        profiles = self._of(senders, receivers)
+        sender = profiles.types.index(SENDER)
+        receiver = sender if senders == receivers else profiles.types.index(RECEIVER)
+        return Sides(profiles, sender, receiver, senders, receivers)
 
-    def _units(self, senders: tuple[str, ...], receivers: tuple[str, ...]) -> TypeProfiles:
+    def _of(self, senders: tuple[str, ...], receivers: tuple[str, ...]) -> TypeProfiles:
         """Sender, receiver and all other types with enough cells; kept, since axes share them."""
-        if (senders, receivers) not in self.units:
-            units = {t: [t] for t in self.enough.types if t not in (*senders, *receivers)} | {
-                RECEIVER: receivers,
-                SENDER: senders,
+        if (senders, receivers) not in self._units:
+            units: dict[str, Sequence[str]] = {
+                name: [name] for name in self.enough.types if name not in (*senders, *receivers)
             }
-            if senders == receivers:
-                del units[RECEIVER]
-            self.units[senders, receivers] = self.profiles.merged(units)
-        return self.units[senders, receivers]
+            if senders != receivers:
+                units[RECEIVER] = receivers
+            self._units[senders, receivers] = self.profiles.merged(units | {SENDER: senders})
+        return self._units[senders, receivers]
 
-    def _sides(self, axis: dict[str, Any], profiles: TypeProfiles, s: int, r: int) -> dict[str, float]:
-        """Mean and share of cells of each side: of the least expressed subunit, or the mean of a set."""
-        out = {}
-        for side, at in (("ligand", s), ("receptor", r)):
-            columns = profiles.where(axis[side])
-            reduce = np.min if axis["readout"] == "lr" else np.mean
-            complete = columns and (axis["readout"] != "lr" or len(columns) == len(axis[side]))
-            out[f"{side}_mean"] = float(reduce(profiles.log[at, columns])) if complete else np.nan
-            out[f"{side}_frac"] = float(reduce(profiles.fraction[at, columns])) if complete else np.nan
-        return out
+    def generator(self, axis: str) -> np.random.Generator:
+        """The stream of an axis: its own, whatever else is tested."""
+        return np.random.default_rng([self.seed, self.stream, zlib.crc32(axis.encode())])
 
-    def _reason(self, axis: dict[str, Any], profiles: TypeProfiles, s: int, r: int) -> str:
-        """Why the axis cannot be tested here; empty when it can."""
-        for side, at in (("sender", s), ("receiver", r)):
-            if profiles.n_cells[at] < self.min_cells:
-                return f"{side} has {int(profiles.n_cells[at])} cells, {self.min_cells} needed"
-        if axis["readout"] != "downstream":
-            for side in ("ligand", "receptor"):
-                found = profiles.where(axis[side])
-                if not found or (axis["readout"] == "lr" and len(found) < len(axis[side])):
-                    missing = [gene for gene in axis[side] if gene not in profiles.columns]
-                    return f"{'+'.join(missing)} is not measured"
-        elif not self._response_columns(axis, profiles)[0]:
-            return "no response gene is measured"
-        if len(profiles.types) < MIN_TYPES:
-            return f"{len(profiles.types)} types in the sample, {MIN_TYPES} needed to compare with"
-        return ""
-
-    def _random(self, columns: Sequence[int], rng: np.random.Generator) -> np.ndarray:
+    def random(self, columns: Sequence[int], rng: np.random.Generator) -> np.ndarray:
         """Random genes, draws × genes: each from the bin of the gene it stands for, never one of those genes."""
         drawn = []
         for column in columns:
@@ -252,80 +217,227 @@ class _Sample:
             drawn.append(rng.choice(pool if len(pool) else np.array([column]), self.n_random))
         return np.column_stack(drawn)
 
-    def _alike(self, values: np.ndarray, columns: Sequence[int], rng: np.random.Generator) -> np.ndarray:
+    def alike(self, values: np.ndarray, columns: Sequence[int], rng: np.random.Generator) -> np.ndarray:
         """What the genes would show here, were they as specific as random genes of their expression: draws × genes.
 
         What a random gene has above its mean over the types is put on the mean of the gene it stands for: the most
         expressed gene of a bin does not look specific for being expressed.
         """
-        drawn = self._random(columns, rng)
+        drawn = self.random(columns, rng)
         return np.maximum(self.overall[columns] + values[drawn] - self.overall[drawn], 0)
 
-    def _pair_test(
-        self, axis: dict[str, Any], profiles: TypeProfiles, s: int, r: int, rng: np.random.Generator
-    ) -> dict[str, float]:
-        left, right = profiles.where(axis["ligand"]), profiles.where(axis["receptor"])
-        ligand, receptor = profiles.log[:, left].min(axis=1), profiles.log[:, right].min(axis=1)
-        score = float(np.sqrt(ligand[s] * receptor[r]))
-        drawn = [self._alike(profiles.log[at], columns, rng).min(axis=1) for at, columns in ((s, left), (r, right))]
-        every = np.sqrt(np.outer(ligand, receptor))
-        allowed = np.eye(len(every), dtype=bool) if s == r else ~np.eye(len(every), dtype=bool)
-        others = np.delete(ligand, s)
-        return {
-            "score": score,
-            "p": _p(np.sqrt(drawn[0] * drawn[1]), score) if score > 0 else 1.0,
-            "p_perm_types": float(np.mean(every[allowed] >= score * (1 - 1e-12))),
-            "p_perm_min": 1 / int(allowed.sum()),
-            "sender_specificity": float(np.mean(others < ligand[s])) if len(others) else np.nan,
-        }
 
-    def _two_sided(
-        self, axis: dict[str, Any], profiles: TypeProfiles, s: int, r: int, rng: np.random.Generator
-    ) -> dict[str, float]:
-        scores, ps = [], []
-        for side, at in (("ligand", s), ("receptor", r)):
-            contrast = profiles.log[at] - np.delete(profiles.log, at, axis=0).mean(axis=0)
-            columns = profiles.where(axis[side])
-            score = float(contrast[columns].mean())
-            scores.append(score)
-            ps.append(_p(contrast[self._random(columns, rng)].mean(axis=1), score))
-        ligand = profiles.log[:, profiles.where(axis["ligand"])].mean(axis=1)
-        return {
-            "score": min(scores),
-            "p": max(ps),
-            "sender_specificity": float(np.mean(np.delete(ligand, s) < ligand[s])),
-        }
+@dataclass(frozen=True)
+class Response:
+    """Genes that should rise and fall in the receiver. An axis' own genes say nothing about its effect."""
 
-    def _response_columns(self, axis: dict[str, Any], profiles: TypeProfiles) -> tuple[list[int], list[int]]:
-        """Columns of genes that should rise and fall; the axis' own genes say nothing about its effect."""
-        response = self.responses[axis["response"]]
-        own = set() if axis["readout"] == "downstream" else {*axis["ligand"], *axis["receptor"]}
-        up, down = ([g for g in response.get(arm, []) if g not in own] for arm in ("up", "down"))
-        return profiles.where(up), profiles.where(down)
+    up: Sequence[str]
+    down: Sequence[str]
 
-    def _response(
-        self, axis: dict[str, Any], profiles: TypeProfiles, r: int, rng: np.random.Generator
-    ) -> tuple[float, float]:
-        """Response genes in the receiver, up less down, as their mean above what is alike; and its p."""
-        up, down = self._response_columns(axis, profiles)
+    @classmethod
+    def of(cls, axis: Mapping[str, Any], responses: Mapping[str, Mapping[str, Any]]) -> "Response | None":
+        """The response that an axis names; None for one that names none."""
+        if not axis.get("response"):
+            return None
+        entry = responses[axis["response"]]
+        left_out = set() if axis["readout"] == "downstream" else {*axis["ligand"], *axis["receptor"]}
+        up, down = ([gene for gene in entry.get(side, []) if gene not in left_out] for side in ("up", "down"))
+        return cls(up, down)
+
+    def columns(self, profiles: TypeProfiles) -> tuple[list[int], list[int]]:
+        """Columns of the measured genes that should rise, and of those that should fall."""
+        return profiles.where(self.up), profiles.where(self.down)
+
+    def test(self, sample: Sample, sides: Sides, rng: np.random.Generator) -> dict[str, float]:
+        """Genes in the receiver, up less down, as their mean above what is alike; and its p."""
+        up, down = self.columns(sides.profiles)
         if not up and not down:
-            return np.nan, np.nan
-        values = profiles.log[r]
-        observed, random = 0.0, np.zeros(self.n_random)
+            return {"response_score": np.nan, "response_p": np.nan}
+        values = sides.profiles.log[sides.receiver]
+        observed, random = 0.0, np.zeros(sample.n_random)
         for columns, sign in ((up, 1), (down, -1)):
             if columns:
                 observed += sign * float(values[columns].mean())
-                random += sign * self._alike(values, columns, rng).mean(axis=1)
-        return observed - float(random.mean()), _p(random, observed)
+                random += sign * sample.alike(values, columns, rng).mean(axis=1)
+        return {"response_score": observed - float(random.mean()), "response_p": _p(random, observed)}
 
-    def _ranks(
-        self, pair: tuple[str, str] | None, senders: list[str], receivers: list[str], ranks: Ranks
-    ) -> dict[str, float]:
-        """Consensus ranks of the axis' entry in the resource: the best over the states of sender and receiver."""
-        if pair is None:
-            return {}
-        found = [ranks[key] for a in senders for b in receivers if (key := (*pair, a, b)) in ranks]
-        return {name: float(min(values)) for name, values in zip(RANKS, zip(*found, strict=True), strict=False)}
+
+class Readout(Protocol):
+    """How an axis is read: a new way is one class, named in `READOUTS`."""
+
+    def levels(self, axis: Mapping[str, Any], sides: Sides) -> dict[str, float]:
+        """`ligand_mean, ligand_frac, receptor_mean, receptor_frac`: NaN where a side cannot be read."""
+
+    def missing(self, axis: Mapping[str, Any], profiles: TypeProfiles, response: Response | None) -> str:
+        """Why the genes that were measured do not suffice; empty when they do."""
+
+    def test(self, axis: Mapping[str, Any], sample: Sample, sides: Sides, rng: np.random.Generator) -> dict[str, float]:
+        """Score, p and what belongs to them; empty where the response is all."""
+
+
+class LigandReceptor:
+    """Geometric mean of ligand and receptor, complexes by their least expressed subunit."""
+
+    def levels(self, axis: Mapping[str, Any], sides: Sides) -> dict[str, float]:
+        """The least expressed subunit of each side; NaN where one is not measured."""
+        return _levels(axis, sides, np.min, complete=True)
+
+    def missing(self, axis: Mapping[str, Any], profiles: TypeProfiles, response: Response | None) -> str:
+        """All subunits of both sides are needed."""
+        for side in ("ligand", "receptor"):
+            if absent := [gene for gene in axis[side] if gene not in profiles.columns]:
+                return f"{'+'.join(absent)} is not measured"
+        return ""
+
+    def test(self, axis: Mapping[str, Any], sample: Sample, sides: Sides, rng: np.random.Generator) -> dict[str, float]:
+        """The score against random pairs of the same expression, and against all other pairs of types."""
+        profiles, s, r = sides.profiles, sides.sender, sides.receiver
+        left, right = profiles.where(axis["ligand"]), profiles.where(axis["receptor"])
+        ligand, receptor = profiles.log[:, left].min(axis=1), profiles.log[:, right].min(axis=1)
+        score = float(np.sqrt(ligand[s] * receptor[r]))
+        random_left = sample.alike(profiles.log[s], left, rng).min(axis=1)
+        random_right = sample.alike(profiles.log[r], right, rng).min(axis=1)
+        every = np.sqrt(np.outer(ligand, receptor))
+        itself = np.eye(len(every), dtype=bool)
+        others = every[itself if s == r else ~itself]
+        return {
+            "score": score,
+            "p": _p(np.sqrt(random_left * random_right), score) if score > 0 else 1.0,
+            "p_perm_types": float(np.mean(others >= score * (1 - 1e-12))),
+            "p_perm_min": 1 / len(others),
+            "sender_specificity": _share_below(ligand, s),
+        }
+
+
+class TwoSided:
+    """The log ratio of each side's genes to the same genes in the other types; both sides must stand out."""
+
+    def levels(self, axis: Mapping[str, Any], sides: Sides) -> dict[str, float]:
+        """The mean of each side's measured genes."""
+        return _levels(axis, sides, np.mean, complete=False)
+
+    def missing(self, axis: Mapping[str, Any], profiles: TypeProfiles, response: Response | None) -> str:
+        """One gene of each side is needed."""
+        for side in ("ligand", "receptor"):
+            if not profiles.where(axis[side]):
+                return f"{'+'.join(axis[side])} is not measured"
+        return ""
+
+    def test(self, axis: Mapping[str, Any], sample: Sample, sides: Sides, rng: np.random.Generator) -> dict[str, float]:
+        """The weaker side counts: the smaller score, the larger p."""
+        profiles, scores, ps = sides.profiles, [], []
+        for side in ("ligand", "receptor"):
+            row, columns = sides.of(side), profiles.where(axis[side])
+            contrast = profiles.log[row] - np.delete(profiles.log, row, axis=0).mean(axis=0)
+            scores.append(float(contrast[columns].mean()))
+            ps.append(_p(contrast[sample.random(columns, rng)].mean(axis=1), scores[-1]))
+        ligand = profiles.log[:, profiles.where(axis["ligand"])].mean(axis=1)
+        return {"score": min(scores), "p": max(ps), "sender_specificity": _share_below(ligand, sides.sender)}
+
+
+class Downstream:
+    """The receiver's response genes alone."""
+
+    def levels(self, axis: Mapping[str, Any], sides: Sides) -> dict[str, float]:
+        """The mean of each side's measured genes."""
+        return _levels(axis, sides, np.mean, complete=False)
+
+    def missing(self, axis: Mapping[str, Any], profiles: TypeProfiles, response: Response | None) -> str:
+        """One gene that should rise is needed."""
+        measured = response is not None and response.columns(profiles)[0]
+        return "" if measured else "no response gene is measured"
+
+    def test(self, axis: Mapping[str, Any], sample: Sample, sides: Sides, rng: np.random.Generator) -> dict[str, float]:
+        """Nothing besides the response, whose score and p are those of the axis."""
+        return {}
+
+
+READOUTS: Mapping[str, Readout] = {"lr": LigandReceptor(), "two_sided": TwoSided(), "downstream": Downstream()}
+"""By the word that an axis gives as its `readout`."""
+
+
+def _row(
+    axis: Mapping[str, Any],
+    pair: tuple[str, str] | None,
+    sample: Sample,
+    sides: Sides,
+    responses: Mapping[str, Mapping[str, Any]],
+    ranks: Ranks,
+) -> dict[str, Any]:
+    """One axis in one sample: what it is of, what was measured, and its tests or why there are none."""
+    readout, response = READOUTS[axis["readout"]], Response.of(axis, responses)
+    row = tables.blank("crosstalk") | _described(axis, pair, sample, sides) | readout.levels(axis, sides)
+    row["reason"] = _too_few(sample, sides) or readout.missing(axis, sides.profiles, response) or _alone(sides)
+    row["status"] = NOT_TESTED if row["reason"] else TESTED
+    if row["reason"]:
+        return row
+    rng = sample.generator(axis["id"])
+    if response:
+        row |= response.test(sample, sides, rng)
+    tested = readout.test(axis, sample, sides, rng)
+    row |= tested or {"score": row["response_score"], "p": row["response_p"]}
+    return row | (_best_ranks(pair, sides, ranks) if axis["readout"] == "lr" else {})
+
+
+def _described(axis: Mapping[str, Any], pair: tuple[str, str] | None, sample: Sample, sides: Sides) -> dict[str, Any]:
+    """What a row is of: sample, axis, types."""
+    about, n_cells = sample.profiles.about, sides.profiles.n_cells
+    of_sample = ("dataset", "study", "sample", "donor", "condition", "primary_site")
+    of_axis = ("kind", "sender", "receiver", "readout", "tier")
+    return {
+        **{key: about.get(key, "") for key in of_sample},
+        **{key: axis[key] for key in of_axis},
+        "axis": axis["id"],
+        "axis_group": axis["axis"],
+        "ligand": "+".join(axis["ligand"]),
+        "receptor": "+".join(axis["receptor"]),
+        "sender_types": "+".join(sides.sender_types),
+        "receiver_types": "+".join(sides.receiver_types),
+        "response": axis.get("response", ""),
+        "n_sender": int(n_cells[sides.sender]),
+        "n_receiver": int(n_cells[sides.receiver]),
+        "liana_pair": "^".join(pair) if pair and axis["readout"] == "lr" else "",
+    }
+
+
+def _too_few(sample: Sample, sides: Sides) -> str:
+    for side, row in (("sender", sides.sender), ("receiver", sides.receiver)):
+        if (n := sides.profiles.n_cells[row]) < sample.min_cells:
+            return f"{side} has {int(n)} cells, {sample.min_cells} needed"
+    return ""
+
+
+def _alone(sides: Sides) -> str:
+    n = len(sides.profiles.types)
+    return f"{n} types in the sample, {MIN_TYPES} needed to compare with" if n < MIN_TYPES else ""
+
+
+def _levels(
+    axis: Mapping[str, Any], sides: Sides, reduce: Callable[[np.ndarray], Any], *, complete: bool
+) -> dict[str, float]:
+    """Mean and share of cells of each side's genes, reduced to one; `complete`: NaN where a gene is not measured."""
+    levels = {}
+    for side in ("ligand", "receptor"):
+        row, columns = sides.of(side), sides.profiles.where(axis[side])
+        known = bool(columns) and (not complete or len(columns) == len(axis[side]))
+        levels[f"{side}_mean"] = float(reduce(sides.profiles.log[row, columns])) if known else np.nan
+        levels[f"{side}_frac"] = float(reduce(sides.profiles.fraction[row, columns])) if known else np.nan
+    return levels
+
+
+def _best_ranks(pair: tuple[str, str] | None, sides: Sides, ranks: Ranks) -> dict[str, float]:
+    """Consensus ranks of the axis' entry in the resource: the best over the states of sender and receiver."""
+    if pair is None:
+        return {}
+    keys = [(*pair, sender, receiver) for sender in sides.sender_types for receiver in sides.receiver_types]
+    found = [ranks[key] for key in keys if key in ranks]
+    return {name: float(min(rank[i] for rank in found)) for i, name in enumerate(RANKS) if found}
+
+
+def _share_below(values: np.ndarray, row: int) -> float:
+    """Share of the other units with a smaller value; NaN without others."""
+    others = np.delete(values, row)
+    return float(np.mean(others < values[row])) if len(others) else np.nan
 
 
 def _p(null: np.ndarray, observed: float) -> float:

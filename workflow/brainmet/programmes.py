@@ -70,7 +70,7 @@ class How:
 
 
 def how(params: Mapping[str, Any]) -> How:
-    """The settings of a run."""
+    """Settings from the configuration's `programmes`, whose lists become tuples."""
     return How(**{**params, "ranks": tuple(params["ranks"])})
 
 
@@ -255,18 +255,10 @@ def _describe(
     universe: set[str],
     scores: Sequence[np.ndarray],
 ) -> pd.DataFrame:
-    rows, ps = [], []
+    """Rows of `programmes.tsv`: each programme, the signature nearest to it, and how it goes with depth."""
+    nearest = _nearest(found, signatures, universe)
+    rows = []
     for column, group in enumerate(found):
-        genes = [gene for gene in group["genes"] if gene in universe]
-        tests = []
-        for signature in signatures:
-            members = set(signature.up) & universe
-            shared = [gene for gene in genes if gene in members]
-            tests.append(
-                (float(hypergeom.sf(len(shared) - 1, len(universe), len(members), len(genes))), signature.id, shared)
-            )
-        ps += [p for p, *_ in tests]
-        p, name, shared = min(tests, key=lambda t: t[0], default=(np.nan, "", []))
         donors = sorted({f"{f.study}/{f.donor}" for f in group["factors"]})
         rows.append(
             {
@@ -276,18 +268,43 @@ def _describe(
                 "donors": ";".join(donors),
                 "n_programmes": len(group["factors"]),
                 "genes": ";".join(group["genes"]),
-                "signature": name if shared else "",
-                "n_shared": len(shared),
-                "shared": ";".join(shared),
-                "p": p if shared else np.nan,
-                "at": len(ps) - len(tests) + next((i for i, t in enumerate(tests) if t[1] == name), 0),
                 "depth_rho": float(np.nanmedian([_correlations(donor)[column, -1] for donor in scores])),
+                **nearest[group["name"]],
             }
         )
-    table = pd.DataFrame(rows)
-    table["fdr"] = false_discovery_control(ps)[table["at"]] if ps else np.nan
-    table.loc[table["p"].isna(), "fdr"] = np.nan
-    return table[tables.columns("programmes")]
+    return pd.DataFrame(rows)[tables.columns("programmes")]
+
+
+def _nearest(
+    found: Sequence[Mapping[str, Any]], signatures: Sequence[Signature], universe: set[str]
+) -> dict[str, dict[str, Any]]:
+    """By programme, `signature, n_shared, shared, p, fdr` of the signature that shares more genes than chance gives.
+
+    p is hypergeometric; the FDR is over all programmes and signatures. Of equal ones the first signature counts.
+    """
+    none = {"signature": "", "n_shared": 0, "shared": "", "p": np.nan, "fdr": np.nan}
+    tests = pd.DataFrame(
+        [
+            {"programme": group["name"]} | _overlap(group["genes"], signature, universe)
+            for group in found
+            for signature in signatures
+        ]
+    )
+    if tests.empty:
+        return {group["name"]: none for group in found}
+    tests["fdr"] = false_discovery_control(tests["p"].to_numpy(float))
+    best = tests.loc[tests.groupby("programme", sort=False)["p"].idxmin()].set_index("programme")
+    records = best.to_dict("index")
+    return {name: row if row["n_shared"] else none for name, row in records.items()}
+
+
+def _overlap(genes: Sequence[str], signature: Signature, universe: set[str]) -> dict[str, Any]:
+    """Genes of a programme that a signature lists among those that all donors measured, and the p of so many."""
+    measured = [gene for gene in genes if gene in universe]
+    members = set(signature.up) & universe
+    shared = [gene for gene in measured if gene in members]
+    p = hypergeom.sf(len(shared) - 1, len(universe), len(members), len(measured))
+    return {"signature": signature.id, "n_shared": len(shared), "shared": ";".join(shared), "p": float(p)}
 
 
 def _pairs(found: Sequence[Mapping[str, Any]], scores: Sequence[np.ndarray]) -> pd.DataFrame:
@@ -303,28 +320,27 @@ def _pairs(found: Sequence[Mapping[str, Any]], scores: Sequence[np.ndarray]) -> 
     rows = []
     for a, b in combinations(range(len(found)), 2):
         values = np.array([rho[a, b] for rho in partial if np.isfinite(rho[a, b])])
-        row = {"programme_a": found[a]["name"], "programme_b": found[b]["name"], "n_donors": len(values)}
-        names = ("median_rho", "min_rho", "max_rho", "share_positive", "p")
-        if len(values):
-            positive = int((values > 0).sum())
-            sign = float(binomtest(positive, len(values)).pvalue)
-            rows.append(
-                row
-                | dict(
-                    zip(
-                        names,
-                        (np.median(values), values.min(), values.max(), positive / len(values), sign),
-                        strict=True,
-                    )
-                )
-            )
-        else:
-            rows.append(row | dict.fromkeys(names, np.nan))
+        rows.append({"programme_a": found[a]["name"], "programme_b": found[b]["name"]} | _over_donors(values))
     table = pd.DataFrame(rows)
     known = table["p"].notna()
     table["fdr"] = np.nan
     table.loc[known, "fdr"] = false_discovery_control(table.loc[known, "p"].to_numpy(float))
     return table[tables.columns("programme_pairs")]
+
+
+def _over_donors(rho: np.ndarray) -> dict[str, float]:
+    """Correlations of one pair of programmes over donors, and the p of a sign test; NaN without donors."""
+    if not len(rho):
+        return {"n_donors": 0} | dict.fromkeys(("median_rho", "min_rho", "max_rho", "share_positive", "p"), np.nan)
+    positive = int((rho > 0).sum())
+    return {
+        "n_donors": len(rho),
+        "median_rho": float(np.median(rho)),
+        "min_rho": float(rho.min()),
+        "max_rho": float(rho.max()),
+        "share_positive": positive / len(rho),
+        "p": float(binomtest(positive, len(rho)).pvalue),
+    }
 
 
 def _correlations(values: np.ndarray) -> np.ndarray:

@@ -115,9 +115,7 @@ def knowledge(
     return Knowledge(table[["symbol", "arm"]], shares, rna, design, sets)
 
 
-def of_files(
-    files: Sequence[str | Path], samples: Sequence[Mapping[str, Any]]
-) -> list[tuple[Path, Mapping[str, Any]]]:
+def of_files(files: Sequence[str | Path], samples: Sequence[Mapping[str, Any]]) -> list[tuple[Path, Mapping[str, Any]]]:
     """Each file with the sample whose `match` its name begins with, in the order of the files.
 
     Raises:

@@ -47,9 +47,7 @@ def signature_cells(means: pd.DataFrame, names: Names) -> Figure:
         matrix = own.pivot_table(index=Obs.CELL_TYPE, columns=Obs.CONDITION, values="score").reindex(
             index=types, columns=conditions
         )
-        trace = heat_map(
-            matrix, scale=DIVERGING, label="mean score", middle=0, row_name=words, column_name=words
-        )
+        trace = heat_map(matrix, scale=DIVERGING, label="mean score", middle=0, row_name=words, column_name=words)
         trace["colorbar"] |= {"x": 0.47, "xanchor": "left"}
         variants.append(
             Variant(names.get(key, key), [trace, *_donor_points(own, types, conditions)], _two_panels(len(types)), own)
