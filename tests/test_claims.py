@@ -188,7 +188,7 @@ def test_a_claim_that_another_must_confirm_is_not_supported_without_it() -> None
     assert judge(lone, claim(id="Y")).loc["X", "verdict"] == "supported"
     row = judge(lone, claim(id="Y", readout={"signature": "null"}), shift=1.0).loc["X"]
     assert row["verdict"] == "inconclusive"
-    assert "Y must hold too" in row["reason"]
+    assert row["why"] == "Y must hold too and does not (contradicted)" and row["reason"].endswith(row["why"])
 
 
 def test_a_ratio_cancels_what_moves_both() -> None:
@@ -227,7 +227,8 @@ def test_a_patient_sampled_at_two_sites_is_one_donor_of_its_subtype() -> None:
 
     two, four = found(2), found(4)
     assert two["verdict"] == "not_testable"
-    assert two["reason"] == "too few donors: 2 of HER2_pos, 2 of TNBC; 3 an arm are needed"
+    reason = "too few donors: 2 of HER2_pos, 2 of TNBC; 3 an arm are needed"
+    assert two["reason"] == two["why"] == reason
     assert (four["estimator"], four["n_donors"]) == ("within", 8)
 
 
@@ -270,7 +271,7 @@ def test_a_patient_sampled_at_both_sites_is_counted_once() -> None:
     data.obs["donor"] = data.obs["donor"].str.replace("brain_metastasis|primary", "p", regex=True)
     row = stage.claims([claim(requires=["paired"])], reader_of(data), design=DESIGN, bound=0.5).iloc[0]
     assert (row["verdict"], row["n_donors"]) == ("supported", 6)
-    assert row["reason"].endswith("6 donors, as the statement says")
+    assert row["reason"].endswith("6 donors, as the statement says") and row["why"] == "as the statement says"
 
 
 def test_what_goes_with_the_condition_settles_nothing() -> None:
@@ -311,7 +312,7 @@ def test_studies_that_contradict_each_other_settle_nothing() -> None:
     row = stage.claims([claim()], reader_of(data), design=DESIGN, bound=0.5).iloc[0]
     assert row["fdr"] < 0.01
     assert row["verdict"] == "inconclusive"
-    assert row["reason"].endswith("; the opposite in t")
+    assert row["reason"].endswith("; the opposite in t") and row["why"] == "the opposite in t"
     data = concat([bulk({"s": (9, 9)}, shift=0.5), bulk({"t": (9, 9)}, shift=-0.5)])
     data.var = bulk({"s": (1, 1)}, shift=0.0).var
     row = stage.claims([claim(direction="none")], reader_of(data), design=DESIGN, bound=9).iloc[0]

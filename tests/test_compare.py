@@ -407,6 +407,12 @@ def test_nulls_of_a_run_are_counted() -> None:
     conform(table, "nulls")
     kinds = ["labels", "random_sets in malignant", "random_sets in malignant, less ambient RNA"]
     assert table["kind"].tolist() == kinds
+    parts = list(table[["null", "compartment", "profiles"]].itertuples(index=False, name=None))
+    assert parts == [
+        ("labels", "", "measured"),
+        ("random_sets", "malignant", "measured"),
+        ("random_sets", "malignant", "less_ambient"),
+    ]
     assert (table["n_tests"] == 60).all()
     assert not table["exceeded"].any()
     assert (table["reading"] == "as chance allows").all()

@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from brainmet.report import methods
-from brainmet.report.cautions import cautions
+from brainmet.report import cautions, methods
 from brainmet.report.content import Content, Parts, Run, Settings
 from brainmet.report.data import STEPS_GENE, STEPS_SCORE, Packed, as_json, pack, squeeze
 from brainmet.report.figure import table
@@ -116,7 +115,7 @@ def _first_screen(content: Content) -> dict[str, Any]:
     """What was analysed, what was found, and why to be cautious."""
     tables = content.tables
     numbers = overview(tables["samples"], content.run.annotation, tables["qc"])
-    claims, doubts = verdicts(tables["claims"]), cautions(content)
+    claims, doubts = verdicts(tables["claims"]), cautions.cautions(content)
     return {
         "overview": numbers,
         "claims": claims,

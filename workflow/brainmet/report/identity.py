@@ -97,34 +97,14 @@ def clusters(annotation: pd.DataFrame) -> pd.DataFrame:
 
 def copy_number(table: pd.DataFrame) -> Figure:
     """Arms × groups of cells."""
-    variants = []
-    arms = list(dict.fromkeys(table["arm"])) if len(table) else []
-    arms.sort(key=_arm)
-    for label, mask in (
-        ("malignant cells", table["group"] == "malignant"),
-        ("normal lineages", table["group"] != "malignant"),
-    ):
-        own = table[mask]
-        if own.empty:
-            continue
-        names = _tumours(own) if label == "malignant cells" else own["sample"] + " · " + own["group"].map(words)
-        own = own.assign(row=names)
-        matrix = own.pivot_table(index="row", columns="arm", values="mean", sort=True).reindex(columns=arms)
-        told = {(row["row"], row["arm"]): row for row in own.to_dict("records")}
-        limit = spread_of(table)
-        trace = heat_map(
-            matrix,
-            scale=DIVERGING,
-            label="mean log difference",
-            limit=(-limit, limit),
-            text=lambda row, arm, told=told: _arm_words(row, arm, told.get((row, arm))),
-        )
-        layout = {
-            "height": rows_high(len(matrix), row=22),
-            "yaxis": reversed_axis(tickfont={"size": 10}),
-            "xaxis": {"type": "category", "tickangle": -90, "tickfont": {"size": 9}, "dtick": 1},
-        }
-        variants.append(Variant(label, [trace], layout, own.drop(columns="row")))
+    malignant = table["group"] == "malignant"
+    tumours, normal = table[malignant], table[~malignant]
+    reach = spread_of(table)
+    arms = sorted(dict.fromkeys(table["arm"]), key=_arm)
+    groups = (
+        ("malignant cells", tumours, _tumours(tumours)),
+        ("normal lineages", normal, normal["sample"] + " · " + normal["group"].map(words)),
+    )
     return Figure(
         id="copy-number",
         title="Copy number along the chromosomes",
@@ -134,8 +114,26 @@ def copy_number(table: pd.DataFrame) -> Figure:
         "difference to its normal cells: "
         "red gained, blue lost; hover for the call. Inferred from expression, at the resolution of arms.",
         empty="No sample holds both enough malignant and enough normal cells to infer copy number.",
-        variants=variants,
+        variants=[_arms_of(label, rows, names, arms, reach) for label, rows, names in groups if len(rows)],
     )
+
+
+def _arms_of(label: str, rows: pd.DataFrame, names: pd.Series, arms: list[str], reach: float) -> Variant:
+    """Arms × groups of cells, each row by its name."""
+    named = rows.assign(row=names)
+    matrix = named.pivot_table(index="row", columns="arm", values="mean", sort=True).reindex(columns=arms)
+    measured = {(row["row"], row["arm"]): row for row in named.to_dict("records")}
+
+    def text(row: str, arm: str) -> str:
+        return _arm_words(row, arm, measured.get((row, arm)))
+
+    trace = heat_map(matrix, scale=DIVERGING, label="mean log difference", limit=(-reach, reach), text=text)
+    layout = {
+        "height": rows_high(len(matrix), row=22),
+        "yaxis": reversed_axis(tickfont={"size": 10}),
+        "xaxis": {"type": "category", "tickangle": -90, "tickfont": {"size": 9}, "dtick": 1},
+    }
+    return Variant(label, [trace], layout, rows)
 
 
 def _arm_words(row: str, arm: str, measured: Mapping[str, Any] | None) -> str:

@@ -1,5 +1,5 @@
-/* What every part of the page uses: elements, the packed data, downloads. The parts make one module, in this order: data,
-   figures, tables, cells, map, files, page. */
+/* What every part of the page uses: elements, the packed data, downloads. The parts make one module, in this order:
+   data, figures, tables, cells, map, files, page. */
 
 const $ = (selector, root = document) => root.querySelector(selector);
 const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
