@@ -18,7 +18,7 @@ import pandas as pd
 import scipy.sparse as sp
 from scipy.stats import binomtest, false_discovery_control, hypergeom, rankdata
 
-from brainmet import tables
+from brainmet import slice, tables
 from brainmet.contract import MALIGNANT_PREFIX, Obs
 from brainmet.signatures import Signature
 from brainmet.slice import Slice
@@ -82,24 +82,9 @@ def gather(parts: Iterable[Slice], annotation: pd.DataFrame, depth: pd.Series) -
         annotation: index cell id; study, donor, cell_type.
         depth: counts by cell id.
     """
-    found: dict[tuple[str, str], list[tuple[sp.csr_matrix, np.ndarray, np.ndarray]]] = {}
-    for part in parts:
-        own = annotation.reindex(part.cells)
-        malignant = own[Obs.CELL_TYPE].fillna("").str.startswith(MALIGNANT_PREFIX).to_numpy(bool)
-        who = own.assign(row=np.arange(len(own)))[malignant]
-        for key, rows in who.groupby([Obs.STUDY, Obs.DONOR], sort=True)["row"]:
-            at = rows.to_numpy()
-            found.setdefault(key, []).append((part.X[at], depth.loc[part.cells[at]].to_numpy(float), part.measured))
-    return [
-        Cells(
-            study,
-            donor,
-            sp.vstack([x for x, *_ in own], format="csr"),
-            np.concatenate([d for _, d, _ in own]),
-            np.all([m for *_, m in own], axis=0),
-        )
-        for (study, donor), own in sorted(found.items())
-    ]
+    types = {name for name in annotation[Obs.CELL_TYPE].unique() if name.startswith(MALIGNANT_PREFIX)}
+    donors = slice.gather(parts, annotation, depth, {"malignant": types}, keys=[Obs.STUDY, Obs.DONOR])["malignant"]
+    return [Cells(*donor, cells.X, cells.depth, cells.measured) for donor, cells in donors.items()]
 
 
 def programmes(

@@ -1,14 +1,15 @@
 """The informative genes of one sample, log-normalised: all that embedding and annotation of the cohort need of it."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 
-from brainmet.contract import VALUES, Uns
+from brainmet.contract import VALUES, Obs, Uns
 from brainmet.counts import Counts
 from brainmet.files import reading, replacing
 from brainmet.normalise import log_normalised
@@ -90,6 +91,62 @@ def slice_counts(counts: Counts, *, keep: np.ndarray, genes: np.ndarray, variabl
     X.sort_indices()
     spread = _spread(X, np.flatnonzero(measured), len(genes))
     return Slice(spread, measured, cells, np.asarray(genes, dtype=object), variable)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Cells of one donor, from all of its samples.
+
+    Attributes:
+        X: cells × genes, log-normalised, CSR.
+        depth: counts of each cell.
+        measured: genes that all of the donor's samples measured.
+    """
+
+    X: sp.csr_matrix
+    depth: np.ndarray
+    measured: np.ndarray
+
+
+def gather(
+    parts: Iterable[Slice],
+    annotation: pd.DataFrame,
+    depth: pd.Series,
+    types_of: Mapping[str, Collection[str]],
+    *,
+    keys: Sequence[str],
+) -> dict[str, dict[tuple[str, ...], Cells]]:
+    """Cells of groups of cell types by donor.
+
+    Args:
+        parts: slices over the same genes, one per sample; read one after the other.
+        annotation: index cell id; `cell_type` and the keys.
+        depth: counts by cell id.
+        types_of: cell types by group.
+        keys: columns that tell donors apart.
+
+    Returns:
+        By group and by the values of the keys, both sorted; donors without a cell of a group are left out.
+    """
+    found: dict[str, dict[tuple[str, ...], list[Cells]]] = {name: {} for name in sorted(types_of)}
+    for part in parts:
+        described = annotation.reindex(part.cells).assign(row=np.arange(len(part.cells)))
+        for name, donors in found.items():
+            members = described[described[Obs.CELL_TYPE].isin(list(types_of[name]))]
+            for donor, rows in members.groupby(list(keys), sort=True)["row"]:
+                at = rows.to_numpy()
+                cells = Cells(part.X[at], depth.loc[part.cells[at]].to_numpy(float), part.measured)
+                donors.setdefault(tuple(map(str, donor)), []).append(cells)
+    return {name: {donor: _joined(cells) for donor, cells in sorted(donors.items())} for name, donors in found.items()}
+
+
+def _joined(parts: Sequence[Cells]) -> Cells:
+    """The cells of one donor's samples, one below the other."""
+    return Cells(
+        sp.vstack([part.X for part in parts], format="csr"),
+        np.concatenate([part.depth for part in parts]),
+        np.all([part.measured for part in parts], axis=0),
+    )
 
 
 def save(path: str | Path, part: Slice) -> None:
