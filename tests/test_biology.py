@@ -30,7 +30,7 @@ def scored(counts: Counts, labels: pd.Series) -> Scored:
     files = FOLDER / "signatures.yaml", FOLDER / "confounders.yaml"
     signatures = configured(files[0], [], files[1], tier=[1, 2], confounders=False)
     cells = counts.cells.assign(keep=True)
-    table, _ = score(counts, cells, signatures, min_genes=5, min_share=0.4)
+    table, _ = score(counts, cells, signatures, min_genes=5, min_coverage=0.4)
     depth = np.concatenate(
         [np.asarray(block.sum(axis=1)).ravel() for block in counts.chunks(np.ones(len(cells), bool))]
     )

@@ -20,7 +20,7 @@ from brainmet.slice import Slice
 from tests.running import HOME, snakemake, tiny
 
 HOW = {"n_centres": 20, "softness": 0.1, "n_neighbors": 10, "unlike_quantile": 0.97, "seed": 1}
-MAP = {"softness": 0.1, "n_neighbors": 10, "min_confidence": 0.5, "min_genes": 0.5, "sample": "new"}
+MAP = {"softness": 0.1, "n_neighbors": 10, "min_confidence": 0.5, "min_measured": 0.5, "sample": "new"}
 GENES = np.array([f"ENSG{i:03d}" for i in range(60)], dtype=object)
 TYPES = ("astrocyte", "microglia", "neuron")
 

@@ -58,7 +58,7 @@ def test_ulm_by_hand() -> None:
 def test_ulm_equals_decoupler(make_counts: Callable[..., Counts], matrix: sp.csr_matrix) -> None:
     decoupler = pytest.importorskip("decoupler")
     counts = make_counts(matrix)
-    found, _ = score(counts, kept(counts), SIGNATURES, min_genes=5, min_share=0.4)
+    found, _ = score(counts, kept(counts), SIGNATURES, min_genes=5, min_coverage=0.4)
     dense = matrix.toarray() / matrix.sum(axis=1).A1[:, None] * 1e4
     frame = pd.DataFrame(np.log1p(dense), columns=counts.genes["symbol"].tolist(), index=counts.cells.index)
     expected, _ = decoupler.mt.ulm(frame, network(weighted=True), tmin=1, empty=False)
@@ -70,8 +70,8 @@ def test_ulm_equals_decoupler(make_counts: Callable[..., Counts], matrix: sp.csr
 def test_only_kept_cells_are_scored_in_file_order(make_counts: Callable[..., Counts], matrix: sp.csr_matrix) -> None:
     counts = make_counts(matrix)
     keep = np.arange(60) % 3 == 0
-    whole, _ = score(counts, kept(counts), SIGNATURES, min_genes=5, min_share=0.4)
-    part, covered = score(counts, kept(counts, keep), SIGNATURES, min_genes=5, min_share=0.4)
+    whole, _ = score(counts, kept(counts), SIGNATURES, min_genes=5, min_coverage=0.4)
+    part, covered = score(counts, kept(counts, keep), SIGNATURES, min_genes=5, min_coverage=0.4)
     pd.testing.assert_frame_equal(part, whole[keep])
     assert covered.set_index("signature").loc["not_here", "reason"] == "0 of 10 genes measured, fewer than 5"
 
@@ -107,7 +107,7 @@ def test_permuting_genes_or_cells_changes_nothing(make_counts: Callable[..., Cou
     for method in ("ulm", "aucell"):
         tables = []
         for counts in (first, second):
-            values, covered = score(counts, kept(counts), SIGNATURES, min_genes=5, min_share=0.4)
+            values, covered = score(counts, kept(counts), SIGNATURES, min_genes=5, min_coverage=0.4)
             if method == "aucell":
                 values = score_aucell(counts, kept(counts), SIGNATURES, covered, cutoff=40)
             tables.append(values.to_numpy())
@@ -131,6 +131,6 @@ def test_logged_values_are_scored_on_the_same_scale(make_counts: Callable[..., C
     counts = make_counts(matrix)
     scaled = sp.csr_matrix(matrix.toarray() / matrix.sum(axis=1).A1[:, None] * 1e5)
     logged = make_counts(scaled.log1p(), sample="L", uns={"values": "log"})
-    first, _ = score(counts, kept(counts), SIGNATURES, min_genes=5, min_share=0.4)
-    second, _ = score(logged, kept(logged), SIGNATURES, min_genes=5, min_share=0.4)
+    first, _ = score(counts, kept(counts), SIGNATURES, min_genes=5, min_coverage=0.4)
+    second, _ = score(logged, kept(logged), SIGNATURES, min_genes=5, min_coverage=0.4)
     np.testing.assert_allclose(first.to_numpy(), second.to_numpy(), atol=1e-4)

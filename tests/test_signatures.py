@@ -137,7 +137,9 @@ def test_coverage_is_about_the_gene_list_not_about_detection() -> None:
         Signature("thin", tuple("ABCDE") + tuple(f"X{i}" for i in range(10)), (), {}),
         Signature("headless", ("X",), tuple("ABCDE"), {}),
     ]
-    table = coverage(signatures, genes_of(*"ABCDE"), np.array([1, 0, 0, 0, 0]), sample="S", min_genes=5, min_share=0.4)
+    table = coverage(
+        signatures, genes_of(*"ABCDE"), np.array([1, 0, 0, 0, 0]), sample="S", min_genes=5, min_coverage=0.4
+    )
     assert table["n_measured"].tolist() == [5, 3, 5, 5]
     assert table["n_detected"].tolist() == [1, 1, 1, 1]
     assert table["scorable"].tolist() == [True, False, False, False]

@@ -58,7 +58,7 @@ def run(method: str, path: Path) -> None:
     cells = counts.cells.assign(keep=True)
     before, start = peak(), time.process_time()
     if method.startswith("brainmet"):
-        values, covered = score(counts, cells, signatures(), min_genes=5, min_share=0.4)
+        values, covered = score(counts, cells, signatures(), min_genes=5, min_coverage=0.4)
         if method == "brainmet_aucell":
             values = score_aucell(counts, cells, signatures(), covered, cutoff=CUTOFF)
     else:

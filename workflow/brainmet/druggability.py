@@ -163,10 +163,13 @@ def coverage(
         normal = donor[~donor[Obs.CELL_TYPE].map(is_malignant).astype(bool) & (donor[Obs.CELL_TYPE] != UNKNOWN)]
         rest = _normal_shares(normal, measured, depth=depth, min_counts=min_counts, min_cells=min_cells)
         single += [tables.blank("adc_antigens") | about | r for r in _single(p, measured, genes, rest, few)]
-    frames = (pd.DataFrame(over), pd.DataFrame(single))
-    names = ("adc_coverage", "adc_antigens")
     log.info("donors with malignant cells: %d", len(over))
-    return tuple(f[tables.columns(n)] if len(f) else tables.empty(n) for f, n in zip(frames, names, strict=True))
+    return _table(over, "adc_coverage"), _table(single, "adc_antigens")
+
+
+def _table(rows: Sequence[Mapping[str, Any]], name: str) -> pd.DataFrame:
+    """Rows as a table of its columns, empty without rows."""
+    return pd.DataFrame(rows)[tables.columns(name)] if rows else tables.empty(name)
 
 
 def positive(cells: pd.DataFrame, genes: Sequence[str], *, depth: int, min_counts: int) -> np.ndarray:

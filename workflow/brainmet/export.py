@@ -9,7 +9,7 @@ import json
 import logging
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -96,8 +96,8 @@ def observed(
     """
     metrics = pd.concat(read_table(path, "cells").query("keep").drop(columns=["keep", "reason"]) for path in cells)
     others = {"clusters": clusters, "cells": metrics}
-    own = {name: in_cohort(table, annotation.index) for name, table in others.items()}
-    return observations({"annotation": annotation} | own, records)
+    kept = {name: in_cohort(table, annotation.index) for name, table in others.items()}
+    return observations({"annotation": annotation} | kept, records)
 
 
 def observations(tables: dict[str, pd.DataFrame], records: dict[str, dict[str, Any]]) -> pd.DataFrame:
@@ -120,8 +120,8 @@ def observations(tables: dict[str, pd.DataFrame], records: dict[str, dict[str, A
     described = pd.DataFrame.from_dict(by_sample, orient="index").loc[names]
     for column in described:
         values = described[column]
-        told = pd.Categorical(values.astype(str)) if values.dtype == object else values.array
-        obs[column] = told.take(codes)
+        of_samples = pd.Categorical(values.astype(str)) if values.dtype == object else values.array
+        obs[column] = of_samples.take(codes)
     obs["donor_id"] = np.where(obs["tissue_type"] == "cell line", "na", obs[Obs.DONOR])
     named = obs[Obs.CELL_ONTOLOGY].astype(str).str.startswith("CL:")
     obs["cell_type_ontology_term_id"] = obs.pop(Obs.CELL_ONTOLOGY).where(named, UNKNOWN)
@@ -164,33 +164,34 @@ def export(
     lacking: dict[str, int] = {}
     shares: dict[str, float] = {}
     start = 0
-    with replacing(path) as partial, h5py.File(partial, "w") as file, ThreadPoolExecutor(threads) as pool:
+    with replacing(path) as unfinished, h5py.File(unfinished, "w") as file, ThreadPoolExecutor(threads) as pool:
         matrices = _Matrices(file, len(genes), compression, pool, corrected=ambient_shares is not None)
         for counts in samples:
-            place = _placed(counts, genes, obs.index, start)
+            block = _block_of(counts, genes, obs.index, start)
             removal = None
             if ambient_shares is not None:
-                types = obs[Obs.CELL_TYPE].iloc[place.rows].to_numpy(object)
-                share = ambient_shares.get(place.sample, np.nan)
-                removal = correction(counts, place.keep, types, share=share).moved(place.columns, len(genes))
-                shares[place.sample] = removal.share
-            matrices.append(counts, place, removal)
-            lacking[place.sample], start = len(genes) - len(place.columns), place.rows.stop
-            log.info("%s: %d cells written", place.sample, int(place.keep.sum()))
+                types = obs[Obs.CELL_TYPE].iloc[block.rows].to_numpy(object)
+                share = ambient_shares.get(block.sample, np.nan)
+                removal = correction(counts, block.keep, types, share=share).moved(block.columns, len(genes))
+                shares[block.sample] = removal.share
+            matrices.append(counts, block, removal)
+            lacking[block.sample], start = len(genes) - len(block.columns), block.rows.stop
+            log.info("%s: %d cells written", block.sample, int(block.keep.sum()))
         if start != len(obs):
             raise BrainmetError(
                 f"the annotation has {len(obs)} cells, the counts {start} of them; "
                 "delete results/cohort/annotation.parquet and run again"
             )
         matrices.close()
-        told = {Uns.CONTRACT_VERSION: VERSION, "genes_not_measured": lacking} | ({CORRECTED: shares} if shares else {})
-        _describe(file, obs=obs, var=_variables(features, genes, samples), obsm=obsm, uns=uns | told)
+        uns = {**uns, Uns.CONTRACT_VERSION: VERSION, "genes_not_measured": lacking}
+        uns |= {CORRECTED: shares} if shares else {}
+        _describe(file, obs=obs, var=_variables(features, genes, samples), obsm=obsm, uns=uns)
     log.info("%s: %d cells × %d genes, %.0f MB", path, len(obs), len(genes), Path(path).stat().st_size / 1e6)
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where a sample stands in the atlas.
+class _Block:
+    """The rows and columns of the atlas that a sample fills.
 
     Attributes:
         sample: its id.
@@ -205,8 +206,8 @@ class _Place:
     columns: np.ndarray
 
 
-def _placed(counts: Counts, genes: pd.Index, cells: pd.Index, start: int) -> _Place:
-    """Place of the sample whose cells begin at row `start`."""
+def _block_of(counts: Counts, genes: pd.Index, cells: pd.Index, start: int) -> _Block:
+    """The block of the sample whose cells begin at row `start`."""
     columns = genes.get_indexer(counts.genes.index)
     if (columns < 0).any():
         raise BrainmetError(
@@ -219,7 +220,7 @@ def _placed(counts: Counts, genes: pd.Index, cells: pd.Index, start: int) -> _Pl
             f"{counts.path}: its kept cells are not those of the annotation; "
             "delete results/cohort/annotation.parquet and run again"
         )
-    return _Place(str(counts.cells[Obs.SAMPLE].iloc[0]), keep, rows, columns)
+    return _Block(str(counts.cells[Obs.SAMPLE].iloc[0]), keep, rows, columns)
 
 
 class _Matrices:
@@ -238,15 +239,15 @@ class _Matrices:
         if corrected:
             self.corrected = GrowingMatrix(layers.create_group(CORRECTED), n_genes, level, pool, shares=True)
 
-    def append(self, counts: Counts, place: _Place, removal: Correction | None) -> None:
+    def append(self, counts: Counts, block: _Block, removal: Correction | None) -> None:
         """Add the kept cells of a sample, block by block."""
         values, done = counts.uns.get(Uns.VALUES, "counts"), 0
-        for block in _blocks(counts, place, self.n_genes):
-            self.logs.append(log_normalised(block, values=values))
-            self.counts.append(block)
+        for cells in _cells_of(counts, block, self.n_genes):
+            self.logs.append(log_normalised(cells, values=values))
+            self.counts.append(cells)
             if self.corrected and removal:
-                self.corrected.append(removal.apply(block, done))
-            done += block.shape[0]
+                self.corrected.append(removal.apply(cells, done))
+            done += cells.shape[0]
 
     def close(self) -> None:
         """Write what is left, and link the indices of `X` into the others."""
@@ -257,11 +258,11 @@ class _Matrices:
                 matrix.group[name] = self.file["X"][name]
 
 
-def _blocks(counts: Counts, place: _Place, n_genes: int) -> Iterator[sp.csr_matrix]:
-    """Blocks of kept cells with the genes of the atlas."""
-    columns = place.columns.astype(np.int32)
-    for block in counts.chunks(place.keep, ROWS):
-        moved = sp.csr_matrix((block.data, columns[block.indices], block.indptr), shape=(block.shape[0], n_genes))
+def _cells_of(counts: Counts, block: _Block, n_genes: int) -> Iterator[sp.csr_matrix]:
+    """The kept cells of a sample with the genes of the atlas, `ROWS` at a time."""
+    columns = block.columns.astype(np.int32)
+    for cells in counts.chunks(block.keep, ROWS):
+        moved = sp.csr_matrix((cells.data, columns[cells.indices], cells.indptr), shape=(cells.shape[0], n_genes))
         moved.sort_indices()
         yield moved
 
@@ -312,16 +313,22 @@ def check_room(path: Path, nnz: int) -> None:
 def description(records: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """`uns` of the atlas: what it is, of which series, and that it is simulated where it is."""
     datasets = sorted({record["dataset"] for record in records.values()})
-    organisms = {record["organism"] for record in records.values()} - {UNKNOWN} or {"human"}
+    organisms = {record["organism"] for record in records.values()}
     simulated = any(record["simulated"] for record in records.values())
     return {
         "title": f"brainmet atlas of {', '.join(datasets)}{' (simulated)' if simulated else ''}",
         "default_embedding": "X_umap",
-        "organism_ontology_term_id": cellxgene.ORGANISMS.get(sorted(organisms)[0], cellxgene.ORGANISMS["human"]),
+        "organism_ontology_term_id": _organism_term(organisms),
         Uns.SIMULATED: simulated,
         "X_approximate_distribution": "normal",
         "samples": json.dumps({id_: public(record) for id_, record in records.items()}, sort_keys=True, default=str),
     }
+
+
+def _organism_term(organisms: Collection[str]) -> str:
+    """Ontology term of the first known organism by name; human where none is known."""
+    known = sorted(name for name in organisms if name in cellxgene.ORGANISMS)
+    return cellxgene.ORGANISMS[known[0] if known else "human"]
 
 
 def coordinates(
@@ -340,19 +347,19 @@ def coordinates(
     patterns = {"X_umap": r"umap_\d+$", "X_pca": r"PC_\d+$", "X_harmony": r"harmony_\d+$"}
     held = names_in(embedding)
     chosen = {name: [column for column in held if re.match(pattern, column)] for name, pattern in patterns.items()}
-    places: dict[str, Array] = {name: partial(_place, embedding, own, cells) for name, own in chosen.items()}
+    arrays: dict[str, Array] = {name: partial(_coordinates, embedding, own, cells) for name, own in chosen.items()}
     if len(read_table(malignant, "malignant_embedding", [Obs.SAMPLE])):
-        places["X_umap_malignant"] = partial(_some_place, malignant, cells)
-    return places | {"scores": partial(_scores, scores, cells)}
+        arrays["X_umap_malignant"] = partial(_some_coordinates, malignant, cells)
+    return arrays | {"scores": partial(_scores, scores, cells)}
 
 
-def _place(path: str | Path, columns: list[str], cells: pd.Index) -> np.ndarray:
+def _coordinates(path: str | Path, columns: list[str], cells: pd.Index) -> np.ndarray:
     table = in_cohort(read_table(path, "embedding", columns), cells)
     join({"embedding": table[[]]}, cells)
     return table.reindex(cells, copy=False).to_numpy(np.float32)
 
 
-def _some_place(path: str | Path, cells: pd.Index) -> np.ndarray:
+def _some_coordinates(path: str | Path, cells: pd.Index) -> np.ndarray:
     table = read_table(path, "malignant_embedding", ["umap_1", "umap_2"])
     if len(foreign := table.index.difference(cells)):
         raise BrainmetError(f"{path}: has cells that the atlas lacks, as {foreign[0]}; delete it and run again")

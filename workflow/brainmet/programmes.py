@@ -84,7 +84,7 @@ def gather(parts: Iterable[Slice], annotation: pd.DataFrame, depth: pd.Series) -
     """
     types = {name for name in annotation[Obs.CELL_TYPE].unique() if name.startswith(MALIGNANT_PREFIX)}
     donors = slice.gather(parts, annotation, depth, {"malignant": types}, keys=[Obs.STUDY, Obs.DONOR])["malignant"]
-    return [Cells(*donor, cells.X, cells.depth, cells.measured) for donor, cells in donors.items()]
+    return [Cells(study, donor, own.X, own.depth, own.measured) for (study, donor), own in donors.items()]
 
 
 def programmes(

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -111,9 +111,8 @@ def reference(
     centres = _centres(_unit(points), n=n_centres, seed=seed)
     share = _assigned(points, centres, softness)
     limits = _limits(scores, points, labels, n_neighbors=n_neighbors, quantile=unlike_quantile, seed=seed)
-    log.info(
-        "%d cells, %d genes, %d components, %d centres", *points.shape[:1], len(chosen), points.shape[1], len(centres)
-    )
+    n_cells, n_components = points.shape
+    log.info("%d cells, %d genes, %d components, %d centres", n_cells, len(chosen), n_components, len(centres))
     return Reference(
         genes=var.index.to_numpy(object)[chosen],
         mean=mean,
@@ -136,7 +135,7 @@ def project(
     softness: float,
     n_neighbors: int,
     min_confidence: float,
-    min_genes: float,
+    min_measured: float,
     sample: str,
 ) -> pd.DataFrame:
     """Place the cells of one new sample in the atlas and name them (`tables/projection.yaml`).
@@ -147,56 +146,119 @@ def project(
         softness: as in `reference`.
         n_neighbors: cells of the atlas that vote.
         min_confidence: share of the votes that a type needs; below it the lineage stands if it has as many, or unknown.
-        min_genes: share of the variable genes that the sample must measure.
+        min_measured: share of the variable genes that the sample must measure.
         sample: id.
 
     Raises:
         BrainmetError: too few of the atlas' variable genes are measured.
     """
-    if part.measured.mean() < min_genes:
+    if part.measured.mean() < min_measured:
         raise BrainmetError(
             f"measures {part.measured.sum()} of the atlas' {len(part.genes)} variable genes, "
-            f"project.min_genes wants {min_genes:.0%}; is it another organism or a targeted panel?"
+            f"project.min_measured wants {min_measured:.0%}; is it another organism or a targeted panel?"
         )
-    centre = np.where(part.measured, atlas.mean, 0.0) @ atlas.loadings - atlas.offset
-    scores = np.asarray(part.X @ atlas.loadings - centre, np.float32)
-    points = corrected(scores, atlas, softness=softness)
-    directions = _unit(atlas.points)
-    near, far = among(_unit(points), directions, k=n_neighbors)
-    labels = atlas.labels
-    cell_type, confidence = _majority(labels[Obs.CELL_TYPE].to_numpy()[near])
-    lineage, shared = _majority(labels[Obs.LINEAGE].to_numpy()[near])
-    # Taking out a sample's shift also moves cells of a kind that the atlas lacks onto the nearest kind it has: how far
-    # a cell is from the atlas is asked before.
-    distance = among(_unit(scores), directions, k=n_neighbors)[1].mean(axis=1)
-    limit = np.array([atlas.limits.get(name, atlas.limits[""]) for name in cell_type])
-    unsure = confidence < min_confidence
-    named = np.where(unsure, np.where(shared >= min_confidence, lineage, UNKNOWN), cell_type)
-    weight = 1 / np.maximum(far, 1e-6)
-    placed = np.einsum("cn,cnd->cd", weight / weight.sum(axis=1, keepdims=True), atlas.layout[near])
+    places = map_cells(part, atlas, softness=softness, n_neighbors=n_neighbors)
+    names = name_cells(places.near, atlas.labels, min_confidence=min_confidence)
+    limit = np.array([atlas.limits.get(name, atlas.limits[""]) for name in names.nearest])
+    unlike = places.distance > limit
     table = pd.DataFrame(
         {
             Obs.SAMPLE: sample,
-            Obs.CELL_TYPE: named,
-            Obs.LINEAGE: np.where(shared >= min_confidence, lineage, UNKNOWN),
-            Obs.CONFIDENCE: confidence,
-            Obs.MALIGNANCY: _majority(labels[Obs.MALIGNANCY].to_numpy()[near])[0],
-            Obs.CLUSTER: _majority(labels[Obs.CLUSTER].to_numpy()[near])[0],
-            "distance": distance,
+            Obs.CELL_TYPE: names.cell_type,
+            Obs.LINEAGE: names.lineage,
+            Obs.CONFIDENCE: names.confidence,
+            Obs.MALIGNANCY: names.malignancy,
+            Obs.CLUSTER: names.cluster,
+            "distance": places.distance,
             "limit": limit,
-            "unlike": distance > limit,
-            "umap_1": placed[:, 0],
-            "umap_2": placed[:, 1],
+            "unlike": unlike,
+            "umap_1": places.layout[:, 0],
+            "umap_2": places.layout[:, 1],
         },
         index=pd.Index(part.cells, name=CELL_ID, dtype=object),
     )
-    table[Obs.REASON] = [
-        f"{round(c * near.shape[1])} of the {near.shape[1]} nearest cells of the atlas are {t}"
-        + (f"; unlike the atlas: {d:.2f} away, such cells lie within {m:.2f}" if d > m else "")
-        for c, t, d, m in zip(confidence, cell_type, distance, limit, strict=True)
-    ]
-    log.info("%s: %d cells, %.1f%% unlike the atlas", sample, len(table), 100 * table["unlike"].mean())
+    table[Obs.REASON] = explain(names, places.distance, limit, n_neighbors=places.near.shape[1])
+    log.info("%s: %d cells, %.1f%% unlike the atlas", sample, len(table), 100 * unlike.mean())
     return table
+
+
+class Places(NamedTuple):
+    """Where new cells lie in the atlas.
+
+    Attributes:
+        near: cells × neighbours, rows of the atlas.
+        distance: mean distance to the nearest cells before the sample's own shift is taken out.
+        layout: cells × 2, the means of the neighbours' places, the nearer the heavier.
+    """
+
+    near: np.ndarray
+    distance: np.ndarray
+    layout: np.ndarray
+
+
+def map_cells(part: Slice, atlas: Reference, *, softness: float, n_neighbors: int) -> Places:
+    """Place the cells of a sample among those of the atlas."""
+    centre = np.where(part.measured, atlas.mean, 0.0) @ atlas.loadings - atlas.offset
+    scores = np.asarray(part.X @ atlas.loadings - centre, np.float32)
+    directions = _unit(atlas.points)
+    near, far = among(_unit(corrected(scores, atlas, softness=softness)), directions, k=n_neighbors)
+    # Taking out a sample's shift also moves cells of a kind that the atlas lacks onto the nearest kind it has: how far
+    # a cell is from the atlas is asked before.
+    distance = among(_unit(scores), directions, k=n_neighbors)[1].mean(axis=1)
+    weight = 1 / np.maximum(far, 1e-6)
+    layout = np.einsum("cn,cnd->cd", weight / weight.sum(axis=1, keepdims=True), atlas.layout[near])
+    return Places(near, distance, layout)
+
+
+class Names(NamedTuple):
+    """What the neighbours of each cell say.
+
+    Attributes:
+        cell_type: type, or the lineage or unknown where the neighbours do not agree on it.
+        lineage: lineage, or unknown.
+        malignancy, cluster: those of most neighbours.
+        nearest: type of most neighbours, however few.
+        confidence: the share of them.
+    """
+
+    cell_type: np.ndarray
+    lineage: np.ndarray
+    malignancy: np.ndarray
+    cluster: np.ndarray
+    nearest: np.ndarray
+    confidence: np.ndarray
+
+
+def name_cells(near: np.ndarray, labels: pd.DataFrame, *, min_confidence: float) -> Names:
+    """Name cells by the votes of their neighbours.
+
+    Args:
+        near: cells × neighbours, rows of `labels`.
+        labels: of the atlas' cells.
+        min_confidence: share of the votes that a type needs; below it the lineage stands if it has as many.
+    """
+    nearest, confidence = _majority(labels[Obs.CELL_TYPE].to_numpy()[near])
+    lineage, shared = _majority(labels[Obs.LINEAGE].to_numpy()[near])
+    lineage = np.where(shared >= min_confidence, lineage, UNKNOWN)
+    return Names(
+        cell_type=np.where(confidence < min_confidence, lineage, nearest),
+        lineage=lineage,
+        malignancy=_majority(labels[Obs.MALIGNANCY].to_numpy()[near])[0],
+        cluster=_majority(labels[Obs.CLUSTER].to_numpy()[near])[0],
+        nearest=nearest,
+        confidence=confidence,
+    )
+
+
+def explain(names: Names, distance: np.ndarray, limit: np.ndarray, *, n_neighbors: int) -> list[str]:
+    """Why each cell is named as it is, in a sentence."""
+    sentences = []
+    for name, share, far, most in zip(names.nearest, names.confidence, distance, limit, strict=True):
+        sentence = f"{round(share * n_neighbors)} of the {n_neighbors} nearest cells of the atlas are {name}"
+        if far > most:
+            sentence += f"; unlike the atlas: {far:.2f} away, such cells lie within {most:.2f}"
+        sentences.append(sentence)
+    return sentences
 
 
 def corrected(scores: np.ndarray, atlas: Reference, *, softness: float) -> np.ndarray:

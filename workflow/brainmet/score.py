@@ -36,7 +36,7 @@ def score(
     signatures: Sequence[Signature],
     *,
     min_genes: int,
-    min_share: float,
+    min_coverage: float,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """ULM scores of the kept cells, and the coverage of every signature.
 
@@ -45,7 +45,7 @@ def score(
         cells: the table cells (`keep`), in the order of the counts.
         signatures: in the order of the columns.
         min_genes: signatures with fewer measured genes are NaN.
-        min_share: signatures with a smaller share of measured genes are NaN.
+        min_coverage: signatures with a smaller share of measured genes are NaN.
 
     Returns:
         The tables scores and coverage.
@@ -59,7 +59,9 @@ def score(
         detected[block.indices[block.data > 0]] = True
         parts.append(ulm(log_normalised(block, values=counts.uns[Uns.VALUES]), weights).astype(np.float32))
     sample = str(cells[Obs.SAMPLE].iloc[0])
-    covered = coverage(signatures, counts.genes, detected, sample=sample, min_genes=min_genes, min_share=min_share)
+    covered = coverage(
+        signatures, counts.genes, detected, sample=sample, min_genes=min_genes, min_coverage=min_coverage
+    )
     log.info("ULM: %d cells, %d of %d signatures scorable", keep.sum(), covered["scorable"].sum(), len(signatures))
     for row in covered[~covered["scorable"]].itertuples():
         log.info("not scorable: %s: %s", row.signature, row.reason)

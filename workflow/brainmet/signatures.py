@@ -242,7 +242,7 @@ def coverage(
     *,
     sample: str,
     min_genes: int,
-    min_share: float,
+    min_coverage: float,
 ) -> pd.DataFrame:
     """How much of each signature a sample's platform measures: the table coverage.
 
@@ -252,7 +252,7 @@ def coverage(
         detected: for each gene, whether any kept cell has a count.
         sample: its id.
         min_genes: fewer measured genes than this: not scorable.
-        min_share: a smaller share of the listed genes than this: not scorable.
+        min_coverage: a smaller share of the listed genes than this: not scorable.
     """
     up, down = arms(signatures, genes)
     both = up + down
@@ -264,8 +264,8 @@ def coverage(
     for n, total, n_up in zip(measured, listed, up_measured, strict=True):
         if n < min_genes:
             reasons.append(f"{n} of {total} genes measured, fewer than {min_genes}")
-        elif n < min_share * total:
-            reasons.append(f"{n} of {total} genes measured, less than {min_share:.0%}")
+        elif n < min_coverage * total:
+            reasons.append(f"{n} of {total} genes measured, less than {min_coverage:.0%}")
         else:
             reasons.append("" if n_up else "no up gene measured")
     return pd.DataFrame(

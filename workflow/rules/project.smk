@@ -63,7 +63,7 @@ rule project_sample:
         softness=lookup(dpath="project/softness", within=config),
         n_neighbors=lookup(dpath="project/n_neighbors", within=config),
         min_confidence=lookup(dpath="project/min_confidence", within=config),
-        min_genes=lookup(dpath="project/min_genes", within=config),
+        min_measured=lookup(dpath="project/min_measured", within=config),
     script:
         "../scripts/project_sample.py"
 

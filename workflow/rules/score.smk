@@ -49,7 +49,7 @@ rule score:
         tier=lookup(dpath="score/tier", within=config),
         confounders=lookup(dpath="score/confounders", within=config),
         min_genes=lookup(dpath="score/min_genes", within=config),
-        min_share=lookup(dpath="score/min_share", within=config),
+        min_coverage=lookup(dpath="score/min_coverage", within=config),
     script:
         "../scripts/score.py"
 
