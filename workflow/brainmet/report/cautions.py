@@ -126,7 +126,9 @@ def _random_sets(over: pd.DataFrame) -> list[Caution]:
     names = where + rows["profiles"].map({Null.LESS_AMBIENT: ", less ambient RNA"}).fillna("")
     runs = zip(names, rows["runs_with_discovery"], rows["n_runs"], strict=True)
     each = [f"{name} {n} of {n_runs}" for name, n, n_runs in runs]
-    readings = [f"In {listed(list(names.unique()))}: {why}." for why, names in where.groupby(rows["reading"], sort=False)]
+    readings = [
+        f"In {listed(list(names.unique()))}: {why}." for why, names in where.groupby(rows["reading"], sort=False)
+    ]
     return [
         Caution(
             "caution",
@@ -235,7 +237,9 @@ def _integration(table: pd.DataFrame) -> list[Caution]:
             f"{listed(tumours)}. To compare tumours, use the space of malignant cells (X_umap_malignant in the atlas), "
             "which is not integrated."
         )
-        title = f"Integration mixed the tumour cells of {len(tumours)} donor{'s' if len(tumours) > 1 else ''} with others"
+        title = (
+            f"Integration mixed the tumour cells of {len(tumours)} donor{'s' if len(tumours) > 1 else ''} with others"
+        )
         found.append(Caution("note", title, detail, "identity"))
     if kinds:
         detail = (

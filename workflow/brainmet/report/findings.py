@@ -14,11 +14,11 @@ DECIDED = ("supported", "recovered", "contradicted", "equivalent", "reproduced_i
 """Verdicts that say something; `inconclusive` was tested too."""
 MEANING = {
     "supported": "the effect is larger than chance explains (FDR and permutations) and has the direction of the claim",
-    "recovered": "as supported, but on simulated data: this shows that the method works and says nothing about patients",
-    "contradicted": "the effect is larger than chance explains and has the other direction; for a claim of no difference, "
-    "it lies outside the bound",
-    "equivalent": "the 90 % interval lies within the bound of no difference; for a claim with a direction this means that "
-    "there is no difference of the claimed size",
+    "recovered": "as supported, but on simulated data: it shows that the method works and says nothing about patients",
+    "contradicted": "the effect is larger than chance explains and has the other direction; for a claim of no "
+    "difference, it lies outside the bound",
+    "equivalent": "the 90 % interval lies within the bound of no difference; for a claim with a direction this means "
+    "that there is no difference of the claimed size",
     "reproduced_in_source": "the claim holds, but only in the data from which it was made",
     "inconclusive": "the claim was tested and not settled; the row says why",
     "confounded": "the two conditions lie in different studies, so their difference may be one of studies; it is shown "
