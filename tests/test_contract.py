@@ -24,7 +24,7 @@ FROZEN = {
 def test_schemas_are_well_formed(name):
     spec = tables.schema(name)
     assert spec["name"] == name
-    assert set(spec) <= {"name", "description", "path", "index", "columns", "open_columns", "target"}
+    assert set(spec) <= {"name", "description", "path", "index", "columns", "open_columns", "target", "cells"}
     names = [column["name"] for column in spec["columns"]]
     assert len(set(names)) == len(names)
     for column in spec["columns"]:

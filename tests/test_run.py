@@ -62,3 +62,16 @@ def test_metabolic_tasks_are_told_of_before_any_job(tmp_path, monkeypatch):
         load(changes)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     load(changes)
+
+
+def test_a_run_ends_with_the_tables_that_its_samples_allow():
+    cells = {"S": {"simulated": False}}
+    found = run.wanted_tables(cells, bulk=False)
+    assert "contrasts" in found and not {"recovery", "bulk", "annotation_benchmark"} & set(found)
+    assert set(run.wanted_tables(cells, bulk=True)) - set(found) == {"bulk"}
+    assert "recovery" in run.wanted_tables({"S": {"simulated": True}}, bulk=False)
+    assert run.wanted_tables({}, bulk=True) == ["bulk", "genes_lost", "signatures"]
+
+
+def test_a_sample_of_an_archive_of_many_counts_as_twice_its_part():
+    assert run.own_size([100.0, 40.0], [1, 8]) == 110.0 and run.own_size([100.0], [2]) == 100.0

@@ -2,8 +2,9 @@
 
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 
-from brainmet.terminal import Short, where
+from brainmet.terminal import Short, asked_for, where
 
 
 def record(message: str, level: int = logging.INFO, **extra: object) -> logging.LogRecord:
@@ -34,3 +35,13 @@ def test_a_run_ends_with_where_to_look():
     parts = [f"results/samples/{s}/{name}" for s in "xy" for name in ("a.parquet", "b.parquet")]
     assert where(parts) == f"4 files in {here}/results/samples: a.parquet, b.parquet"
     assert where([f"t/{k}.tsv" for k in "abcde"]) == f"5 files in {here}/t: a.tsv, b.tsv, c.tsv and others"
+
+
+def test_what_was_asked_for_are_files_and_what_named_rules_make_or_collect():
+    def job(rule: SimpleNamespace, made: list[str], read: list[str]) -> SimpleNamespace:
+        return SimpleNamespace(rule=rule, output=made, input=read)
+
+    makes, collects, prints, other = (SimpleNamespace(script=script) for script in ("a.py", None, "b.py", "c.py"))
+    jobs = [job(makes, ["t.tsv"], ["x"]), job(collects, [], ["a", "b"]), job(prints, [], ["y"]), job(other, ["z"], [])]
+    dag = SimpleNamespace(targetfiles=["named"], targetjobs=jobs, targetrules=[makes, collects, prints])
+    assert asked_for(dag) == ["named", "t.tsv", "a", "b"]

@@ -1,11 +1,11 @@
 """The run that a configuration describes: its datasets and samples, every problem told before any rule is made."""
 
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from brainmet import annotate, dataset_checks, datasets
+from brainmet import annotate, dataset_checks, datasets, tables
 from brainmet import config as configuration
 from brainmet.errors import BrainmetError
 
@@ -62,3 +62,37 @@ def _own_files(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, method in annotate.chosen(config["annotate"]["methods"]).items():
         for option, file in method.paths(config["annotate"].get(name, {})).items():
             yield f"annotate.{name}.{option}", file
+
+
+def wanted_tables(samples: Mapping[str, Mapping[str, Any]], *, bulk: bool) -> list[str]:
+    """Names of the tables that a full run ends with: those of `results/tables` that are not made on request alone.
+
+    Args:
+        samples: records of the samples of cells; without any, the tables that need no cells are left.
+        bulk: whether the run holds bulk samples.
+    """
+    wanted = {"all"}
+    if any(record["simulated"] for record in samples.values()):
+        wanted.add("simulated")
+    if bulk:
+        wanted.add("bulk")
+    schemas = {path.stem: tables.schema(path.stem) for path in sorted(tables.SCHEMAS.glob("*.yaml"))}
+    return [
+        name
+        for name, schema in schemas.items()
+        if schema["path"] == f"tables/{name}.tsv"
+        and schema.get("target", "all") in wanted
+        and (samples or not schema.get("cells", True))
+    ]
+
+
+def own_size(sizes: Sequence[float], sharers: Sequence[int]) -> float:
+    """Size of what a sample is read from, in the unit of the files' sizes.
+
+    Of an archive of n samples that is twice the n-th part: members are read in place, and samples of a series differ.
+
+    Args:
+        sizes: of the files.
+        sharers: how many samples each file holds.
+    """
+    return sum(size * min(1, 2 / n) for size, n in zip(sizes, sharers, strict=False))

@@ -5,6 +5,7 @@ import logging
 import os
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 BOOKKEEPING = ("Select jobs to execute...", "Execute ")
 """How messages begin that tell nothing of the run."""
@@ -41,3 +42,16 @@ def where(files: Sequence[str]) -> str:
 def last_words(*sentences: str) -> None:
     """Print sentences when the program ends: Snakemake adds its own to what `onsuccess` and `onerror` print."""
     atexit.register(print, *(f"brainmet: {sentence}" for sentence in sentences), sep="\n", flush=True)
+
+
+def asked_for(dag: Any) -> list[str]:
+    """Files that a run was asked for: those that were named, and what the named rules make or collect.
+
+    A rule that prints makes none.
+
+    Args:
+        dag: Snakemake's graph of jobs.
+    """
+    of_rules = [job for job in dag.targetjobs if job.rule in dag.targetrules]
+    made = [job.output or ([] if job.rule.script else job.input) for job in of_rules]
+    return [*dag.targetfiles, *(file for files in made for file in files)]

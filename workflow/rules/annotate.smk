@@ -1,4 +1,4 @@
-"""Annotate: evidence of every method -> annotation.parquet (identity, malignancy, why), concordance, copy number by arm.
+"""Annotate: evidence of every method -> annotation.parquet (identity, malignancy, why), concordance, copy number.
 
 Methods are files in brainmet/annotate that state SCOPE and REQUIRES; those of scope sample run beside the counts of one
 sample, those of scope cohort see narrow tables of all samples.
@@ -165,7 +165,7 @@ rule concordance:
 
 
 rule collect_cnv_arms:
-    """Copy number by chromosome arm of every sample's malignant and normal cells; a .seg file for each donor's tumour."""
+    """Copy number by chromosome arm of each sample's malignant and normal cells; a .seg file of each donor's tumour."""
     input:
         annotation="<results>/cohort/annotation.parquet",
         evidence=COHORT_FILES.get("copy_number", []),
@@ -215,7 +215,7 @@ rule cnv_windows:
 
 
 rule annotation_benchmark:
-    """On request: the annotation, each evidence alone and all other installed methods on the labelled cells of the run."""
+    """On request: the annotation, each evidence alone and all other installed methods on the labelled cells."""
     input:
         **{name: COHORT_FILES[name] for name in ("cells", "slices", "features", "neighbors", "clusters")},
         counts=collect("<results>/samples/{sample}/counts.h5ad", sample=SAMPLES),

@@ -1,4 +1,4 @@
-"""Configuration, dataset files and wildcards: what every stage needs at parse time. Functions only, rules are elsewhere."""
+"""Configuration, dataset files and wildcards: what every stage needs at parse time. No rules."""
 
 import logging
 import os
@@ -11,29 +11,30 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-from brainmet import dataset_checks, datasets, failures, folders, run, tables, terminal
+from brainmet import dataset_checks, datasets, failures, folders, run, terminal
 from brainmet.annotate import describe
 from brainmet.code import modules as code
 from brainmet.errors import BrainmetError
 
 HOME = Path(workflow.basedir).resolve()
 
-# Jobs inherit these unless the user set them: compiled kernels are kept in the working directory, one BLAS kernel gives
-# the same bytes, threads that wait for one another sleep instead of spinning on a core that another job needs, and large
-# arrays come in large pages and from what was freed just now: each page anew from the system costs as much as its sums.
+# Jobs inherit these unless the user set them. Compiled kernels are kept in the working directory. One BLAS kernel gives
+# the same bytes. Threads that wait for one another sleep instead of spinning on a core that another job needs. Large
+# arrays come in large pages and from what was freed just now: a page that the system gives anew costs as much as its sums.
+ALLOCATION = {"hugetlb": 1, "mmap_threshold": 2**25, "trim_threshold": 2**27}
 for name, value in {
     "NUMBA_CACHE_DIR": os.path.abspath(".cache/numba"),
     "MPLCONFIGDIR": os.path.abspath(".cache/matplotlib"),
     **({"OPENBLAS_CORETYPE": "Haswell"} if platform.machine() in ("x86_64", "AMD64") else {}),
     "OMP_WAIT_POLICY": "PASSIVE",
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=134217728",
+    "GLIBC_TUNABLES": ":".join(f"glibc.malloc.{key}={value}" for key, value in ALLOCATION.items()),
 }.items():
     os.environ.setdefault(name, value)
 os.environ.update(PYTHONHASHSEED="0", PYTHONUTF8="1")  # text is UTF-8 wherever the locale says otherwise
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-# Snakemake puts this path into its command lines as it is (github.com/snakemake/snakemake/issues/2645): without quotes no
-# job starts in a clone whose path has a blank.
+# Snakemake puts this path into its command lines as it is (github.com/snakemake/snakemake/issues/2645): without quotes
+# no job starts in a clone whose path has a blank.
 sys.executable = shlex.quote(sys.executable)
 
 
@@ -74,7 +75,9 @@ def raw_files(wildcards):
 def memory(base, per_input_mb=0, size_mb=lambda wildcards, input: input.size_mb):
     """Memory a job asks for, in MB: `base`, more for larger inputs, and as much again with every retry on a cluster.
 
-    There it also holds two Snakemakes, one that starts the step and one that runs the script.
+    The numbers of the rules are fitted to the peaks (max_rss in benchmarks/) of runs of 630 to a million cells: none asks
+    for less than its peak, most for less than 1.5 times as much. On a cluster a job also holds two Snakemakes, one that
+    starts the step and one that runs the script.
     """
 
     def ask(wildcards, input, attempt):
@@ -86,13 +89,9 @@ def memory(base, per_input_mb=0, size_mb=lambda wildcards, input: input.size_mb)
 
 
 def own_mb(wildcards, input):
-    """Size of what a sample is read from: of an archive of many samples twice what is one's by their number.
-
-    Members are read in place, and samples of a series differ.
-    """
+    """Size in MB of what a sample is read from."""
     record = RECORDS[wildcards.sample]
-    parts = [min(1, 2 / n) for n in datasets.sharers(DATASETS[record["dataset"]], record)]
-    return sum(size * part for size, part in zip(input.size_files_mb, parts))
+    return run.own_size(input.size_files_mb, datasets.sharers(DATASETS[record["dataset"]], record))
 
 
 def own_files(*names):
@@ -108,29 +107,6 @@ def half_of_cores(wildcards):
     """
     cores = workflow.resource_settings.cores
     return 2 if cores is None or workflow.remote_exec else max(1, cores // 2)
-
-
-def asked_for(dag):
-    """Files that a run was asked for: those that were named, and what a named rule makes or collects; none of one that prints."""
-    of_rules = [job for job in dag.targetjobs if job.rule in dag.targetrules]
-    made = [job.output or ([] if job.rule.script else job.input) for job in of_rules]
-    return [*dag.targetfiles, *(file for files in made for file in files)]
-
-
-def wanted_tables():
-    """Tables that a full run ends with: those of results/tables, less what is made on request or for simulated data only.
-
-    A run of bulk series alone has no cells, and ends with what needs none.
-    """
-    simulated = any(record["simulated"] for record in SAMPLES.values())
-    names = sorted(path.stem for path in tables.SCHEMAS.glob("*.yaml")) if SAMPLES else WITHOUT_CELLS
-    wanted = {"all", *(["simulated"] if simulated else []), *(["bulk"] if BULK_SAMPLES else [])}
-    return [
-        name
-        for name in names
-        if tables.schema(name)["path"] == f"tables/{name}.tsv"
-        and tables.schema(name).get("target", "all") in wanted
-    ]
 
 
 def shown(name, category, label):
@@ -154,13 +130,10 @@ def listed(name, category, label):
 
 
 # Priorities: what all cells wait for goes first (up to their clusters), then what the tables wait for, and of the tables
-# those at the end of the longest chain of jobs (pseudobulk, differential expression, enrichment). Jobs of other rules, 0,
-# fill the cores beside them. The atlas, long and read by no stage, is what a core does while another ends the tables and
-# makes the page: earlier, it would leave that core idle.
+# those at the end of the longest chain of jobs (pseudobulk, differential expression, enrichment). Jobs of other rules
+# have 0 and fill the cores beside them. The atlas takes long and no stage reads it: a core makes it while another ends
+# the tables and makes the page. Made earlier, it would leave that core idle.
 ALL_CELLS, ALL_TABLES, BESIDE_THE_PAGE = 20, 10, -10
-
-# Tables of a run of bulk series alone.
-WITHOUT_CELLS = ["bulk", "genes_lost", "signatures"]
 
 DATASETS, RECORDS = load_run()
 for sentence in dataset_checks.shared_donors(DATASETS):
@@ -169,7 +142,7 @@ BULK_SAMPLES = {
     sample: record for sample, record in RECORDS.items() if record["suspension"] == "bulk"
 }  # enter at bulk.smk
 SAMPLES = {sample: record for sample, record in RECORDS.items() if sample not in BULK_SAMPLES}
-TABLES = wanted_tables()
+TABLES = run.wanted_tables(SAMPLES, bulk=bool(BULK_SAMPLES))
 # Shipped files and the user's own, as inputs of many rules.
 TYPES = ["<shipped>/markers/markers.yaml", *config["annotate"]["marker_files"]]
 SIGNATURES = {
@@ -196,7 +169,7 @@ onsuccess:
     page = os.path.abspath(workflow.pathvars.apply("<results>/report.html"))
     if any(job.rule.name == "report" for job in workflow.dag.jobs) and os.path.exists(page):
         terminal.last_words(f"done. {page} begins with what was found and what to distrust.")
-    elif asked := asked_for(workflow.dag):
+    elif asked := terminal.asked_for(workflow.dag):
         terminal.last_words(f"done. {terminal.where(asked)}")
 
 

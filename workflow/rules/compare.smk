@@ -1,7 +1,7 @@
-"""Compare: pseudobulk -> markers, donor scores, contrasts, differential expression, enrichment, composition, and their nulls.
+"""Compare: pseudobulk -> markers, donor scores, contrasts, differential expression, enrichment, composition, nulls.
 
-In: the cohort's pseudobulk.h5ad, the signatures. Out: one table a rule, schemas in workflow/schemas/tables/. Donors are the
-replicates of every test.
+In: the cohort's pseudobulk.h5ad, the signatures. Out: one table per rule, schemas in workflow/schemas/tables/. Donors are
+the replicates of every test.
 """
 
 

@@ -1,8 +1,9 @@
 """Druggability: where drug targets are expressed. Expression, never advice; RNA cannot call HER2-low or IHC.
 
-In: genes of interest of each sample (antigens are among them), the annotation, the cohort's pseudobulk. Out: tables/druggability.tsv, one row a
-donor, compartment and gene; tables/drugs.tsv, what the drug list says of each entry, with its references; tables/adc_coverage.tsv and adc_antigens.tsv, antigens of antibody-drug conjugates in
-malignant cells at a common depth.
+In: genes of interest of each sample (antigens are among them), the annotation, the cohort's pseudobulk.
+Out: tables/druggability.tsv, one row per donor, compartment and gene; tables/drugs.tsv, what the drug list says of each
+entry, with its references; tables/adc_coverage.tsv and adc_antigens.tsv, antigens of antibody-drug conjugates in the
+malignant cells of each donor.
 """
 
 

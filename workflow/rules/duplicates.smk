@@ -1,4 +1,7 @@
-"""Duplicates: cells.parquet of all samples -> pairs of samples that hold the same cells; `annotate` leaves out one of each."""
+"""Duplicates: cells.parquet of all samples -> pairs of samples that hold the same cells.
+
+`annotate` leaves out one sample of each pair.
+"""
 
 
 rule duplicates:

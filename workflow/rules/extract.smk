@@ -1,4 +1,7 @@
-"""Extract: the finished atlas -> parts of it on request: one h5ad a cell type or sample, CELLxGENE, Seurat, pseudobulk."""
+"""Extract: the finished atlas -> parts of it on request.
+
+One h5ad per cell type or sample, CELLxGENE, Seurat, pseudobulk.
+"""
 
 
 rule by_cell_type:

@@ -1,4 +1,7 @@
-"""Features: moments of all samples -> features.tsv, the union of genes with the variable ones marked."""
+"""Features: moments of all samples -> features.tsv, the union of genes with the variable ones marked.
+
+In: moments.parquet of each sample (genes over its kept cells), marker genes. Out: <results>/cohort/features.tsv.
+"""
 
 
 rule features:

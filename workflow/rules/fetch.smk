@@ -1,10 +1,11 @@
 """Raw files of the datasets.
 
 In: `files:` of the dataset files; files with `path:` are read where they are, files with `rule:` are made by that rule.
-Out: downloads/{dataset}/{file}, whole and verified; downloads/{dataset}/checksums.tsv holds what the first download brought.
+Out: downloads/{dataset}/{file}, whole and verified; downloads/{dataset}/checksums.tsv holds what the first download
+brought.
 
-Runs where Snakemake runs, never on a compute node. Downloads side by side: four by profiles/default, `snakemake --resources
-downloads=N` for another number.
+Runs where Snakemake runs, never on a compute node. Downloads side by side: four by profiles/default, `snakemake
+--resources downloads=N` for another number.
 """
 
 from brainmet import fetch as fetching
@@ -69,7 +70,7 @@ rule fetch:
 
 
 rule pin_dataset:
-    """Print the files entry of each dataset with the checksums of what was downloaded, to commit to its dataset file."""
+    """Print the files entry of each dataset with the checksums of what was downloaded, for its dataset file."""
     input:
         files=list(FETCHED_PATHS),
         code=ancient(code("fetch")),

@@ -1,4 +1,7 @@
-"""Ingest: raw files of any layout -> counts.h5ad (raw counts, genes by Ensembl id, cells by sample and barcode), genes_lost.tsv."""
+"""Ingest: raw files of any layout -> counts.h5ad, genes_lost.tsv.
+
+counts.h5ad holds raw counts, with genes by Ensembl id and cells by sample and barcode.
+"""
 
 from brainmet.datasets import READ_BY_INGEST
 
@@ -14,7 +17,7 @@ localrules:
 
 
 rule ingest:
-    """One sample's counts in the contract's shape, whatever layout they were published in, and what became of its genes."""
+    """One sample's counts in the contract's shape, whatever their layout, and what became of its genes."""
     input:
         files=raw_files,
         human="<shipped>/genes/human.tsv.gz",
@@ -67,7 +70,7 @@ rule collect_genes_lost:
 
 
 rule draft:
-    """Write a dataset file to begin with, datasets/ID.yaml, for the folder or accession that `draft` of the config names."""
+    """Write a dataset file to begin with, datasets/ID.yaml, for the folder or accession named as `draft`."""
     input:
         human="<shipped>/genes/human.tsv.gz",
         code=code("draft", *(f"ingest.{name}" for name in READERS)),
@@ -86,7 +89,7 @@ rule draft:
 
 
 rule discover:
-    """Print, once the files are there, the samples that match nothing and lines for the files and values that are no sample's."""
+    """Print the samples that match no file, and lines for the files and values that are no sample's."""
     input:
         files=[path for dataset, entry in DATASETS.items() for path in paths_of(dataset, entry["files"])],
         human="<shipped>/genes/human.tsv.gz",

@@ -1,12 +1,12 @@
 """Models: fidelity of xenografts, organoids, cell lines and mouse models, set beside patients.
 
-In: the cohort's pseudobulk, the signatures. Out: tables/fidelity.tsv, one row a model, compartment and reference
+In: the cohort's pseudobulk, the signatures. Out: tables/fidelity.tsv, one row per model, compartment and reference
 condition; its header alone when the run holds no model.
 """
 
 
 rule fidelity:
-    """Rank correlation and signature concordance of each model with the patients, and the patients' own as the ceiling."""
+    """Rank correlation and signature concordance of each model with patients, and that of patients as the ceiling."""
     input:
         **SIGNATURES,
         pseudobulk="<results>/cohort/pseudobulk.h5ad",

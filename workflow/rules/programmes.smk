@@ -1,12 +1,13 @@
 """Programmes: what varies between the malignant cells of a donor, and returns in other donors.
 
-In: slices (variable genes) and cells of all samples, the annotation, the signatures. Out: tables/programmes.tsv, recurrent
-programmes with their genes and nearest signature; tables/programme_pairs.tsv, which coexist and which exclude each other.
+In: slices (variable genes) and cells of all samples, the annotation, the signatures.
+Out: tables/programmes.tsv, recurrent programmes with their genes and nearest signature; tables/programme_pairs.tsv,
+which coexist and which exclude each other.
 """
 
 
 rule programmes:
-    """NMF of the malignant cells of each donor, factors that recur, matched to signatures and correlated within donors."""
+    """NMF of each donor's malignant cells; factors that recur, matched to signatures, correlated within donors."""
     input:
         **SIGNATURES,
         slices=collect("<results>/samples/{sample}/slice.npz", sample=SAMPLES),

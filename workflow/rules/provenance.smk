@@ -1,7 +1,7 @@
 """Provenance: what went in, and what it was done with.
 
-In: the checksums that ingest took of the raw files. Out: results/provenance/, exempt from the promise of equal bytes because it
-names versions and paths. Raw files are read by ingest alone: downloads may be deleted once their samples are ingested.
+In: the checksums that ingest took of the raw files. Out: results/provenance/, exempt from the promise of equal bytes
+because it names versions and paths. Raw files are read by ingest alone: downloads may be deleted once their samples are ingested.
 """
 
 

@@ -1,7 +1,8 @@
 """Pseudobulk: counts and annotation -> sums by donor and cell type.
 
-In: counts.h5ad of a sample, the cohort's annotation.parquet. Out: pseudobulk.h5ad of the sample (rows sample × donor ×
-condition × type; X sums, layer n_cells_detected), then of the cohort, NaN where a sample does not measure a gene.
+In: counts.h5ad of a sample, the cohort's annotation.parquet.
+Out: pseudobulk.h5ad of the sample (rows sample × donor × condition × type; X sums, layer n_cells_detected), then of the
+cohort, NaN where a sample does not measure a gene.
 """
 
 

@@ -1,4 +1,7 @@
-"""QC: counts -> cells.parquet (metrics, doublets, keep and reason for every barcode), moments.parquet (genes over the kept cells), qc.tsv."""
+"""QC: counts -> cells.parquet, moments.parquet, qc.tsv.
+
+cells.parquet holds metrics, doublets, verdict and reason of every barcode; moments.parquet the genes over kept cells.
+"""
 
 
 rule qc:

@@ -1,10 +1,13 @@
-"""Recovery: outputs against the truth of the simulated cohort: tables/recovery.tsv. Nothing asks for it on other data."""
+"""Recovery: outputs against the truth of the simulated cohort -> tables/recovery.tsv.
+
+Nothing asks for it on other data.
+"""
 
 SIMULATED = [sample for sample, record in SAMPLES.items() if record["simulated"]]
 
 
 rule recovery:
-    """Doublets, identity, malignancy, copy number, shifts and claims of the simulated cohort against what was planted."""
+    """Doublets, identity, malignancy, copy number, shifts and claims against what was planted."""
     input:
         truth=[raw_paths(sample)[0] for sample in SIMULATED],
         shifts="downloads/demo/truth_shifts.tsv",

@@ -1,4 +1,10 @@
-"""Score: counts -> scores.parquet (ULM), coverage.tsv, genes_of_interest.parquet; scores_aucell.parquet; signatures.gmt."""
+"""Score: counts -> scores of signatures, genes of interest, activities of networks and tasks, cell by cell.
+
+In: counts.h5ad and cells.parquet of a sample, the signatures.
+Out, per sample: scores.parquet (ULM), coverage.tsv (genes of each signature that are measured),
+genes_of_interest.parquet; scores_aucell.parquet, scores_networks.parquet and scores_tasks.parquet on request.
+Out, once: signatures.gmt, tables/signatures.tsv, tables/coverage.tsv.
+"""
 
 
 rule signatures:

@@ -1,7 +1,8 @@
-"""Simulate: the demo cohort with known truth, made by one job: downloads/demo/{sample}.h5ad, truth_shifts.tsv, truth_arms.tsv.
+"""Simulate: the demo cohort with known truth, made by one job.
 
-Samples are those of the dataset file; what is planted is in resources/demo/design.yaml. Without demo among the datasets the rule
-makes the tables of truth alone, and nothing asks for them.
+Out: downloads/demo/{sample}.h5ad, truth_shifts.tsv, truth_arms.tsv. Samples are those of the dataset file; each file is
+that of the sample whose `match` its name begins with. What is planted is in resources/demo/design.yaml. Without demo
+among the datasets the rule makes the tables of truth alone, and nothing asks for them.
 """
 
 DEMO = DATASETS.get("demo", {"files": [], "samples": []})

@@ -1,4 +1,4 @@
-"""Targets: names for parts of a run, so that people need not run all. `snakemake quality`, `snakemake annotated`, ..."""
+"""Targets: names for parts of a run, such as `snakemake quality` or `snakemake annotated`."""
 
 
 rule ingested:
@@ -30,7 +30,7 @@ rule annotated:
 
 
 rule compared:
-    """Every table of results/tables/: contrasts, expression, composition, crosstalk, drugs, claims; no atlas, no page."""
+    """Every table of results/tables/, among them contrasts, composition, drugs and claims; no atlas, no page."""
     input:
         collect("<results>/tables/{table}.tsv", table=TABLES),
 
