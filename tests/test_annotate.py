@@ -75,7 +75,7 @@ def test_new_method_is_one_file(tmp_path):
         'SCOPE = "cohort"\nREQUIRES = ("cells", "markers")\nraise SystemExit("not imported")\n'
     )
     method = annotate.describe("mine", tmp_path)
-    assert (method.scope, method.requires) == ("cohort", ("cells", "markers"))
+    assert (method.scope, method.requires, method.in_words) == ("cohort", ("cells", "markers"), "mine")
     with pytest.raises(BrainmetError, match="no method 'yours'; known methods: mine"):
         annotate.describe("yours", tmp_path)
     (tmp_path / "vague.py").write_text("SCOPE = 'everywhere'\n")

@@ -472,7 +472,8 @@ def test_citations_are_numbered_in_order_and_every_entry_is_used():
     assert got["bibtex"].startswith("@article{B2,") and "@misc{D," in got["bibtex"]
     with pytest.raises(KeyError, match="Z9"):
         methods.write("[@Z9]", bib, run=run, facts={}, datasets={})
-    assert methods.evidence(["markers", "mine"]) == "marker genes and mine"
+    assert methods.evidence(["markers"]) == "marker genes" and methods.evidence([]) == "no method"
+    assert methods.evidence(["markers", "ambient", "sctype"]) == "marker genes, the share of ambient RNA and ScType"
     assert got["references"][0]["short"] == "Bee and Cee"
     shipped = toy.parts()
     cited = set(re.findall(r"@(\w+)", " ".join(methods._CITED.findall(shipped.methods))))

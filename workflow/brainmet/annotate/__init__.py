@@ -9,8 +9,9 @@ A method is a module here that states
   section of its name; index = ids of the kept cells. Column `note` (words a biologist can read, empty for
   none), then numbers.
 
-It may state `FILES`, names of options that are paths of files, and `FILES_OR_NAMES`, of options that are that or a name
-which its library knows: a file that is replaced makes the evidence anew, one that is not there is told before any job.
+It may state `IN_WORDS`, what it reads, as the page's methods section says it. It may state `FILES`, names of options
+that are paths of files, and `FILES_OR_NAMES`, of options that are that or a name which its library knows: a file that
+is replaced makes the evidence anew, one that is not there is told before any job.
 
 Columns `vote_{type id}` (0 to 1) enter the consensus as that method's vote. What it states is read without importing
 the module, so that adding a method is one file here and its name in the config.
@@ -50,6 +51,7 @@ class Method:
     requires: tuple[str, ...]
     files: tuple[str, ...] = ()
     files_or_names: tuple[str, ...] = ()
+    in_words: str = ""
 
     def paths(self, options: Mapping[str, Any]) -> dict[str, str]:
         """Files that the options name, there or not, by option; what can only be a name is none."""
@@ -73,11 +75,19 @@ def describe(name: str, folder: Path = Path(__file__).parent) -> Method:
         raise BrainmetError(
             f"config.yaml: annotate.methods: no method {name!r}{guess(name, known)}; known methods: {', '.join(known)}"
         )
-    stated = constants(path, "SCOPE", "REQUIRES", "FILES", "FILES_OR_NAMES")
+    stated = constants(path, "SCOPE", "REQUIRES", "FILES", "FILES_OR_NAMES", "IN_WORDS")
     scope, requires = stated.get("SCOPE"), stated.get("REQUIRES")
     if scope not in INPUTS or not isinstance(requires, tuple):
         raise BrainmetError(f"{path}: must state SCOPE ({' or '.join(INPUTS)}) and REQUIRES (a tuple of input names)")
-    return Method(name, path, str(scope), *(_names(stated.get(key)) for key in ("REQUIRES", "FILES", "FILES_OR_NAMES")))
+    return Method(
+        name,
+        path,
+        str(scope),
+        requires=_names(requires),
+        files=_names(stated.get("FILES")),
+        files_or_names=_names(stated.get("FILES_OR_NAMES")),
+        in_words=str(stated.get("IN_WORDS") or name.replace("_", " ")),
+    )
 
 
 def _names(stated: Any) -> tuple[str, ...]:

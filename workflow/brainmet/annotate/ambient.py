@@ -18,6 +18,7 @@ from brainmet.counts import Counts
 
 SCOPE = "sample"
 REQUIRES = ("counts", "cells", "markers")
+IN_WORDS = "the share of ambient RNA"
 log = logging.getLogger(__name__)
 
 MIN_SOURCE, RICH = 5, 3.0

@@ -21,6 +21,7 @@ from brainmet.normalise import log_normalised
 SCOPE = "sample"
 REQUIRES = ("counts", "cells")
 FILES_OR_NAMES = ("model",)
+IN_WORDS = "CellTypist"
 
 
 def annotate(

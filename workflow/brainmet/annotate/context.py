@@ -21,6 +21,7 @@ from brainmet.slice import Slice
 
 SCOPE = "cohort"
 REQUIRES = ("slices",)
+IN_WORDS = "the calls of neighbouring cells"
 log = logging.getLogger(__name__)
 
 NEAR = "near_"

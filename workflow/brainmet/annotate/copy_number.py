@@ -42,6 +42,7 @@ from brainmet.neighbors import nearest
 
 SCOPE = "sample"
 REQUIRES = ("counts", "cells", "markers")
+IN_WORDS = "copy number"
 log = logging.getLogger(__name__)
 
 PASSES = 2

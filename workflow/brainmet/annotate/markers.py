@@ -21,6 +21,7 @@ from brainmet.counts import Counts
 
 SCOPE = "sample"
 REQUIRES = ("counts", "cells")
+IN_WORDS = "marker genes"
 log = logging.getLogger(__name__)
 
 SHOWN = 6

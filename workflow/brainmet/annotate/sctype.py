@@ -20,6 +20,7 @@ from brainmet.normalise import log_normalised
 
 SCOPE = "sample"
 REQUIRES = ("counts", "cells")
+IN_WORDS = "ScType"
 
 N_GENES, N_COMPONENTS, N_NEIGHBORS, SEED = 2_000, 30, 15, 1
 

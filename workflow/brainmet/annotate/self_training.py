@@ -25,6 +25,7 @@ from brainmet.slice import Slice, chosen
 
 SCOPE = "cohort"
 REQUIRES = ("slices", "features", "cells", "markers", "context")
+IN_WORDS = "profiles learned from each type's clearest cells"
 log = logging.getLogger(__name__)
 
 ALONE = 10.0

@@ -21,6 +21,7 @@ from brainmet.normalise import log_normalised
 SCOPE = "sample"
 REQUIRES = ("counts", "cells")
 FILES = ("reference",)
+IN_WORDS = "SingleR"
 
 STEEPNESS = 20.0
 """Of the votes, per unit of SingleR's score (a correlation): a lead of 0.05 gives odds of 2.7."""

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from brainmet.annotate import describe
+
 _ENTRY = re.compile(r"@\w+\{(?P<key>[^,]+),(?P<body>.*?)\n\}", re.DOTALL)
 _FIELD = re.compile(r"^\s*(\w+)\s*=\s*\{(.*)\},?\s*$", re.MULTILINE)
 _CITED = re.compile(r"\[@([\w;@ -]+)\]")
@@ -117,22 +119,10 @@ def _of_dataset(item: tuple[str, Mapping[str, Any]]) -> Reference | None:
     return Reference(id_, fields, f"@misc{{{id_},\n{body}\n}}")
 
 
-EVIDENCE = {
-    "markers": "marker genes",
-    "ambient": "the share of ambient RNA",
-    "context": "the calls of neighbouring cells",
-    "copy_number": "copy number",
-    "self_training": "profiles learned from each type's clearest cells",
-    "celltypist": "CellTypist",
-    "singler": "SingleR",
-}
-"""Methods of annotation in words; others by their names."""
-
-
 def evidence(methods: Sequence[str]) -> str:
-    """The methods of annotation in a sentence."""
-    told = [EVIDENCE.get(name, name.replace("_", " ")) for name in methods]
-    return ", ".join(told[:-1]) + (" and " if len(told) > 1 else "") + told[-1] if told else "no method"
+    """The methods of annotation in words, as each states them in its file."""
+    names = [describe(name).in_words for name in methods]
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]])) or "no method"
 
 
 def _keys(group: str) -> list[str]:
