@@ -336,6 +336,31 @@ def test_covariates_as_excel_writes_them(series, tmp_path):
     assert load(series(covariates="who.csv"))["A"]["age"] == "61"
 
 
+def test_a_text_with_a_separator_in_it_stands_in_quotes(series, tmp_path):
+    (tmp_path / "who.csv").write_text('sample,treatments\nA,"chemo; trastuzumab"\n')
+    assert load(series(covariates="who.csv"))["A"]["treatments"] == "chemo; trastuzumab"
+    (tmp_path / "who.csv").write_text("sample;age;note\nA;61;one, two\nB;50\n")
+    records = load(series(covariates="who.csv"))
+    assert (records["A"]["covariates"], records["B"]["age"]) == ({"note": "one, two"}, "50")
+
+
+def test_covariates_in_the_fullest_sheet_of_a_workbook(series, tmp_path):
+    patients = pd.DataFrame({"id": ["A", "B"], "age": [61.0, 50.0], "her2": ["neg", "low"]})
+    with pd.ExcelWriter(tmp_path / "who.xlsx") as book:
+        pd.DataFrame({"Read me": ["one row per sample"]}).to_excel(book, sheet_name="about", index=False)
+        patients.to_excel(book, sheet_name="patients", index=False)
+    records = load(series(covariates="who.xlsx"))
+    assert [(r["age"], r["her2"]) for r in records.values()] == [("61", "pos"), ("50", "low")]
+
+
+def test_an_empty_field_is_what_the_dataset_or_the_table_says(series, tmp_path):
+    samples = [{"id": "A", "match": "a", "primary_site": None, "age": None, "doublet_rate": None}]
+    (tmp_path / "who.csv").write_text("id,age\nA,61\n")
+    path = series(samples=samples, primary_site="breast", doublet_rate=0.05, covariates="who.csv")
+    (record,) = load(path).values()
+    assert (record["primary_site"], record["age"], record["doublet_rate"]) == ("breast", "61", 0.05)
+
+
 def test_empty_cells_behind_the_columns_say_nothing(series, tmp_path):
     (tmp_path / "who.csv").write_text("id,bmi\nA,24,,\n")
     assert load(series(covariates="who.csv"))["A"]["covariates"] == {"bmi": "24"}

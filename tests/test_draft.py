@@ -119,6 +119,16 @@ def test_an_accession_from_the_archives_lists(tmp_path: Path, human: GeneTable) 
     assert "# not read: GSE999832_seurat.rds" in text and "acc.cgi?acc=GSE999832" in text
 
 
+def test_a_series_matrix_that_cannot_be_had_is_said(tmp_path: Path, human: GeneTable) -> None:
+    folder = tmp_path / "mirror/geo/series/GSE999nnn/GSE999832"
+    for name in ("suppl/GSE999832_BRBM1.h5ad", "matrix/GSE999832_series_matrix.txt.gz"):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_bytes(b"\x1f\x8b cut")
+    records, text = drafted("GSE999832", tmp_path, human, mirror=str(tmp_path / "mirror"))
+    assert len(records) == 1
+    assert "GSE999832_series_matrix.txt.gz: what came is damaged" in text and "draft again to have them here" in text
+
+
 def test_what_cannot_be_drafted(tmp_path: Path, human: GeneTable) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "texts").mkdir()

@@ -382,6 +382,44 @@ def test_genes_that_some_cells_lack_are_left_out(tmp_path: Path, human: GeneTabl
     assert sorted(result.genes["symbol"]) == sorted(CURRENT)
 
 
+def _written(X: pd.DataFrame, path: Path) -> Path:
+    writers = {".csv": X.to_csv, ".parquet": X.to_parquet, ".xlsx": X.to_excel}
+    writers[path.suffix](path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "xlsx"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_zeros_that_a_table_leaves_blank_are_zeros(tmp_path: Path, human: GeneTable, suffix: str, turned: bool) -> None:
+    if turned and suffix == "xlsx":
+        pytest.skip("a workbook holds genes as rows")
+    X = frame(counts(genes=10))
+    blank = X.where(X > 0)
+    path = _written(blank.T if turned else blank, tmp_path / f"t.{suffix}")
+    result = run("dense_text", [path], human)
+    same(result, X.to_numpy())
+    assert "a blank or NA is a zero: the table writes no zero" in result.lost["notes"].item()
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "xlsx"])
+def test_gaps_among_written_zeros_are_missing_values(tmp_path: Path, human: GeneTable, suffix: str) -> None:
+    X = frame(counts()).astype(float)
+    X.iloc[3, :2] = np.nan
+    result = run("dense_text", [_written(X, tmp_path / f"t.{suffix}")], human)
+    assert sorted(result.genes["symbol"]) == sorted(set(CURRENT) - {"PTPRC"})
+    X.iloc[:6, 1] = np.nan
+    with pytest.raises(BrainmetError, match=r"6 of 10 genes have no value in some cell .*write 0 where a blank means"):
+        run("dense_text", [_written(X, tmp_path / f"t.{suffix}")], human)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "xlsx"])
+def test_what_arrays_lack_is_no_zero(tmp_path: Path, human: GeneTable, suffix: str) -> None:
+    X = frame(np.random.default_rng(0).uniform(4, 14, (10, 6)))
+    X.iloc[3, 2] = np.nan
+    result = run("bulk", [_written(X, tmp_path / f"t.{suffix}")], human, suspension="bulk", values="log")
+    assert sorted(result.genes["symbol"]) == sorted(set(CURRENT) - {"PTPRC"})
+
+
 def test_a_cell_without_values_is_named(tmp_path: Path, human: GeneTable) -> None:
     X = frame(counts()).astype(object)
     X.iloc[:, 0] = "NA"
@@ -427,6 +465,14 @@ def _labels(path: Path, form: str) -> None:
             archive.writestr("labels.csv", text[form])
     else:
         path.write_text(text[form])
+
+
+def test_labels_in_the_encoding_of_windows(tmp_path: Path, human: GeneTable) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_bytes(("bc,type\n" + "".join(f"{b},Tumour – cycling\n" for b in BARCODES)).encode("cp1252"))
+    labels = {"file": path.name, "barcode": "bc", "column": "type", "map": {"Tumour – cycling": "malignant_epithelial"}}
+    result = run("tenx_triplet", [*write_triplet(tmp_path, counts()), path], human, labels=labels)
+    assert set(result.cells["author_cell_type"]) == {"malignant_epithelial"}
 
 
 @pytest.mark.parametrize("form", ["xlsx", "csv.zip", "txt", "csv", "blanks.csv"])

@@ -99,11 +99,21 @@ def test_gmt_with_a_down_set_alone_keeps_its_name(tmp_path: Path) -> None:
     assert [(s.id, s.up, s.down) for s in read(path)] == [("X_DN", ("A", "B"), ()), ("Y", ("C",), ())]
 
 
+def test_gmt_in_the_encoding_of_windows(tmp_path: Path) -> None:
+    path = tmp_path / "s.gmt"
+    path.write_bytes("Gefäße\tEndothel – Kapillaren\tPECAM1\tVWF\n".encode("cp1252"))
+    (signature,) = read(path)
+    assert (signature.id, signature.entry["name"]) == ("Gefäße", "Endothel – Kapillaren")
+    assert signature.up == ("PECAM1", "VWF")
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.gmt", "X\tna\n", "line 1 needs a name"),
-        ("a.gmt", "X\tna\tA\nX\tna\tB\n", "the name X appears twice"),
+        ("a.gmt", "X\tna\n", "line 1: it needs a name"),
+        ("a.gmt", "\tna\tA\n", "line 1: it needs a name"),
+        ("a.gmt", "X\tna\tA\nX\tna\tB\n", "line 2: the name X appears twice"),
+        ("a.gmt", "HALLMARK|X\tna\tA\n", r"line 1: the name HALLMARK\|X holds \|, which separates names"),
         ("a.yaml", "signatures: [{id: x, name: X, genes: {up: [A], down: [A]}}]", "A both up and down"),
         ("a.yaml", "signatures: [{id: x, name: X, gene: [A]}]", "unknown key; did you mean"),
         ("a.yaml", "signatures: [", "is not YAML"),

@@ -129,6 +129,21 @@ def test_a_table_that_was_cut_is_refused(tmp_path):
         tables.read_table(path, "toy")
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("B1\t2\t0.5\tTru\tx", "column scorable is null in 1 rows"), ("B1\t2\tx\tTrue\tx", "could not convert")],
+)
+def test_some_columns_are_held_to_the_schema_too(tmp_path, text, message):
+    path = tmp_path / "toy.tsv"
+    path.write_text("\t".join(tables.columns("toy")) + f"\n{text}\n")
+    with pytest.raises(BrainmetError, match=message):
+        tables.read_table(path, "toy", columns=["scorable", "effect"])
+    path.write_text("\t".join(tables.columns("toy")) + "\nB1\t2\t1\tTrue\tx\n")
+    found = tables.read_table(path, "toy", columns=["scorable", "effect"])
+    assert list(found) == ["scorable", "effect"]
+    assert found.dtypes.tolist() == [np.dtype(bool), np.dtype(float)]
+
+
 def test_one_sample_is_read_from_a_table_of_many(tmp_path):
     sizes = {"A": tables.ROW_GROUP // 2, "B": tables.ROW_GROUP, "C": 3}
     sample = np.repeat(np.array(list(sizes), dtype=object), list(sizes.values()))

@@ -3,11 +3,8 @@
 Read at parse time by the Snakefile, so nothing here imports more than yaml and jsonschema.
 """
 
-import csv
-import io
 import os
 import re
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
@@ -16,6 +13,7 @@ import yaml
 
 from brainmet import dataset_checks
 from brainmet.contract import UNKNOWN
+from brainmet.core.small_tables import read_table
 from brainmet.documents import read_schema, read_yaml
 from brainmet.errors import BrainmetError
 from brainmet.validate import guess, validate
@@ -192,16 +190,14 @@ def _add_covariates(dataset: dict[str, Any], path: Path) -> None:
     spec = {"file": spec} if isinstance(spec, str) else spec
     table = path.parent / spec["file"]
     try:
-        rows = _workbook(table) if table.suffix.lower() == ".xlsx" else _text_table(table)
-    except (OSError, ValueError, KeyError, csv.Error, zipfile.BadZipFile) as error:
+        columns, lines = read_table(table.name, table.read_bytes())
+    except (OSError, ValueError) as error:
         raise BrainmetError(f"{path}: covariates: {table} cannot be read ({error}); mend file") from error
-    columns = list(rows[0]) if rows else []
-    key = spec.get("sample", columns[0] if columns else "")
+    key = spec.get("sample", columns[0])
     if key not in columns:
         raise BrainmetError(f"{path}: covariates: {table} has no column {key} ({', '.join(columns)}); mend sample")
     known = {sample["id"]: sample for sample in dataset["samples"]}
-    for row in rows:
-        row[key] = (row[key] or "").strip()
+    rows = [dict(zip(columns, line, strict=True)) for line in lines]
     ids = [row[key] for row in rows]
     if twice := next((id_ for id_ in ids if ids.count(id_) > 1), ""):
         raise BrainmetError(f"{path}: covariates: {table}: {twice!r} has more than one row; leave one")
@@ -210,50 +206,18 @@ def _add_covariates(dataset: dict[str, Any], path: Path) -> None:
             f"{path}: covariates: {table}: {foreign[0]!r} is no sample of the dataset; samples: {', '.join(known)}"
         )
     for row in rows:
-        said = {name: value.strip() for name, value in row.items() if name != key and value and value.strip()}
-        own = known[row[key]]
-        for name in (*NAMING[1:3], *DESCRIPTIVE):
-            if name in said:
-                own.setdefault(name, said.pop(name))
-        own["covariates"] = said
+        said = {name: value for name, value in row.items() if name != key and value}
+        sample = known[row[key]]
+        for field in ("donor", "study", *DESCRIPTIVE):
+            value = said.pop(field, None)
+            if sample.get(field) is None and value is not None:
+                sample[field] = value
+        sample["covariates"] = said
     validate(
         {**dataset, "samples": [{k: v for k, v in s.items() if k != "covariates"} for s in dataset["samples"]]},
         read_schema(SCHEMA),
         name=f"{path} with {table.name}",
     )
-
-
-def _text_table(path: Path) -> list[dict[str, str]]:
-    data = path.read_bytes()
-    try:
-        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    except UnicodeDecodeError:  # Excel on Windows.
-        text = data.decode("cp1252", "replace")
-    head = text[:10_000]
-    mark = "\t" if "\t" in head else ";" if ";" in head else ","
-    reader, rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=mark), []
-    for row in reader:
-        # What has no name in the header stands under None: empty cells of a spreadsheet, or a cut text.
-        if any(part.strip() for part in row.pop(None, ())):
-            raise ValueError(
-                f"line {reader.line_num} has more values than the header has names; a text with {mark!r} in it needs "
-                "quotes"
-            )
-        rows.append(row)
-    return rows
-
-
-def _workbook(path: Path) -> list[dict[str, str]]:
-    """The first sheet of a workbook; lines of one cell, the first, above its header are a title."""
-    from openpyxl import load_workbook  # Loaded where a workbook is given only: this module is read at parse time.
-
-    sheet = load_workbook(path, read_only=True, data_only=True).worksheets[0]
-    lines = [["" if cell is None else str(cell) for cell in line] for line in sheet.iter_rows(values_only=True)]
-    lines = [line for line in lines if any(line)]
-    # A header of two columns whose first has no name, an index of pandas, has one filled cell too: the second.
-    while len(lines) > 1 and lines[0][0] and not any(lines[0][1:]):
-        lines.pop(0)
-    return [dict(zip(lines[0], line, strict=False)) for line in lines[1:]]
 
 
 def records(datasets: dict[str, dict[str, Any]], *, exclude: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -306,7 +270,7 @@ def public(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _record(dataset: dict[str, Any], sample: dict[str, Any], claims: Sequence[Set[str]]) -> dict[str, Any]:
     described = {
-        field: _text(sample.get(field, dataset.get(field, DEFAULTS.get(field, UNKNOWN)))) for field in DESCRIPTIVE
+        field: _text(_first(sample.get(field), dataset.get(field), DEFAULTS.get(field))) for field in DESCRIPTIVE
     }
     if described["organism"] == UNKNOWN:
         described["organism"] = DEFAULTS["organism"]
@@ -314,11 +278,11 @@ def _record(dataset: dict[str, Any], sample: dict[str, Any], claims: Sequence[Se
     return {
         "id": sample["id"],
         "dataset": dataset["id"],
-        "study": sample.get("study", dataset.get("study", dataset["id"])),
-        "donor": sample.get("donor", sample["id"]),
+        "study": _first(sample.get("study"), dataset.get("study"), dataset["id"]),
+        "donor": _first(sample.get("donor"), sample["id"]),
         "match": sample.get("match"),
         "longer_matches": _longer(dataset, sample),
-        "doublet_rate": sample.get("doublet_rate", dataset.get("doublet_rate")),
+        "doublet_rate": _first(sample.get("doublet_rate"), dataset.get("doublet_rate")),
         **described,
         **source,
         "covariates": sample.get("covariates", {}),
@@ -408,6 +372,11 @@ def begins(name: str, match: str) -> bool:
     neither letter nor digit."""
     names = (name, ACCESSION.sub("", name))
     return any(text.startswith(match) and not text[len(match) : len(match) + 1].isalnum() for text in names)
+
+
+def _first(*values: Any) -> Any:
+    """The first value that says something: a field left empty in a sample's entry is what its dataset says."""
+    return next((value for value in values if value is not None), None)
 
 
 def _text(value: Any) -> str:

@@ -5,8 +5,10 @@ What they do not tell, donors and conditions above all, is left to be set by han
 
 import gzip
 import json
+import logging
 import re
 import shutil
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +27,7 @@ from brainmet.ingest.bulk import of_samples
 from brainmet.ingest.members import PACKED, Member, list_members, select
 from brainmet.ingest.text import decoded
 
+log = logging.getLogger(__name__)
 SERIES = re.compile(r"GSE\d+")
 SHIPPED = Path(__file__).parents[2] / "resources" / "datasets"
 PLATE = 100
@@ -32,6 +35,7 @@ PLATE = 100
 ENTRIES = ("files", "all_files", "files_of_all_samples")
 """Names for the folder where its own is a sample's too, which would then be every sample's."""
 SHOWN = 6
+STALL_SECONDS = 30
 
 
 def draft(source: str | None, folder: Path, genes: GeneTable, *, mirror: str, offline: bool) -> Path:
@@ -67,9 +71,10 @@ def draft(source: str | None, folder: Path, genes: GeneTable, *, mirror: str, of
     if not series and not root.is_dir():
         raise BrainmetError(f"draft: {source} is neither an accession (GSE…) nor a folder ({root}); mend it")
     if series:
-        name, (found, told) = id_, _published(source, mirror, offline)
+        name, (found, told, untold) = id_, _published(source, mirror, offline)
         layout, data, samples = _samples(found, source)
     else:
+        untold = []
         for name in (id_, *ENTRIES):
             found = list_members(_local(name, root))
             layout, data, samples = _samples(found, source)
@@ -83,6 +88,7 @@ def draft(source: str | None, folder: Path, genes: GeneTable, *, mirror: str, of
     )
     lines = [
         *_head(id_, source, series),
+        *untold,
         "files:",
         *files,
         f"layout: {layout}",
@@ -152,8 +158,10 @@ def _local(id_: str, root: Path) -> list[tuple[str, Path]]:
     return [(file["name"], Path(file["path"])) for file in files]
 
 
-def _published(accession: str, mirror: str, offline: bool) -> tuple[list[Member], dict[str, str]]:
-    """Supplementary files of a series and those that its archive lists; and what is told of samples, by accession."""
+def _published(accession: str, mirror: str, offline: bool) -> tuple[list[Member], dict[str, str], list[str]]:
+    """Supplementary files of a series and those that its archive lists; what is told of samples, by accession; and a
+    comment for each series matrix that could not be had, which would tell it.
+    """
     if offline and not _is_folder(mirror):
         raise BrainmetError("draft: fetch: offline is true; name a folder of files instead of an accession")
     url = archive_url(f"geo:{accession}/filelist.txt")
@@ -163,9 +171,9 @@ def _published(accession: str, mirror: str, offline: bool) -> tuple[list[Member]
             f"{accession}: the archive lists no files at {url.rpartition('/')[0]}; mend the accession, see whether the "
             "archive can be reached, or download its files into a folder and name the folder instead"
         )
-    lines = _bytes(url, mirror).decode().splitlines()
-    inside = [line.split("\t")[1] for line in lines if line.startswith("File\t")]
     archive = next((name for name in names if name.endswith("_RAW.tar")), "")
+    lines = _bytes(url, mirror).decode().splitlines() if archive and "filelist.txt" in names else []
+    inside = [line.split("\t")[1] for line in lines if line.startswith("File\t")]
     if archive and not inside:
         raise BrainmetError(
             f"{accession}: what {archive} holds is not known: {url} could not be had; try again, or download the "
@@ -173,9 +181,28 @@ def _published(accession: str, mirror: str, offline: bool) -> tuple[list[Member]
         )
     outside = [Member(name, Path(name)) for name in names if name not in (archive, "filelist.txt")]
     about = archive_url(f"geo:{accession}/{accession}_series_matrix.txt.gz")
-    described = [about.rpartition("/")[0] + f"/{n}" for n in _names(about, mirror) if SERIES_MATRIX.search(n)]
-    told = _told([gzip.decompress(_bytes(each, mirror)).decode(errors="replace") for each in described])
-    return [*outside, *(Member(name, Path(archive), (name,)) for name in inside if archive)], told
+    texts, untold = [], []
+    for name in filter(SERIES_MATRIX.search, _names(about, mirror)):
+        try:
+            texts.append(_series_matrix(f"{about.rpartition('/')[0]}/{name}", mirror))
+        except BrainmetError as error:
+            log.warning("%s; the samples stand without what it says of them", error)
+            untold.append(f"# {error}; it tells title and source of the samples: draft again to have them here")
+    found = [*outside, *(Member(name, Path(archive), (name,)) for name in inside if archive)]
+    return found, _told(texts), untold
+
+
+def _series_matrix(url: str, mirror: str) -> str:
+    """The text of a series matrix.
+
+    Raises:
+        BrainmetError: it cannot be had, or is damaged.
+    """
+    data = _bytes(url, mirror)
+    try:
+        return gzip.decompress(data).decode(errors="replace")
+    except (OSError, EOFError, zlib.error) as error:
+        raise BrainmetError(f"{url}: what came is damaged ({error})") from error
 
 
 def _told(series_matrices: Sequence[str]) -> dict[str, str]:
@@ -201,16 +228,33 @@ def _names(url: str, mirror: str) -> list[str]:
 
 
 def _bytes(url: str, mirror: str) -> bytes:
-    """A small file; empty where there is none."""
-    if _is_folder(mirror):
-        return _at(url, mirror).read_bytes() if _at(url, mirror).is_file() else b""
+    """A small file.
+
+    Raises:
+        BrainmetError: it cannot be had.
+    """
+    place = _at(url, mirror) if _is_folder(mirror) else _address(url, mirror)
+    try:
+        return place.read_bytes() if isinstance(place, Path) else _downloaded(place)
+    except OSError as error:
+        raise BrainmetError(f"{place}: cannot be had ({error})") from error
+
+
+def _downloaded(url: str) -> bytes:
+    """What a server gives for an address.
+
+    Raises:
+        OSError: it cannot be reached, or refuses.
+    """
     import httpx
 
+    from brainmet.download import connect
+
     try:
-        answer = httpx.get(_address(url, mirror), follow_redirects=True, timeout=30)
-    except httpx.HTTPError:
-        return b""
-    return answer.content if answer.status_code == 200 else b""
+        with connect(STALL_SECONDS) as client:
+            return client.get(url).raise_for_status().content
+    except httpx.HTTPError as error:
+        raise OSError(str(error)) from error
 
 
 def _at(url: str, mirror: str) -> Path:

@@ -4,7 +4,7 @@ A signature is an entry of a YAML file (`workflow/schemas/signature.schema.yaml`
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,6 +16,7 @@ import scipy.sparse as sp
 import yaml
 
 from brainmet.contract import Var
+from brainmet.core.small_tables import decode
 from brainmet.documents import TO_BE_VERIFIED, doubtful, read_yaml
 from brainmet.errors import BrainmetError
 from brainmet.validate import validate
@@ -23,6 +24,8 @@ from brainmet.validate import validate
 SCHEMA = Path(__file__).parent.parent / "schemas" / "signature.schema.yaml"
 DOWN = re.compile(r"_(DN|DOWN|dn|down)$")
 UP = re.compile(r"_(UP|up)$")
+SEPARATORS = ("|", ";")
+"""Marks between ids in the tables, which no id may hold."""
 
 
 @dataclass(frozen=True)
@@ -123,18 +126,13 @@ def _schema() -> dict[str, Any]:
 def _read_gmt(path: Path) -> list[Signature]:
     """Sets of a `.gmt` file; `X_UP` and `X_DN` (or `X_DOWN`) become one signature X with two arms."""
     sets: dict[str, tuple[str, tuple[str, ...]]] = {}
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(decode(path.read_bytes()).splitlines(), start=1):
         if not line.strip():
             continue
-        name, *rest = line.split("\t")
-        genes = tuple(dict.fromkeys(gene.strip() for gene in rest[1:] if gene.strip()))
-        if not genes or name in sets:
-            problem = (
-                f"the name {name} appears twice"
-                if name in sets
-                else "needs a name, a description and genes, tab-separated"
-            )
-            raise BrainmetError(f"{path}: line {number} {problem}; correct it")
+        name, *rest = (part.strip() for part in line.split("\t"))
+        genes = tuple(dict.fromkeys(filter(None, rest[1:])))
+        if problem := _problem(name, genes, sets):
+            raise BrainmetError(f"{path}: line {number}: {problem}; correct it")
         sets[name] = (rest[0], genes)
     ups = {UP.sub("", name) for name in sets if UP.search(name)}
     downs = {DOWN.sub("", name): name for name in reversed(sets) if DOWN.search(name)}  # the first of several
@@ -153,6 +151,17 @@ def _read_gmt(path: Path) -> list[Signature]:
         }
         signatures.append(Signature(entry["id"], genes, down, entry))
     return signatures
+
+
+def _problem(name: str, genes: Sequence[str], known: Collection[str]) -> str:
+    """What is wrong with a line of a `.gmt` file; empty where nothing is."""
+    if not name or not genes:
+        return "it needs a name, a description and genes, tab-separated"
+    if name in known:
+        return f"the name {name} appears twice"
+    if mark := next((mark for mark in SEPARATORS if mark in name), ""):
+        return f"the name {name} holds {mark}, which separates names in the tables"
+    return ""
 
 
 def gmt(signatures: Iterable[Signature]) -> str:

@@ -56,16 +56,23 @@ def blank(name: str) -> dict[str, Any]:
     return {column["name"]: _NOTHING[column["dtype"]] for column in schema(name)["columns"]}
 
 
-def conform(frame: pd.DataFrame, name: str, *, where: str = "") -> pd.DataFrame:
+def conform(frame: pd.DataFrame, name: str, *, where: str = "", only: Sequence[str] | None = None) -> pd.DataFrame:
     """The frame with exactly the schema's columns, order and types.
 
     Columns of the type `open_columns`, where the schema declares it, may follow the declared ones.
+
+    Args:
+        frame: the table.
+        name: of the table.
+        where: what is said of its place in an error.
+        only: columns of the schema that the frame holds, where it holds some; whether its index repeats itself is then
+            not looked at.
 
     Raises:
         ValueError: a column is missing, undeclared, or null where the schema forbids it.
     """
     spec = schema(name)
-    declared = {column["name"]: column for column in spec["columns"]}
+    declared = {column["name"]: column for column in spec["columns"] if only is None or column["name"] in only}
     extra = [column for column in frame.columns if column not in declared]
     missing = [column for column in declared if column not in frame.columns]
     if missing or (extra and not spec.get("open_columns")):
@@ -81,7 +88,7 @@ def conform(frame: pd.DataFrame, name: str, *, where: str = "") -> pd.DataFrame:
     result = pd.DataFrame(series, index=frame.index)
     if spec.get("index"):
         result.index = pd.Index(result.index.astype(object), name=spec["index"])
-        if not result.index.is_unique:
+        if only is None and not result.index.is_unique:
             raise ValueError(f"table {name}{where}: the index {spec['index']} has duplicates")
     return result
 
@@ -133,7 +140,8 @@ def read_table(
     try:
         frame = _read_parquet(path, spec, columns, sample) if path.suffix == ".parquet" else _read_tsv(path, spec)
         if columns is not None:
-            return frame[list(columns)]
+            wanted = list(columns)
+            return conform(frame[wanted], name, where=f" in {path}", only=wanted)[wanted]
         return conform(frame, name, where=f" in {path}")
     except (OSError, ValueError, KeyError) as error:
         raise BrainmetError(f"{path}: cannot be read as the table {name} ({error}); delete it and run again") from error

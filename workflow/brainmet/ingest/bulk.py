@@ -12,10 +12,10 @@ from itertools import zip_longest
 import numpy as np
 import pandas as pd
 
+from brainmet.core.small_tables import WORKBOOK
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable
 from brainmet.ingest import dense_text
-from brainmet.ingest.dense_text import WORKBOOK
 from brainmet.ingest.members import Member, select
 from brainmet.ingest.one_cell import gather
 from brainmet.ingest.profiles import ABOUT

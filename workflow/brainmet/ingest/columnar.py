@@ -1,13 +1,14 @@
 """Tables in parquet: genes × cells or cells × genes, names in a column of text or in the index that pandas keeps."""
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable
+from brainmet.ingest.gaps import without_gaps
 from brainmet.ingest.members import Member
 from brainmet.ingest.raw import Raw
 
@@ -19,10 +20,10 @@ AT_ONCE = 500
 
 
 def read_parquet(member: Member, genes: GeneTable) -> Raw:
-    """Cells × genes of a parquet table, whichever way it lies; genes without a value in every cell are left out.
+    """Cells × genes of a parquet table, whichever way it lies.
 
     Raises:
-        BrainmetError: not parquet, or no column of names or of numbers.
+        BrainmetError: the file is not parquet, has no column of names or of numbers, or most genes lack values.
     """
     import pyarrow as pa
     from pyarrow import parquet
@@ -41,26 +42,31 @@ def read_parquet(member: Member, genes: GeneTable) -> Raw:
             f"{member}: holds {len(texts)} columns of text and {len(numbers)} of numbers; a table needs a column of "
             "names and a column of numbers for each cell or gene"
         )
-    table = sp.hstack([block for block, *_ in blocks], format="csc")
+    table = sp.hstack([block.values for block in blocks], format="csc")
     top = np.array(numbers, dtype=object)
     known = {name: genes.share_known(values) for name, values in names.items()}
     best = max(known, key=lambda name: known[name])
     if genes.share_known(top) > known[best]:
         cells = next((values for values in names.values() if len(set(values)) == len(values)), names[texts[0]])
         raw = Raw(table.tocsr(), cells, top, None, str(member), notes=["cells are rows"])
-        missing = np.concatenate([across for _, across, _ in blocks])
+        missing = np.concatenate([block.missing_in_columns for block in blocks])
     else:
         raw = Raw(table.T.tocsr(), top, names[best], None, str(member))
-        missing = np.any([down for *_, down in blocks], axis=0)
-    if not missing.any():
-        return raw
-    kept = raw.features(~missing)
-    kept.notes = [*raw.notes, f"{missing.sum()} genes without a value in every cell left out"]
-    return kept
+        missing = np.sum([block.missing_in_rows for block in blocks], axis=0)
+    return without_gaps(raw, missing, zeros=sum(block.zeros for block in blocks))
 
 
-def _block(table: "pa.Table", columns: list[str]) -> tuple[sp.csc_matrix, np.ndarray, np.ndarray]:
-    """Some columns in sparse form, and which columns and which rows of them lack a value."""
+class Block(NamedTuple):
+    """Some columns of a table: their values, missing ones not stored, and how many are missing and how many are 0."""
+
+    values: sp.csc_matrix
+    missing_in_columns: np.ndarray
+    missing_in_rows: np.ndarray
+    zeros: int
+
+
+def _block(table: "pa.Table", columns: list[str]) -> Block:
     values = np.column_stack([table[name].to_numpy() for name in columns])
     gap = ~np.isfinite(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
-    return sp.csc_matrix(np.where(gap, 0, values)), np.any(gap, axis=0), np.any(gap, axis=1)
+    filled = sp.csc_matrix(np.where(gap, 0, values))
+    return Block(filled, gap.sum(axis=0), gap.sum(axis=1), int((values == 0).sum()))

@@ -16,9 +16,11 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from brainmet.core.small_tables import WORKBOOK
 from brainmet.errors import BrainmetError
 from brainmet.genes import ENSEMBL_ID, GeneTable
 from brainmet.ingest.entries import Entries
+from brainmet.ingest.gaps import without_gaps
 from brainmet.ingest.members import Member, select, whole_lines
 from brainmet.ingest.one_cell import gather
 from brainmet.ingest.raw import Raw, Wanted
@@ -31,7 +33,6 @@ NOT_MATRIX = re.compile(
     r"\.(mtx|h5|h5ad|hdf5|loom|rds|pdf|png|docx?|json|xml)(\.gz)?$|annot|metadata|barcodes|features|cell_?types?|readme",
     re.IGNORECASE,
 )
-WORKBOOK = re.compile(r"\.xlsx$", re.IGNORECASE)
 CELL_COLUMNS = re.compile(
     r"^(n_?(count|feature|gene|umi)s?(_rna|_by_counts)?|total_(counts|umis?)|(percent|pct|frac)[_.]?\w*|\w+_clusters?|"
     r"clusters?|orig\.ident|(s|g2m)[._]?score|(umap|tsne|pca?)[_.]?\d+|doublet\w*|scrublet\w*|res\.[\d.]+)$",
@@ -46,8 +47,6 @@ GCT = re.compile(rb"#1\.[23]\s")
 HEAD_LINES = 40
 FEWEST_KNOWN = 0.3
 """Share of known genes that a long table needs, which could be a table of anything."""
-MOST_LACKING = 0.5
-"""Share of genes without a value in some cell from which a table is refused."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
         head = _head(stream, member)
         form = _wanted_columns(recognise(head, member), genes, barcodes)
         entries, texts, gaps = _body(stream, form, head[1 + len(form.above) :], member)
-    return _without_gaps(*_oriented(entries, texts, gaps, form, genes=genes, member=member), zeros=gaps.zeros)
+    return without_gaps(*_oriented(entries, texts, gaps, form, genes=genes, member=member), zeros=gaps.zeros)
 
 
 def _wanted_columns(form: Format, genes: GeneTable, barcodes: Wanted | None) -> Format:
@@ -319,29 +318,6 @@ def _long(entries: Entries, texts: list[np.ndarray], scores: list[float], gaps: 
     matrix = sp.coo_matrix((values, (rows, columns)), shape=(len(cells), len(names))).tocsr()
     matrix.eliminate_zeros()
     return Raw(matrix, np.asarray(cells, object), np.asarray(names, object), None, str(member), notes=["a long table"])
-
-
-def _without_gaps(raw: Raw, missing: np.ndarray, *, zeros: int) -> Raw:
-    """Genes that are not measured in every cell left out, as `na.omit` does; where a table writes no zero, what is
-    missing is the zeros.
-
-    Raises:
-        BrainmetError: most genes would be left out.
-    """
-    lacking = missing > 0
-    if not lacking.any():
-        return raw
-    if zeros == 0:
-        raw.notes.append("a blank or NA is a zero: the table writes no zero")
-        return raw
-    if lacking.mean() > MOST_LACKING:
-        raise BrainmetError(
-            f"{raw.name}: {lacking.sum()} of {len(lacking)} genes have no value in some cell (such as "
-            f"{raw.names[lacking][0]}); take the cells that lack them out of the file, or split it with split_by"
-        )
-    kept = raw.features(~lacking)
-    kept.notes = [*raw.notes, f"{lacking.sum()} genes without a value in every cell left out"]
-    return kept
 
 
 def _unquoted(names: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
 from brainmet.genes import GeneTable
+from brainmet.ingest.gaps import without_gaps
 from brainmet.ingest.members import Member
 from brainmet.ingest.raw import Raw
 from brainmet.ingest.table_format import GENE_COLUMNS
@@ -16,13 +17,14 @@ from brainmet.ingest.table_format import GENE_COLUMNS
 TITLES = 20
 """Lines looked at for the header."""
 MOST = 0.8
+"""Share of numbers among the values of a column that makes it one of a cell or profile."""
 
 
 def read_workbook(member: Member, genes: GeneTable) -> Raw:
     """Genes × cells (or profiles) of the first sheet that holds them.
 
     Raises:
-        BrainmetError: not a workbook, or no sheet is such a table.
+        BrainmetError: the file is no workbook, no sheet is such a table, or most genes lack values.
     """
     try:
         sheets = pd.read_excel(io.BytesIO(member.read()), sheet_name=None, header=None)
@@ -44,12 +46,18 @@ def _table(sheet: pd.DataFrame) -> tuple[pd.DataFrame, list[str]] | None:
     """The rows below the header under its names, and which columns hold text."""
     for at in range(min(TITLES, len(sheet) - 1)):
         body, header = sheet.iloc[at + 1 :], sheet.iloc[at]
-        numeric = body.apply(lambda column: pd.to_numeric(column, errors="coerce").notna().mean() > MOST)
+        numeric = body.apply(_holds_numbers)
         titled = [isinstance(name, str) or pd.api.types.is_number(name) for name in header[numeric]]
         if numeric.sum() >= 2 and not numeric.all() and all(titled) and header[numeric].notna().all():
             frame = body.set_axis([str(name).strip() for name in header], axis=1)
             return frame, [name for name, number in zip(frame.columns, numeric, strict=True) if not number]
     return None
+
+
+def _holds_numbers(column: pd.Series) -> bool:
+    """Whether most of what a column holds are numbers: a sheet of counts may leave its zeros blank."""
+    written = column.notna().sum()
+    return bool(written and pd.to_numeric(column, errors="coerce").notna().sum() > MOST * written)
 
 
 def _name(value: object) -> str:
@@ -58,15 +66,18 @@ def _name(value: object) -> str:
 
 
 def from_frame(frame: pd.DataFrame, names: np.ndarray, member: Member) -> Raw:
-    """Profiles × genes of a table of genes × profiles, without genes that lack a value."""
+    """Cells or profiles × genes of a table of genes × cells or profiles.
+
+    Raises:
+        BrainmetError: most genes lack values.
+    """
     values = frame.to_numpy(np.float64).T
-    keep = np.isfinite(values).all(axis=0)
-    notes = [f"{(~keep).sum()} genes without a value in every profile left out"] if not keep.all() else []
-    return Raw(
-        matrix=sp.csr_matrix(values[:, keep]),
+    gap = ~np.isfinite(values)
+    raw = Raw(
+        matrix=sp.csr_matrix(np.where(gap, 0, values)),
         barcodes=np.array([str(column).strip() for column in frame.columns], dtype=object),
-        names=names[keep],
+        names=names,
         ids=None,
         name=str(member),
-        notes=notes,
     )
+    return without_gaps(raw, gap.sum(axis=0), zeros=int((values == 0).sum()))
