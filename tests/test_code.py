@@ -2,6 +2,7 @@
 
 import pytest
 from brainmet import code
+from brainmet.dataset_checks import layouts
 
 
 def names(*stages):
@@ -17,6 +18,13 @@ def test_imports_inside_functions_count(tmp_path):
     path = tmp_path / "m.py"
     path.write_text("def f():\n    from brainmet import tables\n    import brainmet.counts\n    import numpy\n")
     assert [p.name for p in code.imports(path)] == ["__init__.py", "counts.py", "tables.py"]
+
+
+def test_no_layout_depends_on_the_reader_of_another():
+    readers = {f"ingest/{layout}.py" for layout in layouts()}
+    for layout in layouts():
+        used = names("ingest", f"ingest.{layout}") & readers
+        assert used == {f"ingest/{layout}.py"} | ({"ingest/dense_text.py"} if layout == "bulk" else set())
 
 
 def test_an_unknown_module_is_refused():

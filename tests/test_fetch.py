@@ -293,14 +293,31 @@ def test_later_runs_are_held_to_the_first_download(server: Server, target: Path)
 
 def test_a_file_edited_later_is_caught(server: Server, target: Path) -> None:
     get(server, target)
-    source = {"url": "https://example.org/data.bin"}
-    fetching.verify(source, target)
+    source, stamps = {"url": "https://example.org/data.bin"}, target.parent / ".stamps"
+    fetching.verify(source, target, stamps=stamps)
     target.write_bytes(BODY[::-1])
     with pytest.raises(BrainmetError, match=r"edited or replaced: .*its first download had .*delete it to have"):
-        fetching.verify(source, target)
+        fetching.verify(source, target, stamps=stamps)
     with pytest.raises(BrainmetError, match=r"the dataset file says 0000.*put their sha256 into the dataset file"):
-        fetching.verify({"path": "x", "sha256": "0" * 64}, target)
-    fetching.verify({"path": "x"}, target)
+        fetching.verify({"path": "x", "sha256": "0" * 64}, target, stamps=stamps)
+    fetching.verify({"path": "x"}, target, stamps=stamps)
+
+
+def test_an_archive_is_hashed_once_for_all_its_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive, hashed, sha256 = tmp_path / "all.tar", [], fetching.sha256
+    archive.write_bytes(BODY)
+    monkeypatch.setattr(fetching, "LARGE", 1)
+    monkeypatch.setattr(fetching, "sha256", lambda path: hashed.append(path) or sha256(path))
+    source = {"path": str(archive), "sha256": hashlib.sha256(BODY).hexdigest()}
+    for _ in range(3):
+        assert fetching.verify(source, archive, stamps=tmp_path / "stamps") == source["sha256"]
+    assert hashed == [archive]
+    before = archive.stat()
+    archive.write_bytes(BODY[::-1])
+    os.utime(archive, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (archive.stat().st_size, archive.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    with pytest.raises(BrainmetError, match="edited or replaced"):
+        fetching.verify(source, archive, stamps=tmp_path / "stamps")
 
 
 def test_a_file_in_place_is_verified_not_downloaded(server: Server, target: Path) -> None:
@@ -367,7 +384,7 @@ def test_killed_and_restarted(server: Server, target: Path) -> None:
 def test_stopped_while_verifying_nothing_is_downloaded_again(
     server: Server, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(*_: Any) -> None:
+    def stop(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):

@@ -38,6 +38,9 @@ MAGIC = {
 
 
 PATTERN = "*"
+ALONE = "let one run at a time fetch here, one file after the other: --resources downloads=1"
+LARGE = 1 << 24
+"""Bytes from which on a checksum is kept: that of a smaller file is taken as fast as it is looked up."""
 
 
 class Record(NamedTuple):
@@ -133,8 +136,13 @@ def missing_offline(files: Mapping[str, Mapping[str, Any]], mirror: str) -> list
     return [path for path in wanted if not (folder and _in_mirror(str(files[path]["url"]), path, folder))]
 
 
-def verify(source: Mapping[str, Any], path: Path) -> str:
+def verify(source: Mapping[str, Any], path: Path, *, stamps: Path) -> str:
     """See that a raw file still holds the bytes that its dataset file states or that its first download brought.
+
+    Args:
+        source: its `files` entry of the dataset file.
+        path: the file.
+        stamps: folder for checksums that are taken once, see `stamped_sha256`.
 
     Returns:
         Its SHA-256.
@@ -144,7 +152,7 @@ def verify(source: Mapping[str, Any], path: Path) -> str:
     """
     first = None if "path" in source else records(path.parent).get(path.name)
     expected = str(source.get("sha256") or (first.sha256 if first else "")).lower()
-    if (digest := sha256(path)) == expected or not expected:
+    if (digest := stamped_sha256(path, stamps)) == expected or not expected:
         return digest
     if source.get("sha256"):
         origin, remedy = "the dataset file says", "if the new bytes are right, put their sha256 into the dataset file"
@@ -154,6 +162,36 @@ def verify(source: Mapping[str, Any], path: Path) -> str:
     raise BrainmetError(
         f"{path}: the file was edited or replaced: sha256 is {digest[:12]}…, {origin} {expected[:12]}…; {remedy}"
     )
+
+
+def stamped_sha256(path: Path, stamps: Path) -> str:
+    """Hexadecimal SHA-256 of a file, taken once for all jobs that read the file.
+
+    The job of every sample asks for the checksum of the archive that its series shares. It is kept with the file's size
+    and times, and is taken anew where these have changed. One of the times is that of the last change of the inode,
+    which the system sets: a file that was replaced by one of the same size and an older time shows it.
+
+    Args:
+        path: the file.
+        stamps: folder where checksums are kept.
+    """
+    if path.stat().st_size < LARGE:
+        return sha256(path)
+    stamp = stamps / hashlib.sha256(str(path.resolve()).encode()).hexdigest()
+    with _locked(stamp, waits=f"another job takes the checksum of {path}", alone=""):
+        state = _state(path)
+        known, _, digest = stamp.read_text().partition("\t") if stamp.is_file() else ("", "", "")
+        if known != state:
+            digest = sha256(path)
+            if _state(path) == state:  # A file that changes while it is read has no checksum to keep.
+                with replacing(stamp) as partial:
+                    partial.write_text(f"{state}\t{digest}")
+    return digest
+
+
+def _state(path: Path) -> str:
+    state = path.stat()
+    return f"{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}"
 
 
 def sha256(path: Path) -> str:
@@ -176,9 +214,16 @@ def records(folder: Path) -> dict[str, Record]:
     return result
 
 
-def record(part: Path, target: Path, origin: str) -> Record:
-    """Note the bytes of `part` under the name of `target`; safe beside other jobs of the dataset."""
-    entry = Record(target.name, part.stat().st_size, sha256(part), origin)
+def record(part: Path, target: Path, origin: str, *, digest: str = "") -> Record:
+    """Note the bytes of `part` under the name of `target`; safe beside other jobs of the dataset.
+
+    Args:
+        part: the bytes.
+        target: the name they get.
+        origin: the address they come from.
+        digest: their SHA-256 where it is known already.
+    """
+    entry = Record(target.name, part.stat().st_size, digest or sha256(part), origin)
     with _locked(target.parent / CHECKSUMS), replacing(target.parent / CHECKSUMS) as partial:
         known = records(target.parent) | {target.name: entry}
         lines = ["\t".join(Record._fields), *("\t".join(map(str, known[name])) for name in sorted(known))]
@@ -219,13 +264,14 @@ def _fetch(
             _copy(package_file(str(source["package"])), part)
         else:
             origin = _bring(origin, part, target, mirror, offline, missing, patience)
-        if not (problem := _problem(part, source, origin, target)):
+        problem, digest = _problem(part, source, origin, target)
+        if not problem:
             break
         discard(part)
         if last:
             raise BrainmetError(problem)
         log.warning("%s; once more, in case it was the transfer", problem)
-    record(part, target, origin)
+    record(part, target, origin, digest=digest)
     part.replace(target)
     discard(part)  # its note, kept until now: whoever is stopped while verifying has nothing to download again
 
@@ -234,33 +280,36 @@ def _is_there(source: Mapping[str, Any], origin: str, target: Path) -> bool:
     """Whether the file is in place with the right bytes; a file that a person put there is taken over and recorded."""
     if not target.exists() or source.get("package"):
         return False
-    if problem := _problem(target, source, origin, target):
+    problem, digest = _problem(target, source, origin, target)
+    if problem:
         log.warning("%s; fetching it again", problem)
         return False
     if target.name not in records(target.parent):
-        record(target, target, origin)
+        record(target, target, origin, digest=digest)
     return True
 
 
-def _problem(path: Path, source: Mapping[str, Any], origin: str, target: Path) -> str:
-    """Why the bytes at `path` are not the file they should be; empty when they are."""
+def _problem(path: Path, source: Mapping[str, Any], origin: str, target: Path) -> tuple[str, str]:
+    """Why the bytes at `path` are not the file they should be, empty when they are; and their SHA-256 where it took
+    one to tell.
+    """
     size = path.stat().st_size
     if source.get("size") and size != source["size"]:
-        return f"{origin}: {size} bytes instead of the {source['size']} of the dataset file; check its size and url"
-    first = records(target.parent).get(target.name)
+        return f"{origin}: {size} bytes instead of the {source['size']} of the dataset file; check its size and url", ""
+    first, digest = records(target.parent).get(target.name), ""
     if source.get("sha256"):
         if (digest := sha256(path)) != str(source["sha256"]).lower():
             return (
                 f"{origin}: sha256 is {digest}, the dataset file says {source['sha256']}: the published file has "
                 "changed, or was altered on the way; if the new file is right, put its sha256 into the dataset file"
-            )
+            ), digest
     elif first and _same(first.source, origin) and (digest := sha256(path)) != first.sha256:
         return (
             f"{origin}: the published file has changed since its first download (sha256 {first.sha256[:12]}…, "
             f"now {digest[:12]}…); to accept the new one, delete the line of {target.name} from "
             f"{target.parent / CHECKSUMS}"
-        )
-    return _wrong_format(path, target.name, origin)
+        ), digest
+    return _wrong_format(path, target.name, origin), digest
 
 
 def _wrong_format(path: Path, name: str, origin: str) -> str:
@@ -384,20 +433,22 @@ def _is_url(text: str) -> bool:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold `path` for this job alone, among those of all runs that share its folder."""
+def _locked(path: Path, *, waits: str = "", alone: str = ALONE) -> Iterator[None]:
+    """Hold `path` for this job alone, among those of all runs that share its folder.
+
+    Args:
+        path: what is held, there or not.
+        waits: what is said where another job holds it.
+        alone: what is to be done on a file system without locks; empty where nothing is.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f".{path.name}.lock").open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            log.info("%s: another job fetches %s; this one waits for it", path.parent, path.name)
+            log.info("%s; this one waits for it", waits or f"{path.parent}: another job fetches {path.name}")
             fcntl.flock(handle, fcntl.LOCK_EX)
         except OSError as error:
-            log.warning(
-                "%s: this file system has no locks (%s): let one run at a time fetch here, one file after the other: "
-                "--resources downloads=1",
-                path.parent,
-                error,
-            )
+            if alone:
+                log.warning("%s: this file system has no locks (%s): %s", path.parent, error, alone)
         yield

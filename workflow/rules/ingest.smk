@@ -5,9 +5,13 @@ counts.h5ad holds raw counts, with genes by Ensembl id and cells by sample and b
 
 from brainmet.datasets import READ_BY_INGEST
 
-READERS = sorted(
-    path.stem for path in (HOME / "workflow/brainmet/ingest").glob("*.py") if path.stem != "__init__"
-)
+READERS = [f"ingest.{layout}" for layout in dataset_checks.layouts()]
+# Each layout's own reader: an edit of one does not make the samples of the others anew.
+LAYOUT_CODE = {
+    layout: code("ingest", f"ingest.{layout}", "fetch", "provenance")
+    for layout in {record["layout"] for record in RECORDS.values()}
+}
+INGEST_CODE = {sample: LAYOUT_CODE[record["layout"]] for sample, record in RECORDS.items()}
 INGESTED = {sample: {field: record[field] for field in READ_BY_INGEST} for sample, record in RECORDS.items()}
 
 
@@ -22,7 +26,7 @@ rule ingest:
         files=raw_files,
         human="<shipped>/genes/human.tsv.gz",
         mouse="<shipped>/genes/mouse.tsv.gz",
-        code=code("ingest", "fetch", "provenance", *(f"ingest.{name}" for name in READERS)),
+        code=lookup(dpath="{sample}", within=INGEST_CODE),
     output:
         counts="<results>/samples/{sample}/counts.h5ad",
         genes_lost="<results>/samples/{sample}/genes_lost.tsv",
@@ -73,7 +77,7 @@ rule draft:
     """Write a dataset file to begin with, datasets/ID.yaml, for the folder or accession named as `draft`."""
     input:
         human="<shipped>/genes/human.tsv.gz",
-        code=code("draft", *(f"ingest.{name}" for name in READERS)),
+        code=code("draft", *READERS),
     log:
         "<logs>/draft.log",
     conda:
@@ -94,7 +98,7 @@ rule discover:
         files=[path for dataset, entry in DATASETS.items() for path in paths_of(dataset, entry["files"])],
         human="<shipped>/genes/human.tsv.gz",
         mouse="<shipped>/genes/mouse.tsv.gz",
-        code=code("discover", *(f"ingest.{name}" for name in READERS)),
+        code=code("discover", *READERS),
     log:
         "<logs>/discover.log",
     conda:

@@ -11,7 +11,7 @@ from brainmet.tables import write_table
 
 with job(snakemake) as params:
     files = dict(zip(snakemake.input.files, params["record"]["files"], strict=True))
-    checksums = {path: verify(file, Path(path)) for path, file in files.items()}
+    checksums = {path: verify(file, Path(path), stamps=Path(".cache/checksums")) for path, file in files.items()}
     human = read_genes(snakemake.input.human)
     mouse = read_genes(snakemake.input.mouse) if "mouse" in params["record"]["organism"] else None
     sample = ingest(snakemake.input.files, human, mouse, **params)
