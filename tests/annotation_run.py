@@ -15,6 +15,7 @@ from brainmet import annotate, datasets, genes
 from brainmet.cell_types import load_cell_types
 from brainmet.concordance import calibration, concordance
 from brainmet.consensus import Settings, consensus
+from brainmet.counts import Counts
 from brainmet.features import features, informative
 from brainmet.ingest import ingest
 from brainmet.moments import moments
@@ -35,6 +36,7 @@ class Sample:
     genes: pd.DataFrame
     uns: dict
     path: Path = Path("memory")
+    kept, linear_chunks = Counts.kept, Counts.linear_chunks
 
     def __post_init__(self):
         self.X.sort_indices()  # as in counts.h5ad

@@ -189,6 +189,19 @@ def test_ambient_share_of_a_mixture(tmp_path, types):
     assert shares[1] - shares[0] == pytest.approx(0.2, abs=0.06)
 
 
+@pytest.mark.parametrize("method", ["markers", "ambient", "copy_number"])
+def test_logs_give_the_evidence_of_their_values(tmp_path, types, method):
+    X, cells, genes, _ = toy(gain=("3q", "8q"), seed=2, background=6_000)
+    scaled = sp.csr_matrix(X, dtype=np.float64) * 2.5
+    found = []
+    for values, matrix in (("tpm", scaled), ("log", scaled.log1p())):
+        write_counts(tmp_path / "s.h5ad", matrix, cells, genes, {"values": values, "organism": "human"})
+        inputs = {"counts": open_counts(tmp_path / "s.h5ad"), "cells": cells.assign(keep=True)}
+        needed = ["markers"] if method == "markers" else ["markers", method]
+        found.append(annotate.run_all(needed, inputs, types=types, options={name: options(name) for name in needed}))
+    pd.testing.assert_frame_equal(found[0][method], found[1][method], rtol=1e-3, atol=1e-3)
+
+
 def test_self_training_rescues_cells_without_markers(tmp_path, types):
     X, cells, genes, kind = toy(gain=(), seed=6)
     blind = np.arange(len(kind)) % 5 == 0

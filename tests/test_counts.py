@@ -32,6 +32,25 @@ def test_blocks_cover_the_kept_cells_in_order(make_counts):
     assert counts.matrix(np.zeros(53, bool), columns).shape == (0, 3)
 
 
+def test_a_table_of_other_cells_or_in_another_order_is_refused(make_counts):
+    counts = make_counts(X)
+    cells = counts.cells.assign(keep=np.arange(53) % 2 == 0)
+    assert np.array_equal(counts.kept(cells), np.arange(53) % 2 == 0)
+    for other in (cells[:-1], cells[::-1], cells.set_axis([f"T:{i}" for i in range(53)])):
+        with pytest.raises(BrainmetError, match=r"S.h5ad: its 53 cells are not the \d+ of the table beside it"):
+            counts.kept(other)
+
+
+def test_only_logs_are_undone(make_counts):
+    plain, logs = (
+        make_counts(values, uns={"values": kind}, sample=kind) for values, kind in ((X, "counts"), (X.log1p(), "log"))
+    )
+    blocks = [sp.vstack(list(counts.linear_chunks(rows=7))) for counts in (plain, logs)]
+    assert blocks[0].dtype == blocks[1].dtype == np.float32
+    assert np.array_equal(blocks[0].toarray(), X.toarray())
+    assert np.allclose(blocks[1].toarray(), X.toarray(), rtol=1e-6)
+
+
 @pytest.mark.parametrize(("scale", "stored"), [(1, "uint16"), (10_000, "uint32"), (0.5, "float32")])
 def test_smallest_type_that_holds_the_values(make_counts, scale, stored):
     counts = make_counts(X * scale)

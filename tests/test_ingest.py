@@ -483,6 +483,7 @@ def test_mixture_is_split_by_share_of_counts(tmp_path: Path, human: GeneTable, m
     found = table(result)
     assert found.to_numpy().sum() == 5 * 5 * 20 and (found["ERBB2"] == 20).all()
     assert "3 human cells, 2 mouse cells, 1 of both dropped" in result.lost["notes"].item()
+    assert (result.lost["n_mapped"].item(), result.lost["n_merged"].item()) == (10, 0)
 
 
 # --- bad input --------------------------------------------------------------------------------------------------------
@@ -528,6 +529,41 @@ def test_recoverable_logs_become_counts(tmp_path: Path, human: GeneTable) -> Non
     result = run("dense_text", [path], human, values="log")
     assert result.uns["values"] == "counts" and "counts recovered exactly" in result.lost["notes"].item()
     assert result.matrix.sum() == X.sum()
+
+
+def full_length(human: GeneTable, genes: int = 300, cells: int = 8) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """TPM of genes of many lengths, and the same with two features of the first gene."""
+    rng = np.random.default_rng(7)
+    ids = human.frame[human.frame["biotype"] == "protein_coding"].index[:genes].tolist()
+    X = rng.poisson(rng.lognormal(0, 1, (genes, 1)), (genes, cells)) / rng.lognormal(7, 0.7, (genes, 1))
+    tpm = pd.DataFrame(X / X.sum(axis=0) * 1e6, index=ids, columns=[f"C{i}" for i in range(cells)])
+    features = pd.concat([tpm, tpm.iloc[[0]] / 3]).set_axis([f"{ids[0]}.1", *ids[1:], f"{ids[0]}.2"])
+    features.iloc[0] *= 2 / 3
+    return tpm, features
+
+
+@pytest.mark.parametrize("log", [np.log1p, lambda v: np.log2(v + 1), lambda v: np.log10(v + 1), np.arcsinh])
+def test_logs_of_any_base_are_natural_logs_of_the_sums(
+    tmp_path: Path, human: GeneTable, log: Callable[[pd.DataFrame], pd.DataFrame]
+) -> None:
+    tpm, features = full_length(human)
+    path = tmp_path / "t.csv"
+    log(features).to_csv(path)
+    result = run("dense_text", [path], human, values="log", technology="smartseq")
+    assert result.uns["values"] == "log" and "caution" not in result.uns
+    found = pd.DataFrame(result.matrix.toarray().T, index=result.genes.index, columns=tpm.columns)
+    pd.testing.assert_frame_equal(found, np.log1p(tpm).loc[found.index], check_names=False, rtol=1e-5)
+    assert len(found) == len(tpm)
+
+
+def test_logs_of_an_unknown_base_are_flagged(tmp_path: Path, human: GeneTable) -> None:
+    tpm, _ = full_length(human)
+    depth = np.linspace(1, 5, tpm.shape[1])
+    logs = np.log1p(tpm * depth / 1e3)
+    logs.to_csv(tmp_path / "t.csv")
+    result = run("dense_text", [tmp_path / "t.csv"], human, values="log")
+    assert "the base of the logs does not show" in result.uns["caution"]
+    assert np.allclose(result.matrix.toarray().sum(), logs.to_numpy().sum(), rtol=1e-5)
 
 
 @pytest.mark.parametrize("which", [0, 1, 2])

@@ -107,6 +107,9 @@ def consensus(
     Returns:
         The columns of `annotation.parquet`.
     """
+    for name, table in evidence.items():
+        if not table.index.equals(cells.index):
+            raise ValueError(f"the evidence of {name} is not of these cells, or in another order")
     markers = evidence["markers"]
     if "context" in evidence:
         neighbors = positions(evidence["context"])

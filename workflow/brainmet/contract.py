@@ -112,7 +112,13 @@ COUNTS_KEYS: Final = (
     Key(Uns.ORGANISM, "uns", "string", "human, mouse or human_mouse"),
     Key(Uns.TECHNOLOGY, "uns", "string", "10x_3prime, 10x_5prime, smartseq or other"),
     Key(Uns.SUSPENSION, "uns", "string", "cell, nucleus or bulk"),
-    Key(Uns.VALUES, "uns", "string", "counts, expected_counts, tpm or log: what the matrix was found to hold"),
+    Key(
+        Uns.VALUES,
+        "uns",
+        "string",
+        "counts, expected_counts, tpm or log: what the matrix was found to hold; logs are natural logs of 1 + x, those "
+        "of bulk tissue as published",
+    ),
 )
 """What `results/samples/{sample}/counts.h5ad` holds."""
 

@@ -20,9 +20,10 @@ import scipy.sparse as sp
 from brainmet.contract import CELL_ID, VERSION, Obs, Uns, Var
 from brainmet.errors import BrainmetError
 from brainmet.files import reading, replacing
+from brainmet.normalise import linear
 
 BLOCK = 1_000
-"""Cells a block: about 15 MB at 2,000 genes a cell."""
+"""Cells per block: about 15 MB at 2,000 genes per cell."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,22 @@ class Counts:
         with h5py.File(self.path) as file:
             return int(file["X/indptr"][-1])
 
+    def kept(self, cells: pd.DataFrame) -> np.ndarray:
+        """Mask of the cells that a table of this sample's cells keeps.
+
+        Args:
+            cells: index cell id, the same cells in the same order; `keep`.
+
+        Raises:
+            BrainmetError: the table is of other cells, or has them in another order.
+        """
+        if not cells.index.equals(self.cells.index):
+            raise BrainmetError(
+                f"{self.path}: its {len(self.cells)} cells are not the {len(cells)} of the table beside it, in its "
+                "order; delete the sample's folder and run again"
+            )
+        return cells[Obs.KEEP].to_numpy(bool)
+
     def chunks(self, keep: np.ndarray | None = None, rows: int = BLOCK) -> Iterator[sp.csr_matrix]:
         """Blocks of at most `rows` cells in file order, float32; only cells where `keep` is true, all by default."""
         with self._stored() as (data, indices, indptr):
@@ -70,6 +87,12 @@ class Counts:
                     shape=(stop - start, len(self.genes)),
                 )
                 yield block if wanted is None or wanted.all() else block[wanted]
+
+    def linear_chunks(self, keep: np.ndarray | None = None, rows: int = BLOCK) -> Iterator[sp.csr_matrix]:
+        """Blocks as `chunks` gives them, with logs undone: values that may be added up over genes and cells."""
+        values = str(self.uns.get(Uns.VALUES))
+        for block in self.chunks(keep, rows):
+            yield linear(block, values=values).astype(np.float32, copy=False)
 
     def matrix(self, keep: np.ndarray | None = None, columns: np.ndarray | None = None) -> sp.csr_matrix:
         """All blocks at once, some genes of them: for samples known to be small, or few genes."""

@@ -48,8 +48,9 @@ DENSE = 0.9
 RANK = {"counts": 0, "expected_counts": 1, "tpm": 2, "log": 3, "scaled": 4, "invalid": 5}
 SPLICING = ("spliced", "unspliced", "ambiguous", "spanning")
 """Layers of velocyto, each a part of the counts: their sum holds all."""
+NATURAL = "exp(x) - 1"
 INVERSES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "exp(x) - 1": np.expm1,
+    NATURAL: np.expm1,
     "2^x - 1": lambda v: np.exp2(v) - 1,
     "10^x - 1": lambda v: np.power(10.0, v) - 1,
     "sinh(x)": np.sinh,
@@ -60,7 +61,8 @@ ROOTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "((x - 1/x) / 2)^2": lambda v: np.square((v - 1 / np.where(v == 0, 1, v)) / 2),
 }
 """What undoes a square root, and Freeman and Tukey's sum of two: sqrt(n) + sqrt(n + 1)."""
-MAX_EXPONENT = {"exp(x) - 1": LOG_MAX, "2^x - 1": LOG_MAX, "10^x - 1": 9.0, "sinh(x)": LOG_MAX}
+UNDO = INVERSES | ROOTS
+MAX_EXPONENT = {NATURAL: LOG_MAX, "2^x - 1": LOG_MAX, "10^x - 1": 9.0, "sinh(x)": LOG_MAX}
 ONES = 5
 """Genes with a single count that a cell needs before its scaling is taken as undone."""
 NEAR = 0.05
@@ -75,10 +77,12 @@ class Verdict:
     Attributes:
         kind: counts, expected_counts, tpm or log; `scaled` or `invalid` fit none of them.
         why: the observation it rests on, as a clause.
+        undo: of logs and roots the formula that undoes them, a key of `UNDO`; empty where the values do not tell.
     """
 
     kind: str
     why: str
+    undo: str = ""
 
 
 def judge(X: sp.csr_matrix) -> Verdict:
@@ -123,19 +127,19 @@ def judge(X: sp.csr_matrix) -> Verdict:
         )
     decimals = 1 - float(whole.mean())
     example = f"{float(values[whole.argmin()]):.5g}"
-    if root := next(
-        (name for name, f in ROOTS.items() if all(_near_whole(plain).all() for plain in _undone(X, f))), ""
-    ):
+    root = next((name for name, f in ROOTS.items() if all(_near_whole(plain).all() for plain in _undone(X, f))), "")
+    if root:
         return Verdict(
-            "log", f"{decimals:.0%} of the values are not whole (such as {example}); {root} gives whole numbers"
+            "log", f"{decimals:.0%} of the values are not whole (such as {example}); {root} gives whole numbers", root
         )
     if high < LOG_MAX:
-        base = _log_base(X)
-        if base or decimals > MANY:
-            how = f"; {base}" if base else ""
+        formula, effect = _log_base(X)
+        if formula or decimals > MANY:
+            how = f"; {formula} {effect}" if formula else ""
             return Verdict(
                 "log",
                 f"{decimals:.0%} of the values are not whole (such as {example}) and none exceeds {high:.4g}{how}",
+                formula,
             )
     if decimals > 0.98 and _spread(totals) < PLATES and len(totals) >= 5:
         return Verdict("tpm", f"{decimals:.0%} of the values are not whole and the cells' totals hardly differ")
@@ -199,17 +203,33 @@ def _spread(totals: np.ndarray) -> float:
     return float((high - low) / middle)
 
 
-def _log_base(X: sp.csr_matrix) -> str:
-    """The formula that undoes the log and what shows it, or nothing."""
+def _log_base(X: sp.csr_matrix) -> tuple[str, str]:
+    """The formula that undoes the log and what it does, as a clause; both are empty where no formula stands out.
+
+    A formula that gives whole numbers comes first, then that under which the totals of the cells are most alike: under
+    another base they may agree a little less, so that the first that passes the limit need not be the right one.
+    """
+    spreads: dict[str, float] = {}
     for name, function in INVERSES.items():
         if X.data.max() > MAX_EXPONENT[name]:
             continue
         if sum(int(_near_whole(plain).sum()) for plain in _undone(X, function)) / X.nnz > 0.99:
-            return f"{name} gives whole numbers"
+            return name, "gives whole numbers"
         totals = _totals(X, function)
-        if len(totals) >= 5 and _spread(totals) < PLATES:
-            return f"{name} adds up to one total in every cell"
-    return ""
+        if len(totals) >= 5:
+            spreads[name] = _spread(totals)
+    best = min(spreads, key=lambda name: spreads[name], default="")
+    return (best, "adds up to one total in every cell") if best and spreads[best] < PLATES else ("", "")
+
+
+def undo(values: np.ndarray, formula: str) -> np.ndarray:
+    """Values before their log or root was taken, float64.
+
+    Args:
+        values: logs or roots.
+        formula: a key of `UNDO`; where it is empty the values are taken for natural logs of 1 + x.
+    """
+    return np.asarray(UNDO[formula or NATURAL](values.astype(np.float64)))
 
 
 def _in_steps(X: sp.csr_matrix, values: np.ndarray) -> bool:

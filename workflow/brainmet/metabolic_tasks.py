@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brainmet.contract import CELL_ID, Obs, Uns
+from brainmet.contract import CELL_ID, Uns
 from brainmet.counts import Counts
 from brainmet.errors import BrainmetError
 from brainmet.normalise import per_ten_thousand
@@ -74,7 +74,7 @@ def score_tasks(counts: Counts, cells: pd.DataFrame, database: Mapping[str, Any]
     import sccellfie
     from anndata import AnnData
 
-    keep = cells[Obs.KEEP].to_numpy(bool)
+    keep = counts.kept(cells)
     names, known = sccellfie.preprocessing.prepare_inputs.CORRECT_GENES["human"], set(database["thresholds"].index)
     where = {gene: at for gene, at in positions(counts.genes).items() if names.get(gene, gene) in known}
     tasks = list(database["task_by_rxn"].index)

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from brainmet.contract import CELL_ID, Obs, Uns
+from brainmet.contract import CELL_ID, Uns
 from brainmet.counts import Counts
 from brainmet.errors import BrainmetError
 from brainmet.normalise import log_normalised
@@ -88,7 +88,7 @@ def score_networks(counts: Counts, cells: pd.DataFrame, networks: Sequence[Netwo
     """
     if twice := [name for name, n in Counter(network.name for network in networks).items() if n > 1]:
         raise BrainmetError(f"score.networks: two files are named {twice[0]}; rename one of them")
-    keep = cells[Obs.KEEP].to_numpy(bool)
+    keep = counts.kept(cells)
     where, matrices, names, enough = positions(counts.genes), [], [], []
     for network in networks:
         sources = sorted(set(network.edges["source"]))

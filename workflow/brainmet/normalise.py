@@ -1,4 +1,4 @@
-"""The one normalisation: counts per ten thousand, then log(1 + x)."""
+"""The one normalisation: counts per ten thousand, then log(1 + x); and how a matrix of logs is brought back."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,18 @@ import numpy as np
 import scipy.sparse as sp
 
 from brainmet.contract import TARGET_SUM
+
+
+def linear(block: sp.csr_matrix, *, values: str) -> sp.csr_matrix:
+    """The block on a linear scale: logs, which are natural logs of 1 + x, are undone in float64; all else is as it is.
+
+    Args:
+        block: cells × genes.
+        values: what the matrix holds (`contract.VALUES`).
+    """
+    if values != "log":
+        return block
+    return sp.csr_matrix((np.expm1(block.data.astype(np.float64)), block.indices, block.indptr), block.shape)
 
 
 def per_ten_thousand(
@@ -18,8 +30,7 @@ def per_ten_thousand(
         values: what the matrix holds (`contract.VALUES`); logs are brought back first.
         columns: genes to return, all by default.
     """
-    if values == "log":
-        block = sp.csr_matrix((np.expm1(block.data.astype(np.float64)), block.indices, block.indptr), block.shape)
+    block = linear(block, values=values)
     totals = np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
     factors = np.divide(TARGET_SUM, totals, out=np.zeros_like(totals), where=totals > 0)
     chosen = block if columns is None else block[:, columns]

@@ -50,7 +50,7 @@ def score(
     Returns:
         The tables scores and coverage.
     """
-    keep = cells[Obs.KEEP].to_numpy(bool)
+    keep = counts.kept(cells)
     up, down = arms(signatures, counts.genes)
     weights = sp.csc_matrix(up - down)
     detected = np.zeros(counts.shape[1], bool)
@@ -102,7 +102,7 @@ def score_aucell(
         covered: the table coverage; what is not scorable is NaN.
         cutoff: rank at which the curve ends, the same in every sample.
     """
-    keep = cells[Obs.KEEP].to_numpy(bool)
+    keep = counts.kept(cells)
     up, down = arms(signatures, counts.genes)
     parts = [aucell(block, up, down, cutoff=cutoff).astype(np.float32) for block in counts.chunks(keep, ROWS)]
     log.info("AUCell: %d cells, ranks up to %d", keep.sum(), cutoff)

@@ -8,6 +8,6 @@ from brainmet.tables import read_table, write_table
 
 with job(snakemake) as params:
     atlas = load(snakemake.input.reference)
-    keep = read_table(snakemake.input.cells, "cells")["keep"].to_numpy()
-    part = slice_counts(open_counts(snakemake.input.counts), keep=keep, genes=atlas.genes)
+    counts, cells = open_counts(snakemake.input.counts), read_table(snakemake.input.cells, "cells", columns=["keep"])
+    part = slice_counts(counts, keep=counts.kept(cells), genes=atlas.genes)
     write_table(project(part, atlas, **params), snakemake.output.cells, "projection")

@@ -16,4 +16,4 @@ with job(snakemake) as params:
     write_table(scores, snakemake.output.scores, "scores")
     write_table(coverage, snakemake.output.coverage, "coverage")
     genes = list(read_table(files.genes, "genes_of_interest")["symbol"])
-    write_table(genes_of_interest(counts, cells["keep"].to_numpy(), genes), snakemake.output.gene_values, "gene_values")
+    write_table(genes_of_interest(counts, counts.kept(cells), genes), snakemake.output.gene_values, "gene_values")

@@ -7,7 +7,7 @@ from brainmet.slice import save, slice_counts
 from brainmet.tables import read_table
 
 with job(snakemake):
-    keep = read_table(snakemake.input.cells, "cells", columns=["keep"])["keep"].to_numpy()
+    counts, cells = open_counts(snakemake.input.counts), read_table(snakemake.input.cells, "cells", columns=["keep"])
     genes, variable = informative(read_table(snakemake.input.features, "features"))
-    part = slice_counts(open_counts(snakemake.input.counts), keep=keep, genes=genes, variable=variable)
+    part = slice_counts(counts, keep=counts.kept(cells), genes=genes, variable=variable)
     save(snakemake.output.slice, part)

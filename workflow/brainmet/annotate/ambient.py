@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from brainmet.annotate import SCORE
 from brainmet.cell_types import CellTypes, gene_columns
-from brainmet.contract import Obs, Var
+from brainmet.contract import Var
 from brainmet.counts import Counts
 
 SCOPE = "sample"
@@ -40,7 +40,7 @@ def annotate(
     Returns:
         Index cell id; `ambient_share` (float32, 0 to 1, NaN where too little is expected), `sample_ambient_share`.
     """
-    keep = cells[Obs.KEEP].reindex(counts.cells.index).to_numpy(bool)
+    keep = counts.kept(cells)
     symbols = counts.genes[Var.SYMBOL].to_numpy()
     candidates = [name for name in types.decided("broad") if SCORE + name in markers]
     scores = markers[[SCORE + name for name in candidates]].fillna(-np.inf).to_numpy()
@@ -48,7 +48,7 @@ def annotate(
     own = np.array([lineages.index(types.lineage(name)) for name in candidates])[scores.argmax(axis=1)]
     columns, foreign = _foreign_genes(types, candidates, lineages, symbols)
     blocks, totals, sums = [], [], np.zeros(len(symbols))
-    for block in counts.chunks(keep):
+    for block in counts.linear_chunks(keep):
         totals.append(np.asarray(block.sum(axis=1, dtype=np.float64)).ravel())
         sums += np.asarray(block.sum(axis=0, dtype=np.float64)).ravel()
         blocks.append(block[:, columns])

@@ -13,7 +13,7 @@ from scipy.special import softmax
 
 from brainmet.annotate._labels import as_types, library, votes
 from brainmet.cell_types import CellTypes
-from brainmet.contract import CELL_ID, Obs, Uns, Var
+from brainmet.contract import CELL_ID, Uns, Var
 from brainmet.counts import Counts
 from brainmet.errors import BrainmetError
 from brainmet.normalise import log_normalised
@@ -41,7 +41,7 @@ def annotate(
     """
     package = library("celltypist", "celltypist")
     trained = package.models.Model.load(str(_file(model, Path(package.models.models_path))))
-    keep = cells[Obs.KEEP].reindex(counts.cells.index).to_numpy(bool)
+    keep = counts.kept(cells)
     column = pd.Series(range(len(counts.genes)), index=counts.genes[Var.SYMBOL])
     column = column[~column.index.duplicated()]
     features = np.asarray(trained.features, dtype=object)

@@ -175,9 +175,9 @@ def _prepare(
     min_gene_share: float,
     n_neighbors: int,
 ) -> Sample:
-    keep = cells[Obs.KEEP].reindex(counts.cells.index).to_numpy(bool)
+    keep = counts.kept(cells)
     depth, shown = np.zeros(0), np.zeros(counts.shape[1], int)
-    for block in counts.chunks(keep):
+    for block in counts.linear_chunks(keep):
         depth = np.append(depth, block.sum(axis=1, dtype=np.float64))
         shown += block.getnnz(axis=0)
     order = gene_order(counts.genes, shown >= min_gene_share * max(len(depth), 1))
@@ -188,7 +188,7 @@ def _prepare(
     logs = sp.csr_matrix((np.log1p(linear.data), linear.indices, linear.indptr), shape=linear.shape)
     broad = [name for name in types.decided("broad", "clear") if SCORE + name in markers]
     scores = np.nan_to_num(markers[[SCORE + name for name in broad]].to_numpy(np.float64), nan=-9.0)
-    about = cells[[Obs.DONOR, Obs.CONDITION]].reindex(counts.cells.index)[keep]
+    about = cells.loc[keep, [Obs.DONOR, Obs.CONDITION]]
     donor = about[Obs.DONOR].to_numpy(object)
     near = _near(scores, np.zeros(len(scores), int), n_neighbors=n_neighbors)
     smooth = near @ scores
@@ -218,7 +218,7 @@ def _genes_by_cells(counts: Counts, keep: np.ndarray, columns: np.ndarray, shown
     indptr = np.append(0, np.cumsum(shown))
     data, indices = np.empty(indptr[-1], np.float32), np.empty(indptr[-1], np.int32)
     free, start = indptr[:-1].copy(), 0
-    for block in counts.chunks(keep):
+    for block in counts.linear_chunks(keep):
         part = block[:, columns].T.tocsr()
         sizes = np.diff(part.indptr)
         place = np.repeat(free - part.indptr[:-1], sizes) + np.arange(part.nnz)

@@ -16,7 +16,7 @@ import scipy.sparse as sp
 
 from brainmet.annotate import NOTE, SCORE, WITHIN
 from brainmet.cell_types import CellTypes, gene_columns
-from brainmet.contract import Obs, Var
+from brainmet.contract import Var
 from brainmet.counts import Counts
 
 SCOPE = "sample"
@@ -64,12 +64,12 @@ def annotate(
         without a measured gene; `within_{id}` for types that are told apart inside another, above the mean profile's
         floor alone.
     """
-    keep = cells[Obs.KEEP].reindex(counts.cells.index).to_numpy(bool)
+    keep = counts.kept(cells)
     symbols = counts.genes[Var.SYMBOL].to_numpy()
     entries = [entry for entry in types.entries.values() if entry.positive]
     columns = gene_columns(symbols, {gene for entry in entries for gene in entry.positive})
     blocks, totals, sums = [], [], np.zeros(len(symbols))
-    for block in counts.chunks(keep):
+    for block in counts.linear_chunks(keep):
         totals.append(np.asarray(block.sum(axis=1, dtype=np.float64)).ravel())
         sums += np.asarray(block.sum(axis=0, dtype=np.float64)).ravel()
         blocks.append(block[:, columns])

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from brainmet.annotate import NOTE, VOTE
 from brainmet.annotate.context import components
 from brainmet.cell_types import CellTypes, gene_columns
-from brainmet.contract import CELL_ID, Obs, Uns, Var
+from brainmet.contract import CELL_ID, Uns, Var
 from brainmet.counts import Counts
 from brainmet.lean import lean
 from brainmet.neighbors import nearest
@@ -38,7 +38,7 @@ def annotate(counts: Counts, cells: pd.DataFrame, *, types: CellTypes, resolutio
         Index cell id; `vote_{type}`: 1 for the cluster's type, 0 for others; all 0 where no type stands out (a sum
         below a quarter of the cluster's cells, as ScType has it).
     """
-    keep = cells[Obs.KEEP].reindex(counts.cells.index).to_numpy(bool)
+    keep = counts.kept(cells)
     X = sp.vstack([log_normalised(b, values=counts.uns[Uns.VALUES]) for b in counts.chunks(keep)], format="csr")
     names = [name for name in types.decided("broad", "clear") if types[name].positive]
     scores = _scores(X, counts.genes[Var.SYMBOL].to_numpy(), names, types)

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from brainmet.annotate._labels import as_types, library, votes
 from brainmet.cell_types import CellTypes
-from brainmet.contract import CELL_ID, Obs, Uns, Var
+from brainmet.contract import CELL_ID, Uns, Var
 from brainmet.counts import Counts
 from brainmet.errors import BrainmetError
 from brainmet.normalise import log_normalised
@@ -51,7 +51,7 @@ def annotate(
     """
     package = library("singler", "singler")
     values, names, known = _reference(reference, labels)
-    keep = cells[Obs.KEEP].reindex(counts.cells.index).to_numpy(bool)
+    keep = counts.kept(cells)
     genes = counts.genes[Var.SYMBOL].to_numpy(str)
     if len(set(counts.genes.index) & set(names)) > len(set(genes) & set(names)):
         genes = counts.genes.index.to_numpy(str)

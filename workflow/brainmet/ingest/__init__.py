@@ -9,7 +9,7 @@ import importlib
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ OWN_COLUMNS = (Obs.DONOR, Obs.CONDITION, Obs.STUDY)
 """What a cells table may say of each cell instead of the sample's entry."""
 MISSING = ("", "NA", "N/A", "nan", "NaN", "None", "NULL", "<NA>")
 """What R, pandas and spreadsheets write where nothing is known."""
+UNKNOWN_BASE = "the base of the logs does not show in the values: they are taken for natural logs of 1 + x"
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,9 @@ def ingest(
         verdict = forensics.Verdict("counts", how)
     if verdict.kind == "counts" and raw.matrix.dtype.kind == "f":
         np.rint(raw.matrix.data, out=raw.matrix.data)  # Whole numbers but for the noise of single precision.
+    tissue = record["suspension"] == "bulk"
+    if logs := verdict.kind == "log" and not tissue:
+        raw = _linear(raw, verdict)
     measured = measure(
         raw,
         organism=record["organism"],
@@ -110,8 +114,10 @@ def ingest(
         warn_lost=warn_lost,
         max_lost=max_lost,
         share=species_share,
-        logged=verdict.kind == "log",
+        logged=verdict.kind == "log" and tissue,
     )
+    if logs:
+        measured = replace(measured, matrix=measured.matrix.log1p())
     raw = raw if measured.kept.all() else raw.cells(measured.kept)
     cells = _cells(raw, record, tables, measured)
     return Ingested(
@@ -165,6 +171,19 @@ def _verdict(raw: Raw, record: Mapping[str, Any]) -> forensics.Verdict:
         if np.isfinite(raw.matrix.data).all() and high < forensics.LOG_MAX:
             return forensics.Verdict("log", f"values from {low:.3g} to {high:.3g} in bulk tissue")
     return forensics.check(raw.matrix, declared=record["values"], name=raw.name)
+
+
+def _linear(raw: Raw, verdict: forensics.Verdict) -> Raw:
+    """The values of cells whose logs are undone, so that features of one gene can be added up; written are natural logs
+    of 1 + x, whatever base the file has them in.
+    """
+    if not verdict.undo:
+        log.warning("%s: %s", raw.name, UNKNOWN_BASE)
+        raw = replace(raw, caution="; ".join(filter(None, (raw.caution, UNKNOWN_BASE))))
+    matrix = sp.csr_matrix(
+        (forensics.undo(raw.matrix.data, verdict.undo), raw.matrix.indices, raw.matrix.indptr), raw.matrix.shape
+    )
+    return replace(raw, matrix=matrix)
 
 
 def _only_genes(raw: Raw) -> Raw:

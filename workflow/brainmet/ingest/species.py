@@ -78,7 +78,15 @@ def measure(
         sums = np.maximum(sums, 0)
     if organism == "human_mouse" and mouse is not None:
         return _mixture(
-            raw, sums, human=human, mouse=mouse, sample=sample, warn_lost=warn_lost, max_lost=max_lost, share=share
+            raw,
+            sums,
+            human=human,
+            mouse=mouse,
+            sample=sample,
+            warn_lost=warn_lost,
+            max_lost=max_lost,
+            share=share,
+            logged=logged,
         )
     table = mouse if organism == "mouse" and mouse is not None else human
     mapping = map_features(raw.ids, raw.names, table)
@@ -167,6 +175,7 @@ def _mixture(
     warn_lost: float,
     max_lost: float,
     share: float,
+    logged: bool,
 ) -> Measured:
     """Cells of human and mouse apart, by the species of their counts; cells of both are doublets or debris and
     dropped.
@@ -181,7 +190,9 @@ def _mixture(
     )
     is_mouse = (second.gene != LOST) & (marked | (first.gene == LOST))
     is_human = (first.gene != LOST) & ~is_mouse
-    known = Mapping(np.where(is_mouse | is_human, 0, LOST), np.where(is_mouse, second.how, first.how))
+    # Mouse genes are numbered behind those of human.
+    gene = np.where(is_mouse, second.gene + len(human.frame), np.where(is_human, first.gene, LOST))
+    known = Mapping(gene, np.where(is_mouse, second.how, first.how))
     lost = _lost_row(raw, known, sums, sample=sample)
     _judge_loss(raw, known, lost, organism="human_mouse", warn_lost=warn_lost, max_lost=max_lost)
     if not is_mouse.any() or not is_human.any():
@@ -197,6 +208,8 @@ def _mixture(
     partner, _ = _through_orthologues(second.gene, mouse, human)
     # A cell is counted on the genes of its own species alone; the few reads of the other are ambient or misaligned.
     targets = {"human": np.where(is_human, first.gene, LOST), "mouse": np.where(is_mouse, partner, LOST)}
+    if logged:
+        targets = {name: _highest(target, sums) for name, target in targets.items()}
     parts, orders, all_rows = [], [], np.unique(np.concatenate([t[t != LOST] for t in targets.values()]))
     for name in ("human", "mouse"):
         own = np.flatnonzero(species == name)
