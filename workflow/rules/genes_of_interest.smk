@@ -22,7 +22,7 @@ rule choose_genes:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(215),
+        mem_mb=memory(225),
     params:
         own=lookup(dpath="genes_of_interest/own", within=config),
         most=lookup(dpath="genes_of_interest/most", within=config),
