@@ -17,7 +17,7 @@ def test_every_entry_is_a_row() -> None:
     assert wu["donors"] == "26 primary"
     assert wu["labels"] == "celltype_minor: 25 mapped"
     assert wu["evidence"] == "A"
-    assert wu["note"].startswith("Archive, members and label columns")
+    assert wu["note"].startswith("Seen in ten public loaders")
     assert wu["layout"] == "tenx_triplet" and not table["verify"].any()
     assert table.loc["GSE184869", "layout"] == "bulk (no reader yet)"
 
