@@ -211,11 +211,19 @@ def test_captions_of_the_tables_are_their_descriptions(expected):
     assert [p.name for p, text in captions.items() if not p.exists() or p.read_text() != text] == []
 
 
+def anchors(page: Path) -> set[str]:
+    """Names under which GitHub makes the headings of a page targets of links."""
+    heads = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S), re.M)
+    return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
 def test_links_of_the_docs_lead_somewhere():
     for page in [*HOME.glob("*.md"), *HOME.glob("docs/*.md"), HOME / "config/README.md"]:
-        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
-            if "://" not in target:
-                assert (page.parent / target).exists(), f"{page.name} links to {target}"
+        for path, anchor in re.findall(r"\]\(([^)#]*)(?:#([^)]+))?\)", page.read_text()):
+            if "://" not in path:
+                target = page.parent / path if path else page
+                assert target.exists(), f"{page.name} links to {path}"
+                assert not anchor or anchor in anchors(target), f"{page.name} links to {path}#{anchor}"
 
 
 def templates() -> str:
