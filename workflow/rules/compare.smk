@@ -49,7 +49,7 @@ rule donor_scores:
     params:
         tier=lookup(dpath="score/tier", within=config),
         min_cells=lookup(dpath="compare/min_cells", within=config),
-        how=lookup(dpath="compare/scoring", within=config),
+        scoring=lookup(dpath="compare/scoring", within=config),
     script:
         "../scripts/donor_scores.py"
 
@@ -76,9 +76,9 @@ rule contrasts:
         tier=lookup(dpath="score/tier", within=config),
         ambient=lookup(dpath="compare/ambient", within=config),
         min_cells=lookup(dpath="compare/min_cells", within=config),
-        arms=lookup(dpath="compare/contrasts", within=config),
+        contrasts=lookup(dpath="compare/contrasts", within=config),
         design=lookup(dpath="compare/design", within=config),
-        how=lookup(dpath="compare/scoring", within=config),
+        scoring=lookup(dpath="compare/scoring", within=config),
     script:
         "../scripts/contrasts.py"
 
@@ -104,9 +104,9 @@ rule nulls:
     params:
         tier=lookup(dpath="score/tier", within=config),
         min_cells=lookup(dpath="compare/min_cells", within=config),
-        arms=lookup(dpath="compare/contrasts", within=config),
+        contrasts=lookup(dpath="compare/contrasts", within=config),
         design=lookup(dpath="compare/design", within=config),
-        how=lookup(dpath="compare/scoring", within=config),
+        scoring=lookup(dpath="compare/scoring", within=config),
         ambient=lookup(dpath="compare/ambient", within=config),
         runs=lookup(dpath="compare/nulls/runs", within=config),
     script:
@@ -134,7 +134,7 @@ rule de:
     params:
         ambient=lookup(dpath="compare/ambient", within=config),
         min_cells=lookup(dpath="compare/min_cells", within=config),
-        arms=lookup(dpath="compare/contrasts", within=config),
+        contrasts=lookup(dpath="compare/contrasts", within=config),
         design=lookup(dpath="compare/design", within=config),
         compartments=lookup(dpath="compare/de/compartments", within=config),
         min_counts=lookup(dpath="compare/scoring/min_counts", within=config),
@@ -192,7 +192,7 @@ rule composition:
     resources:
         mem_mb=memory(185),
     params:
-        arms=lookup(dpath="compare/contrasts", within=config),
+        contrasts=lookup(dpath="compare/contrasts", within=config),
         design=lookup(dpath="compare/design", within=config),
         min_cells=lookup(dpath="compare/composition/min_cells", within=config),
     script:

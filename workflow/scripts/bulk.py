@@ -11,6 +11,5 @@ with job(snakemake) as params:
     files = snakemake.input
     samples, signatures = [open_counts(path) for path in files.counts], sets(files, tier=params["tier"])
     markers = read_table(files.markers[0], "markers") if files.markers else None
-    how = Scoring(**params["how"])
-    table = bulk(samples, signatures, params["contrasts"], how=how, markers=markers, words=words(files))
-    write_table(table, snakemake.output.table, "bulk")
+    how = {"how": Scoring(**params["how"]), "markers": markers, "words": words(files)}
+    write_table(bulk(samples, signatures, params["contrasts"], **how), snakemake.output.table, "bulk")

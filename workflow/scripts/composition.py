@@ -7,5 +7,6 @@ from brainmet.pseudobulk import read_profiles
 from brainmet.tables import write_table
 
 with job(snakemake) as params:
-    params["design"] = Design(**params["design"])
-    write_table(composition(read_profiles(snakemake.input.pseudobulk), **params), snakemake.output.table, "composition")
+    profiles, design = read_profiles(snakemake.input.pseudobulk), Design(**params["design"])
+    table = composition(profiles, params["contrasts"], design=design, min_cells=params["min_cells"])
+    write_table(table, snakemake.output.table, "composition")

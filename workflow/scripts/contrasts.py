@@ -12,7 +12,7 @@ from brainmet.tables import write_table
 with job(snakemake) as params:
     signatures = sets(snakemake.input, tier=params["tier"])
     donors = cohort(snakemake.input, signatures, min_cells=params["min_cells"])
-    design, how, arms = Design(**params["design"]), Scoring(**params["how"]), params["arms"]
+    design, how, arms = Design(**params["design"]), Scoring(**params["scoring"]), params["contrasts"]
     cleaned = clean(donors, params["ambient"])
     table = contrasts(donors, signatures, arms, clean=cleaned, design=design, how=how)
     table = drift(table, donors, signatures, arms, design=design, how=how)

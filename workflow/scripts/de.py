@@ -7,7 +7,14 @@ from brainmet.stage_inputs import clean, cohort
 from brainmet.tables import write_table
 
 with job(snakemake) as params:
-    donors = cohort(snakemake.input, [], min_cells=params.pop("min_cells"))
-    params["design"] = Design(**params["design"])
-    params["clean"] = clean(donors, params.pop("ambient"))
-    write_table(expression(donors, **params), snakemake.output.table, "de")
+    donors = cohort(snakemake.input, [], min_cells=params["min_cells"])
+    table = expression(
+        donors,
+        params["contrasts"],
+        design=Design(**params["design"]),
+        compartments=params["compartments"],
+        min_counts=params["min_counts"],
+        min_gene_counts=params["min_gene_counts"],
+        clean=clean(donors, params["ambient"]),
+    )
+    write_table(table, snakemake.output.table, "de")

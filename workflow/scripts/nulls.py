@@ -8,8 +8,15 @@ from brainmet.stage_inputs import clean, cohort, sets
 from brainmet.tables import write_table
 
 with job(snakemake) as params:
-    signatures = sets(snakemake.input, tier=params.pop("tier"))
-    donors = cohort(snakemake.input, signatures, min_cells=params.pop("min_cells"))
-    params |= {"design": Design(**params["design"]), "how": Scoring(**params["how"])}
-    params["clean"] = clean(donors, params.pop("ambient"))
-    write_table(nulls(donors, signatures, **params), snakemake.output.table, "nulls")
+    signatures = sets(snakemake.input, tier=params["tier"])
+    donors = cohort(snakemake.input, signatures, min_cells=params["min_cells"])
+    table = nulls(
+        donors,
+        signatures,
+        params["contrasts"],
+        design=Design(**params["design"]),
+        how=Scoring(**params["scoring"]),
+        runs=params["runs"],
+        clean=clean(donors, params["ambient"]),
+    )
+    write_table(table, snakemake.output.table, "nulls")
