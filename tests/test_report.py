@@ -630,7 +630,7 @@ def test_the_page_works_in_a_browser(html, tmp_path):
         _downloads(b)
         _tables_and_access(b)
         _printed(b)
-        for width in (1280, 800):
+        for width in (1280, 800, 400):
             b.size(width, 900)
             b.wait(f"document.documentElement.scrollWidth <= {width}", 10)
         assert b.complaints == []
