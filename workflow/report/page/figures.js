@@ -1,6 +1,8 @@
 /* Figures: specifications that plotly draws when they come into sight. */
 
 const AXES = ["xaxis", "yaxis", "xaxis2", "yaxis2"];
+/** Width of a figure below which names of rows are broken, in pixels, and characters of each line then. */
+const [NARROW, LINE] = [520, 22];
 
 /** A layout in the page's style; on simulated data with a watermark. */
 function dress(layout, simulated) {
@@ -44,6 +46,27 @@ function watermark(height) {
   };
 }
 
+/** On a narrow screen long names of rows would leave a figure no room: they are broken into two lines. */
+function narrowed(layout, data, width) {
+  if (width > NARROW || layout.yaxis?.type !== "category") return layout;
+  const names = [...new Set(data.flatMap((trace) => trace.y ?? []))];
+  const font = { ...layout.yaxis.tickfont, size: 9 };
+  const ticks = { tickmode: "array", tickvals: names, ticktext: names.map(twoLines), tickfont: font };
+  return { ...layout, yaxis: { ...layout.yaxis, ...ticks } };
+}
+
+/** A name in two lines of about `LINE` characters, broken between words: of a longer one the beginning and the end. */
+function twoLines(name) {
+  const lines = [""];
+  for (const word of String(name).split(" ")) {
+    const longer = `${lines.at(-1)} ${word}`.trim();
+    if (longer.length <= LINE || !lines.at(-1)) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  const cut = lines.map((line) => (line.length > LINE ? line.slice(0, LINE - 1) + "…" : line));
+  return cut.length > 2 ? `${cut[0]}<br>… ${cut.at(-1)}` : cut.join("<br>");
+}
+
 class Figure {
   constructor(node, spec, simulated) {
     Object.assign(this, { node, spec, simulated, id: node.dataset.figure });
@@ -67,7 +90,8 @@ class Figure {
     const { data, layout, label } = this.variant;
     this.plot.style.minHeight = this.height + "px";
     const options = { responsive: true, displayModeBar: false };
-    await library.react(this.plot, structuredClone(data), dress(layout, this.simulated), options);
+    const fitting = narrowed(layout, data, this.plot.clientWidth);
+    await library.react(this.plot, structuredClone(data), dress(fitting, this.simulated), options);
     this.plot.setAttribute("aria-label", this.spec.alt + (label ? ` Shown: ${label}.` : ""));
     this.node.dataset.drawn = label || "yes";
   }
