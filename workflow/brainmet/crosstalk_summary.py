@@ -91,7 +91,7 @@ def _groups(rows: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 
 def _by_donor(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row a donor of a study."""
+    """One row per donor of a study."""
     by = rows.groupby(["study", "donor"], sort=True)
     means = by[VALUES].mean()
     means[["p", "p_perm_types"]] = by[["p", "p_perm_types"]].agg(_median)

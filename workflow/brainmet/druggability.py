@@ -139,7 +139,7 @@ def coverage(
         genes: antigens.
         depth: counts at which cells are compared; shallower cells are left out.
         min_counts: counts that make a cell positive at that depth.
-        min_cells: malignant cells a donor needs at that depth; also cells a normal type needs.
+        min_cells: malignant cells that a donor needs at that depth; also cells that a normal type needs.
         cover: share of malignant cells that the smallest set should reach.
     """
     joined = annotation[[*DONOR, Obs.CELL_TYPE]].join(cells, how="inner")

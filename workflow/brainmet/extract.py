@@ -161,8 +161,8 @@ def pseudobulk_text(bulk: Pseudobulk) -> pd.DataFrame:
         bulk: `pseudobulk.h5ad` of the cohort.
 
     Returns:
-        One row a gene: `ensembl_id, symbol`, then a column `{sample}|{donor}|{condition}|{cell_type}` a profile; NaN
-        where a sample does not measure the gene.
+        One row per gene: `ensembl_id, symbol`, then one column per profile, `{sample}|{donor}|{condition}|{cell_type}`;
+        NaN where a sample does not measure the gene.
     """
     values = np.asarray(bulk.X)
     keys = (Obs.SAMPLE, Obs.DONOR, Obs.CONDITION, Obs.CELL_TYPE)

@@ -90,7 +90,7 @@ def genes_of_interest(counts: Counts, keep: np.ndarray, genes: Sequence[str]) ->
         genes: symbols.
 
     Returns:
-        Index cell id; `total_counts`, then a float32 column a gene, NaN when not measured in the sample. Where the
+        Index cell id; `total_counts`, then one float32 column per gene, NaN when not measured in the sample. Where the
         sample's values are no counts, the total is NaN and the genes are log1p per ten thousand.
     """
     ids = pd.Index(counts.cells.index[np.asarray(keep, bool)], name=CELL_ID)

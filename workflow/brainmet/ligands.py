@@ -74,7 +74,7 @@ def consensus(
         min_fraction: share of the type's cells that must detect each gene.
 
     Returns:
-        A row a wanted pair, sender and receiver that pass `min_fraction`: the five scores and `magnitude_rank`,
+        One row per wanted pair, sender and receiver that pass `min_fraction`: the five scores and `magnitude_rank`,
         `specificity_rank` in (0, 1], small is strong. Index: ligand, receptor, sender, receiver.
     """
     pairs, left, right = _sides(profiles, pairs)

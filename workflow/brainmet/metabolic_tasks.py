@@ -61,7 +61,7 @@ def load(folder: str | Path) -> dict[str, Any]:
 
 
 def score_tasks(counts: Counts, cells: pd.DataFrame, database: Mapping[str, Any]) -> pd.DataFrame:
-    """Scores of all tasks in the kept cells: the table scores_tasks, a column a task.
+    """Scores of all tasks in the kept cells: the table scores_tasks, one column per task.
 
     Args:
         counts: the sample.

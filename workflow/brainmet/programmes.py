@@ -2,7 +2,7 @@
 
 Factors are sought in each donor alone, so that differences between donors (copy number, subtype, batch) cannot become
 a programme; what returns in several donors is one. The plan follows Gavish et al. 2023 (10.1038/s41586-023-06130-4):
-several numbers of factors a donor, leading genes of each factor, factors that return within the donor, groups of
+several numbers of factors per donor, leading genes of each factor, factors that return within the donor, groups of
 factors that share genes over donors.
 """
 
@@ -93,7 +93,7 @@ def programmes(
     """Recurrent programmes and how they go together (`tables/programmes.yaml`, `tables/programme_pairs.yaml`).
 
     Args:
-        cells: malignant cells, one entry a donor.
+        cells: malignant cells, one entry per donor.
         symbols: of the genes, the columns of `Cells.X`.
         signatures: to match programmes with.
         how: settings.

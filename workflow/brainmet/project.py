@@ -262,7 +262,7 @@ def explain(names: Names, distance: np.ndarray, limit: np.ndarray, *, n_neighbor
 
 
 def corrected(scores: np.ndarray, atlas: Reference, *, softness: float) -> np.ndarray:
-    """Components of a new sample without its own shift: a weighted ridge regression a cluster, the atlas as intercept.
+    """Components of a new sample without its own shift: a ridge regression per cluster, with the atlas as intercept.
 
     Args:
         scores: cells × components, as projected.
@@ -354,7 +354,7 @@ def _unit(points: np.ndarray) -> np.ndarray:
 
 
 def _centres(unit: np.ndarray, *, n: int, seed: int) -> np.ndarray:
-    """Centres of spherical k-means, one a thirty cells at most."""
+    """Centres of spherical k-means, at most one per thirty cells."""
     import faiss
 
     faiss.omp_set_num_threads(1)

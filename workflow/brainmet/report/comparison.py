@@ -24,7 +24,7 @@ def donor_means(scores: pd.DataFrame, annotation: pd.DataFrame) -> pd.DataFrame:
     """Mean score of each signature over the cells of a type in a donor and condition.
 
     Returns:
-        Rows `cell_type, condition, study, donor, n_cells` as index, a column a signature.
+        Rows `cell_type, condition, study, donor, n_cells` as index, one column per signature.
     """
     keys = [Obs.CELL_TYPE, Obs.CONDITION, Obs.STUDY, Obs.DONOR]
     joined = pd.concat([annotation[keys], scores.loc[annotation.index]], axis=1)

@@ -80,7 +80,7 @@ def pack(
     Args:
         annotation: kept cells, columns of `annotation.parquet`.
         layout: the same cells, `umap_1, umap_2`.
-        scores: the same cells, one column a signature.
+        scores: the same cells, one column per signature.
         genes: log1p per ten thousand of genes of interest, of those cells at least that carry them.
         names: readable names of signatures.
         uses: what a gene of interest is there for.

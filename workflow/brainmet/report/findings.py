@@ -31,7 +31,7 @@ REACH = 6.0
 
 
 def overview(samples: pd.DataFrame, annotation: pd.DataFrame, qc: pd.DataFrame) -> dict[str, Any]:
-    """Numbers of the first screen and a row a dataset."""
+    """Numbers of the first screen and one row per dataset."""
     donors = annotation.groupby([Obs.STUDY, Obs.DONOR], sort=True).size() if len(annotation) else []
     return {
         "datasets": [_dataset(str(name), own, annotation) for name, own in samples.groupby("dataset", sort=True)],

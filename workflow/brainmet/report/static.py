@@ -86,7 +86,7 @@ def save(path: str | Path, draw: Callable[["Figure"], None], *, size: tuple[floa
 
 
 def bars_high(rows: int, keys: int) -> float:
-    """Height in inches of bars, one a row, that leaves room for the keys beside them."""
+    """Height in inches of bars, one per row, that leaves room for the keys beside them."""
     return max(1.2 + 0.22 * rows, 0.5 + 0.17 * min(keys, _KEYS_A_COLUMN))
 
 
