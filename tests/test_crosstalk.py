@@ -13,7 +13,7 @@ from brainmet import crosstalk as module
 from brainmet import tables
 from brainmet.cell_types import load_cell_types
 from brainmet.crosstalk import crosstalk, load
-from brainmet.crosstalk_summary import _sites, _specific, in_half, summary
+from brainmet.crosstalk_summary import _sites, _specific, partial_conjunction_p, summary
 from brainmet.errors import BrainmetError
 from brainmet.ligands import consensus, consensus_pairs, find_pair, robust_rank
 from brainmet.pseudobulk import Pseudobulk, collect
@@ -269,16 +269,16 @@ def test_donors_that_resemble_each_other_do_not_pass_for_independent(alike: floa
     """4,000 axes of random genes in n donors, whose p go together as far as donors are alike."""
     rng = np.random.default_rng(n)
     z = alike**0.5 * rng.normal(size=(4000, 1)) + (1 - alike) ** 0.5 * rng.normal(size=(4000, n))
-    p = np.array([in_half(row) for row in norm.sf(z)])
+    p = np.array([partial_conjunction_p(row) for row in norm.sf(z)])
     assert (p <= 0.05).mean() < 0.06
     assert (p <= 0.001).mean() < 0.003
 
 
 def test_half_of_the_donors_by_hand() -> None:
-    assert in_half(np.array([0.03])) == pytest.approx(0.03)
-    assert in_half(np.array([0.9, 0.01, 0.02])) == pytest.approx(0.03)
-    assert in_half(np.array([0.01, 0.02, 0.5, 0.6])) == pytest.approx(0.04)
-    assert in_half(np.array([0.9, 0.8])) == 1
+    assert partial_conjunction_p(np.array([0.03])) == pytest.approx(0.03)
+    assert partial_conjunction_p(np.array([0.9, 0.01, 0.02])) == pytest.approx(0.03)
+    assert partial_conjunction_p(np.array([0.01, 0.02, 0.5, 0.6])) == pytest.approx(0.04)
+    assert partial_conjunction_p(np.array([0.9, 0.8])) == 1
 
 
 def test_sites_and_senders_are_tested_over_donors(axes: module.Axes, parents: dict[str, str]) -> None:

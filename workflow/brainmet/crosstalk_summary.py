@@ -50,7 +50,7 @@ def summary(
         base |= {"axis": axis["id"], "axis_group": axis["axis"], "response": axis.get("response", "")}
         sources = [axes.references[key] for key in axis["references"] if key in axes.references]
         base |= {"references": "; ".join(map(cited, sources)), "verify": bool(axis.get("verify"))}
-        base |= {side: _read(own[side]) for side in ("sender_types", "receiver_types")}
+        base |= {side: _types_read(own[side]) for side in ("sender_types", "receiver_types")}
         if own.empty:
             out.append(base | _absent(rows[rows["axis"] == axis["id"]]))
         for condition, site, group in _groups(own):
@@ -99,12 +99,13 @@ def _by_donor(rows: pd.DataFrame) -> pd.DataFrame:
     return means.reset_index()
 
 
-def _read(types: pd.Series) -> str:
+def _types_read(types: pd.Series) -> str:
     """All cell types that samples were read in; `types` as in the table of crosstalk."""
     return "+".join(sorted({name for own in types.unique() for name in own.split("+")}))
 
 
 def _levels(donors: pd.DataFrame, alpha: float) -> dict[str, float]:
+    """How large an axis' score is over donors, in how many it stands out, and by which sender."""
     significant = int((donors["p"] <= alpha).sum())
     quartiles = donors["score"].quantile([0.25, 0.5, 0.75]).to_list()
     return {
@@ -112,7 +113,7 @@ def _levels(donors: pd.DataFrame, alpha: float) -> dict[str, float]:
         "median_score": quartiles[1],
         "q75_score": quartiles[2],
         "share_significant": significant / len(donors),
-        "p_donors": in_half(donors["p"].to_numpy(float)),
+        "p_donors": partial_conjunction_p(donors["p"].to_numpy(float)),
         "sender_specificity": _median(donors["sender_specificity"]),
         "specificity_p": _specific(donors["sender_specificity"]),
         "share_top_sender": float(donors["top"].mean()),
@@ -122,7 +123,7 @@ def _levels(donors: pd.DataFrame, alpha: float) -> dict[str, float]:
     }
 
 
-def in_half(p: np.ndarray) -> float:
+def partial_conjunction_p(p: np.ndarray) -> float:
     """p of the statement that an axis stands out in at least half of the donors: of n values the k-th smallest, k half
     of n rounded up, times n / k (at most 1). It holds however the values depend on each other (Rüger 1978, Metrika
     25:171; Vovk & Wang 2020, 10.1093/biomet/asaa027)."""
