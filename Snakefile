@@ -13,7 +13,7 @@ from snakemake.utils import min_version
 min_version("9.20")
 
 try:
-    from brainmet.terminal import Short
+    from brainmet.run.terminal import Short
 except ModuleNotFoundError as error:
     raise WorkflowError(
         f"{error}: this Python lacks what the workflow is made of; run it as `uv run snakemake …` in the clone, "

@@ -11,14 +11,15 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 import yaml
-from brainmet import annotate, datasets, genes
-from brainmet.cell_types import load_cell_types
+from brainmet import annotate, datasets
+from brainmet.annotate.consensus import Settings, consensus
 from brainmet.concordance import calibration, concordance
-from brainmet.consensus import Settings, consensus
-from brainmet.counts import Counts
+from brainmet.core.counts import Counts
+from brainmet.core.moments import moments
 from brainmet.features import features, informative
 from brainmet.ingest import ingest
-from brainmet.moments import moments
+from brainmet.knowledge import genes
+from brainmet.knowledge.cell_types import load_cell_types
 from brainmet.qc import judge, metrics, set_limits
 from brainmet.slice import slice_counts
 
@@ -29,7 +30,7 @@ CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 
 @dataclass(frozen=True)
 class Sample:
-    """Counts in memory, with the interface of `brainmet.counts.Counts`, and what quality control kept."""
+    """Counts in memory, with the interface of `brainmet.core.counts.Counts`, and what quality control kept."""
 
     X: sp.csr_matrix
     cells: pd.DataFrame

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 import yaml
-from brainmet.cell_types import load_cell_types
 from brainmet.copy_number import CENTROMERE
+from brainmet.knowledge.cell_types import load_cell_types
 
 ROOT = Path(__file__).parents[1]
 TYPES = ROOT / "resources/markers/markers.yaml"

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from brainmet.donor_scores import GeneSet, Scoring
-from brainmet.effects import Estimate, two_arms
-from brainmet.estimators import Design
+from brainmet.compare.donor_scores import GeneSet, Scoring
+from brainmet.compare.estimators import Design
+from brainmet.stats.effects import Estimate, two_arms
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from brainmet.contract import CELL_ID, Var
-from brainmet.counts import Counts, open_counts, write_counts
+from brainmet.core.counts import Counts, open_counts, write_counts
 
 from tests.running import HOME, mini, real, snakemake, tiny
 

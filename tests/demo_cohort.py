@@ -8,15 +8,15 @@ import pandas as pd
 import scipy.sparse as sp
 import yaml
 from brainmet import simulate
-from brainmet.ambience import Ambience
-from brainmet.cell_types import compartment_words
+from brainmet.ambient.pseudobulk import Ambience
+from brainmet.claims.readouts import Tables
+from brainmet.compare.donor_scores import GeneSet, Scoring, gene_sets
+from brainmet.compare.estimators import Design
+from brainmet.core.tables import empty
 from brainmet.datasets import read, records
-from brainmet.donor_scores import GeneSet, Scoring, gene_sets
-from brainmet.estimators import Design
+from brainmet.knowledge.cell_types import compartment_words
+from brainmet.knowledge.signatures import configured
 from brainmet.pseudobulk import COVARIATES, DETECTED, collect, subtype
-from brainmet.readouts import Tables
-from brainmet.signatures import configured
-from brainmet.tables import empty
 
 from tests.running import HOME
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+from brainmet.core.tables import SCHEMAS, conform, empty, schema
 from brainmet.provenance import SOFTWARE
 from brainmet.report import Parts, Run, Settings, load
-from brainmet.tables import SCHEMAS, conform, empty, schema
 
 HOME = Path(__file__).parents[1]
 PAGE = HOME / "workflow" / "report"

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 import scipy.io
 import scipy.sparse as sp
-from brainmet.counts import Counts
-from brainmet.donor_scores import gene_sets, thinned_log_cpm, weights_of
+from brainmet.compare.donor_scores import gene_sets, thinned_log_cpm, weights_of
+from brainmet.core.counts import Counts
+from brainmet.knowledge.signatures import configured
 from brainmet.score import score
-from brainmet.signatures import configured
 from scipy import stats
 
 from tests.demo_cohort import HOW

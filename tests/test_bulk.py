@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from brainmet.datasets import read
 from brainmet.errors import BrainmetError
-from brainmet.genes import GeneTable, read_genes
+from brainmet.knowledge.genes import GeneTable, read_genes
 
-from tests.test_ingest import HERE, run
+from tests.ingest.test_ingest import HERE, run
 
 GENES = 300
 REGISTRY = HERE / "resources/datasets"
@@ -210,7 +210,7 @@ def profiles_of(n: int, seed: int = 0) -> tuple[np.ndarray, list[str], list[str]
 
 def test_pairs_by_hand(make_counts) -> None:
     from brainmet.bulk import bulk as effects_of
-    from brainmet.donor_scores import GeneSet, Scoring
+    from brainmet.compare.donor_scores import GeneSet, Scoring
     from scipy import stats
 
     values, conditions, donors = profiles_of(6)
@@ -228,7 +228,7 @@ def test_pairs_by_hand(make_counts) -> None:
 
 def test_order_and_repeated_profiles_change_nothing(make_counts) -> None:
     from brainmet.bulk import bulk as effects_of
-    from brainmet.donor_scores import GeneSet, Scoring
+    from brainmet.compare.donor_scores import GeneSet, Scoring
 
     values, conditions, donors = profiles_of(5)
     gene = [GeneSet("g0", ("G0",), single=True)]
@@ -245,7 +245,7 @@ def test_order_and_repeated_profiles_change_nothing(make_counts) -> None:
 
 def test_unpaired_and_too_few(make_counts) -> None:
     from brainmet.bulk import bulk as effects_of
-    from brainmet.donor_scores import GeneSet, Scoring
+    from brainmet.compare.donor_scores import GeneSet, Scoring
 
     values, conditions, _ = profiles_of(5)
     gene = [GeneSet("g0", ("G0",), single=True)]
@@ -266,7 +266,7 @@ def test_counts_become_log_cpm(make_counts) -> None:
 def test_profiles_described_as_samples_are_one_cohort(make_counts) -> None:
     """One sample a profile gives what one matrix of all profiles gives; donors pair over the files."""
     from brainmet.bulk import bulk as effects_of
-    from brainmet.donor_scores import GeneSet, Scoring
+    from brainmet.compare.donor_scores import GeneSet, Scoring
 
     values, conditions, donors = profiles_of(5)
     whole = cohort(make_counts, values, conditions, donors)

@@ -16,7 +16,7 @@ from brainmet.cluster import (
     shared_neighbors,
     stability,
 )
-from brainmet.neighbors import nearest
+from brainmet.core.neighbors import nearest
 
 CHOICE = {"prune": 1 / 15, "n_iterations": 2, "seed": 1}
 

@@ -145,7 +145,7 @@ def test_lint_finds_nothing():
 def test_the_mini_run_is_a_whole_crate(mini_run):
     import json
 
-    from brainmet import crate
+    from brainmet.provenance import crate
 
     root = mini_run / "results"
     document = json.loads((root / "ro-crate-metadata.json").read_text())

@@ -4,7 +4,8 @@ import subprocess
 import sys
 
 import pytest
-from brainmet import contract, tables
+from brainmet import contract
+from brainmet.core import tables
 
 NAMES = sorted(path.stem for path in tables.SCHEMAS.glob("*.yaml"))
 
@@ -47,7 +48,7 @@ def test_keys_are_told_once():
     assert contract.markdown().count("\n") == len(contract.COUNTS_KEYS) + 1
 
 
-@pytest.mark.parametrize("module", ["brainmet.datasets", "brainmet.config", "brainmet.code"])
+@pytest.mark.parametrize("module", ["brainmet.datasets", "brainmet.run.config", "brainmet.run.code"])
 def test_what_the_snakefile_imports_is_light(module):
     heavy = "{'pandas', 'numpy', 'scipy', 'anndata', 'scanpy', 'pyarrow'}"
     code = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
@@ -56,6 +57,6 @@ def test_what_the_snakefile_imports_is_light(module):
 
 
 def test_streaming_a_sample_needs_neither_anndata_nor_scanpy():
-    code = "import sys, brainmet.counts, brainmet.tables; print({'anndata', 'scanpy'} & set(sys.modules))"
+    code = "import sys, brainmet.core.counts, brainmet.core.tables; print({'anndata', 'scanpy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import yaml
 from brainmet import claims, datasets, design
-from brainmet.detectable import noncentrality
-from brainmet.estimators import Design
-from brainmet.tables import conform
+from brainmet.compare.estimators import Design
+from brainmet.core.tables import conform
+from brainmet.stats.power import noncentrality
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
 ROOT = Path(__file__).parents[1]

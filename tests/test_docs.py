@@ -14,12 +14,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from brainmet import annotate, claims, config, contract, datasets, design, signatures, tables
-from brainmet.cell_types import load_cell_types
-from brainmet.documents import read_yaml
-from brainmet.estimators import Design
+from brainmet import annotate, claims, contract, datasets, design
+from brainmet.compare.estimators import Design
+from brainmet.core import tables
+from brainmet.core.documents import read_yaml
+from brainmet.core.validate import validate
+from brainmet.knowledge import signatures
+from brainmet.knowledge.cell_types import load_cell_types
 from brainmet.report import findings
-from brainmet.validate import validate
+from brainmet.run import config
 from packaging.specifiers import SpecifierSet
 from snakemake.cli import get_argument_parser
 
@@ -251,7 +254,7 @@ def test_sentences_of_troubleshooting_are_in_the_source():
     sentences = [s for s in pattern.findall(page) if "…" in s or " " in s]
     assert len(sentences) > 20
     from_snakemake = {"Directory cannot be locked"}
-    made = {"config.yaml: qc.n_mad: unknown key; did you mean n_mads?"}  # put together by brainmet.validate
+    made = {"config.yaml: qc.n_mad: unknown key; did you mean n_mads?"}  # put together by brainmet.core.validate
     missing = [s for s in sentences if s.rstrip("…") not in source and s not in from_snakemake | made]
     assert missing == []
 

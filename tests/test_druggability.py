@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 from anndata import AnnData
-from brainmet import tables
+from brainmet.core import tables
 from brainmet.druggability import (
     Drugs,
     coverage,

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from brainmet import cellxgene, growing_matrix
 from brainmet import export as module
-from brainmet.counts import Counts, open_counts, write_counts
+from brainmet.core import growing_matrix
+from brainmet.core.counts import Counts, open_counts, write_counts
+from brainmet.core.tables import write_table
 from brainmet.errors import BrainmetError
 from brainmet.export import check_room, coordinates, description, export, join, observations
-from brainmet.tables import write_table
+from brainmet.extract import cellxgene
 
 RECORD = dict.fromkeys(
     (*module.SAMPLE_COLUMNS, "organism", "assay", "tissue", "disease", "sex", "development_stage", "ethnicity"),

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import yaml
-from brainmet import tables
-from brainmet.counts import open_counts, write_counts
+from brainmet.core import tables
+from brainmet.core.counts import open_counts, write_counts
 from brainmet.errors import BrainmetError
 from brainmet.genes_of_interest import check_symbols, chosen, genes_of_interest, normalised
 

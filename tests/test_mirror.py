@@ -17,8 +17,8 @@ import pytest
 import scipy.io
 import scipy.sparse as sp
 from brainmet import datasets
-from brainmet.counts import open_counts
-from brainmet.tables import read_table
+from brainmet.core.counts import open_counts
+from brainmet.core.tables import read_table
 
 from tests.running import HOME, snakemake
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
-from brainmet import tables
+from brainmet.core import tables
+from brainmet.knowledge.signatures import Signature
 from brainmet.models import _spearman, fidelity
-from brainmet.signatures import Signature
 from scipy.stats import spearmanr
 
 HOW = {"references": ["brain_metastasis"], "min_cells": 20, "min_cpm": 1.0, "min_genes": 3, "seed": 1}

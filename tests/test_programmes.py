@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from brainmet import tables
+from brainmet.core import tables
+from brainmet.knowledge.signatures import Signature
 from brainmet.programmes import Cells, Factor, How, _spread, gather, how, programmes, recurrent
-from brainmet.signatures import Signature
 from brainmet.slice import Slice
 
 GENES = [f"G{i:03d}" for i in range(300)]

@@ -9,11 +9,12 @@ import pytest
 import scipy.io
 import scipy.sparse as sp
 import yaml
-from brainmet import cell_types, tables
 from brainmet import project as module
 from brainmet.contract import UNKNOWN
+from brainmet.core import tables
 from brainmet.embed import components
 from brainmet.errors import BrainmetError
+from brainmet.knowledge import cell_types
 from brainmet.project import corrected, load, project, reference, save, summary
 from brainmet.slice import Slice
 

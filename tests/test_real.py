@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from brainmet import tables
+from brainmet.core import tables
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from brainmet import recovery
-from brainmet.tables import conform
+from brainmet.core.tables import conform
 
 SCORES = np.array([0.9, 0.8, 0.8, 0.4, 0.3, 0.3, 0.1])
 POSITIVE = np.array([True, True, False, True, False, False, False])

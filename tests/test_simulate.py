@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 import yaml
 from brainmet import recovery, simulate
-from brainmet.cell_types import load_cell_types
-from brainmet.counts import open_counts, write_counts
+from brainmet.core.counts import open_counts, write_counts
+from brainmet.core.tables import columns, conform
 from brainmet.datasets import read
 from brainmet.errors import BrainmetError
+from brainmet.knowledge.cell_types import load_cell_types
 from brainmet.simulate import Knowledge, Settings
-from brainmet.tables import columns, conform
 
 from tests.conftest import HOME
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from brainmet.counts import Counts, open_counts, write_counts
+from brainmet.core.counts import Counts, open_counts, write_counts
 from brainmet.errors import BrainmetError
 from brainmet.slice import Slice, Slices, chosen, load, save, slice_counts
 

@@ -11,21 +11,21 @@ import pandas as pd
 import pytest
 from brainmet import claims as stage
 from brainmet import crosstalk
-from brainmet.ambience import cleaned, expected
-from brainmet.cell_types import load_cell_types
-from brainmet.confounders import explained_by
-from brainmet.contrasts import contrasts
-from brainmet.correlations import correlations
-from brainmet.donors import Cohort, declared
-from brainmet.ligands import consensus_pairs
-from brainmet.normalise import log_normalised
-from brainmet.nulls import AS_CHANCE, nulls
+from brainmet.ambient.pseudobulk import cleaned, expected
+from brainmet.claims.correlations import correlations
+from brainmet.claims.readouts import Reader, Tables
+from brainmet.compare.confounders import explained_by
+from brainmet.compare.contrasts import contrasts
+from brainmet.compare.donors import Cohort, declared
+from brainmet.compare.nulls import AS_CHANCE, nulls
+from brainmet.core.normalise import log_normalised
+from brainmet.crosstalk.ligands import consensus_pairs
+from brainmet.knowledge.cell_types import load_cell_types
 from brainmet.pseudobulk import collect
-from brainmet.readouts import Reader, Tables
+from brainmet.pseudobulk.type_profiles import parents_of
 from brainmet.recovery import claim_rows, shift_rows
 from brainmet.simulate import simulate, truth_shifts
 from brainmet.slice import Slice
-from brainmet.type_profiles import parents_of
 from scipy import stats
 
 from tests import demo_cohort as demo

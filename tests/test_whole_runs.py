@@ -6,7 +6,7 @@ import anndata
 import pandas as pd
 import pytest
 import yaml
-from brainmet.tables import read_table
+from brainmet.core.tables import read_table
 
 from tests.running import HOME, mini, snakemake
 

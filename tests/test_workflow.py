@@ -10,8 +10,8 @@ import anndata as ad
 import pandas as pd
 import pytest
 import yaml
-from brainmet import tables
 from brainmet.contract import VERSION
+from brainmet.core import tables
 from brainmet.provenance import SOFTWARE
 from snakemake.scheduling.job_scheduler import JobScheduler
 

@@ -18,10 +18,12 @@ import anndata
 import numpy as np
 import pandas as pd
 import yaml
-from brainmet import cluster, embed, features, layout, neighbors
+from brainmet import cluster, embed, features
 from brainmet import slice as slices
-from brainmet.counts import open_counts, write_counts
-from brainmet.normalise import per_ten_thousand
+from brainmet.core import neighbors
+from brainmet.core.counts import open_counts, write_counts
+from brainmet.core.normalise import per_ten_thousand
+from brainmet.embed import layout
 from threadpoolctl import threadpool_limits
 
 CONFIG = yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text())

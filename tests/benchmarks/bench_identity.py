@@ -21,16 +21,18 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 import yaml
-from brainmet import annotate, datasets, doublets, genes
+from brainmet import annotate, datasets
+from brainmet.annotate.consensus import Settings, consensus
 from brainmet.annotate.context import annotate as context
 from brainmet.annotate.self_training import annotate as self_training
-from brainmet.cell_types import load_cell_types
-from brainmet.consensus import Settings, consensus
 from brainmet.contract import Obs
-from brainmet.counts import Counts, open_counts, write_counts
+from brainmet.core.counts import Counts, open_counts, write_counts
+from brainmet.core.moments import moments
 from brainmet.features import features, informative
 from brainmet.ingest import ingest
-from brainmet.moments import moments
+from brainmet.knowledge import genes
+from brainmet.knowledge.cell_types import load_cell_types
+from brainmet.qc import doublets
 from brainmet.slice import slice_counts
 
 from tests.benchmarks import cohort

@@ -82,9 +82,9 @@ def run(method: str, folder: Path) -> None:
     elif method.startswith("anndata"):
         import anndata
     else:
-        from brainmet.counts import open_counts, write_counts
-        from brainmet.genes import read_genes
+        from brainmet.core.counts import open_counts, write_counts
         from brainmet.ingest import dense_text, kernels, members, tenx_triplet  # noqa: F401
+        from brainmet.knowledge.genes import read_genes
 
         genes = read_genes(HOME / "resources/genes/human.tsv.gz")
         counted = open_counts(folder / "counts.h5ad") if method == "brainmet_write" else None

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import yaml
 from brainmet.cluster import agreement, grouped, leiden, link, shared_neighbors
+from brainmet.core.neighbors import load, nearest
+from brainmet.core.tables import read_table
 from brainmet.embed import integrated
-from brainmet.neighbors import load, nearest
-from brainmet.tables import read_table
 
 from tests.benchmarks.cohort import HOME
 

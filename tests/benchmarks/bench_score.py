@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from brainmet.counts import open_counts, write_counts
+from brainmet.core.counts import open_counts, write_counts
+from brainmet.knowledge.signatures import configured
 from brainmet.score import score, score_aucell
-from brainmet.signatures import configured
 
 FOLDER = Path(__file__).parents[2] / "resources" / "signatures"
 CUTOFF = 1_000

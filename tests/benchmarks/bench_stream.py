@@ -25,7 +25,7 @@ POOL = 64
 
 def write(path: Path, gigabytes: float) -> None:
     """A table of that much text."""
-    from brainmet.genes import read_genes
+    from brainmet.knowledge.genes import read_genes
     from isal import igzip
 
     rng = np.random.default_rng(0)
@@ -48,9 +48,9 @@ def resident(key: str) -> float:
 
 def read(path: Path) -> None:
     """Read it and print what that took."""
-    from brainmet.genes import read_genes
     from brainmet.ingest import dense_text, kernels  # noqa: F401
     from brainmet.ingest.members import Member
+    from brainmet.knowledge.genes import read_genes
 
     genes = read_genes(HOME / "resources/genes/human.tsv.gz")
     before, start = resident("VmRSS"), time.perf_counter()

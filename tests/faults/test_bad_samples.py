@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from brainmet import tables
+from brainmet.core import tables
 
+from tests.ingest.test_ingest import write_triplet
 from tests.running import HOME, snakemake
-from tests.test_ingest import write_triplet
 
 N_CELLS, N_GENES = 60, 2000
 BARCODES = ["".join("ACGT"[(i >> 2 * k) % 4] for k in range(8)) + f"{i:04d}-1" for i in range(N_CELLS)]

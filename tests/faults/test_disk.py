@@ -20,10 +20,10 @@ import yaml
 from brainmet.fetch import fetch
 
 from tests.faults.test_bad_samples import SYMBOLS, write_sample
+from tests.fetch.test_fetch import BODY, MANNER, serving
 from tests.running import HOME, begin, digests, mini, snakemake
+from tests.score.test_metabolic_tasks import INSTALLED, write_database
 from tests.test_bulk import PATTERNS, profiles_of
-from tests.test_fetch import BODY, MANNER, serving
-from tests.test_metabolic_tasks import INSTALLED, write_database
 
 pytestmark = [
     pytest.mark.slow,

@@ -7,16 +7,17 @@ import string
 
 import pytest
 import yaml
-from brainmet import fetch, run
+from brainmet import fetch
 from brainmet.annotate import describe
-from brainmet.documents import read_yaml
+from brainmet.core.documents import read_yaml
 from brainmet.errors import BrainmetError
+from brainmet.run import plan
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from snakemake.utils import update_config
 
+from tests.datasets.test_datasets import SERIES
 from tests.running import HOME, snakemake
-from tests.test_datasets import SERIES
 
 SHIPPED = read_yaml(HOME / "config/config.yaml")
 SMALL = [pytest.param(100, marks=[pytest.mark.slow, pytest.mark.ci]), pytest.param(1000, marks=pytest.mark.slow)]
@@ -91,7 +92,7 @@ def parse(config):
     """What the Snakefile does with a configuration before it makes rules."""
     merged = copy.deepcopy(SHIPPED)
     update_config(merged, config)
-    loaded, records = run.load(merged, shipped=HOME / "resources")
+    loaded, records = plan.load(merged, shipped=HOME / "resources")
     for name in merged["annotate"]["methods"]:
         describe(name)
     for record in records.values():

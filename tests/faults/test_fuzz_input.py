@@ -12,14 +12,14 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from brainmet.errors import BrainmetError
-from brainmet.genes import read_genes
+from brainmet.knowledge.genes import read_genes
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.faults.test_fuzz import fuzz
-from tests.test_ingest import BARCODES, HERE, SYMBOLS, counts, dense, run, write_h5, write_triplet
-from tests.test_ingest_readers import write_loom
-from tests.test_rds import save, version3
+from tests.ingest.test_ingest import BARCODES, HERE, SYMBOLS, counts, dense, run, write_h5, write_triplet
+from tests.ingest.test_ingest_readers import write_loom
+from tests.ingest.test_rds import save, version3
 
 SMALL = [pytest.param(20, marks=[pytest.mark.slow, pytest.mark.ci]), pytest.param(200, marks=pytest.mark.slow)]
 """Damages of each of the ten kinds of file: 200 in continuous integration, 2,000 by hand."""

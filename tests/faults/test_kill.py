@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.fetch.test_fetch import BODY, serving
 from tests.running import begin, children, digests, mini, snakemake
-from tests.test_fetch import BODY, serving
 
 pytestmark = pytest.mark.slow
 

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brainmet import effects, student
+from brainmet.compare.donor_scores import GeneSet, Scoring, coverage_of, weights_of
 from brainmet.contract import MALIGNANT_PREFIX, Obs, Uns, Var
-from brainmet.counts import Counts
-from brainmet.donor_scores import GeneSet, Scoring, coverage_of, weights_of
-from brainmet.effects import Estimate
-from brainmet.tables import columns
+from brainmet.core.counts import Counts
+from brainmet.core.tables import columns
+from brainmet.stats import effects, student
+from brainmet.stats.effects import Estimate
 
 log = logging.getLogger(__name__)
 

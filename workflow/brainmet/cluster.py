@@ -16,8 +16,8 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
 from brainmet.contract import CELL_ID, Obs
-from brainmet.lean import lean
-from brainmet.neighbors import nearest
+from brainmet.core.lean import lean
+from brainmet.core.neighbors import nearest
 
 log = logging.getLogger(__name__)
 

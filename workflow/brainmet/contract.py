@@ -1,7 +1,7 @@
 """The data contract: every key that crosses a file boundary, with its meaning, type and unit.
 
 Modules use these names instead of string literals. The columns of tables are frozen in `workflow/schemas/tables/`
-(one file a table, read by `brainmet.tables`); this module holds what the matrices carry and the vocabularies.
+(one file a table, read by `brainmet.core.tables`); this module holds what the matrices carry and the vocabularies.
 """
 
 from dataclasses import dataclass

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from brainmet.claims.readouts import relabelled
 from brainmet.compare import contrast
+from brainmet.compare.donors import PLATFORM, platforms
+from brainmet.compare.estimators import NESTED, NOT_TESTABLE, POOLED, TRANSFER, WITHIN, Design, Values, arms_of
+from brainmet.compare.one_group import one_group
 from brainmet.contract import UNKNOWN, Obs, Uns
-from brainmet.donors import PLATFORM, platforms
-from brainmet.estimators import NESTED, NOT_TESTABLE, POOLED, TRANSFER, WITHIN, Design, Values, arms_of
-from brainmet.one_group import one_group
 from brainmet.pseudobulk import subtype
-from brainmet.readouts import relabelled
 
 log = logging.getLogger(__name__)
 

@@ -21,13 +21,13 @@ import numpy as np
 import pandas as pd
 from scipy.special import bdtrc
 
-from brainmet import tables
 from brainmet.contract import UNKNOWN, Obs
-from brainmet.documents import cited, read_yaml
+from brainmet.core import tables
+from brainmet.core.documents import cited, read_yaml
+from brainmet.core.validate import validate
 from brainmet.errors import BrainmetError
 from brainmet.pseudobulk import Pseudobulk
-from brainmet.type_profiles import TypeProfiles, donors, is_malignant
-from brainmet.validate import validate
+from brainmet.pseudobulk.type_profiles import TypeProfiles, donors, is_malignant
 
 log = logging.getLogger(__name__)
 SCHEMA = Path(__file__).parent.parent / "schemas" / "drug.schema.yaml"

@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 
 from brainmet.contract import Obs, barcode_of
-from brainmet.documents import written
-from brainmet.labels import bases, marks
-from brainmet.tables import columns
+from brainmet.core.barcodes import bases, marks
+from brainmet.core.documents import written
+from brainmet.core.tables import columns
 
 log = logging.getLogger(__name__)
 

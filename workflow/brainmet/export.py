@@ -21,16 +21,16 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from brainmet import cellxgene
-from brainmet.ambient_correction import Correction, correction
+from brainmet.ambient.cells import Correction, correction
 from brainmet.contract import CELL_ID, UNKNOWN, VERSION, Obs, Uns, Var, sample_of
-from brainmet.counts import Counts
+from brainmet.core.counts import Counts
+from brainmet.core.files import replacing
+from brainmet.core.growing_matrix import GrowingMatrix
+from brainmet.core.normalise import log_normalised
+from brainmet.core.tables import names_in, read_table
 from brainmet.datasets import DESCRIPTIVE, public
 from brainmet.errors import BrainmetError
-from brainmet.files import replacing
-from brainmet.growing_matrix import GrowingMatrix
-from brainmet.normalise import log_normalised
-from brainmet.tables import names_in, read_table
+from brainmet.extract import cellxgene
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from brainmet.contract import Var
+from brainmet.core.tables import read_table
 from brainmet.errors import BrainmetError
-from brainmet.tables import read_table
 
 log = logging.getLogger(__name__)
 

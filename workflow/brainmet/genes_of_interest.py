@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 
 from brainmet.contract import CELL_ID, TARGET_SUM, Obs, Uns
-from brainmet.counts import Counts
+from brainmet.core.counts import Counts
+from brainmet.core.normalise import log_normalised
+from brainmet.core.validate import guess
 from brainmet.errors import BrainmetError
-from brainmet.normalise import log_normalised
-from brainmet.signatures import positions
-from brainmet.validate import guess
+from brainmet.knowledge.signatures import positions
 
 log = logging.getLogger(__name__)
 

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brainmet import tables
+from brainmet.compare.donor_scores import log_cpm, thin
 from brainmet.contract import Obs
-from brainmet.donor_scores import log_cpm, thin
+from brainmet.core import tables
+from brainmet.knowledge.signatures import Signature
 from brainmet.pseudobulk import Pseudobulk
-from brainmet.ranks import ranks
-from brainmet.signatures import Signature
-from brainmet.type_profiles import TypeProfiles, donors, is_malignant
+from brainmet.pseudobulk.type_profiles import TypeProfiles, donors, is_malignant
+from brainmet.stats.ranks import ranks
 
 log = logging.getLogger(__name__)
 CONDITIONS = ("xenograft", "organoid", "cell_line")

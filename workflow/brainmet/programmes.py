@@ -18,9 +18,10 @@ import pandas as pd
 import scipy.sparse as sp
 from scipy.stats import binomtest, false_discovery_control, hypergeom, rankdata
 
-from brainmet import slice, tables
+from brainmet import slice
 from brainmet.contract import MALIGNANT_PREFIX, Obs
-from brainmet.signatures import Signature
+from brainmet.core import tables
+from brainmet.knowledge.signatures import Signature
 from brainmet.slice import Slice
 
 log = logging.getLogger(__name__)

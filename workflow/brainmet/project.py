@@ -21,9 +21,9 @@ import pandas as pd
 import scipy.sparse as sp
 
 from brainmet.contract import CELL_ID, UNKNOWN, Obs
+from brainmet.core.files import reading, replacing
+from brainmet.core.neighbors import among
 from brainmet.errors import BrainmetError
-from brainmet.files import reading, replacing
-from brainmet.neighbors import among
 from brainmet.slice import Slice
 
 log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
+from brainmet.compare.contrasts import AMBIENT
 from brainmet.contract import CELL_ID, MALIGNANT_TIERS, UNKNOWN, Obs
-from brainmet.contrasts import AMBIENT
 
 ALPHA = 0.05
 TUMOUR = "malignant"

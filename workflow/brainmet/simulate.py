@@ -18,9 +18,9 @@ import pandas as pd
 import scipy.sparse as sp
 
 from brainmet.contract import MALIGNANT_PREFIX
+from brainmet.core.tables import columns
 from brainmet.datasets import matches_name
 from brainmet.errors import BrainmetError
-from brainmet.tables import columns
 
 log = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ import pandas as pd
 import scipy.sparse as sp
 
 from brainmet.contract import VALUES, Obs, Uns
-from brainmet.counts import Counts
-from brainmet.files import reading, replacing
-from brainmet.normalise import log_normalised
+from brainmet.core.counts import Counts
+from brainmet.core.files import reading, replacing
+from brainmet.core.normalise import log_normalised
 
 log = logging.getLogger(__name__)
 

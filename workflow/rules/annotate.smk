@@ -30,7 +30,7 @@ COHORT_FILES = (
 COHORT_INPUTS = {
     name: {required: COHORT_FILES[required] for required in METHODS[name].requires} for name in COHORT_METHODS
 }
-COHORT_CODE = {name: code(f"annotate.{name}", "evidence") for name in COHORT_METHODS}
+COHORT_CODE = {name: code(f"annotate.{name}", "annotate._inputs") for name in COHORT_METHODS}
 
 
 rule evidence:
@@ -40,7 +40,7 @@ rule evidence:
         cells="<results>/samples/{sample}/cells.parquet",
         types=TYPES,
         own=own_files(*SAMPLE_METHODS),
-        code=code("evidence", "dropped", *(f"annotate.{name}" for name in SAMPLE_METHODS)),
+        code=code("annotate._inputs", "qc.dropped", *(f"annotate.{name}" for name in SAMPLE_METHODS)),
     output:
         **{name: f"<results>/samples/{{sample}}/evidence/{name}.parquet" for name in SAMPLE_METHODS},
         dropped="<results>/samples/{sample}/dropped.tsv",
@@ -69,7 +69,7 @@ rule collect_dropped:
     """The second look at quality control of all samples."""
     input:
         samples=collect("<results>/samples/{sample}/dropped.tsv", sample=SAMPLES),
-        code=code("tables"),
+        code=code("core.tables"),
     output:
         "<results>/tables/dropped.tsv",
     log:
@@ -118,7 +118,7 @@ rule annotate:
         types=TYPES,
         overrides=config["annotate"]["overrides"] or [],
         duplicates="<results>/tables/duplicates.tsv",
-        code=code("consensus", "evidence", "duplicates", "overrides"),
+        code=code("annotate.consensus", "annotate._inputs", "duplicates", "annotate.consensus.overrides"),
     output:
         annotation="<results>/cohort/annotation.parquet",
     log:
@@ -169,7 +169,7 @@ rule collect_cnv_arms:
     input:
         annotation="<results>/cohort/annotation.parquet",
         evidence=COHORT_FILES.get("copy_number", []),
-        code=code("cnv_arms", "evidence"),
+        code=code("copy_number.arms", "annotate._inputs"),
     output:
         arms=listed("cnv_arms", "Cells", "copy number by arm"),
         segments=directory("<results>/cnv"),
@@ -194,7 +194,7 @@ rule cnv_windows:
     input:
         pseudobulk="<results>/cohort/pseudobulk.h5ad",
         types=TYPES,
-        code=code("cnv_windows"),
+        code=code("copy_number.windows"),
     output:
         "<results>/tables/cnv_windows.tsv",
     log:
@@ -222,7 +222,7 @@ rule annotation_benchmark:
         annotation="<results>/cohort/annotation.parquet",
         types=TYPES,
         own=own_files(*ALL_METHODS),
-        code=code("annotation_benchmark", *(f"annotate.{name}" for name in ALL_METHODS)),
+        code=code("concordance.benchmark", *(f"annotate.{name}" for name in ALL_METHODS)),
     output:
         "<results>/tables/annotation_benchmark.tsv",
     log:

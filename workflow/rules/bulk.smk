@@ -12,7 +12,7 @@ rule bulk:
         markers=["<results>/tables/markers.tsv"] if SAMPLES else [],
         compartments="<shipped>/signatures/compartments.yaml",
         types=TYPES,
-        code=code("bulk", "stage_inputs"),
+        code=code("bulk", "compare.inputs"),
     output:
         table="<results>/tables/bulk.tsv",
     log:

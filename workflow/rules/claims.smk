@@ -16,7 +16,7 @@ rule correlations:
         types=TYPES,
         claims="<shipped>/claims/claims.yaml",
         own=lookup(dpath="claims/files", within=config),
-        code=code("correlations", "features", "stage_inputs"),
+        code=code("claims.correlations", "features", "compare.inputs"),
     output:
         table="<results>/tables/correlations.tsv",
     log:
@@ -49,7 +49,7 @@ rule claims:
         types=TYPES,
         claims="<shipped>/claims/claims.yaml",
         own=lookup(dpath="claims/files", within=config),
-        code=code("claims", "stage_inputs"),
+        code=code("claims", "compare.inputs"),
     output:
         table=listed("claims", "Findings", "verdicts on published claims"),
     log:

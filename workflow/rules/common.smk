@@ -11,9 +11,11 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-from brainmet import dataset_checks, datasets, failures, folders, run, terminal
+from brainmet import datasets
+from brainmet.datasets import checks
+from brainmet.run import failures, folders, plan, terminal
 from brainmet.annotate import describe
-from brainmet.code import modules as code
+from brainmet.run.code import modules as code
 from brainmet.errors import BrainmetError
 
 HOME = Path(workflow.basedir).resolve()
@@ -49,7 +51,7 @@ def load_run():
     """The dataset files of this run and one record a sample; problems as one line."""
     try:
         folders.check(WRITTEN)
-        loaded, records = run.load(config, shipped=HOME / "resources")
+        loaded, records = plan.load(config, shipped=HOME / "resources")
         raw = [path for dataset, entry in loaded.items() for path in paths_of(dataset, entry["files"])]
         folders.check(folders.to_fill(raw))
         return loaded, records
@@ -91,7 +93,7 @@ def memory(base, per_input_mb=0, size_mb=lambda wildcards, input: input.size_mb)
 def own_mb(wildcards, input):
     """Size in MB of what a sample is read from."""
     record = RECORDS[wildcards.sample]
-    return run.own_size(input.size_files_mb, datasets.sharers(DATASETS[record["dataset"]], record))
+    return plan.own_size(input.size_files_mb, datasets.sharers(DATASETS[record["dataset"]], record))
 
 
 def own_files(*names):
@@ -136,13 +138,13 @@ def listed(name, category, label):
 ALL_CELLS, ALL_TABLES, BESIDE_THE_PAGE = 20, 10, -10
 
 DATASETS, RECORDS = load_run()
-for sentence in dataset_checks.shared_donors(DATASETS):
+for sentence in checks.shared_donors(DATASETS):
     logger.warning(f"brainmet: {sentence}")
 BULK_SAMPLES = {
     sample: record for sample, record in RECORDS.items() if record["suspension"] == "bulk"
 }  # enter at bulk.smk
 SAMPLES = {sample: record for sample, record in RECORDS.items() if sample not in BULK_SAMPLES}
-TABLES = run.wanted_tables(SAMPLES, bulk=bool(BULK_SAMPLES))
+TABLES = plan.wanted_tables(SAMPLES, bulk=bool(BULK_SAMPLES))
 # Shipped files and the user's own, as inputs of many rules.
 TYPES = ["<shipped>/markers/markers.yaml", *config["annotate"]["marker_files"]]
 SIGNATURES = {

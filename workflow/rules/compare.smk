@@ -9,7 +9,7 @@ rule markers:
     """Marker genes of each cell type, one against the rest, on pseudobulk."""
     input:
         pseudobulk="<results>/cohort/pseudobulk.h5ad",
-        code=code("type_markers"),
+        code=code("compare.type_markers"),
     output:
         table=listed("markers", "Cells", "genes that mark each type"),
     log:
@@ -35,7 +35,7 @@ rule donor_scores:
         pseudobulk="<results>/cohort/pseudobulk.h5ad",
         compartments="<shipped>/signatures/compartments.yaml",
         types=TYPES,
-        code=code("donor_scores", "stage_inputs"),
+        code=code("compare.donor_scores", "compare.inputs"),
     output:
         table=listed("donor_scores", "Signatures", "scores of donors"),
     log:
@@ -61,7 +61,7 @@ rule contrasts:
         pseudobulk="<results>/cohort/pseudobulk.h5ad",
         compartments="<shipped>/signatures/compartments.yaml",
         types=TYPES,
-        code=code("confounders", "drift", "stage_inputs"),
+        code=code("compare.confounders", "compare.drift", "compare.inputs"),
     output:
         table=listed("contrasts", "Findings", "signatures between conditions"),
     log:
@@ -90,7 +90,7 @@ rule nulls:
         pseudobulk="<results>/cohort/pseudobulk.h5ad",
         compartments="<shipped>/signatures/compartments.yaml",
         types=TYPES,
-        code=code("nulls", "stage_inputs"),
+        code=code("compare.nulls", "compare.inputs"),
     output:
         table=listed("nulls", "Findings", "tests when there is nothing to find"),
     log:
@@ -119,7 +119,7 @@ rule de:
         pseudobulk="<results>/cohort/pseudobulk.h5ad",
         compartments="<shipped>/signatures/compartments.yaml",
         types=TYPES,
-        code=code("expression", "stage_inputs"),
+        code=code("compare.de", "compare.inputs"),
     output:
         table=listed("de", "Findings", "genes between conditions"),
     log:
@@ -151,7 +151,7 @@ rule gsea:
         pseudobulk="<results>/cohort/pseudobulk.h5ad",
         compartments="<shipped>/signatures/compartments.yaml",
         types=TYPES,
-        code=code("sets", "stage_inputs"),
+        code=code("compare.gsea", "compare.inputs"),
     output:
         table=listed("gsea", "Findings", "enrichment of signatures"),
         donors="<results>/tables/donor_sets.tsv",
@@ -180,7 +180,7 @@ rule composition:
     """Cell-type composition of donors between conditions."""
     input:
         pseudobulk="<results>/cohort/pseudobulk.h5ad",
-        code=code("composition"),
+        code=code("compare.composition"),
     output:
         table=listed("composition", "Composition", "cell types between conditions"),
     log:

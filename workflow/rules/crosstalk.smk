@@ -37,7 +37,7 @@ rule crosstalk_summary:
     input:
         table="<results>/tables/crosstalk.tsv",
         axes="<shipped>/crosstalk/axes.yaml",
-        code=code("crosstalk_summary"),
+        code=code("crosstalk.summary"),
     output:
         table=listed("crosstalk_summary", "Findings", "crosstalk by condition"),
     log:

@@ -12,7 +12,7 @@ rule design_tables:
     input:
         claims="<shipped>/claims/claims.yaml",
         own=lookup(dpath="claims/files", within=config),
-        code=code("design", "claims", "tables"),
+        code=code("design", "claims", "core.tables"),
     output:
         design="<results>/tables/design.tsv",
         cohort="<results>/tables/design_cohort.tsv",
@@ -38,7 +38,7 @@ rule design:
     input:
         design="<results>/tables/design.tsv",
         cohort="<results>/tables/design_cohort.tsv",
-        code=code("design", "tables"),
+        code=code("design", "core.tables"),
     log:
         "<logs>/design.log",
     conda:
@@ -57,7 +57,7 @@ rule catalogue:
     """Table and page of the shipped dataset files."""
     input:
         datasets=sorted((HOME / "resources" / "datasets").glob("*.yaml")),
-        code=code("catalogue", "ingest", "tables"),
+        code=code("datasets.catalogue", "ingest", "core.tables"),
     output:
         table="<results>/tables/catalogue.tsv",
         page="<results>/catalogue.html",

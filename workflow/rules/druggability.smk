@@ -41,7 +41,7 @@ rule druggability:
         drugs="<shipped>/drugs/drugs.yaml",
         compartments="<shipped>/signatures/compartments.yaml",
         types=TYPES,
-        code=code("druggability", "cell_types"),
+        code=code("druggability", "knowledge.cell_types"),
     output:
         table=listed("druggability", "Findings", "drug targets"),
         drugs="<results>/tables/drugs.tsv",

@@ -8,7 +8,7 @@ rule duplicates:
     """Samples that hold the same cells, and which of them to leave out."""
     input:
         cells=collect("<results>/samples/{sample}/cells.parquet", sample=SAMPLES),
-        code=code("duplicates", "tables"),
+        code=code("duplicates", "core.tables"),
     output:
         table="<results>/tables/duplicates.tsv",
     log:

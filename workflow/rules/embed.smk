@@ -41,7 +41,7 @@ rule integration:
         embedding="<results>/cohort/embedding.parquet",
         annotation="<results>/cohort/annotation.parquet",
         slices=collect("<results>/samples/{sample}/slice.npz", sample=SAMPLES),
-        code=code("integration"),
+        code=code("embed.integration"),
     output:
         integration=listed("integration", "Cells", "what integration did"),
         malignant="<results>/cohort/malignant_embedding.parquet",

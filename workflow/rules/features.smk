@@ -9,7 +9,7 @@ rule features:
     input:
         moments=collect("<results>/samples/{sample}/moments.parquet", sample=SAMPLES),
         types=TYPES,
-        code=code("features", "cell_types"),
+        code=code("features", "knowledge.cell_types"),
     output:
         features="<results>/cohort/features.tsv",
     log:

@@ -5,7 +5,7 @@ counts.h5ad holds raw counts, with genes by Ensembl id and cells by sample and b
 
 from brainmet.datasets import READ_BY_INGEST
 
-READERS = [f"ingest.{layout}" for layout in dataset_checks.layouts()]
+READERS = [f"ingest.{layout}" for layout in checks.layouts()]
 # Each layout's own reader: an edit of one does not make the samples of the others anew.
 LAYOUT_CODE = {
     layout: code("ingest", f"ingest.{layout}", "fetch", "provenance")
@@ -56,7 +56,7 @@ rule collect_genes_lost:
         samples=collect("<results>/samples/{sample}/genes_lost.tsv", sample=RECORDS),
         counts=collect("<results>/samples/{sample}/counts.h5ad", sample=RECORDS),
         types=TYPES,
-        code=code("tables", "gene_loss", "cell_types", "counts", "stage_inputs"),
+        code=code("core.tables", "ingest.gene_loss", "knowledge.cell_types", "core.counts", "compare.inputs"),
     output:
         "<results>/tables/genes_lost.tsv",
     log:
@@ -77,7 +77,7 @@ rule draft:
     """Write a dataset file to begin with, datasets/ID.yaml, for the folder or accession named as `draft`."""
     input:
         human="<shipped>/genes/human.tsv.gz",
-        code=code("draft", *READERS),
+        code=code("datasets.draft", *READERS),
     log:
         "<logs>/draft.log",
     conda:
@@ -98,7 +98,7 @@ rule discover:
         files=[path for dataset, entry in DATASETS.items() for path in paths_of(dataset, entry["files"])],
         human="<shipped>/genes/human.tsv.gz",
         mouse="<shipped>/genes/mouse.tsv.gz",
-        code=code("discover", *READERS),
+        code=code("datasets.discover", *READERS),
     log:
         "<logs>/discover.log",
     conda:

@@ -50,7 +50,7 @@ rule crate:
         ],
         run="<results>/provenance/run.json",
         inputs="<results>/provenance/inputs.tsv",
-        code=code("crate"),
+        code=code("provenance.crate"),
     output:
         "<results>/ro-crate-metadata.json",
     log:

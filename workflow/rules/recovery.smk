@@ -18,7 +18,7 @@ rule recovery:
         contrasts="<results>/tables/contrasts.tsv",
         claims="<results>/tables/claims.tsv",
         markers="<shipped>/markers/markers.yaml",
-        code=code("recovery", "cell_types"),
+        code=code("recovery", "knowledge.cell_types"),
     output:
         listed("recovery", "Findings", "how much of the planted truth came back"),
     log:

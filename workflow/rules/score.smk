@@ -12,7 +12,7 @@ rule signatures:
     input:
         **SIGNATURES,
         references="<shipped>/signatures/references.yaml",
-        code=code("signatures", "tables"),
+        code=code("knowledge.signatures", "core.tables"),
     output:
         gmt="<results>/signatures.gmt",
         table="<results>/tables/signatures.tsv",
@@ -115,7 +115,7 @@ rule score_networks:
         counts="<results>/samples/{sample}/counts.h5ad",
         cells="<results>/samples/{sample}/cells.parquet",
         networks=lookup(dpath="score/networks", within=config),
-        code=code("networks"),
+        code=code("score.networks"),
     output:
         scores="<results>/samples/{sample}/scores_networks.parquet",
     log:
@@ -138,7 +138,7 @@ rule score_tasks:
         counts="<results>/samples/{sample}/counts.h5ad",
         cells="<results>/samples/{sample}/cells.parquet",
         database=config["score"]["metabolic_tasks"] or [],
-        code=code("metabolic_tasks"),
+        code=code("score.metabolic_tasks"),
     output:
         scores="<results>/samples/{sample}/scores_tasks.parquet",
     log:
@@ -157,7 +157,7 @@ rule collect_coverage:
     """The coverage of every signature in every sample."""
     input:
         coverage=collect("<results>/samples/{sample}/coverage.tsv", sample=SAMPLES),
-        code=code("tables"),
+        code=code("core.tables"),
     output:
         coverage=listed("coverage", "Signatures", "coverage of signatures"),
     log:

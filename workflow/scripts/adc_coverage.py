@@ -2,8 +2,8 @@
 
 import pandas as pd
 from brainmet import druggability
-from brainmet.job import job
-from brainmet.tables import read_table, write_table
+from brainmet.core.tables import read_table, write_table
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     genes = druggability.load(snakemake.input.drugs).antigens()

@@ -1,12 +1,12 @@
 """One identity a cell from the evidence of all methods."""
 
-from brainmet import evidence
-from brainmet.cell_types import load_cell_types
-from brainmet.consensus import Settings, consensus
+from brainmet.annotate import _inputs as evidence
+from brainmet.annotate.consensus import Settings, consensus
+from brainmet.annotate.consensus.overrides import read_overrides
+from brainmet.core.tables import read_table, write_table
 from brainmet.duplicates import cohort_only
-from brainmet.job import job
-from brainmet.overrides import read_overrides
-from brainmet.tables import read_table, write_table
+from brainmet.knowledge.cell_types import load_cell_types
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     files = snakemake.input

@@ -1,9 +1,10 @@
 """What one annotation method of scope cohort says."""
 
-from brainmet import annotate, evidence
-from brainmet.cell_types import load_cell_types
-from brainmet.job import job
-from brainmet.tables import write_table
+from brainmet import annotate
+from brainmet.annotate import _inputs as evidence
+from brainmet.core.tables import write_table
+from brainmet.knowledge.cell_types import load_cell_types
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     types = load_cell_types(snakemake.input.types)

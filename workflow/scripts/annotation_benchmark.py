@@ -1,10 +1,10 @@
 """Methods of annotation compared on the labelled cells of the run."""
 
-from brainmet import evidence
-from brainmet.annotation_benchmark import annotation_benchmark
-from brainmet.cell_types import load_cell_types
-from brainmet.job import job
-from brainmet.tables import read_table, write_table
+from brainmet.annotate import _inputs as evidence
+from brainmet.concordance.benchmark import annotation_benchmark
+from brainmet.core.tables import read_table, write_table
+from brainmet.knowledge.cell_types import load_cell_types
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     files = snakemake.input

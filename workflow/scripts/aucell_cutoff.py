@@ -1,9 +1,9 @@
 """The rank cut-off of AUCell for the whole cohort."""
 
 import pandas as pd
-from brainmet.job import job
+from brainmet.core.tables import read_table, write_table
+from brainmet.run.job import job
 from brainmet.score import cutoff
-from brainmet.tables import read_table, write_table
 
 with job(snakemake) as params:
     cells = pd.concat(

@@ -1,11 +1,11 @@
 """Signatures in bulk cohorts."""
 
 from brainmet.bulk import bulk
-from brainmet.counts import open_counts
-from brainmet.donor_scores import Scoring
-from brainmet.job import job
-from brainmet.stage_inputs import sets, words
-from brainmet.tables import read_table, write_table
+from brainmet.compare.donor_scores import Scoring
+from brainmet.compare.inputs import sets, words
+from brainmet.core.counts import open_counts
+from brainmet.core.tables import read_table, write_table
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     files = snakemake.input

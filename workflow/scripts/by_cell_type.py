@@ -1,7 +1,7 @@
 """One h5ad a cell type."""
 
 from brainmet.extract import by_value
-from brainmet.job import job
+from brainmet.run.job import job
 
 with job(snakemake):
     by_value(snakemake.input.atlas, "cell_type", snakemake.output.folder)

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from brainmet.catalogue import catalogue, page
-from brainmet.files import replacing
+from brainmet.core.files import replacing
+from brainmet.core.tables import write_table
+from brainmet.datasets.catalogue import catalogue, page
 from brainmet.ingest import layouts
-from brainmet.job import job
-from brainmet.tables import write_table
+from brainmet.run.job import job
 
 with job(snakemake):
     table = catalogue([Path(file) for file in snakemake.input.datasets], layouts=layouts())

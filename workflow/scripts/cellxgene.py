@@ -1,7 +1,7 @@
 """The atlas for CELLxGENE."""
 
 from brainmet.extract import for_cellxgene
-from brainmet.job import job
+from brainmet.run.job import job
 
 with job(snakemake):
     for_cellxgene(snakemake.input.atlas, snakemake.output.atlas)

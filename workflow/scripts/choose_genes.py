@@ -1,10 +1,10 @@
 """Which genes are kept cell by cell."""
 
 import pandas as pd
-from brainmet.documents import read_yaml
+from brainmet.core.documents import read_yaml
+from brainmet.core.tables import write_table
 from brainmet.genes_of_interest import check_symbols, chosen
-from brainmet.job import job
-from brainmet.tables import write_table
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     files, own = snakemake.input, params.pop("own")

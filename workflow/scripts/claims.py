@@ -2,12 +2,12 @@
 
 from brainmet.bulk import tissues
 from brainmet.claims import claims, load
-from brainmet.counts import open_counts
-from brainmet.donor_scores import Scoring
-from brainmet.estimators import Design
-from brainmet.job import job
-from brainmet.stage_inputs import reader
-from brainmet.tables import write_table
+from brainmet.compare.donor_scores import Scoring
+from brainmet.compare.estimators import Design
+from brainmet.compare.inputs import reader
+from brainmet.core.counts import open_counts
+from brainmet.core.tables import write_table
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     files = snakemake.input

@@ -1,9 +1,9 @@
 """Clusters of all cells."""
 
 from brainmet.cluster import choose, clusters, label
-from brainmet.job import job
-from brainmet.neighbors import load
-from brainmet.tables import read_table, write_table
+from brainmet.core.neighbors import load
+from brainmet.core.tables import read_table, write_table
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     chosen = choose(read_table(snakemake.input.stability, "stability"), resolution=params.pop("resolution"))

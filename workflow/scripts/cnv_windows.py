@@ -1,10 +1,10 @@
 """Copy number along the genome of each sample's groups of cells."""
 
-from brainmet.cell_types import load_cell_types
-from brainmet.cnv_windows import cnv_windows
-from brainmet.job import job
+from brainmet.copy_number.windows import cnv_windows
+from brainmet.core.tables import write_table
+from brainmet.knowledge.cell_types import load_cell_types
 from brainmet.pseudobulk import read
-from brainmet.tables import write_table
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     types = load_cell_types(snakemake.input.types)

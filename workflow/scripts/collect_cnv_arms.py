@@ -1,8 +1,9 @@
 """Copy number by chromosome arm of every sample's groups of cells, and each donor's tumour as segments."""
 
-from brainmet import evidence, tables
-from brainmet.cnv_arms import cnv_arms, write_segments
-from brainmet.job import job
+from brainmet.annotate import _inputs as evidence
+from brainmet.copy_number.arms import cnv_arms, write_segments
+from brainmet.core import tables
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     annotation = tables.read_table(snakemake.input.annotation, "annotation")

@@ -1,8 +1,8 @@
 """Coverage of all samples."""
 
 import pandas as pd
-from brainmet.job import job
-from brainmet.tables import read_table, write_table
+from brainmet.core.tables import read_table, write_table
+from brainmet.run.job import job
 
 with job(snakemake):
     tables = [read_table(path, "coverage") for path in snakemake.input.coverage]

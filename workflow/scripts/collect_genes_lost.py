@@ -1,12 +1,12 @@
 """The genes lost by all samples in one table."""
 
 import pandas as pd
-from brainmet.cell_types import load_cell_types
-from brainmet.counts import open_counts
-from brainmet.gene_loss import with_affected
-from brainmet.job import job
-from brainmet.stage_inputs import sets
-from brainmet.tables import read_table, write_table
+from brainmet.compare.inputs import sets
+from brainmet.core.counts import open_counts
+from brainmet.core.tables import read_table, write_table
+from brainmet.ingest.gene_loss import with_affected
+from brainmet.knowledge.cell_types import load_cell_types
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     files = snakemake.input

@@ -1,8 +1,8 @@
 """QC and description of all samples."""
 
-from brainmet.job import job
+from brainmet.core.tables import read_table, write_table
 from brainmet.qc import collect, describe
-from brainmet.tables import read_table, write_table
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     qc = collect([read_table(path, "qc") for path in snakemake.input.summaries], excluded=params["excluded"])

@@ -1,10 +1,10 @@
 """Composition."""
 
-from brainmet.composition import composition
-from brainmet.estimators import Design
-from brainmet.job import job
+from brainmet.compare.composition import composition
+from brainmet.compare.estimators import Design
+from brainmet.core.tables import write_table
 from brainmet.pseudobulk import read_profiles
-from brainmet.tables import write_table
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     profiles, design = read_profiles(snakemake.input.pseudobulk), Design(**params["design"])

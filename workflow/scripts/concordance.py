@@ -1,9 +1,9 @@
 """Agreement of the annotation with the authors' labels."""
 
-from brainmet.cell_types import load_cell_types
 from brainmet.concordance import calibration, concordance, confusion
-from brainmet.job import job
-from brainmet.tables import read_table, write_table
+from brainmet.core.tables import read_table, write_table
+from brainmet.knowledge.cell_types import load_cell_types
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     types = load_cell_types(snakemake.input.types)

@@ -1,13 +1,13 @@
 """Contrasts of signatures."""
 
-from brainmet.confounders import explained_by
-from brainmet.contrasts import contrasts
-from brainmet.donor_scores import Scoring
-from brainmet.drift import drift
-from brainmet.estimators import Design
-from brainmet.job import job
-from brainmet.stage_inputs import clean, cohort, confounder_sets, sets
-from brainmet.tables import write_table
+from brainmet.compare.confounders import explained_by
+from brainmet.compare.contrasts import contrasts
+from brainmet.compare.donor_scores import Scoring
+from brainmet.compare.drift import drift
+from brainmet.compare.estimators import Design
+from brainmet.compare.inputs import clean, cohort, confounder_sets, sets
+from brainmet.core.tables import write_table
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     signatures = sets(snakemake.input, tier=params["tier"])

@@ -3,11 +3,11 @@
 import pandas as pd
 from brainmet import slice
 from brainmet.claims import load
-from brainmet.correlations import correlations
+from brainmet.claims.correlations import correlations
+from brainmet.compare.inputs import every_set, typed_cells, types_of
+from brainmet.core.tables import read_table, write_table
 from brainmet.features import informative
-from brainmet.job import job
-from brainmet.stage_inputs import every_set, typed_cells, types_of
-from brainmet.tables import read_table, write_table
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     files = snakemake.input

@@ -4,10 +4,10 @@ import json
 from datetime import date
 from pathlib import Path
 
-from brainmet import crate
-from brainmet.files import replacing
-from brainmet.job import job
-from brainmet.tables import read_table
+from brainmet.core.files import replacing
+from brainmet.core.tables import read_table
+from brainmet.provenance import crate
+from brainmet.run.job import job
 
 with job(snakemake) as params, replacing(snakemake.output[0]) as partial:
     files, root = snakemake.input, Path(snakemake.output[0]).parent

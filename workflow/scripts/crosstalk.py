@@ -1,7 +1,11 @@
 """Axes of crosstalk in each sample."""
 
-from brainmet import cell_types, crosstalk, ligands, pseudobulk, tables, type_profiles
-from brainmet.job import job
+from brainmet import crosstalk, pseudobulk
+from brainmet.core import tables
+from brainmet.crosstalk import ligands
+from brainmet.knowledge import cell_types
+from brainmet.pseudobulk import type_profiles
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     axes = crosstalk.load(snakemake.input.axes)

@@ -1,10 +1,10 @@
 """Differential expression."""
 
-from brainmet.estimators import Design
-from brainmet.expression import expression
-from brainmet.job import job
-from brainmet.stage_inputs import clean, cohort
-from brainmet.tables import write_table
+from brainmet.compare.de import expression
+from brainmet.compare.estimators import Design
+from brainmet.compare.inputs import clean, cohort
+from brainmet.core.tables import write_table
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     donors = cohort(snakemake.input, [], min_cells=params["min_cells"])

@@ -2,9 +2,9 @@
 
 import sys
 
+from brainmet.core.tables import read_table
 from brainmet.design import cost, text, unlisted
-from brainmet.job import job
-from brainmet.tables import read_table
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     size = cost(params["records"], params["published"], **params["assumed"])

@@ -1,10 +1,10 @@
 """What the dataset files of the run allow."""
 
 from brainmet.claims import load
+from brainmet.compare.estimators import Design
+from brainmet.core.tables import write_table
 from brainmet.design import cohort, estimable
-from brainmet.estimators import Design
-from brainmet.job import job
-from brainmet.tables import write_table
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     claims = load([snakemake.input.claims, *snakemake.input.own])

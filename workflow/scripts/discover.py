@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-from brainmet.discover import discover
-from brainmet.genes import read_genes
-from brainmet.job import job
+from brainmet.datasets.discover import discover
+from brainmet.knowledge.genes import read_genes
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     paths = iter(snakemake.input.files)

@@ -1,9 +1,9 @@
 """Scores of donors."""
 
-from brainmet.donor_scores import Scoring, table
-from brainmet.job import job
-from brainmet.stage_inputs import cohort, sets
-from brainmet.tables import write_table
+from brainmet.compare.donor_scores import Scoring, table
+from brainmet.compare.inputs import cohort, sets
+from brainmet.core.tables import write_table
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     signatures = sets(snakemake.input, tier=params["tier"])

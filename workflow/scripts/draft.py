@@ -4,9 +4,9 @@ import shlex
 import sys
 from pathlib import Path
 
-from brainmet.draft import draft
-from brainmet.genes import read_genes
-from brainmet.job import job
+from brainmet.datasets.draft import draft
+from brainmet.knowledge.genes import read_genes
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     given = {"mirror": params["mirror"] or "", "offline": params["offline"]}

@@ -1,10 +1,10 @@
 """Drug targets by donor and compartment."""
 
 from brainmet import druggability
-from brainmet.cell_types import compartment_words
-from brainmet.job import job
+from brainmet.core.tables import write_table
+from brainmet.knowledge.cell_types import compartment_words
 from brainmet.pseudobulk import read
-from brainmet.tables import write_table
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     files = snakemake.input

@@ -2,9 +2,9 @@
 
 import pandas as pd
 from brainmet.contract import Obs
+from brainmet.core.tables import read_table, write_table
 from brainmet.duplicates import PROFILE, duplicates
-from brainmet.job import job
-from brainmet.tables import read_table, write_table
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     columns = [Obs.SAMPLE, Obs.STUDY, *PROFILE]

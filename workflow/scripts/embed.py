@@ -1,10 +1,10 @@
 """One space for the cells of all samples."""
 
+from brainmet.core.neighbors import save
+from brainmet.core.tables import write_table
 from brainmet.embed import embedding
-from brainmet.job import job
-from brainmet.neighbors import save
+from brainmet.run.job import job
 from brainmet.slice import Slices
-from brainmet.tables import write_table
 
 with job(snakemake) as params:
     table, indices, distances = embedding(Slices(snakemake.input.slices), threads=snakemake.threads, **params)

@@ -1,10 +1,11 @@
 """What every annotation method of scope sample says of one sample, and which types quality control dropped."""
 
-from brainmet import annotate, evidence
-from brainmet.cell_types import load_cell_types
-from brainmet.dropped import dropped
-from brainmet.job import job
-from brainmet.tables import write_table
+from brainmet import annotate
+from brainmet.annotate import _inputs as evidence
+from brainmet.core.tables import write_table
+from brainmet.knowledge.cell_types import load_cell_types
+from brainmet.qc.dropped import dropped
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     types = load_cell_types(snakemake.input.types)

@@ -1,12 +1,12 @@
 """The atlas."""
 
-from brainmet.ambient_correction import shares
+from brainmet.ambient.cells import shares
+from brainmet.annotate._inputs import read
 from brainmet.contract import Obs
-from brainmet.counts import open_counts
-from brainmet.evidence import read
+from brainmet.core.counts import open_counts
+from brainmet.core.tables import names_in, read_table
 from brainmet.export import coordinates, description, export, observed
-from brainmet.job import job
-from brainmet.tables import names_in, read_table
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     files, records = snakemake.input, params["samples"]

@@ -1,9 +1,9 @@
 """Variable genes of the cohort."""
 
-from brainmet.cell_types import load_cell_types
+from brainmet.core.tables import write_table
 from brainmet.features import Moments, features
-from brainmet.job import job
-from brainmet.tables import write_table
+from brainmet.knowledge.cell_types import load_cell_types
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     types = load_cell_types(snakemake.input.types)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from brainmet.fetch import fetch
-from brainmet.job import job
+from brainmet.run.job import job
 
 MANNER = ("mirror", "attempts", "backoff_seconds", "stall_seconds", "missing")
 

@@ -1,10 +1,10 @@
 """Preclinical models beside patients."""
 
-from brainmet.job import job
+from brainmet.core.tables import write_table
+from brainmet.knowledge.signatures import configured
 from brainmet.models import fidelity
 from brainmet.pseudobulk import read
-from brainmet.signatures import configured
-from brainmet.tables import write_table
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     files = snakemake.input

@@ -1,8 +1,8 @@
 """Figures for a paper."""
 
-from brainmet.job import job
+from brainmet.core.tables import read_table
 from brainmet.report import load, static
-from brainmet.tables import read_table
+from brainmet.run.job import job
 
 with job(snakemake):
     files = snakemake.input

@@ -1,10 +1,10 @@
 """Gene-set enrichment: of the differential expression, and in each donor."""
 
-from brainmet.job import job
-from brainmet.sets import per_donor, sets
-from brainmet.stage_inputs import cohort
-from brainmet.stage_inputs import sets as gene_sets
-from brainmet.tables import read_table, write_table
+from brainmet.compare.gsea import per_donor, sets
+from brainmet.compare.inputs import cohort
+from brainmet.compare.inputs import sets as gene_sets
+from brainmet.core.tables import read_table, write_table
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     signatures = gene_sets(snakemake.input, tier=params.pop("tier"))

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from brainmet.core.tables import write_table
 from brainmet.fetch import verify
-from brainmet.genes import read_genes
 from brainmet.ingest import ingest
-from brainmet.job import job
+from brainmet.knowledge.genes import read_genes
 from brainmet.provenance import inputs
-from brainmet.tables import write_table
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     files = dict(zip(snakemake.input.files, params["record"]["files"], strict=True))

@@ -1,9 +1,9 @@
 """What integration did, and malignant cells in a space of their own."""
 
-from brainmet.integration import integration, malignant_embedding
-from brainmet.job import job
+from brainmet.core.tables import read_table, write_table
+from brainmet.embed.integration import integration, malignant_embedding
+from brainmet.run.job import job
 from brainmet.slice import Slices
-from brainmet.tables import read_table, write_table
 
 with job(snakemake) as params:
     annotation, seed = read_table(snakemake.input.annotation, "annotation"), params["seed"]

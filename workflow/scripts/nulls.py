@@ -1,11 +1,11 @@
 """Nulls of the contrasts."""
 
-from brainmet.donor_scores import Scoring
-from brainmet.estimators import Design
-from brainmet.job import job
-from brainmet.nulls import nulls
-from brainmet.stage_inputs import clean, cohort, sets
-from brainmet.tables import write_table
+from brainmet.compare.donor_scores import Scoring
+from brainmet.compare.estimators import Design
+from brainmet.compare.inputs import clean, cohort, sets
+from brainmet.compare.nulls import nulls
+from brainmet.core.tables import write_table
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     signatures = sets(snakemake.input, tier=params["tier"])

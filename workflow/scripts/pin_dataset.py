@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from brainmet.fetch import pinned
-from brainmet.job import job
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     for dataset, files in params["files"].items():

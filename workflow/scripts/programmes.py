@@ -2,9 +2,9 @@
 
 import pandas as pd
 from brainmet import programmes, slice
-from brainmet.job import job
-from brainmet.signatures import configured
-from brainmet.tables import read_table, write_table
+from brainmet.core.tables import read_table, write_table
+from brainmet.knowledge.signatures import configured
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     files = snakemake.input

@@ -1,9 +1,9 @@
 """New samples by transferred type."""
 
 import pandas as pd
-from brainmet.job import job
+from brainmet.core.tables import read_table, write_table
 from brainmet.project import summary
-from brainmet.tables import read_table, write_table
+from brainmet.run.job import job
 
 with job(snakemake):
     cells = pd.concat([read_table(path, "projection") for path in snakemake.input.cells])

@@ -1,10 +1,10 @@
 """Cells of one new sample in the atlas."""
 
-from brainmet.counts import open_counts
-from brainmet.job import job
+from brainmet.core.counts import open_counts
+from brainmet.core.tables import read_table, write_table
 from brainmet.project import load, project
+from brainmet.run.job import job
 from brainmet.slice import slice_counts
-from brainmet.tables import read_table, write_table
 
 with job(snakemake) as params:
     atlas = load(snakemake.input.reference)

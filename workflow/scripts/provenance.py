@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 from brainmet import contract, provenance
-from brainmet.files import replacing
-from brainmet.job import job
-from brainmet.tables import read_table, write_table
+from brainmet.core.files import replacing
+from brainmet.core.tables import read_table, write_table
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     keys = [{"key": k.name, "slot": k.slot, "type": k.dtype, "meaning": k.meaning} for k in contract.COUNTS_KEYS]

@@ -1,9 +1,9 @@
 """Pseudobulk of one sample."""
 
-from brainmet.counts import open_counts
-from brainmet.job import job
+from brainmet.core.counts import open_counts
+from brainmet.core.tables import read_table
 from brainmet.pseudobulk import pseudobulk, write
-from brainmet.tables import read_table
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     columns = ["sample", "donor", "condition", "cell_type"]

@@ -1,8 +1,8 @@
 """Pseudobulk as text."""
 
 from brainmet.extract import write_pseudobulk
-from brainmet.job import job
 from brainmet.pseudobulk import read
+from brainmet.run.job import job
 
 with job(snakemake):
     write_pseudobulk(read(snakemake.input.pseudobulk), snakemake.output.table)

@@ -1,9 +1,9 @@
 """QC of one sample."""
 
-from brainmet.counts import open_counts
-from brainmet.job import job
+from brainmet.core.counts import open_counts
+from brainmet.core.tables import write_table
 from brainmet.qc import qc
-from brainmet.tables import write_table
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     cells, moments, summary = qc(open_counts(snakemake.input.counts), **params)

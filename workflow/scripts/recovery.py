@@ -2,10 +2,10 @@
 
 import pandas as pd
 from brainmet import recovery
-from brainmet.cell_types import load_cell_types
-from brainmet.counts import open_counts
-from brainmet.job import job
-from brainmet.tables import read_table, write_table
+from brainmet.core.counts import open_counts
+from brainmet.core.tables import read_table, write_table
+from brainmet.knowledge.cell_types import load_cell_types
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     files = snakemake.input

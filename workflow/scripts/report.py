@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from brainmet import report
-from brainmet.files import replacing
-from brainmet.job import job
+from brainmet.core.files import replacing
 from brainmet.report import load
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     files = snakemake.input

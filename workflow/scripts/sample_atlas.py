@@ -1,8 +1,8 @@
 """One sample of the atlas."""
 
+from brainmet.core.files import replacing
 from brainmet.extract import subset
-from brainmet.files import replacing
-from brainmet.job import job
+from brainmet.run.job import job
 
 with job(snakemake), replacing(snakemake.output.atlas) as partial:
     part = subset(snakemake.input.atlas, "sample", [snakemake.wildcards.sample])

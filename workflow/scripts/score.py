@@ -1,11 +1,11 @@
 """ULM scores and genes of interest of one sample."""
 
-from brainmet.counts import open_counts
+from brainmet.core.counts import open_counts
+from brainmet.core.tables import read_table, write_table
 from brainmet.genes_of_interest import genes_of_interest
-from brainmet.job import job
+from brainmet.knowledge.signatures import configured
+from brainmet.run.job import job
 from brainmet.score import score
-from brainmet.signatures import configured
-from brainmet.tables import read_table, write_table
 
 with job(snakemake) as params:
     files = snakemake.input

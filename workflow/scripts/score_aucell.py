@@ -1,10 +1,10 @@
 """AUCell scores of one sample."""
 
-from brainmet.counts import open_counts
-from brainmet.job import job
+from brainmet.core.counts import open_counts
+from brainmet.core.tables import read_table, write_table
+from brainmet.knowledge.signatures import configured
+from brainmet.run.job import job
 from brainmet.score import score_aucell
-from brainmet.signatures import configured
-from brainmet.tables import read_table, write_table
 
 with job(snakemake) as params:
     files = snakemake.input

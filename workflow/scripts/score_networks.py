@@ -1,9 +1,9 @@
 """Activities of the user's networks in one sample."""
 
-from brainmet.counts import open_counts
-from brainmet.job import job
-from brainmet.networks import load, score_networks
-from brainmet.tables import read_table, write_table
+from brainmet.core.counts import open_counts
+from brainmet.core.tables import read_table, write_table
+from brainmet.run.job import job
+from brainmet.score.networks import load, score_networks
 
 with job(snakemake) as params:
     files = snakemake.input

@@ -1,9 +1,9 @@
 """Metabolic tasks in one sample."""
 
-from brainmet.counts import open_counts
-from brainmet.job import job
-from brainmet.metabolic_tasks import load, score_tasks
-from brainmet.tables import read_table, write_table
+from brainmet.core.counts import open_counts
+from brainmet.core.tables import read_table, write_table
+from brainmet.run.job import job
+from brainmet.score.metabolic_tasks import load, score_tasks
 
 with job(snakemake):
     files = snakemake.input

@@ -1,7 +1,7 @@
 """The atlas for Seurat."""
 
 from brainmet.extract import for_seurat
-from brainmet.job import job
+from brainmet.run.job import job
 
 with job(snakemake):
     for_seurat(snakemake.input.atlas, snakemake.output.matrix, snakemake.output.cells)

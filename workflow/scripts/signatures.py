@@ -1,10 +1,10 @@
 """The signatures of the run as a .gmt file, and what is known of each."""
 
-from brainmet.documents import read_yaml
-from brainmet.files import replacing
-from brainmet.job import job
-from brainmet.signatures import configured, described, gmt
-from brainmet.tables import write_table
+from brainmet.core.documents import read_yaml
+from brainmet.core.files import replacing
+from brainmet.core.tables import write_table
+from brainmet.knowledge.signatures import configured, described, gmt
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     files = snakemake.input

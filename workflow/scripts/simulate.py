@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 import yaml
 from brainmet import simulate
-from brainmet.counts import write_counts
-from brainmet.job import job
-from brainmet.tables import write_table
+from brainmet.core.counts import write_counts
+from brainmet.core.tables import write_table
+from brainmet.run.job import job
 
 with job(snakemake) as params:
     samples, files = params.pop("samples"), snakemake.input

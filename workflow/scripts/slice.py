@@ -1,10 +1,10 @@
 """Informative genes of one sample."""
 
-from brainmet.counts import open_counts
+from brainmet.core.counts import open_counts
+from brainmet.core.tables import read_table
 from brainmet.features import informative
-from brainmet.job import job
+from brainmet.run.job import job
 from brainmet.slice import save, slice_counts
-from brainmet.tables import read_table
 
 with job(snakemake):
     counts, cells = open_counts(snakemake.input.counts), read_table(snakemake.input.cells, "cells", columns=["keep"])

@@ -26,9 +26,9 @@ from typing import Any
 
 import pandas as pd
 
-from brainmet.code import constants
+from brainmet.core.validate import guess
 from brainmet.errors import BrainmetError
-from brainmet.validate import guess
+from brainmet.run.code import constants
 
 NOTE = "note"
 SCORE = "score_"
@@ -139,7 +139,7 @@ def run_all(
     Raises:
         BrainmetError: a method requires what is neither an input nor another of these methods.
     """
-    from brainmet.tables import conform
+    from brainmet.core.tables import conform
 
     known, waiting = dict(inputs), [describe(name) for name in names]
     while waiting:

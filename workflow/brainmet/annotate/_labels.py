@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from brainmet.annotate import NOTE, VOTE
-from brainmet.cell_types import CellTypes
 from brainmet.errors import BrainmetError
+from brainmet.knowledge.cell_types import CellTypes
 
 log = logging.getLogger(__name__)
 

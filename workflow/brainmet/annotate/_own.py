@@ -9,8 +9,8 @@ from scipy.special import bdtrc
 
 from brainmet.annotate import SCORE
 from brainmet.annotate.context import blended
-from brainmet.cell_types import CellTypes
 from brainmet.contract import UNKNOWN
+from brainmet.knowledge.cell_types import CellTypes
 
 UNUSUAL = 3.0
 """Robust standard deviations from which on a score is none that cells of a class usually have."""

@@ -12,9 +12,9 @@ import pandas as pd
 import scipy.sparse as sp
 
 from brainmet.annotate import SCORE
-from brainmet.cell_types import CellTypes, gene_columns
 from brainmet.contract import Var
-from brainmet.counts import Counts
+from brainmet.core.counts import Counts
+from brainmet.knowledge.cell_types import CellTypes, gene_columns
 
 SCOPE = "sample"
 REQUIRES = ("counts", "cells", "markers")

@@ -12,11 +12,11 @@ import pandas as pd
 from scipy.special import softmax
 
 from brainmet.annotate._labels import as_types, library, votes
-from brainmet.cell_types import CellTypes
 from brainmet.contract import CELL_ID, Uns, Var
-from brainmet.counts import Counts
+from brainmet.core.counts import Counts
+from brainmet.core.normalise import log_normalised
 from brainmet.errors import BrainmetError
-from brainmet.normalise import log_normalised
+from brainmet.knowledge.cell_types import CellTypes
 
 SCOPE = "sample"
 REQUIRES = ("counts", "cells")

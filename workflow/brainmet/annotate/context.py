@@ -15,8 +15,8 @@ import pandas as pd
 import scipy.sparse as sp
 
 from brainmet.contract import CELL_ID
-from brainmet.gram import axes, eigenvectors, gram
-from brainmet.neighbors import nearest
+from brainmet.core.gram import axes, eigenvectors, gram
+from brainmet.core.neighbors import nearest
 from brainmet.slice import Slice
 
 SCOPE = "cohort"

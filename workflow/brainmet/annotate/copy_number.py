@@ -25,7 +25,6 @@ import scipy.sparse as sp
 from scipy.special import ndtr
 
 from brainmet.annotate import NOTE, SCORE
-from brainmet.cell_types import CellTypes
 from brainmet.contract import Obs, Uns
 from brainmet.copy_number import (
     ARMS,
@@ -36,9 +35,10 @@ from brainmet.copy_number import (
     window_weights,
     windowed,
 )
-from brainmet.counts import Counts
-from brainmet.effects import fdr
-from brainmet.neighbors import nearest
+from brainmet.core.counts import Counts
+from brainmet.core.neighbors import nearest
+from brainmet.knowledge.cell_types import CellTypes
+from brainmet.stats.effects import fdr
 
 SCOPE = "sample"
 REQUIRES = ("counts", "cells", "markers")

@@ -11,12 +11,12 @@ import scipy.sparse as sp
 
 from brainmet.annotate import NOTE, VOTE
 from brainmet.annotate.context import components
-from brainmet.cell_types import CellTypes, gene_columns
 from brainmet.contract import CELL_ID, Uns, Var
-from brainmet.counts import Counts
-from brainmet.lean import lean
-from brainmet.neighbors import nearest
-from brainmet.normalise import log_normalised
+from brainmet.core.counts import Counts
+from brainmet.core.lean import lean
+from brainmet.core.neighbors import nearest
+from brainmet.core.normalise import log_normalised
+from brainmet.knowledge.cell_types import CellTypes, gene_columns
 
 SCOPE = "sample"
 REQUIRES = ("counts", "cells")

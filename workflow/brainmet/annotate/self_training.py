@@ -19,8 +19,8 @@ from scipy.special import softmax
 from brainmet.annotate import NOTE, SCORE, VOTE
 from brainmet.annotate._own import Islands, clearly, islands, shown, told_apart, yielding
 from brainmet.annotate.context import LEFT_OUT, blended, positions
-from brainmet.cell_types import CellTypes
 from brainmet.contract import Obs, Var
+from brainmet.knowledge.cell_types import CellTypes
 from brainmet.slice import Slice, chosen
 
 SCOPE = "cohort"

@@ -17,18 +17,18 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from brainmet import forensics, labels
 from brainmet.contract import CELL_ID, CONDITIONS, UNKNOWN, Obs, Uns
-from brainmet.counts import write_counts
-from brainmet.dataset_checks import layouts, unknown
+from brainmet.core import barcodes as labels
+from brainmet.core.counts import write_counts
+from brainmet.core.tables import write_table
 from brainmet.datasets import matches_name
+from brainmet.datasets.checks import layouts, unknown
 from brainmet.errors import BrainmetError
-from brainmet.genes import ANTIBODY, NOT_GENES, GeneTable
-from brainmet.ingest import profiles, tables_beside
+from brainmet.ingest import forensics, profiles, tables_beside
 from brainmet.ingest.members import Member, list_members
 from brainmet.ingest.raw import Raw, rna_only
 from brainmet.ingest.species import Measured, measure
-from brainmet.tables import write_table
+from brainmet.knowledge.genes import ANTIBODY, NOT_GENES, GeneTable
 
 log = logging.getLogger(__name__)
 

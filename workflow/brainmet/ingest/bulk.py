@@ -14,7 +14,6 @@ import pandas as pd
 
 from brainmet.core.small_tables import WORKBOOK
 from brainmet.errors import BrainmetError
-from brainmet.genes import GeneTable
 from brainmet.ingest import dense_text
 from brainmet.ingest.members import Member, select
 from brainmet.ingest.one_cell import gather
@@ -22,6 +21,7 @@ from brainmet.ingest.profiles import ABOUT
 from brainmet.ingest.raw import Raw, Wanted
 from brainmet.ingest.text import decoded
 from brainmet.ingest.workbook import from_frame, read_workbook
+from brainmet.knowledge.genes import GeneTable
 
 log = logging.getLogger(__name__)
 

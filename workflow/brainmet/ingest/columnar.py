@@ -7,10 +7,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
-from brainmet.genes import GeneTable
 from brainmet.ingest.gaps import without_gaps
 from brainmet.ingest.members import Member
 from brainmet.ingest.raw import Raw
+from brainmet.knowledge.genes import GeneTable
 
 if TYPE_CHECKING:
     import pyarrow as pa

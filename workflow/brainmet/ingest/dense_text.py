@@ -18,7 +18,6 @@ import scipy.sparse as sp
 
 from brainmet.core.small_tables import WORKBOOK
 from brainmet.errors import BrainmetError
-from brainmet.genes import ENSEMBL_ID, GeneTable
 from brainmet.ingest.entries import Entries
 from brainmet.ingest.gaps import without_gaps
 from brainmet.ingest.members import Member, select, whole_lines
@@ -26,6 +25,7 @@ from brainmet.ingest.one_cell import gather
 from brainmet.ingest.raw import Raw, Wanted
 from brainmet.ingest.table_format import SKIP, TEXT, THOUSANDS, VALUE, Format, recognise
 from brainmet.ingest.text import PARQUET
+from brainmet.knowledge.genes import ENSEMBL_ID, GeneTable
 
 BLOCK = 1 << 22
 """4 MB of text a block, or one line where lines are longer."""

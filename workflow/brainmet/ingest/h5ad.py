@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from brainmet import forensics
 from brainmet.errors import BrainmetError
-from brainmet.genes import GeneTable
+from brainmet.ingest import forensics
 from brainmet.ingest.members import PACKED, Member, one, select
 from brainmet.ingest.raw import DAMAGED_HDF5, Raw, Wanted, compressed, feature_kinds, rna_only
+from brainmet.knowledge.genes import GeneTable
 
 SYMBOLS = (
     "feature_name",

@@ -16,9 +16,9 @@ import pandas as pd
 import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
-from brainmet.genes import GeneTable
 from brainmet.ingest.members import PACKED, Member, one, select
 from brainmet.ingest.raw import Raw, Wanted, compressed
+from brainmet.knowledge.genes import GeneTable
 
 CONVERT = (
     "write it in R as three files with Matrix::writeMM(counts, 'matrix.mtx'), writeLines(rownames(counts), "

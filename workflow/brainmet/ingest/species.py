@@ -14,10 +14,10 @@ import pandas as pd
 import scipy.sparse as sp
 
 from brainmet.contract import Var
-from brainmet.counts import sort_columns
+from brainmet.core.counts import sort_columns
 from brainmet.errors import BrainmetError
-from brainmet.genes import LOST, GeneTable, Mapping, likely_cause, map_features
 from brainmet.ingest.raw import Raw
+from brainmet.knowledge.genes import LOST, GeneTable, Mapping, likely_cause, map_features
 
 log = logging.getLogger(__name__)
 

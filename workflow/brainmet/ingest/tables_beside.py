@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brainmet import labels
+from brainmet.core import barcodes as labels
 from brainmet.datasets import ACCESSION
 from brainmet.errors import BrainmetError
 from brainmet.ingest.members import Member, select

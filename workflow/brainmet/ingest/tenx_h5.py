@@ -8,10 +8,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
-from brainmet.genes import GeneTable
 from brainmet.ingest.droplets import only_cells
 from brainmet.ingest.members import PACKED, Member, one, select
 from brainmet.ingest.raw import DAMAGED_HDF5, RAW_BARCODES, Raw, Wanted, compressed, rna_only
+from brainmet.knowledge.genes import GeneTable
 
 
 def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcodes: Wanted | None) -> Raw:

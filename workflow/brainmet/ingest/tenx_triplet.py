@@ -13,12 +13,12 @@ import pandas as pd
 import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
-from brainmet.genes import GeneTable
 from brainmet.ingest.droplets import only_cells
 from brainmet.ingest.matrix_market import read_matrix
 from brainmet.ingest.members import PACKED, Member, one, select
 from brainmet.ingest.raw import RAW_BARCODES, Raw, Wanted, rna_only
 from brainmet.ingest.text import lines
+from brainmet.knowledge.genes import GeneTable
 
 MATRIX = rf"\.mtx{PACKED}"
 PLAIN = rf"(^|[^a-z])matrix\.mtx{PACKED}"

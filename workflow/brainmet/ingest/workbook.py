@@ -8,11 +8,11 @@ import pandas as pd
 import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
-from brainmet.genes import GeneTable
 from brainmet.ingest.gaps import without_gaps
 from brainmet.ingest.members import Member
 from brainmet.ingest.raw import Raw
 from brainmet.ingest.table_format import GENE_COLUMNS
+from brainmet.knowledge.genes import GeneTable
 
 TITLES = 20
 """Lines looked at for the header."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
+from brainmet.core.tables import schema
 from brainmet.report import cautions, methods
 from brainmet.report.content import Content, Parts, Run, Settings
 from brainmet.report.data import STEPS_GENE, STEPS_SCORE, Packed, as_json, pack, squeeze
@@ -16,7 +17,6 @@ from brainmet.report.figure import table
 from brainmet.report.findings import in_short, overview, verdicts
 from brainmet.report.views import VIEWS, tables_by_view
 from brainmet.report.wording import words
-from brainmet.tables import schema
 
 __all__ = ["Parts", "Run", "Settings", "page"]
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from brainmet.compare.estimators import TRANSFER
 from brainmet.contract import UNKNOWN, Null, Obs
-from brainmet.documents import written
-from brainmet.estimators import TRANSFER
+from brainmet.core.documents import written
 from brainmet.report.content import Content, Settings
 from brainmet.report.forest import POOLED
 from brainmet.report.wording import compartment_words, contrast_words, listed, prose, start, words

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from brainmet.estimators import TRANSFER
+from brainmet.compare.estimators import TRANSFER
 from brainmet.report.figure import axis, clean, interval_bars, rows_high
 from brainmet.report.palette import ACCENT, DOUBTED, MUTED
 from brainmet.report.wording import contrast_words, words

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from brainmet.annotate.consensus.reasons import named_genes
 from brainmet.contract import MALIGNANT_TIERS, UNKNOWN, Obs
-from brainmet.reasons import named_genes
 from brainmet.report.figure import Figure, Variant, axis, clean, heat_map, reversed_axis, rows_high
 from brainmet.report.palette import ACCENT, DIVERGING, MUTED, SEQUENTIAL, in_order
 from brainmet.report.wording import words

@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 
 from brainmet.contract import Obs
-from brainmet.documents import read_yaml
+from brainmet.core.documents import read_yaml
+from brainmet.core.tables import read_table
 from brainmet.genes_of_interest import normalised
 from brainmet.report.content import Parts, Run, Settings
 from brainmet.report.data import carried, drawn
-from brainmet.tables import read_table
 
 _METRICS = [Obs.SAMPLE, Obs.TOTAL_COUNTS, Obs.N_GENES, Obs.PCT_MT, Obs.KEEP, Obs.REASON]
 

@@ -72,7 +72,7 @@ def save(path: str | Path, draw: Callable[["Figure"], None], *, size: tuple[floa
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    from brainmet.files import replacing
+    from brainmet.core.files import replacing
 
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=size, layout="constrained")

@@ -1,0 +1,46 @@
+"""Agreement by hand."""
+
+import pandas as pd
+import pytest
+from brainmet.concordance import calibration, concordance, confusion
+from brainmet.knowledge.cell_types import load_cell_types
+
+from tests.annotation_toy import TYPES
+
+
+def _annotation(pairs, confidence=0.9):
+    rows = [
+        {"sample": "S", "author_cell_type": truth, "cell_type": called, "confidence": confidence, "malignancy": tier}
+        for truth, called, tier, n in pairs
+        for _ in range(n)
+    ]
+    return pd.DataFrame(rows)
+
+
+PAIRS = [
+    ("malignant_epithelial", "malignant_epithelial", "malignant", 9),
+    ("malignant_epithelial", "fibroblast", "normal", 1),
+    ("pericyte", "smooth_muscle", "normal", 8),
+    ("pericyte", "unknown", "normal", 2),
+    ("", "astrocyte", "normal", 5),
+]
+
+
+def test_by_hand():
+    types = load_cell_types([TYPES])
+    table = concordance(_annotation(PAIRS), types=types, n_bootstrap=50, seed=1).set_index("class")
+    assert table.loc["epithelial", "recall"] == 0.9 and table.loc["epithelial", "precision"] == 1
+    assert table.loc["mural", "f1"] == pytest.approx(2 * 0.8 / 1.8)
+    assert table.loc["accuracy", "f1"] == pytest.approx(17 / 20)
+    assert table.loc["accuracy", "precision"] == pytest.approx(17 / 18)
+    assert table.loc["macro", "f1"] == pytest.approx((2 * 0.9 / 1.9 + 2 * 0.8 / 1.8) / 2)
+    assert table.loc["malignant", "f1"] == pytest.approx(0.95)
+    assert table.loc["mural", "ci_low"] <= table.loc["mural", "f1"] <= table.loc["mural", "ci_high"]
+    assert confusion(_annotation(PAIRS), types=types).n.sum() == 20
+
+
+def test_calibration_and_no_labels():
+    types = load_cell_types([TYPES])
+    bins = calibration(_annotation(PAIRS), types=types, n_bins=4)
+    assert bins.n.sum() == 20 and (bins.n * bins.accuracy).sum() == 17
+    assert concordance(_annotation([("", "astrocyte", "normal", 3)]), types=types, n_bootstrap=5, seed=1).empty

@@ -1,0 +1,1 @@
+"""Ambient RNA taken off: of pseudobulk sums, and of single cells."""

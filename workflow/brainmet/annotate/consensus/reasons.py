@@ -1,0 +1,81 @@
+"""Why each cell is called what it is, in words that a biologist can check."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from brainmet.knowledge.cell_types import CellTypes
+
+NEARLY = 0.25
+"""Probability from which on the next type is named."""
+_HIGH, _JOINT = " high", "; "
+
+
+def reasons(
+    called: np.ndarray,
+    names: Sequence[str],
+    votes: np.ndarray,
+    neighbors: np.ndarray,
+    types: CellTypes,
+    *,
+    shown: np.ndarray,
+    copies: np.ndarray,
+    second: np.ndarray,
+    origin: np.ndarray,
+) -> np.ndarray:
+    """One sentence a cell: its genes, its neighbours, its copy number, and what speaks against.
+
+    Args:
+        called: broad type, lineage or `unknown` of each cell.
+        names: of the candidates.
+        votes: cells × candidates.
+        neighbors: rows of each cell's nearest cells, -1 for none.
+        types: the resource.
+        shown: symbols that stand out in each cell, highest first, separated by blanks.
+        copies: words on its copy number.
+        second: column of the candidate that it shows besides, -1 for none.
+        origin: words on where its tumour comes from.
+    """
+    candidates = np.array(names, dtype=object)
+    several = votes.shape[1] > 1
+    following = candidates[np.argsort(-votes, axis=1, kind="stable")[:, 1]] if several else called
+    share = np.sort(votes, axis=1)[:, -2] if several else np.zeros(len(called))
+    positive = {
+        name: set(types[name].positive).union(*(types[child].positive for child in types.children(name, level="type")))
+        for name in dict.fromkeys(called)
+        if name in types
+    }
+    lines, near, agree = [], (neighbors >= 0).sum(axis=1), _agreement(called, neighbors)
+    for i, name in enumerate(called):
+        high = shown[i].split()
+        own = [gene for gene in high if gene in positive.get(name, ())]
+        parts = [f"{', '.join(own)}{_HIGH}" if own else "none of its markers among the highest"]
+        if name not in types:
+            parts = [f"weak evidence, highest: {', '.join(high) or 'no marker'}"]
+        if near[i]:
+            parts.append(f"neighbours agree {agree[i]}/{near[i]}")
+        if copies[i]:
+            parts.append(copies[i])
+        if origin[i]:
+            parts.append(origin[i])
+        if second[i] >= 0:
+            parts.append(f"shows {candidates[second[i]]} too, doublet-like")
+        if share[i] > NEARLY:
+            parts.append(f"{following[i]} nearly as likely")
+        lines.append(_JOINT.join(parts))
+    return np.array(lines, dtype=object)
+
+
+def named_genes(sentences: pd.Series) -> pd.Series:
+    """Marker genes that `reasons` names in each sentence as high, one row per gene; the index is that of the cells."""
+    first = sentences.str.split(_JOINT, n=1).str[0]
+    return first[first.str.endswith(_HIGH)].str.removesuffix(_HIGH).str.split(", ").explode()
+
+
+def _agreement(called: np.ndarray, neighbors: np.ndarray) -> np.ndarray:
+    """How many of each cell's neighbours have its type."""
+    agree = np.zeros(len(called), int)
+    for column in neighbors.T:
+        agree += (column >= 0) & (called[column] == called)
+    return agree

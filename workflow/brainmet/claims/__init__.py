@@ -1,0 +1,306 @@
+"""Claims: published statements, each with what was measured for it here and a verdict.
+
+A claim is an entry of `resources/claims/claims.yaml` (`workflow/schemas/claim.schema.yaml`): a readout in a
+compartment, two groups of donors (or one, against a value), and the direction the statement gives or the bound within
+which it says nothing changes. Each is one test on donors, by the same code as the contrasts; p values are adjusted
+over the claims that could be tested. What bulk tissue says of the same readout stands beside it and decides nothing.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from brainmet.bulk import PAIRED as BULK_PAIRED
+from brainmet.bulk import UNPAIRED as BULK_UNPAIRED
+from brainmet.bulk import Tissue
+from brainmet.claims.measures import log_odds
+from brainmet.claims.readouts import WHOLE, Reader, Readout, averaged, gene_sets_of, relabelled
+from brainmet.claims.verdicts import RANK, Verdict, jointly, untested, verdict
+from brainmet.compare import contrast, pooled
+from brainmet.compare.coincidence import coinciding
+from brainmet.compare.drift import gauge
+from brainmet.compare.estimators import NESTED, NOT_TESTABLE, POOLED, WITHIN, Design
+from brainmet.compare.one_group import one_group
+from brainmet.contract import Obs
+from brainmet.core.documents import TO_BE_VERIFIED, doubtful, read_yaml
+from brainmet.core.tables import blank, columns, empty
+from brainmet.core.validate import validate
+from brainmet.errors import BrainmetError
+from brainmet.stats import effects
+
+log = logging.getLogger(__name__)
+
+SCHEMA = Path(__file__).parents[2] / "schemas" / "claim.schema.yaml"
+_MEASURED = (
+    *("estimator", "effect", "ci_low", "ci_high", "p", "p_perm", "p_perm_min"),
+    *("mde", "n_studies", "reason", "simulated", "design", "opposed"),
+)
+
+
+def load(files: Sequence[str | Path]) -> list[dict[str, Any]]:
+    """Claims of several files, in order.
+
+    Raises:
+        BrainmetError: a file is malformed, or an id appears twice.
+    """
+    claims: list[dict[str, Any]] = []
+    for file in files:
+        path = Path(file)
+        if not path.is_file():
+            raise BrainmetError(
+                f"{path}: no such file; correct claims.files (paths are relative to the working directory)"
+            )
+        try:
+            document = read_yaml(path)
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise BrainmetError(f"{path}: is not YAML ({' '.join(str(error).split())}); correct it") from error
+        validate(document, read_yaml(SCHEMA), name=path.name)
+        known = {claim["id"] for claim in claims}
+        if twice := [claim["id"] for claim in document["claims"] if claim["id"] in known]:
+            raise BrainmetError(f"{path}: the claim {twice[0]} is already defined; rename one of them")
+        claims += document["claims"]
+    return claims
+
+
+def claims(
+    entries: Sequence[Mapping[str, Any]],
+    reader: Reader,
+    *,
+    design: Design,
+    bound: float,
+    tissues: Sequence[Tissue] = (),
+) -> pd.DataFrame:
+    """Rows of `claims.tsv`, in the order of the entries.
+
+    Args:
+        entries: as `load` returns them.
+        reader: measures the readouts.
+        bound: Hedges' g within which a statement of no difference holds, where the claim gives no bound of its own.
+        tissues: bulk cohorts.
+    """
+    rows = [
+        evaluate(entry, reader, design=design) | in_bulk(entry, reader, tissues, design=design) for entry in entries
+    ]
+    if not rows:
+        return empty("claims")
+    table = pd.DataFrame(rows)
+    barred = [untested(row, entry) for row, entry in zip(table.to_dict("records"), entries, strict=True)]
+    tested = np.array([found is None for found in barred])
+    table["fdr"] = np.nan
+    table["fdr_clean"] = np.nan
+    for p, adjusted in (("p", "fdr"), ("p_clean", "fdr_clean")):
+        table.loc[tested, adjusted] = effects.fdr(table.loc[tested, p].to_numpy(float))
+    table["bulk_fdr"] = effects.fdr(table["bulk_p"].to_numpy(float))
+    judged = [
+        Verdict(*found, why=found[1]) if found else verdict(row, entry, design=design, bound=entry.get("bound", bound))
+        for found, row, entry in zip(barred, table.to_dict("records"), entries, strict=True)
+    ]
+    judged = jointly(judged, entries)
+    table["verdict"], table["reason"], table["why"] = zip(*judged, strict=True)
+    return table[columns("claims")]
+
+
+def evaluate(entry: Mapping[str, Any], reader: Reader, *, design: Design) -> dict[str, Any]:
+    """What was measured for one claim: the deciding row of its contrast."""
+    row = blank("claims") | {
+        "claim": entry["id"],
+        "statement": entry["statement"],
+        "reference": reference(entry["reference"]),
+        "readout": describe(entry["readout"]),
+        "compartment": entry["compartment"],
+        "comparison": entry["comparison"]["id"],
+        "expected": entry["direction"],
+        "caveat": entry.get("caveat", ""),
+        "contested": entry.get("contested", False),
+        "requires": "; ".join(entry.get("requires", [])),
+        "derived_from": ";".join(entry.get("derived_from", [])),
+        "estimator": NOT_TESTABLE,
+        "simulated": False,
+        "datasets": "",
+        "design": "",
+        "controlled": False,
+        "coinciding": "",
+        "opposed": "",
+        "p_clean": np.nan,
+    }
+    readout = reader.readout(entry)
+    if readout.reason:
+        return row | {"reason": readout.reason}
+    best = deciding(readout, entry, design=design)
+    row |= {name: best[name] for name in _MEASURED if name in best.index}
+    row |= estimate(best, entry)
+    if not np.isfinite(row["effect"]) and (why := readout.why()):
+        row["reason"] = why
+    control = reader.control(entry)
+    if control is not None and not control.reason and row["estimator"] in RANK:
+        clean = deciding(control, entry, design=design)
+        row |= {
+            "effect_clean": clean["effect"],
+            "p_clean": clean["p"] if "p" in clean.index else np.nan,
+            "controlled": True,
+        }
+    donors, owner = relabelled(readout.donors, entry["comparison"])
+    own = design_of(entry, design)
+    if "b" in entry["comparison"] and row["estimator"] in (WITHIN, NESTED):
+        arms = arms_of(entry) | {"by": entry["comparison"].get("by", "")}
+        row["coinciding"] = ", ".join(coinciding(donors, arms, best, design=own))
+    if row["estimator"] == NESTED and len(readout.scorers) == 1 and len(sets := readout.scorers[0].sets) == 1:
+        row["p_drift"] = gauge(
+            readout.scorers[0].profiles,
+            sets,
+            np.array([best["effect"] / best["se"]]),
+            best,
+            arms_of(entry),
+            donors=donors,
+            per_donor=lambda values: averaged(values, owner),
+            listed=list(reader.sets.values()),
+            design=own,
+            how=reader.how,
+        )[0, 1]
+    compared = {entry["comparison"][side] for side in "ab" if side in entry["comparison"]}
+    used = donors[donors[Obs.STUDY].isin(str(best["studies"]).split(";")) & donors[Obs.CONDITION].isin(compared)]
+    row |= {
+        "n_donors": int(best["n_donors"]),
+        "coverage": readout.coverage(),
+        "datasets": ";".join(sorted(set(used[Obs.DATASET]))),
+    }
+    return row
+
+
+def deciding(readout: Readout, entry: Mapping[str, Any], *, design: Design) -> pd.Series:
+    """The pooled row of the strongest estimator that the donors allow, with the studies that show its opposite by
+    themselves (`opposed`)."""
+    comparison, own = entry["comparison"], design_of(entry, design)
+    donors, owner = relabelled(readout.donors, comparison)
+    values = averaged(readout.values, owner)
+    if "b" not in comparison:
+        return one_group(values, donors, comparison, against=threshold(entry), design=own)
+    rows = contrast(values, donors, arms_of(entry), design=own)
+    candidates = rows[rows["study"] == POOLED]
+    rank = candidates["estimator"].map(RANK).fillna(-1).astype(int)
+    best = candidates.loc[rank.sort_values(kind="stable").index[-1]].copy()
+    same = (rows["estimator"] == best["estimator"]) & (rows["primary_site"] == best["primary_site"])
+    parts = rows[same & (rows["study"] != POOLED)]
+    if len(parts):
+        found = (parts["p"] < design.alpha) & (np.sign(parts["effect"]) == -np.sign(best["effect"]))
+        best["opposed"] = ", ".join(parts.loc[found, "study"])
+    return best
+
+
+def design_of(entry: Mapping[str, Any], design: Design) -> Design:
+    """The design with what the claim sets itself."""
+    return replace(
+        design,
+        min_donors=entry.get("min_donors", design.min_donors),
+        primary_site=entry["comparison"].get("site", design.primary_site),
+    )
+
+
+def arms_of(entry: Mapping[str, Any]) -> dict[str, str]:
+    """The two arms of a claim; its `by` and `where` are in the donors already (`relabelled`)."""
+    return {key: entry["comparison"][key] for key in ("id", "a", "b")}
+
+
+def threshold(entry: Mapping[str, Any]) -> float:
+    """The value that a statement about one group compares with, on the scale of the test."""
+    against = float(entry.get("against", 0.0))
+    if "correlation" in entry["readout"]:
+        return float(np.arctanh(against))
+    return float(log_odds(against)) if "detected" in entry["readout"] else against
+
+
+def estimate(best: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, float | str]:
+    """The effect in units that can be read: log2 difference, rho, share, rank."""
+    kind = next(
+        (k for k in ("correlation", "detected", "crosstalk", "share", "similarity") if k in entry["readout"]),
+        "",
+    )
+    units = {"correlation": "rho", "detected": "share of cells", "similarity": "z"}
+    units |= {"crosstalk": "rank", "share": "log2 odds"}
+    shift = threshold(entry) if "b" not in entry["comparison"] else 0.0
+    values = [float(best.get(name, np.nan)) + shift for name in ("difference", "difference_low", "difference_high")]
+    if "b" not in entry["comparison"] and kind in ("correlation", "detected"):
+        values = [float(np.tanh(v)) if kind == "correlation" else 1 / (1 + 2.0**-v) for v in values]
+    return dict(zip(("estimate", "estimate_low", "estimate_high"), values, strict=True)) | {
+        "unit": units.get(kind, "log2")
+    }
+
+
+def in_bulk(entry: Mapping[str, Any], reader: Reader, tissues: Sequence[Tissue], *, design: Design) -> dict[str, Any]:
+    """What bulk tissue says of the same readout: paired cohorts pooled where there are any, else unpaired ones."""
+    row = {name: value for name, value in blank("claims").items() if name.startswith("bulk_")}
+    spec, comparison = entry["readout"], entry["comparison"]
+    expressed = {"signature", "gene", "genes", "mean"} & set(spec) and entry["compartment"] in ("tumor", "any", WHOLE)
+    if not expressed or "minus" in spec or "b" not in comparison or {"by", "where"} & set(comparison):
+        return row
+    sets, absent = gene_sets_of(spec, reader.sets)
+    if absent:
+        return row
+    found: dict[str, list[tuple[str, effects.Estimate]]] = {BULK_PAIRED: [], BULK_UNPAIRED: []}
+    for tissue in tissues:
+        scores, _ = tissue.scores(sets)
+        compared = tissue.compare(scores.mean(axis=1, skipna=False).to_frame().dropna(), comparison)
+        if compared and np.isfinite(compared.found.g).all():
+            found[compared.estimator].append((tissue.study, compared.found))
+    estimator = next((name for name, estimates in found.items() if estimates), "")
+    if not estimator:
+        return row
+    studies, estimates = zip(*found[estimator], strict=True)
+    best = pooled(pd.Index(["value"]), list(estimates), design).iloc[0]
+    return {
+        "bulk_estimator": estimator,
+        "bulk_effect": best["effect"],
+        "bulk_ci_low": best["ci_low"],
+        "bulk_ci_high": best["ci_high"],
+        "bulk_p": best["p"],
+        "bulk_n": int(best["n_a"] if estimator == BULK_PAIRED else best["n_a"] + best["n_b"]),
+        "bulk_studies": ";".join(studies),
+    }
+
+
+def reference(entry: Mapping[str, str]) -> str:
+    """`text (doi or pmid)`, with a mark where it was not read."""
+    found = [f"{key}:{entry[key]}" for key in ("doi", "pmid", "pmcid") if entry.get(key)]
+    shown = f"{entry['text']} ({', '.join(found)})" if found else entry["text"]
+    return shown + (TO_BE_VERIFIED if doubtful(entry) else "")
+
+
+def describe(readout: Mapping[str, Any]) -> str:
+    """The readout in words."""
+    if "share" in readout:
+        return f"share of {', '.join(readout['share']['of'])} among {', '.join(readout['share']['among'])}"
+    if "correlation" in readout:
+        a, b = (side if isinstance(side, str) else "+".join(side) for side in (readout["correlation"][s] for s in "ab"))
+        given = readout["correlation"].get("given", [])
+        return f"correlation of {a} and {b}" + (f" given {', '.join(given)}" if given else "")
+    if "crosstalk" in readout:
+        axes = readout["crosstalk"]
+        return ", ".join(axes.get("axes") or axes["above"]) + (
+            f" over {', '.join(axes['below'])}" if "below" in axes else ""
+        )
+    if "similarity" in readout:
+        return (
+            f"similarity of {len(readout['similarity']['of'])} signatures to {', '.join(readout['similarity']['to'])}"
+        )
+    if "burden" in readout:
+        return "mean absolute shift of chromosome arms against normal types found in both conditions"
+    if "detected" in readout:
+        return f"share of cells that detect {readout['detected']}"
+    what = (
+        readout.get("signature") or readout.get("gene") or " + ".join(readout.get("mean") or readout.get("genes", []))
+    )
+    over = readout["over"] if isinstance(readout.get("over"), dict) else None
+    what += (
+        f" over {describe(over)}"
+        if over
+        else f" over the genes of {readout['over_arm']}"
+        if "over_arm" in readout
+        else ""
+    )
+    return f"{what} minus that of {', '.join(readout['minus'])}" if readout.get("minus") else str(what)

@@ -1,0 +1,351 @@
+"""What a claim measures, as one value a donor.
+
+Of expression: a signature, a gene, some genes, a mean of signatures, and differences of these. Of cells: a share. Of
+other stages (`measures`): a correlation within donors, copy-number burden, the rank of an axis, detection, similarity.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brainmet.claims import measures
+from brainmet.compare import composition
+from brainmet.compare.coincidence import MIXED, SAMPLED
+from brainmet.compare.contrasts import Scorer
+from brainmet.compare.donor_scores import GeneSet, Scoring
+from brainmet.compare.donors import ANY, PLATFORM, Cohort, Profiles, declared, platforms
+from brainmet.compare.donors import profiles as profiles_of
+from brainmet.compare.estimators import Values
+from brainmet.contract import Obs, Var
+from brainmet.copy_number import gene_order
+from brainmet.copy_number.burden import burden, shared_types
+
+NAME = "readout"
+WHOLE = "whole_sample"
+"""The compartment word for all cells of a donor."""
+ARM_CPM = 10.0
+"""Mean counts per million from which a gene tells of its arm's dosage."""
+
+
+@dataclass(frozen=True)
+class Readout:
+    """Donors, and the value of the readout in them (one column); `reason` says why there is none."""
+
+    donors: pd.DataFrame
+    values: Values
+    reason: str = ""
+    scorers: Sequence[Scorer] = field(default=())
+
+    def coverage(self) -> float:
+        """Least share of the readout's genes measured; NaN for what is not of genes."""
+        shares = [share for scorer in self.scorers for share, _ in scorer.coverage.values()]
+        return min(shares, default=np.nan)
+
+    def why(self) -> str:
+        """Why the readout cannot be scored; empty where it can."""
+        return next((reason for scorer in self.scorers for _, reason in scorer.coverage.values() if reason), "")
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What other stages found and claims read; a table that is not given has no rows."""
+
+    correlations: pd.DataFrame
+    crosstalk: pd.DataFrame
+
+
+class Reader:
+    """Measures readouts on one cohort.
+
+    Args:
+        cohort: donor profiles by compartment.
+        clean: the same less ambient RNA, for the control; None where there is no control.
+        words: cell types by compartment word.
+        sets: the run's signatures.
+        min_share_cells: cells a donor needs in the denominator of a share.
+        how: scoring.
+        tables: what other stages found.
+    """
+
+    def __init__(
+        self,
+        cohort: Cohort,
+        clean: Cohort | None,
+        words: Mapping[str, Collection[str]],
+        sets: Sequence[GeneSet],
+        *,
+        min_share_cells: int,
+        how: Scoring,
+        tables: Tables | None = None,
+    ) -> None:
+        self.cohort, self.words, self.how, self.min_share_cells, self.tables = (
+            cohort,
+            words,
+            how,
+            min_share_cells,
+            tables,
+        )
+        self.sets = {s.id: s for s in sets}
+        self._kept: dict[tuple[tuple[str, ...], int], Profiles] = {}
+        self.cleaned = Reader(clean, None, words, sets, min_share_cells=min_share_cells, how=how) if clean else None
+
+    def control(self, entry: Mapping[str, Any]) -> Readout | None:
+        """The readout after ambient RNA is taken off; None for what is not read from the expression of one
+        compartment, which that does not change."""
+        if (
+            self.cleaned is None
+            or set(entry["readout"]) & set(self._kinds) - {"similarity", "burden"}
+            or entry["compartment"] == WHOLE
+        ):
+            return None
+        return self.cleaned.readout(entry)
+
+    def readout(self, entry: Mapping[str, Any]) -> Readout:
+        """The readout of a claim."""
+        for kind, measure in self._kinds.items():
+            if kind in entry["readout"]:
+                return measure(entry, entry["readout"][kind])
+        return self._expression(entry, entry["readout"])
+
+    @property
+    def _kinds(self) -> dict[str, Callable[[Mapping[str, Any], Any], Readout]]:
+        return {
+            "share": self._share,
+            "correlation": self._correlation,
+            "burden": self._burden,
+            "crosstalk": self._crosstalk,
+            "detected": self._detected,
+            "similarity": self._similarity,
+        }
+
+    def _profiles(self, entry: Mapping[str, Any]) -> Profiles | None:
+        """Donor profiles of a claim's cells; None without any."""
+        name = ANY if entry["compartment"] == WHOLE else declared(entry["compartment"])
+        types = tuple(entry.get("types") or self.cohort.types.get(name, ()))
+        found = self._of_types(types, entry.get("min_cells", self.cohort.min_cells))
+        return found if len(found.donors) else None
+
+    def _of_types(self, types: tuple[str, ...], min_cells: int) -> Profiles:
+        """Donor profiles of cell types, kept: most claims read the same cells."""
+        if (types, min_cells) not in self._kept:
+            self._kept[types, min_cells] = profiles_of(self.cohort.bulk, types, min_cells=min_cells)
+        return self._kept[types, min_cells]
+
+    def _expression(self, entry: Mapping[str, Any], spec: Mapping[str, Any]) -> Readout:
+        sets, absent = gene_sets_of(spec, self.sets)
+        if absent:
+            return self._nothing(f"the signature {absent} is not part of this run (score.tier)")
+        profiles = self._profiles(entry)
+        if profiles is None:
+            return self._nothing(f"no cells of {entry['compartment']}")
+        scorer = Scorer(profiles, sets, how=self.how)
+        donors, taken_off = profiles.donors, []
+        if "over" in spec or "over_arm" in spec:
+            other = self._over(spec, profiles)
+            if isinstance(other, str):
+                return self._nothing(other)
+            taken_off.append(Scorer(profiles, [other], how=self.how))
+        if spec.get("minus"):
+            names = [word for word in map(declared, spec["minus"]) if word in self.cohort]
+            if not names:
+                return self._nothing(f"no cells of {', '.join(spec['minus'])} to set against")
+            # The same donor's cells that cannot express it: what ambient RNA brings cancels.
+            types = tuple(sorted({t for name in names for t in self.cohort.types[name]}))
+            others = self._of_types(types, self.cohort.min_cells)
+            taken_off.append(Scorer(others, sets, how=self.how))
+            donors = donors[donors.index.isin(others.donors.index)]
+        return Readout(donors, _difference(scorer, taken_off), scorers=[scorer, *taken_off])
+
+    def _over(self, spec: Mapping[str, Any], profiles: Profiles) -> GeneSet | str:
+        """What the readout is set against in the same cells: other genes, or those of a chromosome arm."""
+        if "over" in spec:
+            sets, absent = gene_sets_of(spec["over"], self.sets)
+            return f"the signature {absent} is not part of this run (score.tier)" if absent else sets[0]
+        genes = self.cohort.bulk.var
+        if "chromosome" not in genes:
+            return "places of genes are not known"
+        use = profiles.measured()
+        cpm = profiles.counts / np.maximum(np.nansum(profiles.counts, axis=1, keepdims=True), 1) * 1e6
+        order = gene_order(genes, use & (np.nan_to_num(cpm).mean(axis=0) >= ARM_CPM))
+        own = set(spec.get("genes", [spec.get("gene")]))
+        symbols = profiles.symbols.to_numpy()[order.columns[order.arm == spec["over_arm"]]]
+        found = tuple(symbol for symbol in symbols if symbol not in own)
+        return GeneSet(spec["over_arm"], found, single=True) if found else f"no gene of {spec['over_arm']} is expressed"
+
+    def _share(self, entry: Mapping[str, Any], share: Mapping[str, Sequence[str]]) -> Readout:
+        cells, donors = composition.cells_of(self.cohort.bulk.obs)
+        of, among = (
+            {t for word in share[side] for t in self.words.get(word, ()) or (word,)} | set(share[side])
+            for side in ("of", "among")
+        )
+        parts = composition.share(cells, of, among, min_cells=self.min_share_cells)
+        donors = donors.loc[parts.index]
+        if not len(donors):
+            reason = f"no unenriched donor with {self.min_share_cells} cells of {', '.join(share['among'])}"
+            return self._nothing(reason)
+        if "b" not in entry["comparison"]:  # a level is read with all cells that there are
+            return Readout(
+                donors, lambda index: np.log2((parts + 0.5)["part"] / (parts + 0.5)["rest"])[index].to_frame(NAME)
+            )
+        return Readout(donors, lambda index: composition.log_odds(parts.loc[index]).to_frame(NAME))
+
+    def _correlation(self, entry: Mapping[str, Any], spec: Mapping[str, Any]) -> Readout:
+        if self.tables is None:
+            return self._nothing("cells were not correlated")
+        table = self.tables.correlations
+        z = measures.correlation(table, entry["id"], against_random="against" not in entry)
+        reasons = table.loc[(table["claim"] == entry["id"]) & (table["reason"] != ""), "reason"]
+        return self._of_donors(
+            z, f"in no donor: {reasons.mode().iloc[0]}" if len(reasons) else "no donor with such cells"
+        )
+
+    def _burden(self, entry: Mapping[str, Any], spec: Any) -> Readout:
+        bulk, profiles = self.cohort.bulk, self._profiles(entry)
+        if profiles is None:
+            return self._nothing(f"no cells of {entry['compartment']}")
+        if Var.CHROMOSOME not in bulk.var:
+            return self._nothing("places of genes are not known")
+
+        def values(index: pd.Index) -> pd.DataFrame:
+            if not len(index):
+                return _no_values()
+            own = profiles.take(profiles.donors.index.get_indexer(index))
+            normal = shared_types(bulk, own.donors, min_cells=self.min_share_cells)
+            found = burden(own, normal, bulk.var, seed=self.how.seed) if len(normal) else pd.Series(dtype=float)
+            return found.reindex(index.intersection(found.index, sort=False)).to_frame(NAME)
+
+        return Readout(profiles.donors, values)
+
+    def _crosstalk(self, entry: Mapping[str, Any], spec: Mapping[str, Any]) -> Readout:
+        if self.tables is None:
+            return self._nothing("crosstalk was not read")
+        obs = self.cohort.bulk.obs
+        platform = platforms(obs).groupby(obs[Obs.SAMPLE]).first()
+        table = self.tables.crosstalk.assign(**{PLATFORM: self.tables.crosstalk[Obs.SAMPLE].map(platform)})
+        if "axes" in spec:
+            values = measures.crosstalk_rank(table, spec["axes"])
+        else:
+            values = measures.crosstalk_lead(table, spec["above"], spec["below"])
+        return self._of_donors(values, "no donor in which all of these axes could be tested")
+
+    def _detected(self, entry: Mapping[str, Any], gene: str) -> Readout:
+        types = self.cohort.types.get(declared(entry["compartment"]), ())
+        share = measures.detected(self.cohort.bulk, types, gene, min_cells=self.min_share_cells)
+        missing = f"{gene} is not in the gene list, or no donor has {self.min_share_cells} cells"
+        return self._of_donors(measures.log_odds(share), missing)
+
+    def _similarity(self, entry: Mapping[str, Any], spec: Mapping[str, Any]) -> Readout:
+        sets, absent = gene_sets_of({"mean": spec["of"]}, self.sets)
+        profiles = self._profiles(entry)
+        types = tuple(t for word in spec["to"] for t in self.cohort.types.get(declared(word), ()))
+        others = self._of_types(types, self.cohort.min_cells)
+        if absent or profiles is None or not len(others.donors):
+            return self._nothing(f"no {'signature ' + absent if absent else 'cells of ' + ', '.join(spec['to'])}")
+        own, other = Scorer(profiles, sets, how=self.how), Scorer(others, sets, how=self.how)
+        target = other(others.donors.index)
+
+        def values(index: pd.Index) -> pd.DataFrame:
+            return measures.similarity(own(index), target).to_frame(NAME) if len(index) else _no_values()
+
+        return Readout(profiles.donors, values, scorers=[own, other])
+
+    @cached_property
+    def _everyone(self) -> pd.DataFrame:
+        """All donors with single cells, whatever their types; counts are those of the tumour cells where there are
+        any."""
+        bulk = self.cohort.bulk
+        donors = profiles_of(bulk, sorted(set(bulk.obs[Obs.CELL_TYPE])), min_cells=1).donors
+        tumours = (
+            self.cohort["malignant"].donors["total_counts"] if "malignant" in self.cohort else pd.Series(dtype=float)
+        )
+        return donors.assign(total_counts=tumours.reindex(donors.index).fillna(donors["total_counts"]))
+
+    def _of_donors(self, values: pd.Series, missing: str) -> Readout:
+        """A readout of values by study, donor, condition and platform."""
+        keys = pd.MultiIndex.from_frame(self._everyone[measures.WHO])
+        known = values.reindex(keys) if len(values) else pd.Series(np.nan, keys)
+        table = pd.DataFrame({NAME: known.to_numpy(float)}, self._everyone.index).dropna()
+        if not len(table):
+            return self._nothing(missing)
+        return Readout(self._everyone.loc[table.index], lambda index: table.loc[index])
+
+    def _nothing(self, reason: str) -> Readout:
+        return Readout(pd.DataFrame(), lambda index: _no_values(), reason)
+
+
+def gene_sets_of(spec: Mapping[str, Any], known: Mapping[str, GeneSet]) -> tuple[list[GeneSet], str]:
+    """Gene sets of a readout of expression, and the name of a signature that this run does not hold."""
+    if "gene" in spec:
+        return [GeneSet(spec["gene"], (spec["gene"],), single=True)], ""
+    if "genes" in spec:
+        return [GeneSet("+".join(spec["genes"]), tuple(spec["genes"]))], ""
+    wanted = spec.get("mean") or [spec["signature"]]
+    if absent := [name for name in wanted if name not in known]:
+        return [], absent[0]
+    return [_without(known[name], spec.get("without", [])) for name in wanted], ""
+
+
+def _without(gene_set: GeneSet, genes: Collection[str]) -> GeneSet:
+    up, down = (tuple(gene for gene in side if gene not in genes) for side in (gene_set.up, gene_set.down))
+    return replace(gene_set, up=up, down=down)
+
+
+def _difference(scorer: Scorer, taken_off: Sequence[Scorer]) -> Values:
+    """Mean of a scorer's sets less those of others, in the donors that have all of them."""
+
+    def values(index: pd.Index) -> pd.DataFrame:
+        table = _mean(scorer(index))
+        for other in taken_off:
+            reference = _mean(other(index.intersection(other.profiles.donors.index, sort=False)))
+            both = table.index.intersection(reference.index, sort=False)
+            table = table.loc[both] - reference.loc[both]
+        return table
+
+    return values
+
+
+def _mean(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean over the signatures of a readout; NaN where one cannot be scored."""
+    return table.mean(axis=1, skipna=False).to_frame(NAME)
+
+
+def _no_values() -> pd.DataFrame:
+    return pd.DataFrame(columns=[NAME], dtype=float)
+
+
+def relabelled(donors: pd.DataFrame, comparison: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.Series]:
+    """Donors whose `condition` is what the comparison compares: the condition itself, or another column (`by`),
+    within donors that have the given values (`where`). `sampled` then keeps the condition.
+
+    Returns:
+        The donors, and for each of their profiles the one that stands for the donor. These differ where `by` puts
+        several conditions of a donor into one arm, of which it is one replicate: see `averaged`.
+    """
+    for column, value in comparison.get("where", {}).items():
+        donors = donors[donors[column].isin(value if isinstance(value, list) else [value])]
+    by = comparison.get("by")
+    if not by:
+        return donors, pd.Series(donors.index, donors.index)
+    donors = donors.assign(**{SAMPLED: donors[Obs.CONDITION], Obs.CONDITION: donors[by]})
+    grouped = donors.groupby([Obs.STUDY, PLATFORM, Obs.DONOR, Obs.CONDITION], sort=False)
+    donors[SAMPLED] = donors[SAMPLED].where(grouped[SAMPLED].transform("nunique") == 1, MIXED)
+    people = grouped.ngroup()
+    first = ~people.duplicated()
+    return donors[first], pd.Series(donors.index[first][people], donors.index)
+
+
+def averaged(values: Values, owner: pd.Series) -> Values:
+    """Values of donors, each the mean over the profiles that it owns (`relabelled`)."""
+    if (owner == owner.index).all():
+        return values
+
+    def mean(index: pd.Index) -> pd.DataFrame:
+        table = values(owner.index[owner.isin(index)])
+        table = table.groupby(owner[table.index].to_numpy()).mean()
+        return table.loc[index.intersection(table.index, sort=False)]
+
+    return mean

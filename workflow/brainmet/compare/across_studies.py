@@ -1,0 +1,191 @@
+"""Arms that lie in different studies: what can be estimated there, and the sentence where nothing can.
+
+With three studies an arm the study is the unit of a `nested` estimate. With fewer, study and condition are one and the
+same, and the contrast is `confounded`, `refused` or `not_testable`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brainmet.compare.donors import PLATFORM
+from brainmet.compare.estimators import (
+    ANY_SITE,
+    CONFOUNDED,
+    NESTED,
+    NOT_TESTABLE,
+    POOLED,
+    REFUSED,
+    Design,
+    Values,
+    without_site,
+)
+from brainmet.contract import Obs, Uns
+from brainmet.stats import effects, student
+from brainmet.stats.power import detectable
+
+LEAST_SPREAD = 1e-3
+"""Least spread of donors in an arm, as a share of that in both: an arm without any, as of a gene that none of its
+donors expresses, is known well and not beyond all bounds."""
+
+
+def nested(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], design: Design) -> list[pd.DataFrame]:
+    """Studies that hold one arm only, at least `min_studies` an arm on one platform: the study is the unit. Of several
+    such platforms the one with most studies decides: their donors may be the same."""
+    found = []
+    for platform, members in donors.groupby(PLATFORM, sort=True):
+        alone = members.groupby(Obs.STUDY)[Obs.CONDITION].transform("nunique") == 1
+        if not enough_studies(members[alone], arms, design):
+            continue
+        table = values(members.index[alone])
+        used = _of_full_studies(members.loc[table.index], design)
+        if enough_studies(used, arms, design):
+            table = table if len(used) == len(table) else values(used.index)
+            found.append((str(platform), table.loc[used.index], used))
+    if not found:
+        return []
+    return [_nested(*max(found, key=lambda one: (one[2][Obs.STUDY].nunique(), len(one[2]))), arms, design)]
+
+
+def _nested(
+    platform: str, table: pd.DataFrame, used: pd.DataFrame, arms: Mapping[str, str], design: Design
+) -> pd.DataFrame:
+    """The pooled rows, one a feature."""
+    difference, se, p, df, spread = study_is_unit(table, used, arms, design)
+    spread = np.where(spread > effects.NO_SPREAD, spread, np.nan)
+    half = student.isf(0.025, df) * se
+    n_a, n_b = ((used[Obs.CONDITION] == arms[side]).sum() for side in "ab")
+    return pd.DataFrame(
+        {
+            "feature": table.columns,
+            "study": POOLED,
+            "estimator": NESTED,
+            "model": "study_is_unit",
+            "platform": platform,
+            "studies": ";".join(sorted(set(used[Obs.STUDY]))),
+            "n_studies": used[Obs.STUDY].nunique(),
+            "design": "unpaired",
+            "effect": difference / spread,
+            "se": se / spread,
+            "ci_low": (difference - half) / spread,
+            "ci_high": (difference + half) / spread,
+            "difference": difference,
+            "difference_low": difference - half,
+            "difference_high": difference + half,
+            "p": p,
+            "n_a": n_a,
+            "n_b": n_b,
+            "n_donors": n_a + n_b,
+            "mde": detectable(se / spread, df, power=design.power, alpha=design.alpha),
+            "simulated": bool(used[Uns.SIMULATED].any()),
+            "reason": np.where(np.isfinite(difference / spread), "", "not scorable, or without variation"),
+        }
+    )
+
+
+def study_is_unit(
+    table: pd.DataFrame, members: pd.DataFrame, arms: Mapping[str, str], design: Design
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int, np.ndarray]:
+    """Difference of two arms in different studies, its standard error, p and degrees of freedom, and the standard
+    deviation of donors around their study."""
+    spread = np.sqrt(_within_variance(table, members))
+    a, b = (_study_means(table, members[members[Obs.CONDITION] == arms[side]], spread, design) for side in "ab")
+    return *effects.nested(a, b), spread
+
+
+def _of_full_studies(members: pd.DataFrame, design: Design) -> pd.DataFrame:
+    """Donors of studies that hold enough of them."""
+    return members[members.groupby(Obs.STUDY)[Obs.DONOR].transform("size") >= design.min_donors]
+
+
+def _n_studies(members: pd.DataFrame, arms: Mapping[str, str], design: Design) -> tuple[int, int]:
+    """Studies with enough donors, by arm."""
+    sizes = members.groupby([Obs.CONDITION, Obs.STUDY]).size()
+    counts = sizes[sizes >= design.min_donors].groupby(level=0).size()
+    return int(counts.get(arms["a"], 0)), int(counts.get(arms["b"], 0))
+
+
+def enough_studies(members: pd.DataFrame, arms: Mapping[str, str], design: Design) -> bool:
+    """Whether each arm lies in enough studies with enough donors for the study to be the unit."""
+    return min(_n_studies(members, arms, design)) >= design.min_studies
+
+
+def _study_means(
+    table: pd.DataFrame, members: pd.DataFrame, spread: np.ndarray, design: Design
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and its standard error in each study with enough donors, studies × features.
+
+    The standard errors rest on the variance of donors that the studies of an arm have in common: that of three donors
+    is often far too small, and 0 for a gene that none of them expresses, and such a study would speak for all.
+    """
+    members = _of_full_studies(members, design)
+    groups = [table.loc[rows.index].to_numpy() for _, rows in members.groupby(Obs.STUDY, sort=True)]
+    common = np.maximum(np.sqrt(_within_variance(table, members)), LEAST_SPREAD * spread + effects.NO_SPREAD)
+    return np.array([x.mean(axis=0) for x in groups]), np.array([common / len(x) ** 0.5 for x in groups])
+
+
+def _within_variance(table: pd.DataFrame, members: pd.DataFrame) -> np.ndarray:
+    """Variance of donors around the mean of their study and condition."""
+    groups = [table.loc[rows.index].to_numpy() for _, rows in members.groupby([Obs.STUDY, Obs.CONDITION], sort=True)]
+    df = sum(len(x) - 1 for x in groups)
+    return sum((len(x) - 1) * x.var(axis=0, ddof=1) for x in groups if len(x) > 1) / df
+
+
+def verdict_of_design(
+    donors: pd.DataFrame, arms: Mapping[str, Any], design: Design, *, across: bool = True
+) -> tuple[str, str]:
+    """Why neither `within` nor `nested` applies: the state and a sentence that names the culprit. Without `across`
+    there is no `nested` to ask for."""
+    n = {side: n_donors(donors, arms[side]) for side in "ab"}
+    where = {side: sorted(set(donors.loc[donors[Obs.CONDITION] == arms[side], Obs.STUDY])) for side in "ab"}
+    if lacking := [arms[side] for side in "ab" if n[side] == 0]:
+        sited = set(lacking) - without_site(arms) and design.primary_site != ANY_SITE
+        words = [design.primary_site if sited else "", *_values(arms)]
+        site = "".join(f"{word} " for word in words if word)
+        return NOT_TESTABLE, f"no {site}donor of {' or '.join(lacking)} with enough cells and counts"
+    if few := [f"{n[side]} of {arms[side]}" for side in "ab" if n[side] < design.min_donors]:
+        return NOT_TESTABLE, f"too few donors: {', '.join(few)}; {design.min_donors} an arm are needed"
+    if not shared_platform(donors, arms):
+        platforms = {side: sorted(set(donors.loc[donors[Obs.CONDITION] == arms[side], PLATFORM])) for side in "ab"}
+        return REFUSED, (
+            f"{arms['a']} was measured on {', '.join(platforms['a'])} and {arms['b']} on {', '.join(platforms['b'])}: "
+            "a difference of technology, suspension or species cannot be told from one of condition"
+        )
+    if set(where["a"]) & set(where["b"]):
+        twice = donors.groupby([Obs.STUDY, PLATFORM, Obs.DONOR])[Obs.CONDITION].nunique().max() > 1
+        once = f"; a donor of both counts in one alone, as fewer than {design.min_donors} are" if twice else ""
+        enough = "with enough cells and counts on one platform"
+        return NOT_TESTABLE, f"no study has {design.min_donors} donors of each condition {enough}{once}"
+    return CONFOUNDED, (
+        f"study and condition coincide: {arms['a']} in {', '.join(where['a'])}, "
+        f"{arms['b']} in {', '.join(where['b'])}; "
+        + (
+            f"{design.min_studies} studies an arm, or both arms in one study, are needed"
+            if across
+            else "both arms in one study are needed"
+        )
+    )
+
+
+def n_donors(donors: pd.DataFrame, condition: str) -> int:
+    """Donors of a condition; one measured on two platforms is one."""
+    return len(donors.loc[donors[Obs.CONDITION] == condition, [Obs.STUDY, Obs.DONOR]].drop_duplicates())
+
+
+def _values(arms: Mapping[str, Any]) -> list[str]:
+    """What a contrast asks of its tumours, in words."""
+    return [
+        f"{column} {' or '.join(value if isinstance(value, list) else [value])}"
+        for column, value in arms.get("where", {}).items()
+    ]
+
+
+def shared_platform(donors: pd.DataFrame, arms: Mapping[str, str]) -> str:
+    """The platform with both arms and most donors, or an empty string."""
+    counts = donors.groupby([PLATFORM, Obs.CONDITION]).size().unstack(fill_value=0)
+    if not {arms["a"], arms["b"]} <= set(counts.columns):
+        return ""
+    least = counts[[arms["a"], arms["b"]]].min(axis=1)
+    return str(least.idxmax()) if least.max() > 0 else ""

@@ -1,0 +1,170 @@
+"""Every installed method of annotation on the labelled cells of a run: the whole, each evidence alone, references.
+
+A method alone is read by its votes, else by its scores: the best broad type of each cell. All are measured alike, in
+the coarse classes of the resource, on the same cells.
+"""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import softmax
+
+from brainmet import annotate
+from brainmet.annotate import SCORE, VOTE
+from brainmet.concordance import calibration, classes, concordance
+from brainmet.contract import MALIGNANT_PREFIX, MALIGNANT_TIERS, UNKNOWN, Obs
+from brainmet.core.tables import columns
+from brainmet.errors import BrainmetError
+from brainmet.knowledge.cell_types import CellTypes
+
+log = logging.getLogger(__name__)
+
+WHOLE = "brainmet"
+"""Name of the consensus in the table."""
+
+
+def annotation_benchmark(
+    samples: Sequence[tuple[Any, pd.DataFrame]],
+    cohort: Mapping[str, Any],
+    annotation: pd.DataFrame,
+    *,
+    types: CellTypes,
+    methods: Sequence[str],
+    options: Mapping[str, Mapping[str, Any]],
+    n_bootstrap: int,
+    n_bins: int,
+    seed: int,
+    folder: Path = Path(annotate.__file__).parent,
+) -> pd.DataFrame:
+    """Compare all methods on the cells that authors labelled.
+
+    Args:
+        samples: counts and `cells.parquet` of each sample.
+        cohort: what methods of scope cohort read, by name: `cells, slices, features, clusters, neighbors`.
+        annotation: the columns of `annotation.parquet`: the consensus of the run.
+        types: the resource.
+        methods: methods of the run; all others in the folder are tried, and left out with a reason where their library
+            or model is missing.
+        options: arguments of each method.
+        n_bootstrap, n_bins, seed: see `concordance`.
+        folder: of the methods.
+
+    Returns:
+        The columns of `annotation_benchmark.tsv`: the consensus first, then by falling accuracy.
+    """
+    if not (classes(annotation, types)[0] != "").any():
+        raise BrainmetError(
+            "no cell of the run has an author's label that stands for a class: give the dataset file labels with a map"
+        )
+    names = sorted({file.stem for file in folder.glob("*.py") if not file.stem.startswith("_")} - set(methods))
+    known: dict[str, Any] = dict(cohort)
+    rows, spent = [], 0.0
+    for name in [*methods, *names]:
+        try:
+            table, seconds = _run(name, samples, known, types=types, options=options.get(name, {}), folder=folder)
+        except BrainmetError as error:
+            # A method that was not asked for lacks its model or library: that is said, not fatal.
+            if name in methods:
+                raise
+            rows.append({"method": name, "status": "not_run", "reason": " ".join(str(error).split())})
+            continue
+        known[name] = table
+        if name in methods:
+            spent += seconds
+        called = alone(table, annotation, types)
+        if called is not None:
+            rows.append(_measured(name, called, types, n_bootstrap, n_bins, seed) | {"cpu_seconds": seconds})
+    whole = _measured(WHOLE, annotation, types, n_bootstrap, n_bins, seed) | {"cpu_seconds": spent}
+    table = pd.DataFrame([whole, *rows]).reindex(columns=columns("annotation_benchmark"))
+    table["reason"] = table["reason"].fillna("")
+    others = table.iloc[1:].sort_values(["accuracy", "method"], ascending=[False, True], kind="stable")
+    return pd.concat([table.iloc[:1], others], ignore_index=True)
+
+
+def alone(table: pd.DataFrame, annotation: pd.DataFrame, types: CellTypes) -> pd.DataFrame | None:
+    """The annotation with the calls of one method instead; None for a method that calls no types."""
+    found = {name.removeprefix(VOTE): table[name] for name in table if name.startswith(VOTE)}
+    scored = not found
+    if scored:
+        found = {name: table[SCORE + name] for name in types.decided("broad") if SCORE + name in table}
+    if not found:
+        return None
+    names = np.array(list(found), dtype=object)
+    values = np.nan_to_num(np.column_stack([found[name].reindex(annotation.index) for name in names]), nan=-9.0)
+    shares = softmax(3 * values, axis=1) if scored else np.maximum(values, 0)
+    best = values.argmax(axis=1)
+    result = annotation.copy()
+    voted = scored | (values.max(axis=1) > 0)
+    result[Obs.CELL_TYPE] = np.where(voted, names[best], UNKNOWN)
+    result[Obs.CONFIDENCE] = np.clip(shares[np.arange(len(best)), best], 0, 1)
+    # Types alone say nothing of malignancy.
+    result[Obs.MALIGNANCY] = ""
+    return result
+
+
+def _run(
+    name: str,
+    samples: Sequence[tuple[Any, pd.DataFrame]],
+    known: Mapping[str, Any],
+    *,
+    types: CellTypes,
+    options: Mapping[str, Any],
+    folder: Path,
+) -> tuple[pd.DataFrame, float]:
+    """What a method says of all cells, and its CPU seconds."""
+    method = annotate.describe(name, folder)
+    here = {*known, *(("counts", "cells") if method.scope == "sample" else ())}
+    if lacking := sorted(set(method.requires) - here):
+        raise BrainmetError(f"{name} requires {', '.join(lacking)}, which the run does not have")
+    start = time.process_time()
+    if method.scope == "cohort":
+        inputs = {required: known[required] for required in method.requires}
+        return annotate.run(name, inputs, types=types, **options), time.process_time() - start
+    parts = []
+    for counts, cells in samples:
+        inputs = {"counts": counts, "cells": cells}
+        inputs |= {other: _of(known[other], cells) for other in method.requires if other not in inputs}
+        parts.append(annotate.run(name, inputs, types=types, **options))
+    return pd.concat(parts), time.process_time() - start
+
+
+def _of(table: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    return table.loc[cells.index[cells[Obs.KEEP].to_numpy(bool)]]
+
+
+def _measured(
+    name: str, annotation: pd.DataFrame, types: CellTypes, n_bootstrap: int, n_bins: int, seed: int
+) -> dict[str, Any]:
+    """One row of the table."""
+    table = concordance(annotation, types=types, n_bootstrap=n_bootstrap, seed=seed)
+    rows = table[table["scope"] == "cohort"].set_index("class")
+    truth, called = classes(annotation, types)
+    labelled = truth != ""
+    bins = calibration(annotation, types=types, n_bins=n_bins)
+    absent = pd.Series(called[labelled & ~np.isin(called, [*set(truth), UNKNOWN])]).value_counts()
+    row = {
+        "method": name,
+        "status": "run",
+        "n": int(labelled.sum()),
+        "accuracy": rows.at["accuracy", "f1"],
+        "accuracy_low": rows.at["accuracy", "ci_low"],
+        "accuracy_high": rows.at["accuracy", "ci_high"],
+        "unknown": float((called[labelled] == UNKNOWN).mean()),
+        "ece": float((bins["n"] * (bins["confidence"] - bins["accuracy"]).abs()).sum() / bins["n"].sum()),
+        "worst_absent": float(absent.iloc[0] / labelled.sum()) if len(absent) else 0.0,
+    }
+    if "macro" in rows.index:
+        row |= {"macro_f1": rows.at["macro", "f1"], "macro_f1_low": rows.at["macro", "ci_low"]}
+        row |= {"macro_f1_high": rows.at["macro", "ci_high"]}
+    tiers = annotation[Obs.MALIGNANCY].to_numpy()[labelled]
+    if (tiers != "").any():
+        tumour = annotation[Obs.AUTHOR_CELL_TYPE].str.startswith(MALIGNANT_PREFIX).to_numpy(bool)[labelled]
+        malignant = np.isin(tiers, MALIGNANT_TIERS)
+        row["malignant_recall"] = float(malignant[tumour].mean()) if tumour.any() else np.nan
+        row["malignant_false"] = float(malignant[~tumour].mean()) if (~tumour).any() else np.nan
+    return row

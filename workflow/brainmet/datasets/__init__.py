@@ -1,0 +1,386 @@
+"""Dataset files: found, checked, and turned into one record a sample.
+
+Read at parse time by the Snakefile, so nothing here imports more than yaml and jsonschema.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence, Set
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from brainmet.contract import UNKNOWN
+from brainmet.core.documents import read_schema, read_yaml
+from brainmet.core.small_tables import read_table
+from brainmet.core.validate import guess, validate
+from brainmet.datasets import checks
+from brainmet.errors import BrainmetError
+
+SCHEMA = Path(__file__).parents[2] / "schemas" / "dataset.schema.yaml"
+
+DESCRIPTIVE = (
+    "condition",
+    "primary_site",
+    "organism",
+    "technology",
+    "suspension",
+    "values",
+    "enrichment",
+    "dissociation",
+    "reference_annotation",
+    "er",
+    "pr",
+    "her2",
+    "age",
+    "timepoint",
+    "treatments",
+    "prior_brain_rt",
+    "region",
+    "assay",
+    "tissue",
+    "disease",
+    "sex",
+    "development_stage",
+    "ethnicity",
+)
+"""Fields that a sample takes from its own entry, else from its dataset, else `unknown`."""
+SOURCE = ("layout", "split_by", "cells", "labels", "profiles")
+"""Fields that every sample takes from its dataset."""
+HIDDEN = ("files", "labels", "cells", "split_by", "layout", "match", "longer_matches")
+"""Fields of a record that say how its files are read on this machine and nothing of the sample."""
+READ_BY_INGEST = (
+    *("id", "dataset", "study", "donor", "condition", "match", "organism", "technology", "suspension", "values"),
+    *SOURCE,
+    *("longer_matches", "covariates", "simulated", "files"),
+)
+"""Fields of a record that its counts depend on: describing a sample better must not read its files again."""
+ARCHIVE = re.compile(r"\.(tar|tgz|tbz2?|txz|zip)(\.(gz|bz2|xz))?$", re.IGNORECASE)
+"""Names of files that hold others, of which a sample reads its own alone."""
+NOT_READ = re.compile(
+    r"^\.|^~\$|molecule_info\.h5$|\.(bam|bai|cram|crai|sam|f(ast)?q|cloupe|vloupe|html?|pdf|png|jpe?g|svg|log|ya?ml|md5|"
+    r"json|md|tbi|bed|7z|rar)(\.gz)?$",
+    re.IGNORECASE,
+)
+"""Files in a folder of results that hold no counts."""
+OF_ALL = re.compile(r"(features?|genes?)(\.(tsv|csv|txt))?(\.gz)?$", re.IGNORECASE)
+"""A table of genes that no sample's name begins: it serves all samples."""
+ACCESSION = re.compile(r"^GSM\d+[_.\-]")
+"""What GEO writes in front of the name of a sample's file."""
+DEFAULTS = {"condition": "other", "organism": "human"}
+"""What a file that does not say stands for, all else `unknown`; genes that are not human's stop the sample."""
+NAMING = ("id", "donor", "study", "match")
+"""Fields of a sample that are names: 7 and "7" are one."""
+SHOWN = 6
+
+
+def load(ids: Sequence[str], *, folders: Sequence[Path]) -> dict[str, dict[str, Any]]:
+    """Datasets by id, in the given order.
+
+    Args:
+        ids: names of dataset files without `.yaml`.
+        folders: searched in order; the first that has the file wins.
+
+    Raises:
+        BrainmetError: an id has no file, or a file is not a valid dataset file.
+    """
+    return {id_: read(find(id_, folders=folders)) for id_ in ids}
+
+
+def find(id_: str, *, folders: Sequence[Path]) -> Path:
+    """The dataset file of an id."""
+    for folder in folders:
+        if (path := folder / f"{id_}.yaml").is_file():
+            return path
+    known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
+    searched = ", ".join(str(folder) for folder in folders)
+    raise BrainmetError(
+        f"config.yaml: datasets: no file {id_}.yaml{guess(id_, known, cutoff=0.5)}; searched: {searched}; "
+        f"known: {', '.join(known)}; add the file, or its folder to dataset_paths"
+    )
+
+
+def read(path: Path) -> dict[str, Any]:
+    """One dataset file, validated, with `path:` entries made absolute and the sample list filled in.
+
+    A table that `cells`, `labels` or `covariates` name and that lies beside the dataset file needs no entry in `files`.
+    """
+    try:
+        dataset = read_yaml(path)
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise BrainmetError(f"{path}: not a readable YAML file: {' '.join(str(error).split())}") from error
+    _name(dataset)
+    validate(dataset, read_schema(SCHEMA), name=str(path))
+    dataset.setdefault("title", dataset["id"])
+    condition = dataset.get("condition") or DEFAULTS["condition"]
+    dataset.setdefault("samples", [{"id": dataset["id"], "donor": dataset["id"], "condition": condition}])
+    checks.check(dataset, path)
+    dataset["files"] = [found for file in dataset["files"] for found in on_disk(file, path)]
+    names = {file["name"] for file in dataset["files"]}
+    for role in ("cells", "labels"):
+        table = (dataset.get(role) or {}).get("file")
+        if table and table not in names and (beside := path.parent / table).is_file():
+            dataset[role]["file"] = beside.name
+            if beside.name not in names:
+                dataset["files"].append({"name": beside.name, "path": str(beside.resolve())})
+                names.add(beside.name)
+    if dataset.get("covariates"):
+        _add_covariates(dataset, path)
+    return dataset
+
+
+def on_disk(file: dict[str, Any], dataset: Path) -> list[dict[str, Any]]:
+    """A `path:` entry with its absolute path; of a folder the files in it, named by their place as in an archive."""
+    if "path" not in file:
+        return [file]
+    path = (dataset.parent / file["path"]).resolve()
+    if not path.is_dir():
+        return [{**file, "path": str(path)}]
+    if Path.cwd().resolve().is_relative_to(path):
+        raise BrainmetError(
+            f"{dataset}: files: {file['name']}: the run itself writes into the folder {path}, and what it writes would "
+            "be read as raw; put the raw files into a folder of their own, or choose another working directory (-d)"
+        )
+    try:
+        there = sorted(_inside(path))
+    except OSError as error:
+        raise BrainmetError(f"{dataset}: files: {file['name']}: {error}; mend its rights, or path") from error
+    inside = [found for found in there if not NOT_READ.search(found.name) and found.stat().st_size]
+    if not inside:
+        holds = ", ".join(found.relative_to(path).as_posix() for found in there[:SHOWN]) or "nothing"
+        raise BrainmetError(
+            f"{dataset}: files: {file['name']}: the folder {path} holds no file to read (there is {holds}); mend path"
+        )
+    return [{"name": f"{file['name']}/{found.relative_to(path).as_posix()}", "path": str(found)} for found in inside]
+
+
+def _inside(folder: Path, above: Set[str] = frozenset()) -> Iterator[Path]:
+    """Files below a folder, through links but not in circles; nothing hidden."""
+    if (real := os.path.realpath(folder)) in above:
+        return
+    for entry in folder.iterdir():
+        if entry.is_file():
+            yield entry
+        elif entry.is_dir() and not entry.name.startswith("."):
+            yield from _inside(entry, above | {real})
+
+
+def _name(dataset: Any) -> None:
+    """Ids, donors and labels as text: YAML reads 7 as a number."""
+    if not isinstance(dataset, dict):
+        return
+    samples = dataset.get("samples")
+    for entry in (dataset, *(samples if isinstance(samples, list) else [])):
+        for field in NAMING:
+            if isinstance(entry, dict) and type(entry.get(field)) is int:
+                entry[field] = str(entry[field])
+    files = dataset.get("files")
+    for file in files if isinstance(files, list) else []:
+        if isinstance(file, dict) and type(file.get("name")) is int:
+            file["name"] = str(file["name"])
+    labels = dataset.get("labels")
+    if isinstance(labels, dict) and isinstance(labels.get("map"), dict):
+        labels["map"] = {str(label): type_ for label, type_ in labels["map"].items()}
+
+
+def _add_covariates(dataset: dict[str, Any], path: Path) -> None:
+    """What the table of covariates says of each sample; the dataset file's own word stands before the table's."""
+    spec = dataset["covariates"]
+    spec = {"file": spec} if isinstance(spec, str) else spec
+    table = path.parent / spec["file"]
+    try:
+        columns, lines = read_table(table.name, table.read_bytes())
+    except (OSError, ValueError) as error:
+        raise BrainmetError(f"{path}: covariates: {table} cannot be read ({error}); mend file") from error
+    key = spec.get("sample", columns[0])
+    if key not in columns:
+        raise BrainmetError(f"{path}: covariates: {table} has no column {key} ({', '.join(columns)}); mend sample")
+    known = {sample["id"]: sample for sample in dataset["samples"]}
+    rows = [dict(zip(columns, line, strict=True)) for line in lines]
+    ids = [row[key] for row in rows]
+    if twice := next((id_ for id_ in ids if ids.count(id_) > 1), ""):
+        raise BrainmetError(f"{path}: covariates: {table}: {twice!r} has more than one row; leave one")
+    if foreign := [row[key] for row in rows if row[key] not in known]:
+        raise BrainmetError(
+            f"{path}: covariates: {table}: {foreign[0]!r} is no sample of the dataset; samples: {', '.join(known)}"
+        )
+    for row in rows:
+        said = {name: value for name, value in row.items() if name != key and value}
+        sample = known[row[key]]
+        for field in ("donor", "study", *DESCRIPTIVE):
+            value = said.pop(field, None)
+            if sample.get(field) is None and value is not None:
+                sample[field] = value
+        sample["covariates"] = said
+    validate(
+        {**dataset, "samples": [{k: v for k, v in s.items() if k != "covariates"} for s in dataset["samples"]]},
+        read_schema(SCHEMA),
+        name=f"{path} with {table.name}",
+    )
+
+
+def records(datasets: dict[str, dict[str, Any]], *, exclude: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """One record a sample of all datasets, by sample id: what its jobs need to know, nothing else.
+
+    Args:
+        datasets: as `load` returns them.
+        exclude: sample ids left out of the run.
+
+    Raises:
+        BrainmetError: two samples share an id, or `exclude` names an unknown sample or all of them.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for dataset in datasets.values():
+        claims = _claims(dataset)
+        for sample in dataset["samples"]:
+            if other := found.get(sample["id"]):
+                raise BrainmetError(
+                    f"sample id {sample['id']} is used by the datasets {other['dataset']} and {dataset['id']}; "
+                    "sample ids must be unique over the run: rename one of them in its dataset file"
+                )
+            found[sample["id"]] = _record(dataset, sample, claims)
+    if unknown := [sample for sample in exclude if sample not in found]:
+        raise BrainmetError(
+            f"config.yaml: exclude: no sample {unknown[0]!r} in this run{guess(unknown[0], found)}; "
+            f"samples: {', '.join(found)}"
+        )
+    kept = dict(sorted((id_, record) for id_, record in found.items() if id_ not in set(exclude)))
+    if found and not kept:
+        raise BrainmetError("config.yaml: exclude: leaves no sample of the run; shorten it")
+    return kept
+
+
+def stamp(records: dict[str, dict[str, Any]]) -> None:
+    """Note size and time of change of every local file in the records.
+
+    A file that was replaced by an older one is then a change of its samples, which times alone would not show.
+    """
+    for record in records.values():
+        for file in record["files"]:
+            if "path" in file:
+                state = Path(file["path"]).stat()
+                file["stamp"] = f"{state.st_size} bytes, {int(state.st_mtime)}"
+
+
+def public(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a record says of its sample, to be published: the same on every machine."""
+    return {field: value for field, value in record.items() if field not in HIDDEN}
+
+
+def _record(dataset: dict[str, Any], sample: dict[str, Any], claims: Sequence[Set[str]]) -> dict[str, Any]:
+    described = {
+        field: _text(_first(sample.get(field), dataset.get(field), DEFAULTS.get(field))) for field in DESCRIPTIVE
+    }
+    if described["organism"] == UNKNOWN:
+        described["organism"] = DEFAULTS["organism"]
+    source = {key: dataset.get(key) for key in SOURCE}
+    return {
+        "id": sample["id"],
+        "dataset": dataset["id"],
+        "study": _first(sample.get("study"), dataset.get("study"), dataset["id"]),
+        "donor": _first(sample.get("donor"), sample["id"]),
+        "match": sample.get("match"),
+        "longer_matches": _longer(dataset, sample),
+        "doublet_rate": _first(sample.get("doublet_rate"), dataset.get("doublet_rate")),
+        **described,
+        **source,
+        "covariates": sample.get("covariates", {}),
+        "simulated": any("rule" in file for file in dataset["files"]),
+        "files": _files_of(dataset, sample, claims),
+    }
+
+
+def _claims(dataset: Mapping[str, Any]) -> list[frozenset[str]]:
+    """The matches that every file of a dataset begins with, as `matches_name` has it.
+
+    Taken from the names, whose beginnings are few: asking every match of every file takes minutes for large folders.
+    """
+    known = {sample["match"] for sample in dataset["samples"] if sample.get("match")}
+    return [
+        frozenset(
+            text[:end]
+            for place in _places(file["name"])
+            for text in (place, ACCESSION.sub("", place))
+            for end in range(1, len(text) + 1)
+            if not text[end : end + 1].isalnum()
+        )
+        & known
+        for file in dataset["files"]
+    ]
+
+
+def _files_of(dataset: dict[str, Any], sample: dict[str, Any], claims: Sequence[Set[str]]) -> list[dict[str, Any]]:
+    """Files a sample is read from: those whose name it matches, and those that are not any sample's own.
+
+    A folder of one file a sample would otherwise make every sample depend on all files. Of the rest of a folder a
+    sample with files of its own needs what may serve all: archives, genes, and the tables that the dataset names.
+    """
+    if dataset.get("split_by"):
+        return dataset["files"]
+    own, longer = sample.get("match"), set(_longer(dataset, sample))
+    mine = [own in claim and not claim & longer for claim in claims]
+    tables = tuple(dataset[role]["file"] for role in ("cells", "labels") if (dataset.get(role) or {}).get("file"))
+    any_mine = any(mine)
+
+    def serves(name: str) -> bool:
+        outside = not any_mine or "/" not in name
+        return outside or bool(ARCHIVE.search(name) or OF_ALL.search(name)) or name.endswith(tables)
+
+    return [
+        file
+        for file, claim, is_mine in zip(dataset["files"], claims, mine, strict=True)
+        if is_mine or (not claim and serves(file["name"]))
+    ]
+
+
+def _longer(dataset: dict[str, Any], sample: dict[str, Any]) -> list[str]:
+    """Matches of other samples that this one's begins: `P1_rep2` beside `P1`. Their files are theirs alone."""
+    own = sample.get("match")
+    if not own or dataset.get("split_by"):
+        return []
+    others = [other["match"] for other in dataset["samples"] if other.get("match")]
+    return [match for match in others if match != own and begins(match, own)]
+
+
+def sharers(dataset: Mapping[str, Any], record: Mapping[str, Any]) -> list[int]:
+    """For how many samples each file of a record is: more than one where an archive holds a member for each."""
+    if dataset.get("split_by") or not any(ARCHIVE.search(file["name"]) for file in record["files"]):
+        return [1] * len(record["files"])
+    names = [file["name"] for file in dataset["files"]]
+    inside = [
+        sample["id"]
+        for sample in dataset["samples"]
+        if sample.get("match") and not any(matches_name(name, sample["match"]) for name in names)
+    ]
+    shared = record["id"] in inside
+    return [len(inside) if shared and ARCHIVE.search(file["name"]) else 1 for file in record["files"]]
+
+
+def matches_name(name: str, match: str) -> bool:
+    """Whether a file is a sample's: its name begins with `match`, or its path from any of its folders on."""
+    return any(begins(place, match) for place in _places(name))
+
+
+def _places(name: str) -> list[str]:
+    """A path, from each of its folders on: a/b/c, b/c and c."""
+    return [name, *(name[i + 1 :] for i, mark in enumerate(name) if mark == "/")]
+
+
+def begins(name: str, match: str) -> bool:
+    """Whether `match` is a prefix of a name, with or without the accession in front, ended by a character that is
+    neither letter nor digit."""
+    names = (name, ACCESSION.sub("", name))
+    return any(text.startswith(match) and not text[len(match) : len(match) + 1].isalnum() for text in names)
+
+
+def _first(*values: Any) -> Any:
+    """The first value that says something: a field left empty in a sample's entry is what its dataset says."""
+    return next((value for value in values if value is not None), None)
+
+
+def _text(value: Any) -> str:
+    """A field as text: what YAML made a truth value is yes or no again, and an empty field says nothing."""
+    if value is None:
+        return UNKNOWN
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)

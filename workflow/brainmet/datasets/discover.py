@@ -1,0 +1,283 @@
+"""What the files of a dataset hold beside what its dataset file says: the lines that the file still lacks.
+
+A dataset file may be written before anybody has seen the files. Once they are there, this finds samples that match
+nothing, and prints an entry for every file, or every value of `split_by`, that is no sample's.
+"""
+
+import importlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brainmet import datasets
+from brainmet.datasets import OF_ALL, begins, matches_name
+from brainmet.errors import BrainmetError
+from brainmet.ingest import tables_beside
+from brainmet.ingest.members import PACKED, Member, list_members
+from brainmet.ingest.raw import Wanted
+from brainmet.knowledge.genes import GeneTable
+
+ACCESSION = re.compile(r"^(GSM\d+)(?=[^0-9]|$)")
+KINDS = re.compile(
+    r"[_.\-]*((sample_)?(filtered|raw)_(feature|gene)_bc_matri\w*|barcodes?|features?|genes?|matrix|metadata|counts?|umis?|"
+    r"expression_matrix|dense|cell_types?\w*)?(\.(mtx|tsv|csv|txt|h5|h5ad|loom|rds))?(\.(gz|bz2|xz))?$",
+    re.IGNORECASE,
+)
+"""The end of a name that tells what a file holds, not whose it is."""
+OF_A_TOOL = re.compile(
+    r"^(outs?|count|analysis|data|solo\.?out|gene(full\w*)?|velocyto|counts_\w+|umis?|per_sample_outs|"
+    r"(sample_)?(filtered|raw)(_\w+_bc_matri\w*|_data|_counts?|_matri\w*)?|(grch|grcm)\d+\w*|(hg(19|38)|mm(9|10|39))\w*)$",
+    re.IGNORECASE,
+)
+"""Folders that tools make in every sample's."""
+LAYOUTS = {
+    "tenx_triplet": r"\.mtx",
+    "tenx_h5": r"(?<!molecule_info)\.(h5|hdf5)",
+    "h5ad": r"\.h5ad",
+    "loom": r"\.loom",
+    "dense_text": r"\.(csv|tsv|txt|tab|xlsx|parquet)",
+    "rds": r"\.(rds|rda|rdata|robj)",
+}
+"""Ends of the names of matrices by layout, what holds raw counts most often first."""
+OF_CELLS = re.compile(r"annot|meta_?data|cell_?types?|clusters?|labels?", re.IGNORECASE)
+OF_GENES = re.compile(
+    r"barcodes|features|summary|readme|filelist|series_matrix|(^|[_.\-])(genes?|quants_mat_\w+)\.", re.IGNORECASE
+)
+"""Names of tables about cells; and of lists, reports and texts."""
+SEVERAL, MANY = 2, 200
+"""A column of cells, or a part of their barcodes, with so many values may be one of donors or samples."""
+FEWEST_CELLS = 2
+"""Cells a value on average, below which it names cells."""
+SHOWN = 6
+
+
+class _Seen(Exception):
+    """Ends the reading of a matrix once its barcodes and columns are known."""
+
+    def __init__(self, barcodes: np.ndarray, obs: pd.DataFrame | None) -> None:
+        super().__init__()
+        self.barcodes, self.obs = barcodes, obs
+
+
+def discover(dataset: Mapping[str, Any], paths: Sequence[Path], genes: GeneTable) -> str:
+    """What a dataset file lacks, as text whose lines can be copied into it.
+
+    Args:
+        dataset: as `datasets.load` returns it.
+        paths: its files, in the order of `files`.
+        genes: tells rows of genes from rows of cells.
+
+    Raises:
+        BrainmetError: a file is missing or damaged.
+    """
+    named = zip(dataset["files"], paths, strict=True)
+    found = list_members([(file["name"], path) for file, path in named])
+    tables = {(dataset.get(role) or {}).get("file") for role in ("cells", "labels")}
+    data = [member for member in found if member.name not in tables]
+    fitting = matrices(data, dataset["layout"]) or data
+    if dataset["layout"] == "bulk":
+        lines = ["# its profiles are told apart by the patterns under profiles:"]
+    elif dataset.get("split_by"):
+        lines = _by_value(dataset, found, genes)
+    elif any(sample.get("match") for sample in dataset["samples"]) or len(groups(data, fitting)) > 1:
+        lines = _by_name(dataset["samples"], data, fitting)
+    else:
+        lines = of_one_matrix(dataset, found, genes)
+    return "\n".join([f"# {dataset['id']}", *lines]) + "\n"
+
+
+def matrices(found: Sequence[Member], layout: str) -> list[Member]:
+    """Files that may be matrices of a layout, by their names; tables about cells or genes are none."""
+    ending = re.compile(rf"{LAYOUTS.get(layout, '')}{PACKED}", re.IGNORECASE)
+    fitting = [member for member in found if ending.search(member.name)]
+    if layout != "dense_text":
+        return fitting
+    return [member for member in fitting if not (OF_CELLS.search(member.name) or OF_GENES.search(member.name))]
+
+
+def unclaimed(names: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Names of files, with their folders, that begin with no sample's `match`, nor does any of their folders."""
+    return [name for name in names if not any(matches_name(name, match) for match in known)]
+
+
+def _by_name(samples: Sequence[Mapping[str, Any]], found: Sequence[Member], fitting: Sequence[Member]) -> list[str]:
+    names = {"/".join((*member.folders, member.name)): member for member in found}
+    known = {sample["match"]: sample["id"] for sample in samples if sample.get("match")}
+    lines = [
+        f"# {id_}: no file begins with {match}; mend its match, or take the sample out"
+        for match, id_ in known.items()
+        if len(unclaimed(list(names), [match])) == len(names)
+    ]
+    own = groups([names[name] for name in unclaimed(list(names), list(known)) if not OF_ALL.search(name)], fitting)
+    if not own:
+        return [*lines, f"# every {'other ' if lines else ''}file is a sample's"]
+    lines.append(
+        f"# {len(own)} groups of files are no sample's; set donor and condition of those that are samples:"
+        if known
+        else f"# all files are read as one sample; were their {len(own)} groups samples of their own, these were "
+        "the lines, each with donor and condition:"
+    )
+    return [*lines, *(entry(*group) for group in own)]
+
+
+def groups(found: Sequence[Member], fitting: Sequence[Member]) -> list[tuple[str, str, str]]:
+    """Files that belong together, one of them a matrix that fits: an id, what all begin with, and the first names.
+
+    Names that tell samples apart in one folder alone, P1/tumor beside P2/tumor, are taken with their folders.
+    """
+    together: dict[str, list[str]] = {}
+    own, matching = set(), set(fitting)
+    places: dict[str, set[tuple[str, ...]]] = {}
+    for member in fitting:
+        places.setdefault(_key(member), set()).add(_place(member))
+    paths: dict[str, tuple[str, ...]] = {}
+    for member in found:
+        key = _key(member)
+        if len(places.get(key, ())) > 1 and not ACCESSION.match(key):
+            parts = (*_place(member), *([stem] if (stem := _stem(member)) and _place(member) == member.folders else []))
+            key = "/".join(parts)
+            if member in matching:
+                paths[key] = parts
+        if key:
+            together.setdefault(key, []).append(member.name)
+            own |= {key} if member in matching else set()
+    apart = _apart(paths)
+    named = [(apart[key], key, ", ".join(sorted(set(together[key]))[:3])) for key in sorted(apart)]
+    for key, names in sorted((key, names) for key, names in together.items() if key in own - set(apart)):
+        first, last = (f([KINDS.sub("", name).rstrip("/") for name in names]) for f in (min, max))
+        common = first[: next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
+        match = common if all(begins(name, common) for name in names) and len(common) >= len(key) else key
+        match = match.rstrip("_.-") or key
+        named.append((ACCESSION.sub("", match).strip("_.-") or match, match, ", ".join(sorted(set(names))[:3])))
+    ids = Counter(_clean(id_) for id_, _, _ in named)
+    unique: dict[str, tuple[str, str]] = {}
+    for id_, match, about in named:
+        clean = _clean(id_ if ids[_clean(id_)] == 1 else match)
+        numbered = (clean, *(f"{clean}_{i}" for i in range(2, len(named) + 2)))
+        unique[next(free for free in numbered if free not in unique)] = (match, about)
+    return [(id_, match, about) for id_, (match, about) in unique.items()]
+
+
+def _stem(member: Member) -> str:
+    """What a file's name says of whose it is."""
+    return KINDS.sub("", member.name.rsplit("/", 1)[-1])
+
+
+def _key(member: Member) -> str:
+    """What the files of a sample share: the accession, else the name's beginning, else the folder."""
+    accession, place = ACCESSION.match(member.name), _place(member)
+    return accession[1] if accession else _stem(member) or (place[-1] if place else "")
+
+
+def _place(member: Member) -> tuple[str, ...]:
+    """Folders that a file lies in, down to the last that no tool made."""
+    own = [i for i, folder in enumerate(member.folders) if not OF_A_TOOL.match(folder)]
+    return member.folders[: own[-1] + 1] if own else ()
+
+
+def _apart(paths: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """Ids for paths: what is not common to all at their beginning or end."""
+    before, after = _shared(paths.values()), _shared([path[::-1] for path in paths.values()])
+    return {key: "_".join(path[before : len(path) - after] or path[-1:]) for key, path in paths.items()}
+
+
+def _shared(paths: Iterable[tuple[str, ...]]) -> int:
+    """Parts that all paths begin with."""
+    return sum(1 for _ in takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False)))
+
+
+def _clean(id_: str) -> str:
+    """A name as an id may be; the + of a sorted fraction tells it from the other."""
+    return re.sub(r"[^A-Za-z0-9_.\-]+", "_", id_.replace("+", "pos")).strip("_.-") or "sample"
+
+
+def _by_value(dataset: Mapping[str, Any], found: Sequence[Member], genes: GeneTable) -> list[str]:
+    record = _record(dataset)
+    tables = tables_beside.found_tables(record, found)
+    ((how, key),) = dataset["split_by"].items()
+    if how == "cells":
+        column = tables_beside.column(tables["cells"], key, sep=record["cells"].get("sep") or "auto")
+    else:
+        barcodes, obs = _cells(record, found, tables, genes)
+        column = tables_beside.sample_of(record, tables, barcodes, obs)
+    values = Counter(str(value) for value in column if str(value))
+    known = {str(sample["match"]): sample["id"] for sample in dataset["samples"] if sample.get("match")}
+    lines = [
+        f"# {id_}: no cell has {key} {match}; mend its match, or take the sample out"
+        for match, id_ in known.items()
+        if match not in values
+    ]
+    new = [value for value in sorted(values) if value not in known]
+    if not new:
+        return [*lines, f"# every {'other ' if lines else ''}value of {key} is a sample's"]
+    lines.append(f"# {len(new)} values of {key} are no sample's; set donor and condition of those that are samples:")
+    return [*lines, *(entry(f"{dataset['id']}_{value}", value, f"{values[value]} cells") for value in new)]
+
+
+def of_one_matrix(dataset: Mapping[str, Any], found: Sequence[Member], genes: GeneTable) -> list[str]:
+    """One matrix and one sample: what its cells could be told apart by."""
+    record = _record(dataset)
+    tables = tables_beside.found_tables(record, found)
+    barcodes, obs = _cells(record, found, tables, genes)
+    lines = [f"# one sample of {len(barcodes)} cells, the first {', '.join(map(str, barcodes[:3]))}"]
+    for pattern in (r"-(\d+)$", r"^([A-Za-z0-9.]+)[_:-]", r"[_:-]([A-Za-z0-9.]+)$"):
+        ends = Counter(m[1] for barcode in barcodes if (m := re.search(pattern, str(barcode))))
+        if ends.total() == len(barcodes) and _tells_apart(ends):
+            lines.append(f"# split_by: {{barcode: '{pattern}'}} gives {_few(ends)}")
+            break
+    frames = [("obs", obs)] if obs is not None else []
+    frames += [("cells", tables_beside.frame(tables["cells"]))] if "cells" in tables else []
+    for how, frame in frames:
+        for name in frame.columns:
+            values = Counter(frame[name].astype(str))
+            if _tells_apart(values):
+                lines.append(f"# split_by: {{{how}: {name}}} gives {_few(values)}")
+    return lines
+
+
+def _tells_apart(values: Counter[str]) -> bool:
+    """Whether values may be samples: a few, of several cells each."""
+    return SEVERAL <= len(values) <= MANY and values.total() >= FEWEST_CELLS * len(values)
+
+
+def _few(values: Counter[str]) -> str:
+    shown = ", ".join(f"{value} ({number})" for value, number in sorted(values.items())[:SHOWN])
+    return f"{len(values)} samples: {shown}{', ...' if len(values) > SHOWN else ''}"
+
+
+def entry(id_: str, match: str, about: str) -> str:
+    """A line of `samples:` whose donor and condition are still to be set."""
+    clean, quoted = _clean(id_), json.dumps(match, ensure_ascii=False)
+    return f'  - {{id: "{clean}", match: {quoted}, donor: "{clean}", condition: other}}  # {" ".join(about.split())}'
+
+
+def _record(dataset: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of a sample that would hold all cells."""
+    one = {**dataset, "samples": [{"id": dataset["id"]}]}
+    return next(iter(datasets.records({dataset["id"]: one}, exclude=[]).values()))
+
+
+def _cells(
+    record: Mapping[str, Any], found: Sequence[Member], tables: Mapping[str, Member], genes: GeneTable
+) -> tuple[np.ndarray, pd.DataFrame | None]:
+    """Barcodes of the matrix and its own columns; values are read only by readers that need them for that."""
+
+    def stop(barcodes: np.ndarray, obs: pd.DataFrame | None) -> np.ndarray:
+        raise _Seen(barcodes, obs)
+
+    reader = importlib.import_module(f"brainmet.ingest.{record['layout']}")
+    try:
+        rest = [member for member in found if member not in tables.values()]
+        raw = reader.read(rest, match=None, genes=genes, barcodes=Wanted(own=stop))
+    except _Seen as seen:
+        return seen.barcodes, seen.obs
+    if not len(raw.barcodes):
+        raise BrainmetError(f"{raw.name}: holds no cells; check the file")
+    return raw.barcodes, raw.obs

@@ -1,0 +1,312 @@
+"""A dataset file to begin with, for a folder of files or an accession of GEO: what names tell of layout and samples.
+
+What they do not tell, donors and conditions above all, is left to be set by hand, at marked places.
+"""
+
+import gzip
+import json
+import logging
+import re
+import shutil
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlsplit
+
+from brainmet import datasets
+from brainmet.core.files import replacing
+from brainmet.datasets import OF_ALL, begins, matches_name
+from brainmet.datasets.discover import LAYOUTS, OF_CELLS, OF_GENES, entry, groups, matrices, of_one_matrix
+from brainmet.errors import BrainmetError
+from brainmet.fetch import archive_url, listing
+from brainmet.ingest.bulk import SERIES as SERIES_MATRIX
+from brainmet.ingest.bulk import of_samples
+from brainmet.ingest.members import PACKED, Member, list_members, select
+from brainmet.ingest.text import decoded
+from brainmet.knowledge.genes import GeneTable
+
+log = logging.getLogger(__name__)
+SERIES = re.compile(r"GSE\d+")
+SHIPPED = Path(__file__).parents[3] / "resources" / "datasets"
+PLATE = 100
+"""More tables than these are cells, not samples."""
+ENTRIES = ("files", "all_files", "files_of_all_samples")
+"""Names for the folder where its own is a sample's too, which would then be every sample's."""
+SHOWN = 6
+STALL_SECONDS = 30
+
+
+def draft(source: str | None, folder: Path, genes: GeneTable, *, mirror: str, offline: bool) -> Path:
+    """Write `{id}.yaml` for a folder of files or a series.
+
+    Args:
+        source: path of the folder, or an accession such as GSE234832, of which the lists of names and what is said of
+            the samples are downloaded.
+        folder: where the dataset file is written.
+        genes: tells rows of genes from rows of cells.
+        mirror: folder or server laid out like the archive, used instead of it; empty for none.
+        offline: never touch the network.
+
+    Returns:
+        The file.
+
+    Raises:
+        BrainmetError: nothing is there that could be a matrix, or the file exists.
+    """
+    if not source:
+        raise BrainmetError("draft: say for what: --config draft=FOLDER, or draft=GSE… for a series of GEO")
+    series = bool(SERIES.fullmatch(source)) and not Path(source).is_dir()
+    root = Path(source).absolute()
+    id_ = source if series else re.sub(r"[^A-Za-z0-9_-]+", "_", root.name).strip("_-") or "mine"
+    target = folder / f"{id_}.yaml"
+    if target.exists():
+        raise BrainmetError(f"{target} exists and may hold what you set by hand; delete or rename it for a new draft")
+    if series and (SHIPPED / target.name).is_file():
+        raise BrainmetError(
+            f"{source} is shipped: datasets: [{source}] is all that a run needs; to change what it says copy "
+            f"{SHIPPED / target.name} to {target}"
+        )
+    if not series and not root.is_dir():
+        raise BrainmetError(f"draft: {source} is neither an accession (GSE…) nor a folder ({root}); mend it")
+    if series:
+        name, (found, told, untold) = id_, _published(source, mirror, offline)
+        layout, data, samples = _samples(found, source)
+    else:
+        untold = []
+        for name in (id_, *ENTRIES):
+            found = list_members(_local(name, root))
+            layout, data, samples = _samples(found, source)
+            if len(samples) < 2 or not any(begins(name, match) for _, match, _ in samples):
+                break
+        told = _told([decoded(member) for member in found if SERIES_MATRIX.search(member.name)])
+    plate = layout == "dense_text" and len(samples) > PLATE
+    one = plate or len(samples) < 2
+    files = (
+        _addresses(source, found, data) if series else [f"  - {{name: {_quoted(name)}, path: {_quoted(str(root))}}}"]
+    )
+    lines = [
+        *_head(id_, source, series),
+        *untold,
+        "files:",
+        *files,
+        f"layout: {layout}",
+        "samples:",
+        *([f'  - {{id: "{id_}", donor: "{id_}", condition: other}}'] if one else _lines(samples, told)),
+        *([f"# {len(samples)} tables of one cell each; split_by: {{barcode: '…(…)…'}} may tell samples"] * plate),
+        *(
+            f"# {name} may describe cells: name it under cells: or labels:, with its column of barcodes as barcode:"
+            for name in _tables(found, layout, [match for _, match, _ in samples])
+        ),
+        *([] if series else _not_read(found, data, [match for _, match, _ in samples])),
+    ]
+    with replacing(target) as partial:
+        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        dataset = _read_back(partial, target, source)
+        if one and not (series or plate):
+            lines += _what_splits(dataset, found, genes)
+            partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return target
+
+
+def _samples(found: Sequence[Member], source: str) -> tuple[str, list[Member], list[tuple[str, str, str]]]:
+    """The layout, its matrices, and the groups of files that are samples."""
+    layout, data = _layout(found, source)
+    return layout, data, groups(found, select(data, None))
+
+
+def _read_back(partial: Path, target: Path, source: str) -> dict[str, Any]:
+    """The dataset that was written, before it has its name: what cannot be read must not be left as a draft."""
+    with TemporaryDirectory() as folder:
+        named = Path(shutil.copy(partial, Path(folder) / target.name))
+        try:
+            return datasets.read(named)
+        except BrainmetError as error:
+            reason = str(error).replace(f"{named}: ", "")
+            raise BrainmetError(
+                f"draft: the names in {source} make no dataset file ({reason}); rename files or folders, or write the "
+                "file by hand (docs/adding.md)"
+            ) from error
+
+
+def _not_read(found: Sequence[Member], data: Sequence[Member], matches: Sequence[str]) -> list[str]:
+    """A comment on matrices of other layouts that are no sample's, such as a second series in the folder."""
+    others = {m for layout in LAYOUTS if layout != "dense_text" for m in matrices(found, layout)} - set(data)
+    rest = sorted(path for path in map(_path, others) if not any(matches_name(path, match) for match in matches))
+    more = f" and {len(rest) - SHOWN} more" if len(rest) > SHOWN else ""
+    return [f"# not read, of another layout: {', '.join(rest[:SHOWN])}{more}"] if rest else []
+
+
+def _head(id_: str, source: str, series: bool) -> list[str]:
+    page = f"# https://www.ncbi.nlm.nih.gov/geo/query/acc.cgi?acc={source} describes the samples."
+    return [
+        f"# Drafted from the names of the files of {_quoted(source)}.",
+        "# Set condition and donor of every sample, and what is said of all; docs/adding.md lists the words.",
+        *([page] if series else []),
+        "schema: 1",
+        f"id: {_quoted(id_)}",
+        "organism: human        # human | mouse | human_mouse",
+        "technology: unknown    # 10x_3prime | 10x_5prime | smartseq | other",
+        "suspension: unknown    # cell | nucleus",
+        "primary_site: unknown  # breast, lung, ...: where the tumours come from; most claims are of breast alone",
+    ]
+
+
+def _local(id_: str, root: Path) -> list[tuple[str, Path]]:
+    files = datasets.on_disk({"name": id_, "path": str(root)}, Path("draft"))
+    return [(file["name"], Path(file["path"])) for file in files]
+
+
+def _published(accession: str, mirror: str, offline: bool) -> tuple[list[Member], dict[str, str], list[str]]:
+    """Supplementary files of a series and those that its archive lists; what is told of samples, by accession; and a
+    comment for each series matrix that could not be had, which would tell it.
+    """
+    if offline and not _is_folder(mirror):
+        raise BrainmetError("draft: fetch: offline is true; name a folder of files instead of an accession")
+    url = archive_url(f"geo:{accession}/filelist.txt")
+    names = _names(url, mirror)
+    if not names:
+        raise BrainmetError(
+            f"{accession}: the archive lists no files at {url.rpartition('/')[0]}; mend the accession, see whether the "
+            "archive can be reached, or download its files into a folder and name the folder instead"
+        )
+    archive = next((name for name in names if name.endswith("_RAW.tar")), "")
+    lines = _bytes(url, mirror).decode().splitlines() if archive and "filelist.txt" in names else []
+    inside = [line.split("\t")[1] for line in lines if line.startswith("File\t")]
+    if archive and not inside:
+        raise BrainmetError(
+            f"{accession}: what {archive} holds is not known: {url} could not be had; try again, or download the "
+            "archive into a folder and name the folder instead"
+        )
+    outside = [Member(name, Path(name)) for name in names if name not in (archive, "filelist.txt")]
+    about = archive_url(f"geo:{accession}/{accession}_series_matrix.txt.gz")
+    texts, untold = [], []
+    for name in filter(SERIES_MATRIX.search, _names(about, mirror)):
+        try:
+            texts.append(_series_matrix(f"{about.rpartition('/')[0]}/{name}", mirror))
+        except BrainmetError as error:
+            log.warning("%s; the samples stand without what it says of them", error)
+            untold.append(f"# {error}; it tells title and source of the samples: draft again to have them here")
+    found = [*outside, *(Member(name, Path(archive), (name,)) for name in inside if archive)]
+    return found, _told(texts), untold
+
+
+def _series_matrix(url: str, mirror: str) -> str:
+    """The text of a series matrix.
+
+    Raises:
+        BrainmetError: it cannot be had, or is damaged.
+    """
+    data = _bytes(url, mirror)
+    try:
+        return gzip.decompress(data).decode(errors="replace")
+    except (OSError, EOFError, zlib.error) as error:
+        raise BrainmetError(f"{url}: what came is damaged ({error})") from error
+
+
+def _told(series_matrices: Sequence[str]) -> dict[str, str]:
+    """Title, source and characteristics of samples, by accession."""
+    return {accession: about for text in series_matrices for accession, about in of_samples(text).items()}
+
+
+def _lines(samples: Sequence[tuple[str, str, str]], told: Mapping[str, str]) -> list[str]:
+    """A line a sample, with what the archive tells of it, else with its files."""
+    return [entry(name, match, told.get(match.split("_")[0].split(".")[0], files)) for name, match, files in samples]
+
+
+def _is_folder(mirror: str) -> bool:
+    return bool(mirror) and not mirror.startswith(("http://", "https://"))
+
+
+def _names(url: str, mirror: str) -> list[str]:
+    """Names of the files beside one."""
+    if _is_folder(mirror):
+        place = _at(url, mirror).parent
+        return sorted(file.name for file in place.iterdir()) if place.is_dir() else []
+    return listing(_address(url, mirror))
+
+
+def _bytes(url: str, mirror: str) -> bytes:
+    """A small file.
+
+    Raises:
+        BrainmetError: it cannot be had.
+    """
+    place = _at(url, mirror) if _is_folder(mirror) else _address(url, mirror)
+    try:
+        return place.read_bytes() if isinstance(place, Path) else _downloaded(place)
+    except OSError as error:
+        raise BrainmetError(f"{place}: cannot be had ({error})") from error
+
+
+def _downloaded(url: str) -> bytes:
+    """What a server gives for an address.
+
+    Raises:
+        OSError: it cannot be reached, or refuses.
+    """
+    import httpx
+
+    from brainmet.fetch.download import connect
+
+    try:
+        with connect(STALL_SECONDS) as client:
+            return client.get(url).raise_for_status().content
+    except httpx.HTTPError as error:
+        raise OSError(str(error)) from error
+
+
+def _at(url: str, mirror: str) -> Path:
+    return Path(mirror) / urlsplit(url).path.lstrip("/")
+
+
+def _address(url: str, mirror: str) -> str:
+    return f"{mirror.rstrip('/')}{urlsplit(url).path}" if mirror else url
+
+
+def _layout(found: Sequence[Member], source: str) -> tuple[str, list[Member]]:
+    """The layout that most often holds raw counts among those there are, and its matrices."""
+    fits = {layout: fitting for layout in LAYOUTS if (fitting := matrices(found, layout))}
+    if set(fits) - {"tenx_triplet", "dense_text"} and not any("barcodes" in member.name.lower() for member in found):
+        fits.pop("tenx_triplet", None)  # Without barcodes anywhere it is something else, such as velocities.
+    if fits:
+        return next(iter(fits.items()))
+    names = ", ".join(sorted(_path(member) for member in found)[:6]) or "nothing"
+    raise BrainmetError(f"{source}: no file looks like a count matrix (there are {names}); see docs/adding.md")
+
+
+def _addresses(accession: str, found: Sequence[Member], data: Sequence[Member]) -> list[str]:
+    """Entries of `files:` for the archive and for what lies beside it and may be needed; the rest as a comment."""
+    archives = dict.fromkeys(str(member.path) for member in data if member.inside)
+    beside = [member for member in found if not member.inside]
+    needed = [m.name for m in beside if m in data or OF_CELLS.search(m.name) or OF_ALL.search(m.name)]
+    rest = [member.name for member in beside if member.name not in needed]
+    lines = [f"  - {{name: {_quoted(n)}, url: {_quoted(f'geo:{accession}/{n}')}}}" for n in (*archives, *needed)]
+    return [*lines, *([f"  # not read: {', '.join(rest)}"] if rest else [])]
+
+
+def _tables(found: Sequence[Member], layout: str, samples: Sequence[str]) -> list[str]:
+    """Names of tables beside the matrices, of a table a sample what all end with; of tables that may hold counts
+    themselves those that are named for cells."""
+    table = re.compile(rf"{LAYOUTS['dense_text']}{PACKED}", re.IGNORECASE)
+    named = [member.name for member in found if table.search(member.name) and "analysis" not in member.folders]
+    named = [n for n in named if OF_CELLS.search(n) or (layout != "dense_text" and not OF_GENES.search(n))]
+    of_sample = {n: next((match for match in samples if begins(n, match)), "") for n in named}
+    return sorted({n[len(match) :].lstrip("_.-") for n, match in of_sample.items()})
+
+
+def _what_splits(dataset: Mapping[str, Any], found: Sequence[Member], genes: GeneTable) -> list[str]:
+    """What the cells of one matrix could be told apart by, as comments; or why it cannot be read yet."""
+    try:
+        return of_one_matrix(dataset, found, genes)
+    except BrainmetError as error:
+        return [f"# {error}"]
+
+
+def _path(member: Member) -> str:
+    return "/".join((*member.folders, member.name))
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

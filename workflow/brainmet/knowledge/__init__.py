@@ -1,0 +1,1 @@
+"""Readers of `resources/`: genes, cell types with their markers, and signatures."""

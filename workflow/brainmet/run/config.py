@@ -1,0 +1,90 @@
+"""The user's configuration, checked before any rule is made."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from brainmet.core.documents import read_schema, read_yaml
+from brainmet.core.validate import guess, validate
+from brainmet.errors import BrainmetError
+
+METHODS = Path(__file__).parents[1] / "annotate"
+SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
+
+
+def check(config: dict[str, Any]) -> None:
+    """Check the merged configuration against the schema.
+
+    Raises:
+        BrainmetError: one line with the key, the value, what is allowed and the nearest guess.
+    """
+    rules = schema()
+    validate(config, rules, name="config.yaml")
+    # A section of its own belongs to a method, of the run or of the benchmark; any other name is a slip of the pen.
+    known, section = list(rules["properties"]["annotate"]["properties"]), config.get("annotate", {})
+    files = sorted(path.stem for path in METHODS.glob("*.py") if not path.stem.startswith("_"))
+    allowed = [*known, *(name for name in [*section.get("methods", []), *files] if name not in known)]
+    allowed = list(dict.fromkeys(allowed))
+    if unknown := [name for name in section if name not in allowed]:
+        raise BrainmetError(
+            f"config.yaml: annotate.{unknown[0]}: unknown key{guess(unknown[0], allowed)}; "
+            f"allowed: {', '.join(allowed)} and the names of methods"
+        )
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of the configuration."""
+    return read_schema(SCHEMA)
+
+
+def markdown() -> str:
+    """Every key with its type, default and description, as the Markdown of `config/README.md`."""
+    defaults = read_yaml(SCHEMA.parents[2] / "config" / "config.yaml")
+    lines = []
+    for name, spec in schema()["properties"].items():
+        lines += ["", f"## `{name}`", "", spec["description"]]
+        if "properties" in spec:
+            lines += ["", "| key | type | default | meaning |", "|---|---|---|---|"]
+            lines += _rows(name, spec, defaults.get(name))
+        else:
+            lines += ["", f"Type: {_type(spec)}; default: `{_show(defaults.get(name))}`."]
+    return "\n".join(lines).strip() + "\n"
+
+
+def _rows(path: str, spec: dict[str, Any], default: Any) -> list[str]:
+    if "properties" not in spec:
+        return [f"| `{path}` | {_type(spec)} | `{_show(default)}` | {_cell(spec['description'])} |"]
+    return [
+        row
+        for name, child in spec["properties"].items()
+        for row in _rows(f"{path}.{name}", child, default.get(name) if isinstance(default, dict) else None)
+    ]
+
+
+def _show(value: Any) -> str:
+    return yaml.safe_dump(value, default_flow_style=True, width=10_000).strip().removesuffix("...").strip()
+
+
+def _type(spec: dict[str, Any]) -> str:
+    if options := spec.get("oneOf", spec.get("anyOf")):
+        return " or ".join(map(_type, options))
+    if "enum" in spec or "const" in spec:
+        return " or ".join(f"`{option}`" for option in spec.get("enum", [spec.get("const")]))
+    kinds = spec["type"]
+    text = " or ".join(kinds) if isinstance(kinds, list) else str(kinds)
+    bounds = [
+        f"{sign} {spec[key]}"
+        for key, sign in (
+            ("minimum", "≥"),
+            ("exclusiveMinimum", ">"),
+            ("maximum", "≤"),
+            ("exclusiveMaximum", "<"),
+        )
+        if key in spec
+    ]
+    return f"{text} ({', '.join(bounds)})" if bounds else text
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")

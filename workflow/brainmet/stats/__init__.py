@@ -1,0 +1,1 @@
+"""Estimates, power and ranks, from numbers alone."""
