@@ -23,7 +23,8 @@ from scipy.special import bdtrc
 
 from brainmet.contract import UNKNOWN, Obs
 from brainmet.core import tables
-from brainmet.core.documents import cited, read_yaml
+from brainmet.core.citations import cited
+from brainmet.core.documents import read_yaml
 from brainmet.core.validate import validate
 from brainmet.errors import BrainmetError
 from brainmet.pseudobulk import Pseudobulk

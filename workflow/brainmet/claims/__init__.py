@@ -28,7 +28,8 @@ from brainmet.compare.drift import gauge
 from brainmet.compare.estimators import NESTED, NOT_TESTABLE, POOLED, WITHIN, Design
 from brainmet.compare.one_group import one_group
 from brainmet.contract import Obs
-from brainmet.core.documents import TO_BE_VERIFIED, doubtful, read_yaml
+from brainmet.core.citations import identifiers, mark
+from brainmet.core.documents import read_yaml
 from brainmet.core.tables import blank, columns, empty
 from brainmet.core.validate import validate
 from brainmet.errors import BrainmetError
@@ -266,9 +267,9 @@ def in_bulk(entry: Mapping[str, Any], reader: Reader, tissues: Sequence[Tissue],
 
 def reference(entry: Mapping[str, str]) -> str:
     """`text (doi or pmid)`, with a mark where it was not read."""
-    found = [f"{key}:{entry[key]}" for key in ("doi", "pmid", "pmcid") if entry.get(key)]
+    found = identifiers(entry)
     shown = f"{entry['text']} ({', '.join(found)})" if found else entry["text"]
-    return shown + (TO_BE_VERIFIED if doubtful(entry) else "")
+    return shown + mark(entry)
 
 
 def describe(readout: Mapping[str, Any]) -> str:

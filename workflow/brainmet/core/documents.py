@@ -1,18 +1,11 @@
-"""YAML documents, read by the C loader: eight times faster than the default, which a job of seconds feels.
-
-And how the references in them are shown.
-"""
+"""YAML documents, read by the C loader: eight times faster than the default, which a job of seconds feels."""
 
 import re
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 import yaml
-
-TO_BE_VERIFIED = " (to be verified)"
-"""Mark of what is from memory and still to be looked up."""
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -45,18 +38,6 @@ def read_yaml(path: str | Path) -> Any:
 def written(name: str) -> str:
     """A name as the config must have it, which Snakemake reads as YAML 1.1: there 010 is 8 and NO is false."""
     return name if isinstance(yaml.safe_load(name), str) else f"'{name}'"
-
-
-def cited(reference: Mapping[str, Any]) -> str:
-    """Author, year, journal and identifier of a reference, with a mark where it was not read."""
-    words = [str(reference[key]) for key in ("first_author", "year", "journal") if reference.get(key)]
-    words += [f"{key}:{reference[key]}" for key in ("doi", "pmid", "pmcid") if reference.get(key)][:1]
-    return " ".join(words) + (TO_BE_VERIFIED if doubtful(reference) else "")
-
-
-def doubtful(reference: Mapping[str, Any]) -> bool:
-    """Whether a reference is from memory."""
-    return bool(reference.get("verify")) or reference.get("checked") == "memory"
 
 
 @cache

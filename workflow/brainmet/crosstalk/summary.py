@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from brainmet.core import tables
-from brainmet.core.documents import cited
+from brainmet.core.citations import cited
 from brainmet.crosstalk import NOT_TESTED, TESTED, Axes
 from brainmet.stats import effects
 from brainmet.stats.ranks import ranks, signed_rank_p

@@ -16,7 +16,8 @@ import scipy.sparse as sp
 import yaml
 
 from brainmet.contract import Var
-from brainmet.core.documents import TO_BE_VERIFIED, doubtful, read_yaml
+from brainmet.core.citations import identifiers, mark
+from brainmet.core.documents import read_yaml
 from brainmet.core.small_tables import decode
 from brainmet.core.validate import validate
 from brainmet.errors import BrainmetError
@@ -214,11 +215,8 @@ def described(
 
 
 def _cited(key: str, entry: Mapping[str, Any] | None) -> str:
-    """Author, year and identifier of a reference, with a mark where it was not read."""
-    if entry is None:
-        return key
-    known = next((f" {name}:{entry[name]}" for name in ("doi", "pmid", "pmcid") if entry.get(name)), "")
-    return f"{key}{known}" + (TO_BE_VERIFIED if doubtful(entry) else "")
+    """Key and first identifier of a reference, with the mark where it was not read."""
+    return key if entry is None else " ".join([key, *identifiers(entry)[:1]]) + mark(entry)
 
 
 def positions(genes: pd.DataFrame) -> dict[str, int]:
