@@ -4,11 +4,14 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
+from fnmatch import fnmatch
 from pathlib import Path
 
 import h5py
 import numpy as np
 import yaml
+from brainmet import contract
 
 HOME = Path(__file__).parents[1]
 
@@ -106,3 +109,14 @@ def mini() -> dict:
 def real() -> dict:
     """The configuration of a run on real cells: a breast tumour with its stroma, and normal brain."""
     return yaml.safe_load((HOME / "tests/real/config.yaml").read_text()) | {"dataset_paths": [str(HOME / "tests/real")]}
+
+
+def unlisted(**slots: Iterable[str]) -> list[tuple[str, str]]:
+    """Keys by slot (`obs`, `var`, `uns`) that the contract does not list."""
+    listed = [(key.slot, key.name) for key in contract.COUNTS_KEYS]
+    return [
+        (slot, name)
+        for slot, names in slots.items()
+        for name in names
+        if not any(slot == known and fnmatch(name, pattern) for known, pattern in listed)
+    ]

@@ -7,6 +7,7 @@ import re
 from importlib import metadata
 
 import anndata as ad
+import h5py
 import pandas as pd
 import pytest
 import yaml
@@ -16,7 +17,7 @@ from brainmet.provenance import SOFTWARE
 from snakemake.scheduling.job_scheduler import JobScheduler
 
 from tests.conftest import HOME
-from tests.running import snakemake, tiny
+from tests.running import snakemake, tiny, unlisted
 
 
 def test_rules_are_listed_with_a_line_each(tmp_path):
@@ -126,6 +127,13 @@ def test_the_tiny_run_ends_with_every_result(tiny_run):
         spec = tables.schema(name)
         if spec["path"] == f"tables/{name}.tsv" and spec.get("target", "all") in ("all", "simulated"):
             tables.read_table(results / spec["path"], name)
+
+
+def test_the_contract_lists_every_key_of_the_counts(tiny_run):
+    for path in (tiny_run / "results/samples").glob("*/counts.h5ad"):
+        with h5py.File(path) as file:
+            written = {slot: set(file[slot]) - {file[slot].attrs.get("_index")} for slot in ("obs", "var", "uns")}
+        assert written["uns"] and unlisted(**written) == []
 
 
 def test_atlas_and_annotation_agree(tiny_run):

@@ -19,6 +19,8 @@ from brainmet.errors import BrainmetError
 from brainmet.ingest import Ingested, ingest, layouts
 from brainmet.knowledge.genes import GeneTable, read_genes
 
+from tests.running import unlisted
+
 HERE = Path(__file__).parents[2]
 SYMBOLS = ["ERBB2", "EPCAM", "KRT8", "PTPRC", "CD3E", "GFAP", "CTGF", "H2AFZ", "MALAT1", "ACTB"]
 CURRENT = ["ERBB2", "EPCAM", "KRT8", "PTPRC", "CD3E", "GFAP", "CCN2", "H2AZ1", "MALAT1", "ACTB"]
@@ -71,7 +73,9 @@ class Given(dict[str, Any]):
 
 def run(layout: str, files: list[Path], human: GeneTable, mouse: GeneTable | None = None, **changes: Any) -> Ingested:
     given = Given(record(layout, files, **changes))
-    return ingest(files, human, mouse, record=given, warn_lost=0.1, max_lost=0.4, species_share=0.9)
+    result = ingest(files, human, mouse, record=given, warn_lost=0.1, max_lost=0.4, species_share=0.9)
+    assert unlisted(obs=result.cells, var=result.genes, uns=result.uns) == []
+    return result
 
 
 def write_triplet(

@@ -32,6 +32,7 @@ class Obs:
     SAMPLE: Final = "sample"
     DONOR: Final = "donor"
     CONDITION: Final = "condition"
+    ORGANISM: Final = "organism"
     AUTHOR_LABEL: Final = "author_label"
     AUTHOR_CELL_TYPE: Final = "author_cell_type"
     TOTAL_COUNTS: Final = "total_counts"
@@ -59,6 +60,7 @@ class Var:
     CHROMOSOME: Final = "chromosome"
     START: Final = "start"
     END: Final = "end"
+    SOURCE_ID: Final = "source_id"
 
 
 class Uns:
@@ -99,6 +101,14 @@ COUNTS_KEYS: Final = (
         "the same mapped to a type id of `resources/markers`; empty when unmapped",
     ),
     Key(
+        "author_*",
+        "obs",
+        "string",
+        "other columns of the authors' table of cells, as published; covariates of a sample",
+    ),
+    Key("truth_*", "obs", "string", "what is true of a simulated cell; simulated data only"),
+    Key(Obs.ORGANISM, "obs", "string", "species of the cell; mixtures of human and mouse only"),
+    Key(
         Var.ENSEMBL,
         "var index",
         "string",
@@ -108,7 +118,10 @@ COUNTS_KEYS: Final = (
     Key(Var.CHROMOSOME, "var", "string", "1..22, X, Y, MT; empty when unknown"),
     Key(Var.START, "var", "int64", "first base of the gene, 1-based; 0 when unknown"),
     Key(Var.END, "var", "int64", "last base of the gene, 1-based; 0 when unknown"),
+    Key(Var.SOURCE_ID, "var", "string", "the mouse genes whose counts these are, joined by `;`; mouse samples only"),
     Key(Uns.CONTRACT_VERSION, "uns", "string", "version of this contract"),
+    Key(Uns.SIMULATED, "uns", "bool", "whether the counts are simulated"),
+    Key(Uns.CAUTION, "uns", "string", "what a reader had to assume of the file; absent where it assumed nothing"),
     Key(Uns.ORGANISM, "uns", "string", "human, mouse or human_mouse"),
     Key(Uns.TECHNOLOGY, "uns", "string", "10x_3prime, 10x_5prime, smartseq or other"),
     Key(Uns.SUSPENSION, "uns", "string", "cell, nucleus or bulk"),

@@ -264,7 +264,7 @@ def _cells(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member], me
     for name, value in (record.get("covariates") or {}).items():
         columns.setdefault(f"author_{name}", np.array([value] * n, dtype=object))
     if measured.organism is not None:
-        columns["organism"] = measured.organism
+        columns[Obs.ORGANISM] = measured.organism
     index = pd.Index([f"{record['id']}:{barcode}" for barcode in raw.barcodes], name=CELL_ID, dtype=object)
     return pd.DataFrame(
         {name: columns[name] for name in [*order, *(c for c in columns if c not in order)]}, index=index

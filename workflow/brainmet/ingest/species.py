@@ -25,7 +25,6 @@ ROWS = 200
 """Cells whose values are moved at a time."""
 TOP = 10
 """Lost features named in the table, by counts."""
-SOURCE_ID = "source_id"
 MOUSE_FEATURE = re.compile(r"ENSMUSG\d{11}|^(mm10|mm39|GRCm3[89])[_.\-]", re.IGNORECASE)
 HUMAN_FEATURE = re.compile(r"(?<![A-Z])ENSG\d{11}|^(hg19|hg38|GRCh3[78])[_.\-]", re.IGNORECASE)
 FEW_MARKED, LOOKED_AT = 0.05, 2000
@@ -106,7 +105,7 @@ def measure(
         sources: dict[int, set[str]] = {}
         for row, own in zip(target[target != LOST], table.frame.index[mapping.gene[target != LOST]], strict=True):
             sources.setdefault(row, set()).add(own)
-        genes[SOURCE_ID] = np.array([";".join(sorted(sources[row])) for row in rows], dtype=object)
+        genes[Var.SOURCE_ID] = np.array([";".join(sorted(sources[row])) for row in rows], dtype=object)
         if several := sum(len(own) > 1 for own in sources.values()):
             notes.append(f"{several} human genes sum the counts of several mouse genes")
     return Measured(matrix, genes, np.ones(matrix.shape[0], bool), None, _noted(lost, notes))
