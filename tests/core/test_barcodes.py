@@ -1,10 +1,8 @@
-"""Barcodes of labels and matrices in their many spellings."""
-
-import logging
+"""Barcodes of tables and matrices in their many spellings."""
 
 import numpy as np
 import pytest
-from brainmet.core.barcodes import join, mapped
+from brainmet.core.barcodes import match_rows
 from brainmet.errors import BrainmetError
 
 A, B, C = "AAACCTGAGAAACCAT", "CCCGGGTTTAAACCAT", "TTTGGGAAACCCGTAC"
@@ -31,27 +29,27 @@ def arr(*names: str) -> np.ndarray:
     ],
 )
 def test_spellings_join(cells: tuple[str, ...], keys: tuple[str, ...]) -> None:
-    assert join(arr(*cells), arr(*keys), values=arr("x", "y"), name="labels.csv", sample="S1").tolist() == [0, 1]
+    assert match_rows(arr(*cells), arr(*keys), values=arr("x", "y"), name="labels.csv", sample="S1").tolist() == [0, 1]
 
 
 def test_order_and_coverage() -> None:
-    rows = join(arr(f"{A}-1", f"{B}-1", f"{C}-1"), arr(C, A), values=arr("x", "y"), name="labels.csv")
+    rows = match_rows(arr(f"{A}-1", f"{B}-1", f"{C}-1"), arr(C, A), values=arr("x", "y"), name="labels.csv")
     assert rows.tolist() == [1, -1, 0]
 
 
 def test_same_bases_in_two_lanes_are_refused() -> None:
     with pytest.raises(BrainmetError, match="ambiguous"):
-        join(arr(f"{A}-1", f"{A}-2"), arr(A), values=arr("x"), name="labels.csv")
+        match_rows(arr(f"{A}-1", f"{A}-2"), arr(A), values=arr("x"), name="labels.csv")
 
 
 def test_rows_that_agree_are_one_and_rows_that_differ_are_refused() -> None:
-    assert join(arr(f"{A}-1"), arr(f"s1_{A}", f"s2_{A}"), values=arr("x", "x"), name="labels.csv").tolist() == [0]
+    assert match_rows(arr(f"{A}-1"), arr(f"s1_{A}", f"s2_{A}"), values=arr("x", "x"), name="labels.csv").tolist() == [0]
     with pytest.raises(BrainmetError, match=r"labels\.csv: no barcode .* ambiguous .*different values"):
-        join(arr(f"{A}-1"), arr(f"s1_{A}", f"s2_{A}"), values=arr("x", "y"), name="labels.csv")
+        match_rows(arr(f"{A}-1"), arr(f"s1_{A}", f"s2_{A}"), values=arr("x", "y"), name="labels.csv")
 
 
 def test_lanes_are_kept_apart_when_both_sides_name_them() -> None:
-    rows = join(arr(f"{A}-1", f"{A}-2"), arr(f"{A}-2", f"{A}-1"), values=arr("x", "y"), name="labels.csv")
+    rows = match_rows(arr(f"{A}-1", f"{A}-2"), arr(f"{A}-2", f"{A}-1"), values=arr("x", "y"), name="labels.csv")
     assert rows.tolist() == [1, 0]
 
 
@@ -64,25 +62,18 @@ def test_a_table_of_all_samples_is_not_joined_to_another_samples_cells() -> None
         BrainmetError,
         match=r"m\.csv: 1 of 16 cells are in the table, but 16 in a spelling .* name its column of samples",
     ):
-        join(cells, keys, values=values, name="m.csv")
+        match_rows(cells, keys, values=values, name="m.csv")
     # Most cells as written: those that others share are no reason.
-    assert (join(cells, arr(*cells[:9], *keys[17:]), values=values, name="m.csv") >= 0).sum() == 9
+    assert (match_rows(cells, arr(*cells[:9], *keys[17:]), values=values, name="m.csv") >= 0).sum() == 9
     # Nor are rows that carry the sample's own name, however few.
     keys = arr(f"P1_{second[0]}-1", *(f"P2_{b}-1" for b in second))
-    assert (join(cells, keys, values=np.arange(len(keys)).astype(str), name="m.csv", sample="P1") >= 0).sum() == 1
+    assert (match_rows(cells, keys, values=np.arange(len(keys)).astype(str), name="m.csv", sample="P1") >= 0).sum() == 1
 
 
 def test_no_match_is_one_sentence() -> None:
     with pytest.raises(
         BrainmetError, match=r"labels\.csv: no barcode of the table matches a cell.*begins with 'TTT.*matrix with 'AAA"
     ):
-        join(arr(A), arr(C), values=arr("x"), name="labels.csv")
+        match_rows(arr(A), arr(C), values=arr("x"), name="labels.csv")
     with pytest.raises(BrainmetError, match="0 rows"):
-        join(arr(A), arr(), values=arr(), name="labels.csv")
-
-
-def test_unmapped_labels_are_listed_never_guessed(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING):
-        found = mapped(arr("MTC", "odd", "", "odd"), {"MTC": "malignant_epithelial"}, name="labels.csv")
-    assert found.tolist() == ["malignant_epithelial", "", "", ""]
-    assert "odd (2 cells)" in caplog.text
+        match_rows(arr(A), arr(), values=arr(), name="labels.csv")

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from brainmet.contract import Obs, barcode_of
-from brainmet.core.barcodes import bases, marks
+from brainmet.core.barcodes import bases, plain
 from brainmet.core.documents import written
 from brainmet.core.tables import columns
 
@@ -91,7 +91,7 @@ def cohort_only(annotation: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
 
 def _by_barcode(cells: pd.DataFrame) -> Counter[tuple[str, str]]:
     """Cells of every pair of samples with one barcode and near-equal totals and detected genes."""
-    names = [bases(name) or marks(name) for name in map(barcode_of, cells.index)]
+    names = [bases(name) or plain(name) for name in map(barcode_of, cells.index)]
     frame = pd.DataFrame({"name": names, "sample": cells[Obs.SAMPLE].to_numpy()})
     frame["total"] = np.log(cells["total_counts"].to_numpy(float))
     frame["genes"] = np.log(np.maximum(cells["n_genes_by_counts"].to_numpy(float), 1))

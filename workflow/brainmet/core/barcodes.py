@@ -1,4 +1,4 @@
-"""Author labels and cell tables, joined to cells by their barcode.
+"""Barcodes in their many spellings, and rows of tables found by them.
 
 The same cell is `AAAC-1` in the matrix and `Breast_1_AAAC`, `aaac.1` or `AAAC` in the authors' table. Spellings are
 tried from the strictest to the loosest; the first that joins is used, and never one under which two rows claim one cell
@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-import pandas as pd
 
 from brainmet.errors import BrainmetError
 
@@ -26,23 +25,23 @@ FAR_MORE, CHANCE = 2, 0.1
 is what the table means."""
 
 
-def exact(name: str) -> str:
-    """As written, without blanks around it."""
+def as_written(name: str) -> str:
+    """The name without blanks around it."""
     return name.strip()
 
 
-def marks(name: str) -> str:
-    """In capitals, with every mark a dash: R writes `AAAC.1` for `AAAC-1`."""
+def plain(name: str) -> str:
+    """The name in capitals, with every mark a dash: R writes `AAAC.1` for `AAAC-1`."""
     return re.sub(r"[^A-Za-z0-9]+", "-", name.strip()).strip("-").upper()
 
 
-def unlaned(name: str) -> str:
-    """The same without the number of the lane at its end."""
-    return re.sub(r"-\d{1,3}$", "", marks(name))
+def without_lane(name: str) -> str:
+    """The plain name without the number of the lane at its end."""
+    return re.sub(r"-\d{1,3}$", "", plain(name))
 
 
 def bases(name: str) -> str:
-    """The longest run of bases, or the runs of a combinatorial barcode; empty when there is none."""
+    """The longest run of bases in the name, or the runs of a combinatorial barcode; empty when there is none."""
     if pair := PAIR.search(name):
         return re.sub(r"[_.\-]", "-", pair.group(1)).upper()
     found = BASES.findall(name)
@@ -50,14 +49,16 @@ def bases(name: str) -> str:
 
 
 SPELLINGS: tuple[tuple[str, Callable[[str], str]], ...] = (
-    ("as written", exact),
-    ("without case and marks", marks),
-    ("without the lane number", unlaned),
+    ("as written", as_written),
+    ("without case and marks", plain),
+    ("without the lane number", without_lane),
     ("by the bases alone", bases),
 )
 
 
-def join(barcodes: np.ndarray, keys: np.ndarray, *, values: np.ndarray, name: str, sample: str = "") -> np.ndarray:
+def match_rows(
+    barcodes: np.ndarray, keys: np.ndarray, *, values: np.ndarray, name: str, sample: str = ""
+) -> np.ndarray:
     """Row of the table for every cell, -1 where there is none.
 
     Args:
@@ -74,12 +75,12 @@ def join(barcodes: np.ndarray, keys: np.ndarray, *, values: np.ndarray, name: st
         raise BrainmetError(
             f"{name}: the table has {len(keys)} rows and the matrix {len(barcodes)} cells; nothing can be joined"
         )
-    prefixes = [marks(part) for part in sample.split("|") if part]
+    prefixes = [plain(part) for part in sample.split("|") if part]
     best, ambiguous, most = np.full(len(barcodes), -1), "", 0
     for label, spell in SPELLINGS:
-        rows, trouble = _match(barcodes, keys, values, partial(_spelt, spell=spell, prefixes=prefixes))
-        if trouble:
-            ambiguous, most = ambiguous or f"{label}: {trouble}", max(most, int((rows >= 0).sum()))
+        rows, ambiguity = _match(barcodes, keys, values, partial(_spelt, spell=spell, prefixes=prefixes))
+        if ambiguity:
+            ambiguous, most = ambiguous or f"{label}: {ambiguity}", max(most, int((rows >= 0).sum()))
         elif (rows >= 0).sum() > (best >= 0).sum():
             best = rows
             log.info("%s: %d of %d cells joined, %s", name, (rows >= 0).sum(), len(barcodes), label)
@@ -87,7 +88,7 @@ def join(barcodes: np.ndarray, keys: np.ndarray, *, values: np.ndarray, name: st
             break
     joined = int((best >= 0).sum())
     # Barcodes of one sample are in the rows of another by chance, but not those that carry a sample's name.
-    bare = all(unlaned(str(key)) == bases(str(key)) for key in keys[best[best >= 0]])
+    bare = all(without_lane(str(key)) == bases(str(key)) for key in keys[best[best >= 0]])
     if joined and bare and most > max(FAR_MORE * joined, CHANCE * len(barcodes)):
         raise BrainmetError(
             f"{name}: {joined} of {len(barcodes)} cells are in the table, but {most} in a spelling that is ambiguous "
@@ -104,8 +105,8 @@ def join(barcodes: np.ndarray, keys: np.ndarray, *, values: np.ndarray, name: st
     return best
 
 
-def listed(barcodes: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """Mask of the cells that a table lists, in the spelling that finds most; ambiguity is left to `join`."""
+def is_listed(barcodes: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Mask of the cells that a table lists, in the spelling that finds most; ambiguity is left to `match_rows`."""
     best = np.zeros(len(barcodes), bool)
     for _, spell in SPELLINGS:
         known = {spell(str(key)) for key in keys} - {""}
@@ -117,6 +118,7 @@ def listed(barcodes: np.ndarray, keys: np.ndarray) -> np.ndarray:
 
 
 def _spelt(text: str, *, spell: Callable[[str], str], prefixes: list[str]) -> str:
+    """A barcode in one spelling, less a name of the sample before or behind it."""
     text = spell(text)
     for prefix in prefixes:
         if text.upper().startswith(f"{prefix}-"):
@@ -129,6 +131,7 @@ def _spelt(text: str, *, spell: Callable[[str], str], prefixes: list[str]) -> st
 def _match(
     barcodes: np.ndarray, keys: np.ndarray, values: np.ndarray, spell: Callable[[str], str]
 ) -> tuple[np.ndarray, str]:
+    """Row of the table for every cell in one spelling, -1 where there is none; and what makes it ambiguous, or ""."""
     where: dict[str, int] = {}
     clash: set[str] = set()
     for row, key in enumerate(keys):
@@ -146,17 +149,3 @@ def _match(
         if row >= 0 and taken[text] > 1:
             return rows, f"{text} stands for {taken[text]} cells"
     return rows, ""
-
-
-def mapped(labels: np.ndarray, to_types: dict[str, str], *, name: str, field: str = "labels: map") -> np.ndarray:
-    """Labels as our cell types, or values as our conditions, by the entry's map; what is in no map is empty and named
-    in the log, never guessed."""
-    unmapped = pd.Series([label for label in labels if label and label not in to_types], dtype=object).value_counts()
-    if len(unmapped):
-        log.warning(
-            "%s: not in %s: %s",
-            name,
-            field,
-            ", ".join(f"{k} ({n} cells)" for k, n in unmapped.items()),
-        )
-    return np.array([to_types.get(label, "") for label in labels], dtype=object)

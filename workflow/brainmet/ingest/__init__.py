@@ -18,7 +18,6 @@ import pandas as pd
 import scipy.sparse as sp
 
 from brainmet.contract import CELL_ID, CONDITIONS, UNKNOWN, Obs, Uns
-from brainmet.core import barcodes as labels
 from brainmet.core.counts import write_counts
 from brainmet.core.tables import write_table
 from brainmet.datasets import matches_name
@@ -241,7 +240,9 @@ def _cells(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member], me
     author = tables_beside.author_labels(raw, record, tables, extra)
     author = np.where(np.isin(author, MISSING), "", author)
     columns[Obs.AUTHOR_LABEL] = author
-    columns[Obs.AUTHOR_CELL_TYPE] = labels.mapped(author, (record.get("labels") or {}).get("map") or {}, name=raw.name)
+    columns[Obs.AUTHOR_CELL_TYPE] = tables_beside.mapped(
+        author, (record.get("labels") or {}).get("map") or {}, name=raw.name
+    )
     if record["suspension"] == "bulk":
         about = None if raw.obs is None or profiles.ABOUT not in raw.obs else raw.obs[profiles.ABOUT].to_numpy(object)
         patterns = record.get("profiles") or []
@@ -278,7 +279,7 @@ def _said(name: str, values: np.ndarray, conditions: dict[str, str] | None, wher
         BrainmetError: a condition is none of ours, and the entry maps none.
     """
     if name == Obs.CONDITION and conditions is not None:
-        return labels.mapped(values, conditions, name=where, field="cells: conditions")
+        return tables_beside.mapped(values, conditions, name=where, field="cells: conditions")
     said = np.where(np.isin(values, MISSING), "", values)
     if name == Obs.CONDITION and (foreign := sorted(set(said) - {"", *CONDITIONS})):
         raise BrainmetError(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brainmet.core import barcodes as labels
+from brainmet.core.barcodes import is_listed, match_rows, plain
 from brainmet.datasets import ACCESSION
 from brainmet.errors import BrainmetError
 from brainmet.ingest.members import Member, select
@@ -79,7 +79,7 @@ def wanted(record: Mapping[str, Any], tables: Mapping[str, Member]) -> Wanted:
         key = _key_column(frame, record[role].get("barcode"), tables[role], role=role)
         frame = _own_rows(frame, record[role].get("sample"), record, tables[role], role=role)
         keys = frame[key].to_numpy(object)
-        listed = partial(labels.listed, keys=keys)
+        listed = partial(is_listed, keys=keys)
     return Wanted(own=own, listed=listed, keys=keys)
 
 
@@ -149,7 +149,7 @@ def cell_table(barcodes: np.ndarray, record: Mapping[str, Any], tables: Mapping[
         absent = _no_row(member, spec["sample"], record, spec.get("sep") or "auto")
         raise BrainmetError(f"{absent}; mend cells: sample, or add its rows")
     values = frame.astype(str).agg("\x1f".join, axis=1).to_numpy(object)
-    rows = labels.join(barcodes, frame[key].to_numpy(object), values=values, name=str(member), sample=_names_of(record))
+    rows = match_rows(barcodes, frame[key].to_numpy(object), values=values, name=str(member), sample=_names_of(record))
     taken = frame.iloc[np.maximum(rows, 0)].reset_index(drop=True)
     taken.loc[rows < 0] = ""
     if (rows < 0).any():
@@ -218,9 +218,9 @@ def _own_rows(
             f"{member}: has no column {by} ({', '.join(frame.columns)}); mend {role}: sample in the dataset file"
         )
     names = [name for name in _names_of(record).split("|") if name]
-    for spell in (labels.marks, _letters):
+    for spell in (plain, _letters):
         own = frame[frame[by].map(spell).isin([spell(name) for name in names])]
-        if len(own) and (spell is labels.marks or own[by].map(labels.marks).nunique() == 1):
+        if len(own) and (spell is plain or own[by].map(plain).nunique() == 1):
             return own
     return frame.iloc[:0]
 
@@ -273,7 +273,23 @@ def author_labels(
         log.warning("%s; the cells stay without labels", _no_row(member, by, record, spec.get("sep") or "auto"))
         return np.array([""] * len(raw.barcodes), dtype=object)
     values = frame[column].to_numpy(object)
-    rows = labels.join(
+    rows = match_rows(
         raw.barcodes, frame[key].to_numpy(object), values=values, name=str(member), sample=_names_of(record)
     )
     return np.where(rows >= 0, values[np.maximum(rows, 0)], "").astype(object)
+
+
+def mapped(labels: np.ndarray, to_types: dict[str, str], *, name: str, field: str = "labels: map") -> np.ndarray:
+    """Labels as our cell types, or values as our conditions, by the map of the dataset file.
+
+    What the map lacks is empty and named in the log, never guessed.
+    """
+    unmapped = pd.Series([label for label in labels if label and label not in to_types], dtype=object).value_counts()
+    if len(unmapped):
+        log.warning(
+            "%s: not in %s: %s",
+            name,
+            field,
+            ", ".join(f"{k} ({n} cells)" for k, n in unmapped.items()),
+        )
+    return np.array([to_types.get(label, "") for label in labels], dtype=object)
