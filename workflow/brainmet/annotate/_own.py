@@ -10,6 +10,7 @@ from scipy.special import bdtrc
 from brainmet.annotate import SCORE
 from brainmet.annotate.context import blended
 from brainmet.contract import UNKNOWN
+from brainmet.core.robust import mad_sd
 from brainmet.knowledge.cell_types import CellTypes
 
 UNUSUAL = 3.0
@@ -62,8 +63,7 @@ def usual(own: np.ndarray, called: np.ndarray) -> np.ndarray:
     usual, finite = np.zeros_like(own), np.where(np.isfinite(own), own, 0)
     for name in dict.fromkeys(called):
         rows = called == name
-        middle = np.median(finite[rows], axis=0)
-        usual[rows] = middle + UNUSUAL * 1.4826 * np.median(np.abs(finite[rows] - middle), axis=0)
+        usual[rows] = np.median(finite[rows], axis=0) + UNUSUAL * mad_sd(finite[rows], axis=0)
     return usual
 
 

@@ -37,6 +37,7 @@ from brainmet.copy_number import (
 )
 from brainmet.core.counts import Counts
 from brainmet.core.neighbors import nearest
+from brainmet.core.robust import mad_sd
 from brainmet.knowledge.cell_types import CellTypes
 from brainmet.stats.effects import fdr
 
@@ -430,8 +431,8 @@ def _text(called: pd.DataFrame) -> str:
 
 
 def _robust(values: np.ndarray) -> tuple[float, float]:
-    middle = float(np.median(values))
-    return middle, float(1.4826 * np.median(np.abs(values - middle)))
+    """Median and robust standard deviation."""
+    return float(np.median(values)), float(mad_sd(values))
 
 
 def _nothing(index: pd.Index, text: str, n_reference: int) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from brainmet.contract import MALIGNANT_PREFIX, MALIGNANT_TIERS, UNKNOWN, Obs
+from brainmet.core.tables import columns
 from brainmet.knowledge.cell_types import CellTypes
 
 log = logging.getLogger(__name__)
@@ -13,7 +14,6 @@ log = logging.getLogger(__name__)
 COHORT = "cohort"
 MIN_AVERAGED = 10
 """True cells from which on a class enters the macro average."""
-_COLUMNS = ["scope", "class", "n", "precision", "recall", "f1", "ci_low", "ci_high", "n_called"]
 
 
 def concordance(annotation: pd.DataFrame, *, types: CellTypes, n_bootstrap: int, seed: int) -> pd.DataFrame:
@@ -35,7 +35,7 @@ def concordance(annotation: pd.DataFrame, *, types: CellTypes, n_bootstrap: int,
     truth, called = classes(annotation, types)
     labelled = truth != ""
     if not labelled.any():
-        return pd.DataFrame(columns=_COLUMNS)
+        return pd.DataFrame(columns=columns("concordance"))
     rows = _rows(COHORT, truth[labelled], called[labelled], n_bootstrap=n_bootstrap, seed=seed)
     rows += _malignant(COHORT, annotation)
     if annotation[Obs.SAMPLE].nunique() > 1:
@@ -45,7 +45,7 @@ def concordance(annotation: pd.DataFrame, *, types: CellTypes, n_bootstrap: int,
                 rows += _rows(str(name), truth[inside], called[inside], n_bootstrap=0, seed=seed) + _malignant(
                     str(name), part
                 )
-    return pd.DataFrame(rows, columns=_COLUMNS)
+    return pd.DataFrame(rows, columns=columns("concordance"))
 
 
 def confusion(annotation: pd.DataFrame, *, types: CellTypes) -> pd.DataFrame:

@@ -10,8 +10,8 @@ import pandas as pd
 
 from brainmet.contract import MALIGNANT_PREFIX, Obs
 from brainmet.copy_number import ARMS, CENTROMERE, LENGTH
-
-_COLUMNS = ["sample", "donor", "group", "arm", "mean", "call", "n_cells", "z", "shift", "n_genes", "study"]
+from brainmet.core.robust import MAD_TO_SD
+from brainmet.core.tables import columns
 
 
 def cnv_arms(
@@ -51,7 +51,7 @@ def cnv_arms(
     for sample, table in means.groupby(level=0, sort=True):
         normal = table[table.index.get_level_values("group") != "malignant"].to_numpy().ravel()
         normal = normal[np.isfinite(normal)]
-        spread = max(1.4826 * float(np.median(np.abs(normal))) if len(normal) else 0.0, 1e-3)
+        spread = max(MAD_TO_SD * float(np.median(np.abs(normal))) if len(normal) else 0.0, 1e-3)
         for (_, study, donor, name), values in table.iterrows():
             tumour, n_cells = (sample, study, donor), int(sizes[(sample, study, donor, name)])
             for arm, mean in values.dropna().items():
@@ -63,7 +63,7 @@ def cnv_arms(
                 rows.append(
                     (sample, donor, name, arm, float(mean), call, n_cells, float(mean) / spread, off, n_genes, study)
                 )
-    return pd.DataFrame(rows, columns=_COLUMNS)
+    return pd.DataFrame(rows, columns=columns("cnv_arms"))
 
 
 def segments(arms: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

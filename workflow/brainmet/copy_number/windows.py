@@ -7,6 +7,7 @@ import pandas as pd
 
 from brainmet.contract import MALIGNANT_PREFIX, UNKNOWN, Obs, Uns, Var
 from brainmet.copy_number import gene_order, log_ratio, window_weights
+from brainmet.core.tables import columns
 from brainmet.knowledge.cell_types import CellTypes
 from brainmet.pseudobulk import Pseudobulk
 
@@ -15,7 +16,6 @@ MIN_CPM = 20.0
 """Counts per million, in a group or in what it is compared with, from which a gene tells of its dosage."""
 CLIP = 1.5
 """Largest log ratio that a single gene may add."""
-_COLUMNS = ["sample", "donor", "group", "n_cells", "chromosome", "start", "end", "n_genes", "log2_ratio"]
 
 
 def cnv_windows(
@@ -55,7 +55,7 @@ def cnv_windows(
                 continue
             found = _profile(sums[i], sums[others], bulk.var, min_genes=min_genes, window=window, step=step)
             rows += [(sample, donor, name, int(cells[name]), *row) for row in found]
-    return pd.DataFrame(rows, columns=_COLUMNS)
+    return pd.DataFrame(rows, columns=columns("cnv_windows"))
 
 
 def _profile(

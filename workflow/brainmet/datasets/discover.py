@@ -108,7 +108,7 @@ def unclaimed(names: Sequence[str], known: Sequence[str]) -> list[str]:
 
 
 def _by_name(samples: Sequence[Mapping[str, Any]], found: Sequence[Member], fitting: Sequence[Member]) -> list[str]:
-    names = {"/".join((*member.folders, member.name)): member for member in found}
+    names = {member.full_name: member for member in found}
     known = {sample["match"]: sample["id"] for sample in samples if sample.get("match")}
     lines = [
         f"# {id_}: no file begins with {match}; mend its match, or take the sample out"

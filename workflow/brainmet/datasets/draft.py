@@ -133,7 +133,11 @@ def _read_back(partial: Path, target: Path, source: str) -> dict[str, Any]:
 def _not_read(found: Sequence[Member], data: Sequence[Member], matches: Sequence[str]) -> list[str]:
     """A comment on matrices of other layouts that are no sample's, such as a second series in the folder."""
     others = {m for layout in LAYOUTS if layout != "dense_text" for m in matrices(found, layout)} - set(data)
-    rest = sorted(path for path in map(_path, others) if not any(matches_name(path, match) for match in matches))
+    rest = sorted(
+        path
+        for path in (member.full_name for member in others)
+        if not any(matches_name(path, match) for match in matches)
+    )
     more = f" and {len(rest) - SHOWN} more" if len(rest) > SHOWN else ""
     return [f"# not read, of another layout: {', '.join(rest[:SHOWN])}{more}"] if rest else []
 
@@ -272,7 +276,7 @@ def _layout(found: Sequence[Member], source: str) -> tuple[str, list[Member]]:
         fits.pop("tenx_triplet", None)  # Without barcodes anywhere it is something else, such as velocities.
     if fits:
         return next(iter(fits.items()))
-    names = ", ".join(sorted(_path(member) for member in found)[:6]) or "nothing"
+    names = ", ".join(sorted(member.full_name for member in found)[:6]) or "nothing"
     raise BrainmetError(f"{source}: no file looks like a count matrix (there are {names}); see docs/adding.md")
 
 
@@ -302,10 +306,6 @@ def _what_splits(dataset: Mapping[str, Any], found: Sequence[Member], genes: Gen
         return of_one_matrix(dataset, found, genes)
     except BrainmetError as error:
         return [f"# {error}"]
-
-
-def _path(member: Member) -> str:
-    return "/".join((*member.folders, member.name))
 
 
 def _quoted(text: str) -> str:

@@ -16,6 +16,7 @@ import pandas as pd
 
 from brainmet.contract import CELL_ID, MALIGNANT_PREFIX, MALIGNANT_TIERS, UNKNOWN, Obs
 from brainmet.core.neighbors import nearest
+from brainmet.core.tables import columns
 from brainmet.embed import components, integrated
 from brainmet.embed.layout import layout
 from brainmet.errors import BrainmetError
@@ -25,9 +26,6 @@ log = logging.getLogger(__name__)
 
 APART = 0.5
 """Own share from which on cells lay apart: what was mixed before is not merged by integration."""
-_COLUMNS = [
-    "level", "group", "label", "n_cells", "n_labels", "lisi_before", "lisi_after", "own_before", "own_after", "alarm",
-]  # fmt: skip
 
 
 def integration(
@@ -76,7 +74,7 @@ def integration(
         *_by_label("tumours", "malignant", of_donors["malignant"], max_loss=max_loss),
         *_by_label("types", "all", _measured(spaces, kind, kind != UNKNOWN, **options), max_loss=max_loss),
     ]
-    found = pd.DataFrame(rows, columns=_COLUMNS)
+    found = pd.DataFrame(rows, columns=columns("integration"))
     for sentence in found["alarm"][found["alarm"] != ""]:
         log.warning(sentence)
     return found

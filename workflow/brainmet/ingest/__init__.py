@@ -130,11 +130,7 @@ def ingest(
 
 def _own(found: Sequence[Member], longer: Sequence[str]) -> list[Member]:
     """Without the files of samples whose match this sample's begins."""
-    return [
-        member
-        for member in found
-        if not any(matches_name("/".join((*member.folders, member.name)), match) for match in longer)
-    ]
+    return [member for member in found if not any(matches_name(member.full_name, match) for match in longer)]
 
 
 def _read(

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from brainmet.ingest.table_format import TEXT, VALUE
+
 POWERS = np.power(10.0, np.arange(0, 309, dtype=np.float64))
-VALUE, TEXT, SKIP = 0, 1, 2
-"""What a column of a dense table is to the parser."""
 
 TAB, LF, CR, BLANK, QUOTE, PLUS, MINUS, POINT, ZERO, NINE = b'\t\n\r "+-.09'
 A, E, N, U, Z, LOWER = *b"aenuz", 32

@@ -89,6 +89,11 @@ class Member:
         """Folders of its archive, or of a folder of files, that it lies in, the outermost first."""
         return (*self.above, *(PurePosixPath(self.inside[-1]).parts[:-1] if self.inside else ()))
 
+    @property
+    def full_name(self) -> str:
+        """Its name with the folders it lies in: `S1/filtered/matrix.mtx.gz`."""
+        return "/".join((*self.folders, self.name))
+
     def __str__(self) -> str:
         return " in ".join([*reversed(self.inside), str(self.path)]) if self.inside else str(self.path)
 
@@ -353,23 +358,19 @@ def select(found: Sequence[Member], match: str | None, *, optional: bool = False
     if match is not None:
         own = [member for member in found if begins(member.name, match)]
         own = own or [member for member in found if any(begins(folder, match) for folder in member.folders)]
-        own = own or [member for member in found if matches_name(_full(member), match)]
+        own = own or [member for member in found if matches_name(member.full_name, match)]
     if not own and not optional:
-        names = ", ".join(sorted("/".join((*member.folders, member.name)) for member in found)[:6])
+        names = ", ".join(sorted(member.full_name for member in found)[:6])
         raise BrainmetError(
             f"match: {match}: no file of the dataset starts with it (there are {names}); mend match in the dataset "
             "file, for which `snakemake discover` prints the lines that its files call for"
         )
-    if any(CELLS_ONLY.search(_full(member)) for member in own):
-        cells = [member for member in own if not ALL_DROPLETS.search(_full(member))]
+    if any(CELLS_ONLY.search(member.full_name) for member in own):
+        cells = [member for member in own if not ALL_DROPLETS.search(member.full_name)]
         if len(cells) < len(own):
             log.info("%s: filtered and raw matrices lie side by side; the filtered are read", match or cells[0].path)
         own = cells
     return own
-
-
-def _full(member: Member) -> str:
-    return "/".join((*member.folders, member.name))
 
 
 def one(found: Sequence[Member], *patterns: str, what: str, among: str) -> Member:
@@ -383,13 +384,13 @@ def one(found: Sequence[Member], *patterns: str, what: str, among: str) -> Membe
         hits = hits or [member for member in found if re.search(pattern, member.name, re.IGNORECASE)]
     if len(hits) == 1:
         return hits[0]
-    names = ", ".join(sorted(_full(member) for member in (hits or found))[:6]) or "no files"
+    names = ", ".join(sorted(member.full_name for member in (hits or found))[:6]) or "no files"
     if not hits:
         raise BrainmetError(
             f"{among}: no file can be its {what} ({names}); mend match, files or layout in the dataset file"
         )
     apart = ""
-    if len({_full(member).rsplit("/", 1)[0] for member in hits if member.folders}) == len(hits):
+    if len({member.full_name.rsplit("/", 1)[0] for member in hits if member.folders}) == len(hits):
         apart = f"; match may be a path too, such as {'/'.join(hits[0].folders)}"
     raise BrainmetError(
         f"{among}: {len(hits)} files can be its {what} ({names}); mend match or files in the dataset file (`snakemake "

@@ -18,6 +18,7 @@ import scipy.sparse as sp
 from brainmet.contract import Obs, Uns, Var
 from brainmet.core.counts import Counts, by_cell
 from brainmet.core.moments import gene_sums, moments
+from brainmet.core.robust import mad_sd
 from brainmet.core.tables import columns
 from brainmet.errors import BrainmetError
 from brainmet.qc.doublets import METHOD, Doublets
@@ -28,8 +29,6 @@ log = logging.getLogger(__name__)
 TOP = 50
 HAEMOGLOBIN = re.compile(r"HB(A1|A2|B|D|E1|G1|G2|M|Q1|Z)")
 RIBOSOMAL = re.compile(r"RP[LS]\d+[AX]?(L\d?)?|RPS4Y[12]|RPLP[012]|RPSA")
-MAD_TO_SD = 1.4826
-"""A normal distribution's standard deviation in units of its median absolute deviation."""
 
 
 @dataclass(frozen=True)
@@ -171,19 +170,15 @@ def set_limits(cells: pd.DataFrame, *, n_mads: float, min_genes: float, mt_floor
     return Limits(
         min_counts=float("nan") if logged else _lower(used[Obs.TOTAL_COUNTS], n_mads),
         min_genes=float(np.fmax(min_genes, _lower(used[Obs.N_GENES], n_mads))),
-        max_pct_mt=max(mt_floor, float(np.median(share) + n_mads * _mad(share))) if len(share) else float("nan"),
+        max_pct_mt=max(mt_floor, float(np.median(share) + n_mads * mad_sd(share))) if len(share) else float("nan"),
     )
 
 
 def _lower(values: pd.Series, n_mads: float) -> float:
     """Lower limit on the log scale; NaN when there is no spread to measure it by."""
     logs = np.log(values.to_numpy(float))
-    spread = _mad(logs) if len(logs) else 0.0
+    spread = mad_sd(logs) if len(logs) else 0.0
     return float(np.exp(np.median(logs) - n_mads * spread)) if spread > 0 else float("nan")
-
-
-def _mad(values: np.ndarray) -> float:
-    return MAD_TO_SD * float(np.median(np.abs(values - np.median(values))))
 
 
 def judge(cells: pd.DataFrame, limits: Limits) -> dict[str, np.ndarray]:
