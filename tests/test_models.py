@@ -6,8 +6,7 @@ import pytest
 from anndata import AnnData
 from brainmet.core import tables
 from brainmet.knowledge.signatures import Signature
-from brainmet.models import _spearman, fidelity
-from scipy.stats import spearmanr
+from brainmet.models import fidelity
 
 HOW = {"references": ["brain_metastasis"], "min_cells": 20, "min_cpm": 1.0, "min_genes": 3, "seed": 1}
 GENES = 400
@@ -94,8 +93,3 @@ def test_no_model_gives_a_header() -> None:
     for rows in (patients(), []):
         data = bulk(rows) if rows else bulk(patients())[:0].copy()
         assert list(fidelity(data, SIGNATURES, **HOW).columns) == tables.columns("fidelity")
-
-
-def test_rank_correlation_equals_scipy() -> None:
-    rows = np.random.default_rng(1).integers(0, 5, (4, 30)).astype(float)
-    np.testing.assert_allclose(_spearman(rows), spearmanr(rows, axis=1).statistic, atol=1e-12)

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from brainmet.stats.ranks import ranks, signed_rank_p
-from scipy.stats import rankdata, wilcoxon
+from brainmet.stats.ranks import permuted_within, rank_correlations, ranks, signed_rank_p
+from scipy.stats import rankdata, spearmanr, wilcoxon
 
 
 def test_ranks_are_those_of_scipy():
@@ -12,6 +12,21 @@ def test_ranks_are_those_of_scipy():
     np.testing.assert_array_equal(ranks(values, axis=1), rankdata(values, axis=1))
     np.testing.assert_array_equal(ranks(values[:, 0]), rankdata(values[:, 0]))
     np.testing.assert_array_equal(ranks(np.array([3, 1, 1])), [3, 1.5, 1.5])
+
+
+def test_rank_correlations_are_those_of_scipy():
+    columns = np.random.default_rng(1).integers(0, 5, (30, 4)).astype(float)
+    np.testing.assert_allclose(rank_correlations(columns), spearmanr(columns).statistic, atol=1e-12)
+    columns[:, 2] = 1
+    constant = np.isnan(rank_correlations(columns))
+    assert constant[2].all() and constant.sum() == 7
+
+
+def test_positions_are_permuted_within_their_group():
+    groups = np.array([0, 1, 0, 1, 0, 2])
+    orders = permuted_within(groups, 200, np.random.default_rng(0))
+    assert (groups[orders] == groups).all() and (np.sort(orders, axis=1) == np.arange(6)).all()
+    assert len(np.unique(orders, axis=0)) == 12  # 3! of the first group times 2! of the second
 
 
 @pytest.mark.parametrize(("n", "digits"), [(1, 6), (2, 6), (7, 6), (50, 6), (51, 6), (12, 1), (80, 1)])

@@ -19,7 +19,7 @@ from brainmet.core import tables
 from brainmet.knowledge.signatures import Signature
 from brainmet.pseudobulk import Pseudobulk
 from brainmet.pseudobulk.type_profiles import TypeProfiles, donors, is_malignant
-from brainmet.stats.ranks import ranks
+from brainmet.stats.ranks import rank_correlations
 
 log = logging.getLogger(__name__)
 CONDITIONS = ("xenograft", "organoid", "cell_line")
@@ -124,7 +124,7 @@ class _Comparison:
         row |= {"n_signatures": 0, "outside": "", "status": NOT_TESTED} | EMPTY
         if reason := self._reason():
             return row | {"reason": reason}
-        rho = _spearman(self.values[:, self.expressed])
+        rho = rank_correlations(self.values[:, self.expressed].T)
         between = np.where(np.eye(self.n_patients, dtype=bool), np.nan, rho[1:, 1:])
         each = np.nanmedian(between, axis=1)
         row |= {
@@ -156,7 +156,7 @@ class _Comparison:
         named = ";".join(f"{names[i]}{'+' if model[i] > patients[i].max() else '-'}" for i in order[:N_NAMED])
         return {
             "n_signatures": len(names),
-            "signature_rho": float(_spearman(np.array([model, np.median(patients, axis=1)]))[0, 1]),
+            "signature_rho": float(rank_correlations(np.column_stack([model, np.median(patients, axis=1)]))[0, 1]),
             "share_outside": len(order) / len(names),
             "expected_outside": 2 / (self.n_patients + 1),
             "outside": named,
@@ -171,12 +171,3 @@ class _Comparison:
             if up and len(up) + len(down) >= min_genes:
                 score = self.values[:, up].mean(axis=1) - level
                 yield signature.id, score - (self.values[:, down].mean(axis=1) - level if down else 0)
-
-
-def _spearman(rows: np.ndarray) -> np.ndarray:
-    """Rank correlations of rows; NaN with a constant row."""
-    ranked = ranks(rows, axis=1)
-    ranked -= ranked.mean(axis=1, keepdims=True)
-    norm = np.sqrt((ranked**2).sum(axis=1))
-    scale = np.outer(norm, norm)
-    return np.divide(ranked @ ranked.T, scale, out=np.full(scale.shape, np.nan), where=scale > 0)

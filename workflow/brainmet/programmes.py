@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from scipy.stats import binomtest, false_discovery_control, hypergeom, rankdata
+from scipy.stats import binomtest, false_discovery_control, hypergeom
 
 from brainmet import slice
 from brainmet.contract import MALIGNANT_PREFIX, Obs
 from brainmet.core import tables
 from brainmet.knowledge.signatures import Signature
 from brainmet.slice import Slice
+from brainmet.stats.ranks import rank_correlations
 
 log = logging.getLogger(__name__)
 
@@ -254,7 +255,7 @@ def _describe(
                 "donors": ";".join(donors),
                 "n_programmes": len(group["factors"]),
                 "genes": ";".join(group["genes"]),
-                "depth_rho": float(np.nanmedian([_correlations(donor)[column, -1] for donor in scores])),
+                "depth_rho": float(np.nanmedian([rank_correlations(donor)[column, -1] for donor in scores])),
                 **nearest[group["name"]],
             }
         )
@@ -299,7 +300,7 @@ def _pairs(found: Sequence[Mapping[str, Any]], scores: Sequence[np.ndarray]) -> 
         return tables.empty("programme_pairs")
     partial = []
     for donor in scores:
-        rho = _correlations(donor)
+        rho = rank_correlations(donor)
         to_depth = rho[:-1, -1]
         scale = np.sqrt(np.maximum(1 - to_depth**2, 1e-12))
         partial.append((rho[:-1, :-1] - np.outer(to_depth, to_depth)) / np.outer(scale, scale))
@@ -327,12 +328,3 @@ def _over_donors(rho: np.ndarray) -> dict[str, float]:
         "share_positive": positive / len(rho),
         "p": float(binomtest(positive, len(rho)).pvalue),
     }
-
-
-def _correlations(values: np.ndarray) -> np.ndarray:
-    """Rank correlations of columns; NaN with a constant column."""
-    ranks = rankdata(values, axis=0)
-    ranks -= ranks.mean(axis=0)
-    norm = np.sqrt((ranks**2).sum(axis=0))
-    scale = np.outer(norm, norm)
-    return np.divide(ranks.T @ ranks, scale, out=np.full(scale.shape, np.nan), where=scale > 0)

@@ -169,3 +169,8 @@ def _mean(values: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
     total = weight.sum()
     mean = float((weight * values).sum() / total)
     return mean, float((weight**2 * (values - mean) ** 2).sum() / total**2)
+
+
+def per_million(counts: np.ndarray) -> np.ndarray:
+    """Counts per million of each row; rows without counts stay 0."""
+    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0) * 1e6

@@ -13,7 +13,7 @@ import pandas as pd
 from brainmet.compare.donor_scores import thin
 from brainmet.compare.donors import Profiles
 from brainmet.contract import MALIGNANT_PREFIX, UNKNOWN, Obs, Uns
-from brainmet.copy_number import arm_shift, gene_order, log_ratio
+from brainmet.copy_number import arm_shift, gene_order, log_ratio, per_million
 from brainmet.pseudobulk import Pseudobulk
 
 MIN_COUNTS = 20_000
@@ -44,8 +44,8 @@ def burden(tumours: Profiles, normal: np.ndarray, genes: pd.DataFrame, *, seed: 
     if not len(kept.donors) or not measured.any():
         return pd.Series(dtype=float)
     counts = thin(np.where(measured, kept.counts, 0.0), seed=seed)
-    reference = _cpm(np.where(measured, normal, 0.0)).mean(axis=0)
-    use = measured & (_cpm(counts).mean(axis=0) >= MIN_CPM) & (reference >= MIN_CPM)
+    reference = per_million(np.where(measured, normal, 0.0)).mean(axis=0)
+    use = measured & (per_million(counts).mean(axis=0) >= MIN_CPM) & (reference >= MIN_CPM)
     order = gene_order(genes, use)
     shifts = []
     for row in counts[:, order.columns]:
@@ -78,7 +78,3 @@ def shared_types(bulk: Pseudobulk, members: pd.DataFrame, *, min_cells: int) -> 
     )
     sums = [np.asarray(bulk.X[rows & (kinds == name).to_numpy()], float).sum(axis=0) for name in shared]
     return np.array(sums).reshape(len(shared), len(bulk.var))
-
-
-def _cpm(counts: np.ndarray) -> np.ndarray:
-    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0) * 1e6

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from brainmet.contract import MALIGNANT_PREFIX, UNKNOWN, Obs, Uns, Var
-from brainmet.copy_number import gene_order, log_ratio, window_weights
+from brainmet.copy_number import gene_order, log_ratio, per_million, window_weights
 from brainmet.core.tables import columns
 from brainmet.knowledge.cell_types import CellTypes
 from brainmet.pseudobulk import Pseudobulk
@@ -64,7 +64,7 @@ def _profile(
     """Chromosome, first and last base, genes and log2 ratio of every window of one group."""
     measured = ~np.isnan(group) & ~np.isnan(others).any(axis=0)
     own, rest = np.where(measured, group, 0.0), np.where(measured, others, 0.0)
-    expressed = np.maximum(_cpm(own[None, :])[0], _cpm(rest).mean(axis=0)) >= MIN_CPM
+    expressed = np.maximum(per_million(own[None, :])[0], per_million(rest).mean(axis=0)) >= MIN_CPM
     order = gene_order(genes, measured & expressed)
     if len(order.columns) < min_genes:
         return
@@ -76,7 +76,3 @@ def _profile(
     for column, value in enumerate(values):
         inside = np.flatnonzero(weights[:, column])
         yield order.chromosome[inside[0]], int(start[inside[0]]), int(end[inside].max()), len(inside), float(value)
-
-
-def _cpm(counts: np.ndarray) -> np.ndarray:
-    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0) * 1e6

@@ -17,7 +17,7 @@ from brainmet.core import tables
 from brainmet.core.citations import cited
 from brainmet.crosstalk import NOT_TESTED, TESTED, Axes
 from brainmet.stats import effects
-from brainmet.stats.ranks import ranks, signed_rank_p
+from brainmet.stats.ranks import permuted_within, ranks, signed_rank_p
 
 log = logging.getLogger(__name__)
 ALL = "all"
@@ -149,9 +149,7 @@ def _sites(rows: pd.DataFrame, min_donors: int, n_permutations: int, rng: np.ran
         return out
     study, site = (pd.factorize(donors[name])[0] for name in ("study", "primary_site"))
     centred = (donors["score"] - donors.groupby("study")["score"].transform("mean")).to_numpy(float)
-    order = np.tile(np.arange(len(donors)), (n_permutations + 1, 1))
-    for block in (np.flatnonzero(study == s) for s in np.unique(study)):
-        order[1:, block] = rng.permuted(order[1:, block], axis=1)
+    order = np.vstack([np.arange(len(donors)), permuted_within(study, n_permutations, rng)])
     sums = np.stack([centred[order][:, site == s].sum(axis=1) ** 2 / (site == s).sum() for s in np.unique(site)]).sum(
         axis=0
     )
@@ -172,10 +170,7 @@ def _response(donors: pd.DataFrame, min_donors: int, n_permutations: int, rng: n
     scale = np.sqrt((ligand @ ligand) * (response @ response))
     if scale == 0:
         return out
-    order = np.tile(np.arange(len(known)), (n_permutations, 1))
-    for study in np.unique(studies):
-        block = np.flatnonzero(studies == study)
-        order[:, block] = rng.permuted(order[:, block], axis=1)
+    order = permuted_within(studies, n_permutations, rng)
     observed, permuted = ligand @ response, ligand[order] @ response
     hits = int(np.sum(np.abs(permuted) >= abs(observed) - 1e-9 * scale))
     return out | {"response_rho": float(observed / scale), "response_p": (1 + hits) / (1 + n_permutations)}

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 from brainmet import datasets
 from brainmet.core.files import replacing
-from brainmet.datasets import OF_ALL, begins, matches_name
-from brainmet.datasets.discover import LAYOUTS, OF_CELLS, OF_GENES, entry, groups, matrices, of_one_matrix
+from brainmet.datasets import OF_ALL, begins
+from brainmet.datasets.discover import LAYOUTS, OF_CELLS, OF_GENES, entry, groups, matrices, of_one_matrix, unclaimed
 from brainmet.errors import BrainmetError
 from brainmet.fetch import archive_url, listing
 from brainmet.ingest.bulk import SERIES as SERIES_MATRIX
@@ -133,11 +133,7 @@ def _read_back(partial: Path, target: Path, source: str) -> dict[str, Any]:
 def _not_read(found: Sequence[Member], data: Sequence[Member], matches: Sequence[str]) -> list[str]:
     """A comment on matrices of other layouts that are no sample's, such as a second series in the folder."""
     others = {m for layout in LAYOUTS if layout != "dense_text" for m in matrices(found, layout)} - set(data)
-    rest = sorted(
-        path
-        for path in (member.full_name for member in others)
-        if not any(matches_name(path, match) for match in matches)
-    )
+    rest = sorted(unclaimed([member.full_name for member in others], matches))
     more = f" and {len(rest) - SHOWN} more" if len(rest) > SHOWN else ""
     return [f"# not read, of another layout: {', '.join(rest[:SHOWN])}{more}"] if rest else []
 
