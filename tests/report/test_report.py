@@ -317,7 +317,7 @@ def test_random_sets_are_told_once_and_each_compartment_with_its_own_advice():
     found = doubts(toy.run(), nulls=toy.rows("nulls", rows))
     detail = found["Random gene sets differ between conditions too: in a, b, c"].detail
     assert "a 90 of 200; b 80 of 200; c 70 of 200; b, less ambient RNA 60 of 200; chance" in detail
-    assert detail.endswith(f"at most 16. In a, c: {nulls._AMBIENT}. In b: {nulls._BROAD}.")
+    assert detail.endswith(f"at most 16. A, c: {nulls._AMBIENT}. B: {nulls._BROAD}.")
 
 
 def test_a_type_that_quality_control_took_is_named_and_drawn():

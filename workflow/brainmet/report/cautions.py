@@ -126,9 +126,8 @@ def _random_sets(over: pd.DataFrame) -> list[Caution]:
     names = where + rows["profiles"].map({Null.LESS_AMBIENT: ", less ambient RNA"}).fillna("")
     runs = zip(names, rows["runs_with_discovery"], rows["n_runs"], strict=True)
     each = [f"{name} {n} of {n_runs}" for name, n, n_runs in runs]
-    readings = [
-        f"In {listed(list(names.unique()))}: {why}." for why, names in where.groupby(rows["reading"], sort=False)
-    ]
+    grouped = where.groupby(rows["reading"], sort=False)
+    readings = [f"{start(listed(list(names.unique())))}: {why}." for why, names in grouped]
     return [
         Caution(
             "caution",
