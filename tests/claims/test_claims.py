@@ -271,7 +271,7 @@ def test_a_patient_sampled_at_both_sites_is_counted_once() -> None:
     data.obs["donor"] = data.obs["donor"].str.replace("brain_metastasis|primary", "p", regex=True)
     row = stage.claims([claim(requires=["paired"])], reader_of(data), design=DESIGN, bound=0.5).iloc[0]
     assert (row["verdict"], row["n_donors"]) == ("supported", 6)
-    assert row["reason"].endswith("6 donors, as the statement says") and row["why"] == "as the statement says"
+    assert row["reason"].endswith("6 donors, as the claim says") and row["why"] == "as the claim says"
 
 
 def test_what_goes_with_the_condition_settles_nothing() -> None:

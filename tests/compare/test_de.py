@@ -105,7 +105,7 @@ def test_what_is_missing_is_named() -> None:
 
 def test_a_design_that_cannot_be_told_apart_names_the_column() -> None:
     design = pd.DataFrame({"intercept": 1.0, "arm": [1.0, 1, 0, 0], "study_t": [0.0, 0, 1, 1]})
-    with pytest.raises(BrainmetError, match="cannot tell study_t from intercept, arm"):
+    with pytest.raises(BrainmetError, match="cannot separate study_t from intercept, arm"):
         stage.check_rank(design)
     stage.check_rank(design.assign(study_t=np.array([0.0, 1, 0, 1])))
 

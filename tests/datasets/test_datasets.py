@@ -111,7 +111,7 @@ def test_a_folder_stands_for_the_files_in_it(tmp_path):
     (tmp_path / "none").mkdir()
     path.write_text(path.read_text().replace("path: runs", "path: none"))
     with pytest.raises(
-        BrainmetError, match=r"files: all: the folder .*none holds no file to read .there is nothing.; mend path"
+        BrainmetError, match=r"files: all: the folder .*none holds no file to read .there is nothing.; correct path"
     ):
         datasets.read(path)
 
@@ -170,7 +170,7 @@ def test_a_folder_that_the_run_writes_into_is_refused(tmp_path, monkeypatch):
 def test_a_folder_without_counts_names_what_it_holds(tmp_path):
     path = folder(tmp_path, ["P1.rar"], ["P1"])
     (tmp_path / "runs/P1.h5ad").write_text("")
-    with pytest.raises(BrainmetError, match=r"no file to read \(there is P1.h5ad, P1.rar\); mend path"):
+    with pytest.raises(BrainmetError, match=r"no file to read \(there is P1.h5ad, P1.rar\); correct path"):
         datasets.read(path)
 
 
@@ -208,7 +208,7 @@ def test_excluded_samples_are_left_out(series):
     assert list(datasets.records(loaded, exclude=["A"])) == ["B"]
     with pytest.raises(BrainmetError, match=r"config.yaml: exclude: no sample 'C' in this run; samples: A, B"):
         datasets.records(loaded, exclude=["C"])
-    with pytest.raises(BrainmetError, match=r"config.yaml: exclude: leaves no sample of the run"):
+    with pytest.raises(BrainmetError, match=r"config.yaml: exclude: names every sample of the run"):
         datasets.records(loaded, exclude=["A", "B"])
 
 
@@ -373,7 +373,7 @@ def test_empty_cells_behind_the_columns_say_nothing(series, tmp_path):
         (None, "who.csv", r"covariates: .*who.csv cannot be read"),
         ("id,age\nA,3\nA ,4\n", "who.csv", r"covariates: .*'A' has more than one row; leave one"),
         ("id,age\nZ,3\n", "who.csv", r"covariates: .*'Z' is no sample of the dataset; samples: A, B"),
-        ("id,age\nA,3\n", {"file": "who.csv", "sample": "x"}, r"has no column x \(id, age\); mend sample"),
+        ("id,age\nA,3\n", {"file": "who.csv", "sample": "x"}, r"has no column x \(id, age\); correct sample"),
         ("id,a,b\nA,x,y\nB,chemo, radio,y\n", "who.csv", r"read \(line 3 has more values .* ',' in it needs quotes\)"),
         ("id,region\nA,middle\n", "who.csv", r"with who.csv: samples.0.region: 'middle' is not allowed.*core, rim"),
     ],

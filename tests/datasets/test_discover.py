@@ -48,7 +48,7 @@ def test_files_of_an_archive_that_are_no_samples(tmp_path: Path, human: GeneTabl
     listed = [{"id": "one", "match": "GSM1_Breast_1"}, {"id": "gone", "match": "GSM7_Breast"}]
     text, proposed = found(tmp_path, human, "tenx_triplet", ["a.tar"], samples=listed)
     assert proposed == {"Breast_2": "GSM2_Breast_2", "Lung-1": "GSM10_Lung-1"}
-    assert "# gone: no file begins with GSM7_Breast; mend its match" in text and "2 groups of files" in text
+    assert "# gone: no file begins with GSM7_Breast; correct its match" in text and "2 groups of files" in text
 
 
 def test_genes_of_all_samples_are_no_sample_and_files_of_cells_may_be_one(tmp_path: Path, human: GeneTable) -> None:

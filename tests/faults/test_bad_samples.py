@@ -117,7 +117,7 @@ def test_a_missing_file_is_told_before_any_job(run, tmp_path):
     document["samples"] = [{"id": "gone", "match": "good", "condition": "primary"}]
     (tmp_path / "gone.yaml").write_text(yaml.safe_dump(document))
     printed = snakemake(tmp_path, "-n", config=config, check=False)
-    said = r"gone.yaml: files: good_matrix.mtx.gz: there is no .*; mend path .*exclude: \[gone\]"
+    said = r"gone.yaml: files: good_matrix.mtx.gz: there is no .*; correct path .*exclude: \[gone\]"
     assert re.search(said, printed), printed
 
 

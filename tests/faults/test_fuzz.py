@@ -166,7 +166,7 @@ def test_through_the_command(tmp_path, text):
 
 def test_a_folder_of_dataset_files_that_is_not_there_is_told():
     told = tell(lambda: parse({"dataset_paths": ["nowhere"]}))
-    assert re.match(r"config.yaml: dataset_paths: there is no folder /\S+/nowhere; mend the path", told)
+    assert re.match(r"config.yaml: dataset_paths: there is no folder /\S+/nowhere; correct the path", told)
 
 
 def test_dates_survive_the_messages():

@@ -335,7 +335,7 @@ def test_a_file_in_place_is_verified_not_downloaded(server: Server, target: Path
 def test_404_names_what_the_folder_holds(server: Server, target: Path) -> None:
     server.faults = ["404"]
     with pytest.raises(
-        BrainmetError, match=r"answered 404 .*folder holds data_2.bin.*mend the name under files:.*GSE1"
+        BrainmetError, match=r"answered 404 .*folder holds data_2.bin.*correct the name under files:.*GSE1"
     ):
         get(server, target)
     server.faults = ["403"]

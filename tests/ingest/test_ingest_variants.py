@@ -670,7 +670,9 @@ def test_columns_of_the_cells_table_by_our_names(
     assert twice["donor"].tolist() == twice["author_age"].tolist() == list("ABABAB")
     with pytest.raises(BrainmetError, match=r"condition says 'Tumour', which is no condition .*map it under cells: c"):
         run_with(cells=cells | {"conditions": None})
-    with pytest.raises(BrainmetError, match=r"cells.csv: has no column who \(patient, donor, condition\); mend cells"):
+    with pytest.raises(
+        BrainmetError, match=r"cells.csv: has no column who \(patient, donor, condition\); correct cells"
+    ):
         run_with(cells=cells | {"columns": {"donor": "who"}})
 
 
@@ -685,7 +687,7 @@ def test_one_cells_table_of_many_samples(tmp_path: Path, human: GeneTable) -> No
     # Where no file lists the barcodes they are the table's, but for those of other samples.
     without = run("tenx_triplet", [*files[:2], tmp_path / "cells.csv"], human, cells=cells)
     assert without.cells["donor"].tolist() == [f"S{i}" for i in range(6)]
-    with pytest.raises(BrainmetError, match=r"no row has who T \(there are R, S\); mend cells: sample"):
+    with pytest.raises(BrainmetError, match=r"no row has who T \(there are R, S\); correct cells: sample"):
         run_with(cells=cells, id="T")
 
 

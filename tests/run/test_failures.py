@@ -37,7 +37,7 @@ def test_a_killed_job_is_said_to_have_run_out_of_memory(tmp_path):
     killed, other = told(tmp_path, text)
     assert killed.startswith("rule qc, S1: killed by the system before it could say why (SIGKILL), most often because")
     assert "--set-resources qc:mem_mb=" in killed
-    assert other.startswith("rule embed: failed without a sentence of its own")
+    assert other.startswith("rule embed: failed without a message")
 
 
 def test_a_signal_of_a_library_may_be_memory_or_a_fault(tmp_path):
@@ -101,7 +101,7 @@ def test_a_disk_that_is_full_at_the_end_comes_first_and_no_job_is_blamed(tmp_pat
     assert failures.sentences([tmp_path / "run.log"], written=[tmp_path]) == [disk]
     (tmp_path / "run.log").write_text(error("qc", "logs/qc/S1.log"))
     first, second = failures.sentences([tmp_path / "run.log"], written=[tmp_path])
-    assert first == disk and second.startswith("rule qc, S1: failed while nothing could be written; mend that")
+    assert first == disk and second.startswith("rule qc, S1: failed while nothing could be written; correct that")
 
 
 def test_a_run_without_failures_or_log_says_nothing(tmp_path):

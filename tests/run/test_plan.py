@@ -34,7 +34,7 @@ def with_method(name, **options):
 )
 def test_a_file_that_is_not_there_is_told_with_its_key(tmp_path, monkeypatch, changes, key):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(BrainmetError, match=rf"config\.yaml: {key}: there is no file {tmp_path}.*gone\.gmt; mend"):
+    with pytest.raises(BrainmetError, match=rf"config\.yaml: {key}: there is no file {tmp_path}.*gone\.gmt; correct"):
         load(changes)
     (tmp_path / "models").mkdir()
     for file in ("gone.gmt", "models/gone.gmt"):
@@ -52,7 +52,7 @@ def test_metabolic_tasks_are_told_of_before_any_job(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     changes = {"score": {"metabolic_tasks": "tasks"}}
     with pytest.raises(
-        BrainmetError, match=rf"score\.metabolic_tasks: there is no folder {tmp_path}/tasks; mend the path"
+        BrainmetError, match=rf"score\.metabolic_tasks: there is no folder {tmp_path}/tasks; correct the path"
     ):
         load(changes)
     (tmp_path / "tasks").mkdir()

@@ -299,7 +299,7 @@ def _claim(entry: Mapping[str, Any], frame: pd.DataFrame, design: Design) -> dic
     if best["estimator"] in RANK:
         floor = entry.get("estimator_min", NESTED if "b" in arms else TRANSFER)
         if RANK[best["estimator"]] < RANK[floor]:
-            best |= {"reason": f"only by {best['estimator']}; the statement needs {floor} or better"}
+            best |= {"reason": f"only by {best['estimator']}; the claim needs {floor} or better"}
         if "paired" in entry.get("requires", []) and best["design"] != "paired":
             best |= {"estimator": NOT_TESTABLE, "mde": np.nan, "reason": "no patients sampled at both sites"}
     return best

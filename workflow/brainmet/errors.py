@@ -2,7 +2,7 @@
 
 
 class BrainmetError(Exception):
-    """A problem a user can mend: one sentence that names the file, the value and the remedy.
+    """A problem a user can correct: one sentence that names the file, the value and the remedy.
 
     A job shows the sentence without a traceback; anything else that is raised is a bug and keeps its traceback.
     Lines of another library's message that is quoted in it are joined.

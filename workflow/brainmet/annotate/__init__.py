@@ -120,7 +120,7 @@ def run(name: str, inputs: dict[str, Any], **options: Any) -> pd.DataFrame:
     function = importlib.import_module(f"brainmet.annotate.{name}").annotate
     needed = [key for key, one in inspect.signature(function).parameters.items() if one.default is one.empty]
     if missing := [key for key in needed if key not in inputs and key not in options]:
-        raise BrainmetError(f"config.yaml: annotate.{name}: give {', '.join(missing)}")
+        raise BrainmetError(f"config.yaml: annotate.{name}: needs {', '.join(missing)}; see docs/adding.md")
     table: pd.DataFrame = function(**inputs, **options)
     if NOTE not in table:
         table.insert(0, NOTE, "")
@@ -159,5 +159,5 @@ def _unmet(method: Method, known: Collection[str]) -> str:
         return ""
     return (
         f"config.yaml: annotate.methods: {method.name} requires {', '.join(lacking)}; "
-        f"known: {', '.join(known)}; add the method, or mend REQUIRES in {method.path}"
+        f"known: {', '.join(known)}; add the method, or correct REQUIRES in {method.path}"
     )

@@ -56,7 +56,9 @@ def as_types(labels: Iterable[str], types: CellTypes, given: Mapping[str, str]) 
         BrainmetError: the given map names a type that is not in the resource.
     """
     if wrong := sorted({kind for kind in given.values() if kind not in types}):
-        raise BrainmetError(f"config.yaml: annotate: map: type {wrong[0]!r} is not known; see resources/markers")
+        raise BrainmetError(
+            f"config.yaml: annotate: map: type {wrong[0]!r} is not known; known types are the ids in resources/markers"
+        )
     names = {entry.name.lower(): entry.id for entry in types.entries.values()}
     found, lost = {}, []
     for label in sorted(set(labels)):

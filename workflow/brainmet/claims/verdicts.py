@@ -1,4 +1,4 @@
-"""Verdicts on claims: what the measured numbers say of a statement, in a word and a sentence."""
+"""Verdicts on claims: what the measured numbers say of a claim, in a word and a sentence."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -38,7 +38,7 @@ def untested(row: Mapping[str, Any], entry: Mapping[str, Any]) -> tuple[str, str
         return "confounded", reason
     floor = entry.get("estimator_min", TRANSFER if "b" not in entry["comparison"] else NESTED)
     if RANK[state] < RANK[floor]:
-        return "not_testable", f"only an estimate by {state} is possible; the statement needs {floor} or better"
+        return "not_testable", f"only an estimate by {state} is possible; the claim needs {floor} or better"
     return None
 
 
@@ -46,7 +46,7 @@ def verdict(row: Mapping[str, Any], entry: Mapping[str, Any], *, design: Design,
     """Verdict on a claim that was tested.
 
     A direction is supported or contradicted when the adjusted p is below alpha, and the permutation p too wherever
-    the donors are enough for it to get there. A statement of no difference is tested against its bound (two
+    the donors are enough for it to get there. A claim of no difference is tested against its bound (two
     one-sided tests).
     """
     sources, used = set(entry.get("derived_from", [])), set(str(row["datasets"]).split(";"))
@@ -78,14 +78,14 @@ def verdict(row: Mapping[str, Any], entry: Mapping[str, Any], *, design: Design,
         if within_bound(row, bound):
             return judged(_sourced("equivalent", sources, used), f"inside ±{bound:g} at 90 %", ": ")
         if decided and (row["ci_low"] > bound or row["ci_high"] < -bound):
-            return judged("contradicted", f"outside ±{bound:g}, where the statement has no difference", ": ")
+            return judged("contradicted", f"outside ±{bound:g}, where the claim is that there is no difference", ": ")
         return judged("inconclusive", f"±{bound:g} is neither shown nor excluded; {_detectable(row, design)}")
     if decided and np.sign(row["effect"]) == sign:
-        return judged(_sourced(positive, sources, used), "as the statement says", ", ")
+        return judged(_sourced(positive, sources, used), "as the claim says", ", ")
     if decided:
-        return judged("contradicted", "against the statement", ", ")
+        return judged("contradicted", "against the claim", ", ")
     if "bound" in entry and within_bound(row, bound):
-        why = f"inside ±{bound:g} at 90 %, no difference of the size that the statement needs"
+        why = f"inside ±{bound:g} at 90 %, no difference of the size that the claim needs"
         return judged("equivalent", why, ": ")
     return judged("inconclusive", _detectable(row, design))
 

@@ -175,7 +175,10 @@ def check_rank(design: pd.DataFrame) -> None:
     kept: list[str] = []
     for name in design.columns:
         if np.linalg.matrix_rank(design[[*kept, name]].to_numpy(float)) == len(kept):
-            raise BrainmetError(f"the model cannot tell {name} from {', '.join(kept)}; leave one of them out")
+            raise BrainmetError(
+                f"differential expression: the model cannot separate {name} from {', '.join(kept)}, which change "
+                "together; leave one of them out"
+            )
         kept.append(name)
 
 

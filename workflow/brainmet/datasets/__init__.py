@@ -145,12 +145,13 @@ def on_disk(file: dict[str, Any], dataset: Path) -> list[dict[str, Any]]:
     try:
         there = sorted(_inside(path))
     except OSError as error:
-        raise BrainmetError(f"{dataset}: files: {file['name']}: {error}; mend its rights, or path") from error
+        raise BrainmetError(f"{dataset}: files: {file['name']}: {error}; correct its rights, or path") from error
     inside = [found for found in there if not NOT_READ.search(found.name) and found.stat().st_size]
     if not inside:
         holds = ", ".join(found.relative_to(path).as_posix() for found in there[:SHOWN]) or "nothing"
         raise BrainmetError(
-            f"{dataset}: files: {file['name']}: the folder {path} holds no file to read (there is {holds}); mend path"
+            f"{dataset}: files: {file['name']}: the folder {path} holds no file to read (there is {holds}); "
+            "correct path"
         )
     return [{"name": f"{file['name']}/{found.relative_to(path).as_posix()}", "path": str(found)} for found in inside]
 
@@ -192,10 +193,10 @@ def _add_covariates(dataset: dict[str, Any], path: Path) -> None:
     try:
         columns, lines = read_table(table.name, table.read_bytes())
     except (OSError, ValueError) as error:
-        raise BrainmetError(f"{path}: covariates: {table} cannot be read ({error}); mend file") from error
+        raise BrainmetError(f"{path}: covariates: {table} cannot be read ({error}); correct file") from error
     key = spec.get("sample", columns[0])
     if key not in columns:
-        raise BrainmetError(f"{path}: covariates: {table} has no column {key} ({', '.join(columns)}); mend sample")
+        raise BrainmetError(f"{path}: covariates: {table} has no column {key} ({', '.join(columns)}); correct sample")
     known = {sample["id"]: sample for sample in dataset["samples"]}
     rows = [dict(zip(columns, line, strict=True)) for line in lines]
     ids = [row[key] for row in rows]
@@ -247,7 +248,7 @@ def records(datasets: dict[str, dict[str, Any]], *, exclude: Sequence[str]) -> d
         )
     kept = dict(sorted((id_, record) for id_, record in found.items() if id_ not in set(exclude)))
     if found and not kept:
-        raise BrainmetError("config.yaml: exclude: leaves no sample of the run; shorten it")
+        raise BrainmetError("config.yaml: exclude: names every sample of the run; leave at least one")
     return kept
 
 

@@ -62,7 +62,7 @@ def check_run(
                 near = _near(Path(file["path"]))
                 waiting = ", ".join(written(id_) for id_, other in records.items() if file in other["files"])
                 raise BrainmetError(
-                    f"{where}: files: {file['name']}: there is no {file['path']}{near}; mend path (relative to this "
+                    f"{where}: files: {file['name']}: there is no {file['path']}{near}; correct path (relative to this "
                     f"file, or absolute), or put the file there, or go on without: exclude: [{waiting}]"
                 )
         for label, type_ in ((record["labels"] or {}).get("map") or {}).items():
@@ -140,7 +140,8 @@ def _samples(dataset: Mapping[str, Any], path: Path) -> None:
     matches = [sample["match"] for sample in dataset["samples"] if sample.get("match")]
     if repeated := sorted({match for match in matches if matches.count(match) > 1}):
         raise BrainmetError(
-            f"{path}: samples: two samples have the match {repeated[0]!r}: they would hold the same cells; mend match"
+            f"{path}: samples: two samples have the match {repeated[0]!r}: they would hold the same cells; "
+            "correct match"
         )
 
 

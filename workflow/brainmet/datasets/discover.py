@@ -111,7 +111,7 @@ def _by_name(samples: Sequence[Mapping[str, Any]], found: Sequence[Member], fitt
     names = {member.full_name: member for member in found}
     known = {sample["match"]: sample["id"] for sample in samples if sample.get("match")}
     lines = [
-        f"# {id_}: no file begins with {match}; mend its match, or take the sample out"
+        f"# {id_}: no file begins with {match}; correct its match, or take the sample out"
         for match, id_ in known.items()
         if len(unclaimed(list(names), [match])) == len(names)
     ]
@@ -210,7 +210,7 @@ def _by_value(dataset: Mapping[str, Any], found: Sequence[Member], genes: GeneTa
     values = Counter(str(value) for value in column if str(value))
     known = {str(sample["match"]): sample["id"] for sample in dataset["samples"] if sample.get("match")}
     lines = [
-        f"# {id_}: no cell has {key} {match}; mend its match, or take the sample out"
+        f"# {id_}: no cell has {key} {match}; correct its match, or take the sample out"
         for match, id_ in known.items()
         if match not in values
     ]

@@ -69,7 +69,9 @@ def draft(source: str | None, folder: Path, genes: GeneTable, *, mirror: str, of
             f"{SHIPPED / target.name} to {target}"
         )
     if not series and not root.is_dir():
-        raise BrainmetError(f"draft: {source} is neither an accession (GSE…) nor a folder ({root}); mend it")
+        raise BrainmetError(
+            f"draft: {source} is neither an accession (GSE…) nor a folder ({root} was looked for); correct it"
+        )
     if series:
         name, (found, told, untold) = id_, _published(source, mirror, offline)
         layout, data, samples = _samples(found, source)
@@ -168,8 +170,8 @@ def _published(accession: str, mirror: str, offline: bool) -> tuple[list[Member]
     names = _names(url, mirror)
     if not names:
         raise BrainmetError(
-            f"{accession}: the archive lists no files at {url.rpartition('/')[0]}; mend the accession, see whether the "
-            "archive can be reached, or download its files into a folder and name the folder instead"
+            f"{accession}: the archive lists no files at {url.rpartition('/')[0]}; correct the accession, see whether "
+            "the archive can be reached, or download its files into a folder and name the folder instead"
         )
     archive = next((name for name in names if name.endswith("_RAW.tar")), "")
     lines = _bytes(url, mirror).decode().splitlines() if archive and "filelist.txt" in names else []

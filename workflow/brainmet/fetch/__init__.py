@@ -364,8 +364,8 @@ def _fitting(url: str, names: list[str], target: Path) -> str:
 
 
 def _advice(url: str, status: int, target: Path) -> str:
-    """What to do about a refused file: a name that the registry inferred is mended from the archive's listing."""
-    entry = f"mend the name under files: in the dataset file of {target.parent.name}"
+    """What to do about a refused file: a name that the registry inferred is corrected from the archive's listing."""
+    entry = f"correct the name under files: in the dataset file of {target.parent.name}"
     if status == 407:
         return ": the proxy wants a name and a password; set HTTPS_PROXY to http://NAME:PASSWORD@HOST:PORT"
     if status in (401, 403):

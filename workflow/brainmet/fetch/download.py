@@ -166,9 +166,9 @@ def _attempt(client: httpx.Client, url: str, part: Path) -> None:
             note_of(part).write_text(json.dumps(asdict(version)))
             _receive(response, part, version, held)
     except httpx.TooManyRedirects as error:
-        raise BrainmetError(f"{url}: redirected in a circle; mend the url in the dataset file") from error
+        raise BrainmetError(f"{url}: redirected in a circle; correct the url in the dataset file") from error
     except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
-        raise BrainmetError(f"{url}: not an http(s) address; mend the url in the dataset file") from error
+        raise BrainmetError(f"{url}: not an http(s) address; correct the url in the dataset file") from error
     except httpx.TimeoutException as error:
         raise Unfinished("the server sent nothing for too long") from error
     except httpx.TransportError as error:

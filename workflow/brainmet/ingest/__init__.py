@@ -81,7 +81,7 @@ def ingest(
         species_share: share of counts of one species that makes a cell of a mixture that species'.
 
     Raises:
-        BrainmetError: the input is not what the dataset file says; the sentence says how to mend it.
+        BrainmetError: the input is not what the dataset file says; the sentence says how to correct it.
     """
     found = _own(
         list_members([(file["name"], Path(path)) for file, path in zip(record["files"], files, strict=True)]),

@@ -51,7 +51,8 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
     if len(tables) != 1:
         names = ", ".join(member.name for member in (tables or own)[:6])
         raise BrainmetError(
-            f"{match or 'the dataset'}: {len(tables)} files can be its table ({names}); mend match in the dataset file"
+            f"{match or 'the dataset'}: {len(tables)} files can be its table ({names}); "
+            "correct match in the dataset file"
         )
     (member,) = tables
     if SERIES.search(member.name):
@@ -99,7 +100,7 @@ def _series_matrix(member: Member, platforms: Sequence[Member]) -> Raw:
 
     text = decoded(member)
     if BEGIN not in text:
-        raise BrainmetError(f"{member}: has no table of values; mend layout or files in the dataset file")
+        raise BrainmetError(f"{member}: has no table of values; correct layout or files in the dataset file")
     head, _, body = text.partition(BEGIN)
     frame = pd.read_csv(io.StringIO(body.partition(END)[0].strip()), sep="\t", index_col=0)
     if frame.empty:

@@ -79,7 +79,7 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
     if len(tables) != 1:
         names = ", ".join(member.name for member in (tables or own)[:6])
         raise BrainmetError(
-            f"{match or 'the dataset'}: {len(tables)} files can be its table ({names}); mend match in the dataset "
+            f"{match or 'the dataset'}: {len(tables)} files can be its table ({names}); correct match in the dataset "
             "file, where several samples may name one donor (`snakemake discover` prints the lines for its files)"
         )
     member = tables[0]

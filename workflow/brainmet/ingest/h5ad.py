@@ -72,7 +72,7 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
             matrix = sum(rest, start=first)
             obs, labels = obs[own], labels[own]
     except DAMAGED_HDF5 as error:
-        raise BrainmetError(f"{member}: cannot be read as h5ad ({error}); fetch it again, or mend layout") from error
+        raise BrainmetError(f"{member}: cannot be read as h5ad ({error}); fetch it again, or correct layout") from error
     if matrix.shape != (len(obs), len(var)):
         raise BrainmetError(
             f"{member}: {slot} has {matrix.shape[0]} rows and {matrix.shape[1]} columns, but obs lists {len(obs)} "

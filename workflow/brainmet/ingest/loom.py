@@ -51,7 +51,7 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
             slot, verdict = _rawest(file)
             matrix = _matrix(file[slot], keep)
     except DAMAGED_HDF5 as error:
-        raise BrainmetError(f"{member}: cannot be read as loom ({error}); fetch it again, or mend layout") from error
+        raise BrainmetError(f"{member}: cannot be read as loom ({error}); fetch it again, or correct layout") from error
     named = names if names is not None else ids
     assert named is not None
     note = f"{slot} holds {verdict.kind}: {verdict.why}"

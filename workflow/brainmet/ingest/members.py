@@ -108,7 +108,7 @@ class Member:
             with _raw(self) as (stream, disk):
                 yield _decompressed(stream, self, disk)
         except FileNotFoundError as error:
-            raise BrainmetError(f"{self}: no such file; put it there, or mend files: in the dataset file") from error
+            raise BrainmetError(f"{self}: no such file; put it there, or correct files: in the dataset file") from error
         except (OSError, *DAMAGED) as error:
             raise BrainmetError(
                 f"{self}: the file is truncated or damaged ({error}); delete it and fetch it again"
@@ -259,7 +259,7 @@ def list_members(files: Sequence[tuple[str, Path]]) -> list[Member]:
     found: list[Member] = []
     for name, path in files:
         if not path.is_file():
-            raise BrainmetError(f"{path}: no such file; put it there, or mend files: in the dataset file")
+            raise BrainmetError(f"{path}: no such file; put it there, or correct files: in the dataset file")
         _refuse(path)
         above = PurePosixPath(name).parts[:-1]
         if not TAR.search(name) and not TAR.search(path.name):
@@ -362,7 +362,7 @@ def select(found: Sequence[Member], match: str | None, *, optional: bool = False
     if not own and not optional:
         names = ", ".join(sorted(member.full_name for member in found)[:6])
         raise BrainmetError(
-            f"match: {match}: no file of the dataset starts with it (there are {names}); mend match in the dataset "
+            f"match: {match}: no file of the dataset starts with it (there are {names}); correct match in the dataset "
             "file, for which `snakemake discover` prints the lines that its files call for"
         )
     if any(CELLS_ONLY.search(member.full_name) for member in own):
@@ -387,12 +387,12 @@ def one(found: Sequence[Member], *patterns: str, what: str, among: str) -> Membe
     names = ", ".join(sorted(member.full_name for member in (hits or found))[:6]) or "no files"
     if not hits:
         raise BrainmetError(
-            f"{among}: no file can be its {what} ({names}); mend match, files or layout in the dataset file"
+            f"{among}: no file can be its {what} ({names}); correct match, files or layout in the dataset file"
         )
     apart = ""
     if len({member.full_name.rsplit("/", 1)[0] for member in hits if member.folders}) == len(hits):
         apart = f"; match may be a path too, such as {'/'.join(hits[0].folders)}"
     raise BrainmetError(
-        f"{among}: {len(hits)} files can be its {what} ({names}); mend match or files in the dataset file (`snakemake "
-        f"discover` prints a line for every sample that its files call for){apart}"
+        f"{among}: {len(hits)} files can be its {what} ({names}); correct match or files in the dataset file "
+        f"(`snakemake discover` prints a line for every sample that its files call for){apart}"
     )

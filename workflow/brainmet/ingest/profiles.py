@@ -50,6 +50,6 @@ def described(
     if patterns and not seen:
         raise BrainmetError(
             f"{record['dataset']}.yaml: profiles: no pattern fits a profile (the first are "
-            f"{', '.join(map(str, names[:4]))}); mend the patterns"
+            f"{', '.join(map(str, names[:4]))}); correct the patterns"
         )
     return np.array(donors, dtype=object), np.array(conditions, dtype=object)

@@ -120,7 +120,7 @@ def _refuse_mixture(raw: Raw, organism: str) -> None:
         human, mouse = (found[0] for found in marked)
         raise BrainmetError(
             f"{raw.name}: holds genes of human and of mouse (such as {human} and {mouse}), and organism says "
-            f"{organism}; set organism: human_mouse, which tells the cells apart"
+            f"{organism}; set organism: human_mouse, which separates the cells by their counts"
         )
 
 

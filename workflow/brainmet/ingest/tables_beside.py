@@ -52,7 +52,7 @@ def _named(name: str, record: Mapping[str, Any], found: Sequence[Member], *, rol
     if len(hits) != 1:
         word = f"{len(hits)} files are named" if hits else "no file is named"
         known = ", ".join(sorted(member.name for member in found)[:6])
-        raise BrainmetError(f"{role}: {word} {name} (there are {known}); mend {role}: file in the dataset file")
+        raise BrainmetError(f"{role}: {word} {name} (there are {known}); correct {role}: file in the dataset file")
     return hits[0]
 
 
@@ -65,7 +65,9 @@ def column(member: Member, name: str, *, sep: str) -> np.ndarray:
     """One column of a table beside a matrix."""
     own = _table(member, sep)
     if name not in own:
-        raise BrainmetError(f"{member}: has no column {name} ({', '.join(own.columns)}); mend it in the dataset file")
+        raise BrainmetError(
+            f"{member}: has no column {name} ({', '.join(own.columns)}); correct it in the dataset file"
+        )
     return own[name].to_numpy(object)
 
 
@@ -102,7 +104,7 @@ def sample_of(
         if obs is None or key not in obs:
             columns = "no columns" if obs is None else ", ".join(obs.columns)
             raise BrainmetError(
-                f"{record['dataset']}.yaml: split_by: obs has no column {key} ({columns}); mend split_by in the "
+                f"{record['dataset']}.yaml: split_by: obs has no column {key} ({columns}); correct split_by in the "
                 f"dataset file"
             )
         return obs[key].to_numpy(object)
@@ -119,7 +121,7 @@ def own_cells(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member])
         ((_, key),) = record["split_by"].items()
         known = ", ".join(sorted({str(v) for v in values if v})[:8]) or "none"
         raise BrainmetError(
-            f"{raw.name}: no cell has {key} {record['match']!r} (values: {known}); mend match in the dataset file, "
+            f"{raw.name}: no cell has {key} {record['match']!r} (values: {known}); correct match in the dataset file, "
             "for which `snakemake discover` prints the lines that its cells call for"
         )
     log.info("%s: %d cells are this sample's", raw.name, own.sum())
@@ -132,7 +134,7 @@ def _cell_column(
     joined = cell_table(barcodes, record, tables)
     if joined is None or column not in joined:
         raise BrainmetError(
-            f"split_by: the cells table has no column {column}; mend split_by or cells in the dataset file"
+            f"split_by: the cells table has no column {column}; correct split_by or cells in the dataset file"
         )
     return joined[column].to_numpy(object)
 
@@ -147,7 +149,7 @@ def cell_table(barcodes: np.ndarray, record: Mapping[str, Any], tables: Mapping[
     frame = _own_rows(frame, spec.get("sample"), record, member, role="cells")
     if not len(frame):
         absent = _no_row(member, spec["sample"], record, spec.get("sep") or "auto")
-        raise BrainmetError(f"{absent}; mend cells: sample, or add its rows")
+        raise BrainmetError(f"{absent}; correct cells: sample, or add its rows")
     values = frame.astype(str).agg("\x1f".join, axis=1).to_numpy(object)
     rows = match_rows(barcodes, frame[key].to_numpy(object), values=values, name=str(member), sample=_names_of(record))
     taken = frame.iloc[np.maximum(rows, 0)].reset_index(drop=True)
@@ -171,7 +173,7 @@ def under_our_names(frame: pd.DataFrame, columns: Mapping[str, str], member: Mem
     """
     if lacking := [theirs for theirs in columns.values() if theirs not in frame]:
         raise BrainmetError(
-            f"{member}: has no column {lacking[0]} ({', '.join(frame.columns)}); mend cells: columns in the dataset "
+            f"{member}: has no column {lacking[0]} ({', '.join(frame.columns)}); correct cells: columns in the dataset "
             "file"
         )
     found: dict[str, pd.Series] = {}
@@ -191,7 +193,7 @@ def named_columns(raw: Raw, record: Mapping[str, Any]) -> pd.DataFrame | None:
         if theirs not in obs:
             raise BrainmetError(
                 f"{raw.name}: cells: columns: obs has no column {theirs} ({', '.join(obs.columns) or 'none at all'}); "
-                "mend columns in the dataset file, or name the file of the table"
+                "correct columns in the dataset file, or name the file of the table"
             )
     return obs[list(dict.fromkeys(spec["columns"].values()))].reset_index(drop=True)
 
@@ -203,7 +205,7 @@ def _key_column(frame: pd.DataFrame, barcode: str | None, member: Member, *, rol
     if barcode in (None, "", "index", "Unnamed: 0") or frame.columns[0] == "index":
         return str(frame.columns[0])
     raise BrainmetError(
-        f"{member}: has no column {barcode} ({', '.join(frame.columns)}); mend {role}: barcode in the dataset file"
+        f"{member}: has no column {barcode} ({', '.join(frame.columns)}); correct {role}: barcode in the dataset file"
     )
 
 
@@ -215,7 +217,7 @@ def _own_rows(
         return frame
     if by not in frame:
         raise BrainmetError(
-            f"{member}: has no column {by} ({', '.join(frame.columns)}); mend {role}: sample in the dataset file"
+            f"{member}: has no column {by} ({', '.join(frame.columns)}); correct {role}: sample in the dataset file"
         )
     names = [name for name in _names_of(record).split("|") if name]
     for spell in (plain, _letters):
@@ -258,14 +260,14 @@ def author_labels(
             if frame is not None and column in frame:
                 return frame[column].astype(str).to_numpy(object)
         raise BrainmetError(
-            f"labels: neither the cells table nor obs has a column {column}; mend labels: column in the dataset file"
+            f"labels: neither the cells table nor obs has a column {column}; correct labels: column in the dataset file"
         )
     member = tables["labels"]
     frame = _table(member, spec.get("sep") or "auto")
     key = _key_column(frame, spec.get("barcode"), member, role="labels")
     if column not in frame:
         raise BrainmetError(
-            f"{member}: has no column {column} ({', '.join(frame.columns)}); mend labels: column in the dataset file"
+            f"{member}: has no column {column} ({', '.join(frame.columns)}); correct labels: column in the dataset file"
         )
     by = spec.get("sample")
     frame = _own_rows(frame, by, record, member, role="labels")

@@ -38,7 +38,7 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
             raw, kinds = _v3(file["matrix"], wanted) if "matrix" in file else _v2(file, wanted, member)
     except DAMAGED_HDF5 as error:
         raise BrainmetError(
-            f"{member}: cannot be read as a 10x HDF5 file ({error}); fetch it again, or mend layout"
+            f"{member}: cannot be read as a 10x HDF5 file ({error}); fetch it again, or correct layout"
         ) from error
     raw.name = str(member)
     return rna_only(raw, kinds)

@@ -29,7 +29,7 @@ def check(config: dict[str, Any]) -> None:
     if unknown := [name for name in section if name not in allowed]:
         raise BrainmetError(
             f"config.yaml: annotate.{unknown[0]}: unknown key{guess(unknown[0], allowed)}; "
-            f"allowed: {', '.join(allowed)} and the names of methods"
+            f"allowed: {', '.join(allowed)}"
         )
 
 

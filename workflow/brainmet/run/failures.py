@@ -81,8 +81,8 @@ def _sentence(rule: str, job_log: str, said: str, body: str, *, closed: bool) ->
     if FULL.search(said):
         return f"{what}: no space left on the disk; make room and run the same command again: finished results are kept"
     if closed:
-        return f"{what}: failed while nothing could be written; mend that and run the same command again"
-    return f"{what}: failed without a sentence of its own, which is a fault of the workflow; please report {job_log}"
+        return f"{what}: failed while nothing could be written; correct that and run the same command again"
+    return f"{what}: failed without a message, which is a fault of the workflow; please report {job_log}"
 
 
 def _more(rule: str) -> str:

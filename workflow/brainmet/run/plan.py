@@ -29,7 +29,7 @@ def load(config: Mapping[str, Any], *, shipped: Path) -> tuple[dict[str, dict[st
     for key, file in _own_files(config):
         if not Path(file).is_file():
             raise BrainmetError(
-                f"config.yaml: {key}: there is no file {Path(file).absolute()}; mend the path "
+                f"config.yaml: {key}: there is no file {Path(file).absolute()}; correct the path "
                 "(relative to the working directory, or absolute)"
             )
     tasks = config["score"]["metabolic_tasks"]
@@ -37,7 +37,7 @@ def load(config: Mapping[str, Any], *, shipped: Path) -> tuple[dict[str, dict[st
     for key, folder in [*folders, *([("score.metabolic_tasks", tasks)] if tasks else [])]:
         if not Path(folder).is_dir():
             raise BrainmetError(
-                f"config.yaml: {key}: there is no folder {Path(folder).absolute()}; mend the path "
+                f"config.yaml: {key}: there is no folder {Path(folder).absolute()}; correct the path "
                 "(relative to the working directory, or absolute)"
             )
     if tasks and importlib.util.find_spec("sccellfie") is None:
