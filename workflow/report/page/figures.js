@@ -1,8 +1,8 @@
 /* Figures: specifications that plotly draws when they come into sight. */
 
 const AXES = ["xaxis", "yaxis", "xaxis2", "yaxis2"];
-/** Width of a figure below which names of rows are broken, in pixels, and characters of each line then. */
-const [NARROW, LINE] = [520, 22];
+/** Width of a figure below which names of rows are shortened, height of a row that holds two lines; characters of a line. */
+const [NARROW, TWO_LINES, LINE] = [520, 24, 22];
 
 /** A layout in the page's style; on simulated data with a watermark. */
 function dress(layout, simulated) {
@@ -46,12 +46,13 @@ function watermark(height) {
   };
 }
 
-/** On a narrow screen long names of rows would leave a figure no room: they are broken into two lines. */
+/** On a narrow screen long names of rows would leave a figure no room: they are broken, or cut where rows are low. */
 function narrowed(layout, data, width) {
   if (width > NARROW || layout.yaxis?.type !== "category") return layout;
   const names = [...new Set(data.flatMap((trace) => trace.y ?? []))];
   const font = { ...layout.yaxis.tickfont, size: 9 };
-  const ticks = { tickmode: "array", tickvals: names, ticktext: names.map(twoLines), tickfont: font };
+  const fit = layout.height / names.length < TWO_LINES ? cut : twoLines;
+  const ticks = { tickmode: "array", tickvals: names, ticktext: names.map(fit), tickfont: font };
   return { ...layout, yaxis: { ...layout.yaxis, ...ticks } };
 }
 
@@ -63,9 +64,11 @@ function twoLines(name) {
     if (longer.length <= LINE || !lines.at(-1)) lines[lines.length - 1] = longer;
     else lines.push(word);
   }
-  const cut = lines.map((line) => (line.length > LINE ? line.slice(0, LINE - 1) + "…" : line));
-  return cut.length > 2 ? `${cut[0]}<br>… ${cut.at(-1)}` : cut.join("<br>");
+  const [first, ...others] = lines.map(cut);
+  return others.length > 1 ? `${first}<br>… ${others.at(-1)}` : [first, ...others].join("<br>");
 }
+
+const cut = (name) => (String(name).length > LINE ? String(name).slice(0, LINE - 1) + "…" : String(name));
 
 class Figure {
   constructor(node, spec, simulated) {
