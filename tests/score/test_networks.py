@@ -40,6 +40,16 @@ def test_activities_equal_decoupler(tmp_path: Path, make_counts: Callable[..., C
         np.testing.assert_allclose(table[f"progeny:{name}"], theirs[name], rtol=1e-4, atol=1e-4)
 
 
+def test_a_sample_without_a_kept_cell_has_columns_and_no_rows(
+    tmp_path: Path, make_counts: Callable[..., Counts]
+) -> None:
+    text = "source\ttarget\n" + "".join(f"TP53\t{gene}\n" for gene in GENES)
+    sample = make_counts(np.ones((4, 60), int), symbols=GENES)
+    found = load(network(tmp_path / "progeny.tsv", text))
+    table = score_networks(sample, sample.cells.assign(keep=False), [found], min_genes=5)
+    assert conform(table, "scores_networks").shape == (0, 1) and list(table) == ["progeny:TP53"]
+
+
 def test_a_weight_is_one_where_none_is_given(tmp_path: Path) -> None:
     found = load(network(tmp_path / "mine.csv", "source,target\nA,G1\nA,G2\n"))
     assert found.name == "mine" and found.edges["weight"].tolist() == [1.0, 1.0]

@@ -156,7 +156,9 @@ def prerank(
         return pd.DataFrame(columns=kept)
     import gseapy
 
-    logging.disable(logging.WARNING)  # of gseapy's own logger: ties are in an order of ours already
+    # Ties are in an order of ours already, and gseapy warns of them by a logger that it names anew at each call: only a
+    # limit for all loggers reaches it.
+    logging.disable(logging.WARNING)
     try:
         result = gseapy.prerank(
             rnk=ranked,

@@ -111,6 +111,6 @@ def score_networks(counts: Counts, cells: pd.DataFrame, networks: Sequence[Netwo
         )
     weights = sp.hstack(matrices, format="csc")
     blocks = [ulm(log_normalised(block, values=counts.uns[Uns.VALUES]), weights) for block in counts.chunks(keep, ROWS)]
-    scores = np.vstack(blocks).astype(np.float32)
+    scores = np.vstack([np.empty((0, len(names))), *blocks]).astype(np.float32)
     scores[:, ~np.concatenate(enough)] = np.nan
     return pd.DataFrame(scores, pd.Index(cells.index[keep], name=CELL_ID), names)
