@@ -61,6 +61,13 @@ def test_a_model_that_was_not_fitted_is_passed_on() -> None:
     assert table["reason"].tolist() == ["not testable: not counts"]
 
 
+def test_a_ranking_in_which_no_set_can_be_tested_says_why() -> None:
+    few = conform(stage.sets(ranking(GENES), [SETS[1]], **HOW), "gsea")
+    assert few[["signature", "reason"]].to_numpy().tolist() == [["", "no set has 5 to 100 of the ranked genes"]]
+    level = conform(stage.sets(ranking(GENES).assign(stat=1.0), SETS, **HOW), "gsea")
+    assert level["reason"].tolist() == ["all genes have the same statistic: they cannot be ranked"]
+
+
 def test_scores_of_donors_are_gseapys_and_find_the_arm() -> None:
     data = bulk({"s": (4, 4)}, shift=2.0)
     cohort = {"malignant": Cohort(data, {}, min_cells=10)["malignant"]}

@@ -38,15 +38,12 @@ def sets(
     blocks = []
     for (cell_type, contrast), rows in de.groupby(["cell_type", "contrast"], sort=True):
         ranked = ranking(rows)
-        if not len(ranked):
-            reason = str(rows["reason"].iloc[0]) or "no gene was tested"
-            blocks.append(
-                pd.DataFrame(
-                    [{"signature": "", "direction": "", "leading_edge": "", "reason": reason, "family": ""}]
-                ).assign(cell_type=cell_type, contrast=contrast)
-            )
-            continue
         result = prerank(ranked, gene_sets, min_size=min_size, max_size=max_size, permutations=permutations, seed=seed)
+        if result.empty:
+            reason = _refusal(ranked, rows, min_size=min_size, max_size=max_size)
+            empty_row = {"signature": "", "direction": "", "leading_edge": "", "reason": reason, "family": ""}
+            blocks.append(pd.DataFrame([empty_row]).assign(cell_type=cell_type, contrast=contrast))
+            continue
         log.info("%s, %s: %d sets on %d genes", cell_type, contrast, len(result), len(ranked))
         share = rows.drop_duplicates("symbol").set_index("symbol")["ambient_max"].astype(float)
         edges = result["leading_edge"].str.split(";")
@@ -64,6 +61,15 @@ def sets(
     table["ambient_flag"] = table["ambient_max"] > MUCH_AMBIENT
     keys = ["cell_type", "contrast", "signature", "direction"]
     return table.sort_values(keys, kind="stable", ignore_index=True)[columns("gsea")]
+
+
+def _refusal(ranked: pd.Series, rows: pd.DataFrame, *, min_size: int, max_size: int) -> str:
+    """Why no set could be tested in a ranking."""
+    if ranked.empty:
+        return str(rows["reason"].iloc[0]) or "no gene was tested"
+    if ranked.nunique() < 2:
+        return "all genes have the same statistic: they cannot be ranked"
+    return f"no set has {min_size} to {max_size} of the ranked genes"
 
 
 def per_donor(
