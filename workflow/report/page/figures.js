@@ -1,7 +1,7 @@
 /* Figures: specifications that plotly draws when they come into sight. */
 
 const AXES = ["xaxis", "yaxis", "xaxis2", "yaxis2"];
-/** Width of a figure below which names of rows are shortened, height of a row that holds two lines; characters of a line. */
+/** Figures narrower than this shorten the names of rows; rows lower than this hold one line; characters of a line. */
 const [NARROW, TWO_LINES, LINE] = [520, 24, 22];
 
 /** A layout in the page's style; on simulated data with a watermark. */
