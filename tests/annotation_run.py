@@ -69,7 +69,7 @@ def load(dataset: str, folder: Path = ROOT / "tests/real") -> tuple[Sample, ...]
         raw = Sample(sp.csr_matrix(taken.matrix, dtype=np.float32), taken.cells, taken.genes, taken.uns)
         cells = taken.cells.join(metrics(raw))
         profile = "plates" if record["technology"] == "smartseq" else "cells"
-        limits = set_limits(cells, n_mads=CONFIG["qc"]["n_mads"], logged=False, **CONFIG["qc"]["profiles"][profile])
+        limits = set_limits(cells, n_mads=CONFIG["qc"]["n_mads"], totals_are_depth=True, **CONFIG["qc"]["profiles"][profile])
         keep = ~np.any(list(judge(cells, limits).values()), axis=0)
         found.append(replace(raw, X=raw.X[keep], cells=cells[keep].assign(keep=True, reason="", doublet_score=0.0)))
     return tuple(found)

@@ -93,12 +93,26 @@ def test_new_method_is_one_file(tmp_path):
 )
 def test_methods_without_what_they_need_are_told_before_the_run(names, message):
     with pytest.raises(BrainmetError, match=message):
-        annotate.chosen(names)
+        annotate.chosen(names, {})
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"model": "m.pkl", "maps": {}}, r"annotate\.celltypist\.maps: unknown key; did you mean map\?; allowed: model, map"),
+        ({"map": {}}, r"annotate\.celltypist: needs model; allowed: model, map"),
+    ],
+)
+def test_options_that_a_method_does_not_take_are_told_before_the_run(home, given, message):
+    options = read_yaml(home / "config/config.yaml")["annotate"] | {"celltypist": given}
+    with pytest.raises(BrainmetError, match=message):
+        annotate.chosen([*options["methods"], "celltypist"], options)
+    annotate.chosen([*options["methods"], "celltypist"], options | {"celltypist": {"model": "m.pkl"}})
 
 
 def test_the_shipped_methods_have_what_they_need(home):
-    names = read_yaml(home / "config/config.yaml")["annotate"]["methods"]
-    assert list(annotate.chosen(names)) == names
+    section = read_yaml(home / "config/config.yaml")["annotate"]
+    assert list(annotate.chosen(section["methods"], section)) == section["methods"]
 
 
 def test_files_that_a_method_depends_on(tmp_path, monkeypatch):

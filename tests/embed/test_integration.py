@@ -8,7 +8,8 @@ import yaml
 from brainmet.core.neighbors import nearest
 from brainmet.core.tables import conform
 from brainmet.embed.integration import integration, lisi, malignant_embedding
-from brainmet.slice import Slice
+from brainmet.errors import BrainmetError
+from brainmet.slice import Slice, Slices
 from harmonypy import compute_lisi
 
 from tests.annotation_toy import ROOT
@@ -104,6 +105,15 @@ def test_many_cells_are_drawn():
     table = integration(embedding, annotation, **options)
     assert table[table.level == "types"].n_cells.sum() == 200
     assert table.equals(integration(embedding, annotation, **options))
+
+
+def test_a_damaged_slice_is_an_error_and_no_lack_of_cells(tmp_path):
+    paths = [tmp_path / "slice.npz"]
+    paths[0].write_bytes(b"cut")
+    annotation = pd.DataFrame({"sample": "A", "malignancy": "malignant"}, index=[f"A:{i}" for i in range(9)])
+    options = {k: v for k, v in EMBED.items() if k not in ("integrate", "theta", "max_iterations", "integration")}
+    with pytest.raises(BrainmetError, match="slice.npz"):
+        malignant_embedding(Slices(paths), annotation, **options)
 
 
 def test_malignant_cells_alone():

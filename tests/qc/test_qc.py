@@ -111,6 +111,16 @@ def test_logged_values_have_no_limit_on_counts(make_counts: Callable[..., Counts
     assert np.isnan(summary["min_counts"].iloc[0])
 
 
+def test_tpm_have_no_limit_on_counts(make_counts: Callable[..., Counts], config: dict[str, Any]) -> None:
+    """Transcripts of unknown genes are lost, so totals lie a little below a million: no cell is shallow for that."""
+    rng = np.random.default_rng(0)
+    X, symbols = sample(100)
+    X = X / X.sum(axis=1, keepdims=True) * rng.normal(0.985, 0.003, (100, 1)) * 1e6
+    X[0] *= 0.965 / 0.985
+    cells, _, summary = qc(make_counts(X, symbols=symbols, uns={"values": "tpm"}), **config)
+    assert cells["reason"].iloc[0] == "" and np.isnan(summary["min_counts"].iloc[0])
+
+
 def test_profiles_follow_technology_and_suspension() -> None:
     assert profile_of("10x_3prime", "cell") == "cells"
     assert profile_of("10x_3prime", "nucleus") == "nuclei"

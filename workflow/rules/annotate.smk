@@ -6,7 +6,7 @@ sample, those of scope cohort see narrow tables of all samples.
 
 from brainmet.annotate import chosen
 
-METHODS = chosen(config["annotate"]["methods"])
+METHODS = chosen(config["annotate"]["methods"], config["annotate"])
 ALL_METHODS = sorted(
     path.stem for path in (HOME / "workflow/brainmet/annotate").glob("*.py") if not path.stem.startswith("_")
 )

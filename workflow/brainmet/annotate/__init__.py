@@ -17,10 +17,11 @@ Columns `vote_{type id}` (0 to 1) enter the consensus as that method's vote. Wha
 the module, so that adding a method is one file here and its name in the config.
 """
 
+import ast
 import importlib
-import inspect
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,25 @@ class Method:
     files: tuple[str, ...] = ()
     files_or_names: tuple[str, ...] = ()
     in_words: str = ""
+    options: Mapping[str, bool] | None = None
+    """Options that its function takes, and whether each must be given; None where it takes any."""
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Refuse options that the method does not take, and the lack of one that it needs.
+
+        Raises:
+            BrainmetError: one line with the option, and what the method takes.
+        """
+        if self.options is None:
+            return
+        takes = ", ".join(self.options) or "none"
+        if unknown := [name for name in options if name not in self.options]:
+            raise BrainmetError(
+                f"config.yaml: annotate.{self.name}.{unknown[0]}: unknown key{guess(unknown[0], self.options)}; "
+                f"allowed: {takes}"
+            )
+        if missing := [name for name, needed in self.options.items() if needed and name not in options]:
+            raise BrainmetError(f"config.yaml: annotate.{self.name}: needs {', '.join(missing)}; allowed: {takes}")
 
     def paths(self, options: Mapping[str, Any]) -> dict[str, str]:
         """Files that the options name, there or not, by option; what can only be a name is none."""
@@ -63,6 +83,7 @@ class Method:
         }
 
 
+@cache
 def describe(name: str, folder: Path = Path(__file__).parent) -> Method:
     """Read what a method's file states without importing it.
 
@@ -87,6 +108,7 @@ def describe(name: str, folder: Path = Path(__file__).parent) -> Method:
         files=_names(stated.get("FILES")),
         files_or_names=_names(stated.get("FILES_OR_NAMES")),
         in_words=str(stated.get("IN_WORDS") or name.replace("_", " ")),
+        options=_options(path, {*requires, "types"}),
     )
 
 
@@ -94,12 +116,33 @@ def _names(stated: Any) -> tuple[str, ...]:
     return tuple(map(str, stated or ()))
 
 
-def chosen(names: Sequence[str], folder: Path = Path(__file__).parent) -> dict[str, Method]:
+def _options(path: Path, inputs: Collection[str]) -> dict[str, bool] | None:
+    """Arguments of a file's function `annotate` that are no inputs, and whether they lack a default; None for any."""
+    statements = ast.parse(path.read_text()).body
+    function = next((s for s in statements if isinstance(s, ast.FunctionDef) and s.name == "annotate"), None)
+    if function is None or function.args.kwarg:
+        return None
+    arguments = function.args
+    names = [*arguments.posonlyargs, *arguments.args]
+    needed = [True] * (len(names) - len(arguments.defaults)) + [False] * len(arguments.defaults)
+    needed += [default is None for default in arguments.kw_defaults]
+    names += arguments.kwonlyargs
+    return {one.arg: must for one, must in zip(names, needed, strict=True) if one.arg not in inputs}
+
+
+def chosen(
+    names: Sequence[str], options: Mapping[str, Mapping[str, Any]], folder: Path = Path(__file__).parent
+) -> dict[str, Method]:
     """The methods of a run by name, as `describe` reads them.
 
+    Args:
+        names: what the configuration lists.
+        options: options of methods by name, none where a method is not among them.
+        folder: where the methods' files are.
+
     Raises:
-        BrainmetError: one does not exist, the needed one is not among them, or one requires what no input and no other
-            of them gives.
+        BrainmetError: one does not exist, the needed one is not among them, one requires what no input and no other
+            of them gives, or is given options that it does not take.
     """
     methods = {name: describe(name, folder) for name in names}
     if NEEDED not in methods:
@@ -108,6 +151,7 @@ def chosen(names: Sequence[str], folder: Path = Path(__file__).parent) -> dict[s
         others = [other.name for other in methods.values() if other.scope in ("sample", method.scope)]
         if sentence := _unmet(method, [*INPUTS[method.scope], *others]):
             raise BrainmetError(sentence)
+        method.check(options.get(method.name) or {})
     return methods
 
 
@@ -115,13 +159,10 @@ def run(name: str, inputs: dict[str, Any], **options: Any) -> pd.DataFrame:
     """Import a method and call it; the note column is added where a method gives none.
 
     Raises:
-        BrainmetError: an option without a default is not given.
+        BrainmetError: the method does not take an option, or one without a default is not given.
     """
-    function = importlib.import_module(f"brainmet.annotate.{name}").annotate
-    needed = [key for key, one in inspect.signature(function).parameters.items() if one.default is one.empty]
-    if missing := [key for key in needed if key not in inputs and key not in options]:
-        raise BrainmetError(f"config.yaml: annotate.{name}: needs {', '.join(missing)}; see docs/adding.md")
-    table: pd.DataFrame = function(**inputs, **options)
+    describe(name).check({key: value for key, value in options.items() if key != "types"})
+    table: pd.DataFrame = importlib.import_module(f"brainmet.annotate.{name}").annotate(**inputs, **options)
     if NOTE not in table:
         table.insert(0, NOTE, "")
     return table[[NOTE, *(column for column in table.columns if column != NOTE)]]

@@ -19,13 +19,14 @@ from brainmet.core.neighbors import nearest
 from brainmet.core.tables import columns
 from brainmet.embed import components, integrated
 from brainmet.embed.layout import layout
-from brainmet.errors import BrainmetError
 from brainmet.slice import Slice
 
 log = logging.getLogger(__name__)
 
 APART = 0.5
 """Own share from which on cells lay apart: what was mixed before is not merged by integration."""
+FEWEST = 3
+"""Cells that components can be computed of."""
 
 
 def integration(
@@ -128,16 +129,18 @@ def malignant_embedding(
 
     Returns:
         Index cell id; `sample, PC_1.., umap_1, umap_2`; no row where there are fewer than three such cells.
+
+    Raises:
+        BrainmetError: a slice cannot be read.
     """
-    chosen = annotation.index[annotation[Obs.MALIGNANCY].isin(MALIGNANT_TIERS)]
-    parts = _Some(slices, set(chosen))
-    try:
-        scores, _, cells, _ = components(parts, n_components=n_components, scale=scale)
-    except BrainmetError as error:
-        log.info("no space of malignant cells: %s", error)
+    malignant = annotation.index[annotation[Obs.MALIGNANCY].isin(MALIGNANT_TIERS)]
+    if len(malignant) < FEWEST:
+        log.info("no space of malignant cells: there are %d, fewer than %d", len(malignant), FEWEST)
         scores, cells = np.zeros((0, 0), np.float32), np.zeros(0, object)
-    flat = np.zeros((len(cells), 2), np.float32)
-    if len(cells):
+        flat = np.zeros((0, 2), np.float32)
+    else:
+        parts = _Some(slices, set(malignant))
+        scores, _, cells, _ = components(parts, n_components=n_components, scale=scale)
         near = nearest(scores, k=n_neighbors, exact_below=exact_below, threads=1)
         flat = layout(scores, *near, min_dist=min_dist, layout_cells=layout_cells, seed=seed)
     names = [*(f"PC_{i + 1}" for i in range(scores.shape[1])), "umap_1", "umap_2"]

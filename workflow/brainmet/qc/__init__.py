@@ -26,6 +26,8 @@ from brainmet.qc.doublets import find as find_doublets
 
 log = logging.getLogger(__name__)
 
+DEEP = ("counts", "expected_counts")
+"""Values whose sum over the genes is the depth of a barcode."""
 TOP = 50
 HAEMOGLOBIN = re.compile(r"HB(A1|A2|B|D|E1|G1|G2|M|Q1|Z)")
 RIBOSOMAL = re.compile(r"RP[LS]\d+[AX]?(L\d?)?|RPS4Y[12]|RPLP[012]|RPSA")
@@ -73,7 +75,8 @@ def qc(
         )
     profile = profile_of(counts.uns[Uns.TECHNOLOGY], counts.uns[Uns.SUSPENSION])
     cells = counts.cells.join(metrics(counts))
-    limits = set_limits(cells, n_mads=n_mads, logged=counts.uns[Uns.VALUES] == "log", **profiles[profile])
+    totals_are_depth = counts.uns[Uns.VALUES] in DEEP
+    limits = set_limits(cells, n_mads=n_mads, totals_are_depth=totals_are_depth, **profiles[profile])
     failed = judge(cells, limits)
     passing = ~np.any(list(failed.values()), axis=0)
     if not passing.any():
@@ -155,7 +158,9 @@ def _top_sum(block: sp.csr_matrix) -> np.ndarray:
     return sums
 
 
-def set_limits(cells: pd.DataFrame, *, n_mads: float, min_genes: float, mt_floor: float, logged: bool) -> Limits:
+def set_limits(
+    cells: pd.DataFrame, *, n_mads: float, min_genes: float, mt_floor: float, totals_are_depth: bool
+) -> Limits:
     """Limits of a sample from its own barcodes, leaving aside those that hold next to nothing.
 
     Args:
@@ -163,12 +168,13 @@ def set_limits(cells: pd.DataFrame, *, n_mads: float, min_genes: float, mt_floor
         n_mads: median absolute deviations from the median.
         min_genes: lower bound of the limit on genes; barcodes below it do not enter the medians.
         mt_floor: lower bound of the limit on the mitochondrial share, in per cent.
-        logged: the values are logs, whose sum means nothing: no limit on counts.
+        totals_are_depth: the sum of a barcode's values says how deeply it was sequenced, as it does for counts. The sum
+            of TPM is a million in every cell, and that of logs means nothing: they have no limit on counts.
     """
     used = cells[cells[Obs.N_GENES] >= min_genes]
     share = used[Obs.PCT_MT].dropna().to_numpy()
     return Limits(
-        min_counts=float("nan") if logged else _lower(used[Obs.TOTAL_COUNTS], n_mads),
+        min_counts=_lower(used[Obs.TOTAL_COUNTS], n_mads) if totals_are_depth else float("nan"),
         min_genes=float(np.fmax(min_genes, _lower(used[Obs.N_GENES], n_mads))),
         max_pct_mt=max(mt_floor, float(np.median(share) + n_mads * mad_sd(share))) if len(share) else float("nan"),
     )

@@ -61,7 +61,7 @@ def _own_files(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         section, name = key.split(".")
         given = config[section][name] or []
         yield from ((key, file) for file in ([given] if isinstance(given, str) else given))
-    for name, method in annotate.chosen(config["annotate"]["methods"]).items():
+    for name, method in annotate.chosen(config["annotate"]["methods"], config["annotate"]).items():
         for option, file in method.paths(config["annotate"].get(name, {})).items():
             yield f"annotate.{name}.{option}", file
 
