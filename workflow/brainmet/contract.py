@@ -135,23 +135,6 @@ COUNTS_KEYS: Final = (
 )
 """What `results/samples/{sample}/counts.h5ad` holds."""
 
-CONDITIONS: Final = (
-    "primary",
-    "brain_metastasis",
-    "extracranial_metastasis",
-    "lymph_node_metastasis",
-    "leptomeningeal",
-    "csf",
-    "ctc",
-    "normal_brain",
-    "peritumoural_brain",
-    "normal_breast",
-    "glioma",
-    "cell_line",
-    "xenograft",
-    "organoid",
-    "other",
-)
 VALUES: Final = ("counts", "expected_counts", "tpm", "log")
 
 

@@ -17,6 +17,7 @@ from brainmet.compare import contrast
 from brainmet.compare.donors import PLATFORM, platforms
 from brainmet.compare.estimators import NESTED, NOT_TESTABLE, POOLED, TRANSFER, WITHIN, Design, Values, arms_of
 from brainmet.compare.one_group import one_group
+from brainmet.conditions import BRAIN_METASTASIS, PRIMARY
 from brainmet.contract import UNKNOWN, Obs, Uns
 from brainmet.pseudobulk import subtype
 
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 BULK = "bulk"
 BULK_PAIRED = "bulk_paired"
 RANK = {TRANSFER: 0, NESTED: 1, WITHIN: 2}
-ARMS = ("brain_metastasis", "primary")
+ARMS = (BRAIN_METASTASIS, PRIMARY)
 """The two conditions that paired bulk tissue can be asked about."""
 GROUPS = ["study", "condition", "primary_site", "subtype", "technology", "suspension", "values"]
 COVARIATES = [

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from brainmet.compare.donor_scores import log_cpm, thin
+from brainmet.conditions import ids
 from brainmet.contract import Obs
 from brainmet.core import tables
 from brainmet.knowledge.signatures import Signature
@@ -22,7 +23,6 @@ from brainmet.pseudobulk.type_profiles import TypeProfiles, donors, is_malignant
 from brainmet.stats.ranks import rank_correlations
 
 log = logging.getLogger(__name__)
-CONDITIONS = ("xenograft", "organoid", "cell_line")
 TESTED, NOT_TESTED = "tested", "not_tested"
 MALIGNANT = "malignant"
 KEYS = [Obs.DATASET, Obs.STUDY, Obs.DONOR, Obs.CONDITION, "organism"]
@@ -84,7 +84,7 @@ def fidelity(
 
 def is_model(about: Mapping[str, Any]) -> bool:
     """Whether a sample is a preclinical model."""
-    return about[Obs.CONDITION] in CONDITIONS or about["organism"] != "human"
+    return about[Obs.CONDITION] in ids(model=True) or about["organism"] != "human"
 
 
 def _compartments(profiles: TypeProfiles) -> dict[str, list[str]]:

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from brainmet.conditions import BRAIN_METASTASIS, PRIMARY
 from brainmet.contract import MALIGNANT_PREFIX
 from brainmet.core.tables import columns
 from brainmet.datasets import matches_name
@@ -24,7 +25,7 @@ from brainmet.errors import BrainmetError
 
 log = logging.getLogger(__name__)
 
-METASTASIS, REFERENCE = "brain_metastasis", "primary"
+METASTASIS, REFERENCE = BRAIN_METASTASIS, PRIMARY
 """Conditions of the contrast that the shifts are planted for."""
 LOW_DEPTH, DYING_DEPTH = 0.08, 0.5
 """Depth of low-quality and dying cells, relative to whole ones."""

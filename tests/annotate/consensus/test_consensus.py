@@ -46,9 +46,9 @@ def test_tiers():
         "likely_malignant likely_malignant likely_malignant uncertain normal"
     )
     assert table.malignancy.tolist() == expected.split()
-    assert table.line.iloc[3] == "carries the tumour's copy number: doublet-like"
-    assert table.line.iloc[6].endswith("; no such normal cells in this tissue")
-    assert table.line.iloc[11].endswith("; taken for tumour as the sample is declared a cell line")
+    assert table.evidence.iloc[3] == "carries the tumour's copy number: doublet-like"
+    assert table.evidence.iloc[6].endswith("; no such normal cells in this tissue")
+    assert table.evidence.iloc[11].endswith("; taken for tumour as the sample is declared a cell line")
     assert table.malignancy_score.between(0, 1).all() and table.malignancy_score.iloc[0] > 0.9
 
 
@@ -59,7 +59,7 @@ def test_a_profile_is_that_of_one_donor():
     cells = _cells([("S", "primary", "epithelial", "epithelial", *row) for row in rows])
     table = malignancy(cells.assign(donor=["A", "A", "B", "C"], cnv_note=["gain of 1q", "", "", "few"]), **LIMITS)
     assert table.malignancy.tolist() == ["malignant", "normal", "likely_malignant", "likely_malignant"]
-    assert table.line.tolist()[1:] == [
+    assert table.evidence.tolist()[1:] == [
         "no copy-number change",
         "no aneuploid profile in the donor's cells; a tumour's biopsy",
         "copy number not inferred: few; a tumour's biopsy",
@@ -75,7 +75,7 @@ def test_brain_has_no_normal_epithelium(condition, tier):
     rows = [(1.0, 9.0, 3.0), (0.1, 0.5, 0.0)]
     table = malignancy(_cells([("S", condition, "epithelial", "epithelial", *row) for row in rows]), **LIMITS)
     assert table.malignancy.tolist() == ["malignant", tier]
-    assert table.line.iloc[1].endswith("; no such normal cells in this tissue") == (condition != "primary")
+    assert table.evidence.iloc[1].endswith("; no such normal cells in this tissue") == (condition != "primary")
 
 
 @pytest.mark.parametrize(

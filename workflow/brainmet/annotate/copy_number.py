@@ -25,6 +25,7 @@ import scipy.sparse as sp
 from scipy.special import ndtr
 
 from brainmet.annotate import NOTE, SCORE
+from brainmet.conditions import GLIOMA
 from brainmet.contract import Obs, Uns
 from brainmet.copy_number import (
     ARMS,
@@ -51,9 +52,9 @@ HIDDEN_Z = 4.0
 """Robust standard deviations above the reference from which on one of its cells is taken out."""
 NOT_HUMAN = "the cells are not human, and chromosome arms differ"
 
-CARCINOMA = ("epithelial", "malignant_melanocytic")
-"""Lineages that a tumour's cells have in any tissue."""
-GLIOMA = ("astrocyte", "opc", "mural", "fibroblast")
+TUMOUR_LINEAGES = ("epithelial", "malignant_melanocytic")
+"""Lineages that the cells of a carcinoma or melanoma have in any tissue."""
+GLIOMA_CLASSES = ("astrocyte", "opc", "mural", "fibroblast")
 """Coarse classes that a glioma's cells are taken for."""
 OF_TUMOUR = ("shift", "fdr", "genes")
 """What is said of each arm of a donor's most aneuploid group."""
@@ -197,13 +198,13 @@ def _prepare(
         near = _near(scores, pd.factorize(donor)[0], n_neighbors=n_neighbors)
     group = np.array([types.coarse(name) for name in broad], dtype=object)[smooth.argmax(axis=1)]
     lineage = np.array([types.lineage(name) for name in broad], dtype=object)[smooth.argmax(axis=1)]
-    glioma = (about[Obs.CONDITION] == "glioma").to_numpy()
+    glioma = (about[Obs.CONDITION] == GLIOMA).to_numpy()
     # Mixtures of human and mouse say it of each cell.
     organism = counts.cells[Uns.ORGANISM].to_numpy()[keep] if Uns.ORGANISM in counts.cells else np.array(["human"])
     human = np.broadcast_to(organism == "human", len(donor))
-    candidate = human & (np.isin(lineage, CARCINOMA) | (glioma & np.isin(group, GLIOMA)))
+    candidate = human & (np.isin(lineage, TUMOUR_LINEAGES) | (glioma & np.isin(group, GLIOMA_CLASSES)))
     # What a glioma's cells imitate is one tumour, whichever state each cell is in.
-    group[glioma & candidate & ~np.isin(lineage, CARCINOMA)] = "glioma"
+    group[glioma & candidate & ~np.isin(lineage, TUMOUR_LINEAGES)] = GLIOMA
     return Sample(linear, logs, order, depth, near, group, candidate, donor, human)
 
 

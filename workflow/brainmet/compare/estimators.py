@@ -7,14 +7,14 @@ from typing import Any
 import pandas as pd
 
 from brainmet.compare.donors import HUMAN
+from brainmet.conditions import GLIOMA, ids
 from brainmet.contract import UNKNOWN, Obs, Uns
 
 POOLED = "pooled"
 WITHIN, NESTED, TRANSFER = "within", "nested", "transfer"
 CONFOUNDED, REFUSED, NOT_TESTABLE = "confounded", "refused", "not_testable"
-NO_SITE = frozenset({"normal_brain", "normal_breast", "peritumoural_brain"})
+NO_SITE = frozenset(ids(normal=True))
 """Conditions of tissue that has no primary tumour."""
-GLIOMA = "glioma"
 ANY_SITE = "*"
 
 Values = Callable[[pd.Index], pd.DataFrame]

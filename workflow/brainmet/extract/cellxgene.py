@@ -9,6 +9,7 @@ site and technology; what nobody stated is `unknown` where the schema allows it.
 import re
 from typing import Any
 
+from brainmet.conditions import CONDITIONS, PRIMARY
 from brainmet.contract import UNKNOWN
 
 ORGANISMS = {"human": "NCBITaxon:9606", "mouse": "NCBITaxon:10090", "human_mouse": "NCBITaxon:9606"}
@@ -25,21 +26,9 @@ SITES = {
     "brain": ("UBERON:0000955", "MONDO:0001657"),
 }
 """Primary site: its tissue and its cancer."""
-TISSUES = {
-    "brain_metastasis": "UBERON:0000955",
-    "normal_brain": "UBERON:0000955",
-    "peritumoural_brain": "UBERON:0000955",
-    "glioma": "UBERON:0000955",
-    "leptomeningeal": "UBERON:0000391",
-    "csf": "UBERON:0001359",
-    "ctc": "UBERON:0000178",
-    "lymph_node_metastasis": "UBERON:0000029",
-    "normal_breast": "UBERON:0000310",
-}
-ANY_TISSUE, CANCER, NORMAL, GLIOMA = "UBERON:0000465", "MONDO:0004992", "PATO:0000461", "MONDO:0021042"
+ANY_TISSUE, CANCER = "UBERON:0000465", "MONDO:0004992"
 SEXES = {"female": "PATO:0000383", "male": "PATO:0000384", "f": "PATO:0000383", "m": "PATO:0000384"}
 ADULT, ADULT_YEARS = "HsapDv:0000258", 19
-TISSUE_TYPES = {"cell_line": "cell line", "organoid": "organoid"}
 _TERM = re.compile(r"^[A-Za-z]+[:_][A-Za-z0-9_]+( \|\| [A-Za-z]+[:_][A-Za-z0-9_]+)*$")
 
 
@@ -49,7 +38,7 @@ def terms(record: dict[str, Any]) -> dict[str, str | bool]:
     Args:
         record: the sample's record (`brainmet.datasets.records`).
     """
-    tissue_type = TISSUE_TYPES.get(record["condition"], "tissue")
+    tissue_type = CONDITIONS[record["condition"]].tissue_type
     found: dict[str, str | bool] = {
         "assay_ontology_term_id": _stated(record, "assay") or ASSAYS.get(record["technology"], ANY_ASSAY),
         "tissue_ontology_term_id": _stated(record, "tissue") or _tissue(record),
@@ -74,17 +63,13 @@ def _stated(record: dict[str, Any], field: str) -> str | None:
 
 
 def _tissue(record: dict[str, Any]) -> str:
-    if record["condition"] == "primary":
+    if record["condition"] == PRIMARY:
         return SITES.get(record["primary_site"], (ANY_TISSUE, ""))[0]
-    return TISSUES.get(record["condition"], ANY_TISSUE)
+    return CONDITIONS[record["condition"]].tissue or ANY_TISSUE
 
 
 def _disease(record: dict[str, Any]) -> str:
-    if record["condition"] in ("normal_brain", "normal_breast"):
-        return NORMAL
-    if record["condition"] == "glioma":
-        return GLIOMA
-    return SITES.get(record["primary_site"], ("", CANCER))[1]
+    return CONDITIONS[record["condition"]].disease or SITES.get(record["primary_site"], ("", CANCER))[1]
 
 
 def _stage(record: dict[str, Any]) -> str:

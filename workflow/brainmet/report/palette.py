@@ -6,6 +6,7 @@ in lightness; what still looks alike is told apart by legends that filter and by
 
 from collections.abc import Iterable, Mapping
 
+from brainmet.conditions import CONDITIONS
 from brainmet.contract import UNKNOWN
 
 CELL_TYPES: Mapping[str, str] = {
@@ -77,24 +78,6 @@ CELL_TYPES: Mapping[str, str] = {
     UNKNOWN: "#b8bcc4",
 }
 
-CONDITIONS: Mapping[str, str] = {
-    "primary": "#0072b2",
-    "brain_metastasis": "#d55e00",
-    "extracranial_metastasis": "#cc79a7",
-    "lymph_node_metastasis": "#e69f00",
-    "leptomeningeal": "#a6400a",
-    "csf": "#56b4e9",
-    "ctc": "#7b3fb5",
-    "normal_brain": "#009e73",
-    "peritumoural_brain": "#7bbf3a",
-    "normal_breast": "#7fb8dd",
-    "glioma": "#5b1a18",
-    "cell_line": "#6a6f7a",
-    "xenograft": "#9aa0aa",
-    "organoid": "#c0c5cd",
-    "other": "#8b8f98",
-}
-
 MALIGNANCY: Mapping[str, str] = {
     "malignant": "#b2182b",
     "likely_malignant": "#ef8a62",
@@ -151,7 +134,7 @@ _CYCLE = (
     "#2f5d7c",
     "#c2526a",
 )
-_NAMED = {**CELL_TYPES, **CONDITIONS, **MALIGNANCY}
+_NAMED = {**CELL_TYPES, **{id_: row.colour for id_, row in CONDITIONS.items()}, **MALIGNANCY}
 
 
 def colours(names: Iterable[str]) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 import re
 
-from brainmet.report.palette import CELL_TYPES, CONDITIONS, MALIGNANCY
+from brainmet.conditions import CONDITIONS
+from brainmet.report.palette import CELL_TYPES, MALIGNANCY
 
 NAMES = {
     "malignant_her2": "malignant HER2",

@@ -28,6 +28,7 @@ from brainmet.annotate.consensus.refinement import (
 )
 from brainmet.annotate.consensus.votes import Votes, together, weighed
 from brainmet.annotate.context import blended, positions
+from brainmet.conditions import GLIOMA
 from brainmet.contract import MALIGNANT_TIERS, UNKNOWN, Obs
 from brainmet.knowledge.cell_types import CellTypes
 
@@ -158,7 +159,7 @@ def consensus(
     )
     result[Obs.REASON] = reasons(
         call.name, votes.names, votes.share, neighbors, types, shown=markers[NOTE].to_numpy(),
-        copies=tumour["line"].to_numpy(), second=call.second, origin=doubt,
+        copies=tumour["evidence"].to_numpy(), second=call.second, origin=doubt,
     )  # fmt: skip
     for column in (Obs.AUTHOR_LABEL, Obs.AUTHOR_CELL_TYPE, Obs.STUDY):
         result[column] = cells[column].to_numpy()
@@ -196,7 +197,7 @@ def _called(votes: Votes, smooth: pd.DataFrame, types: CellTypes, condition: pd.
     name = np.where(weak, np.where(sure_lineage & shown, lineages[best], UNKNOWN), broad[best])
     second = second_identity(votes.own, votes.classes, best, score=how.second_score)
     # One cell of a glioma shows the programmes of several types.
-    second[(condition == "glioma").to_numpy() | ~np.isin(name, votes.names)] = -1
+    second[(condition == GLIOMA).to_numpy() | ~np.isin(name, votes.names)] = -1
     return Call(name, confidence, second)
 
 

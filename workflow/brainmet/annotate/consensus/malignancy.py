@@ -14,8 +14,8 @@
 | immune, endothelial | any | normal; a strong profile is named as a doublet |
 | any, in a cell line | any | likely_malignant: a line holds nothing else; normal lines are to be declared `other` |
 
-Tissue declared normal stays normal unless copy number says otherwise. Foreign is tissue without such epithelium of its
-own (`NO_OWN_EPITHELIUM`).
+Tissue declared normal stays normal unless copy number says otherwise. In foreign tissue such epithelium
+came with a tumour (`brainmet.conditions`).
 """
 
 from dataclasses import dataclass
@@ -23,22 +23,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from brainmet.conditions import CELL_LINE, GLIOMA, PRIMARY, ids
 from brainmet.contract import Obs
 
-NORMAL_TISSUE = ("normal_brain", "normal_breast", "peritumoural_brain")
-NO_OWN_EPITHELIUM = (
-    "brain_metastasis",
-    "extracranial_metastasis",
-    "lymph_node_metastasis",
-    "leptomeningeal",
-    "csf",
-    "ctc",
-    "cell_line",
-    "xenograft",
-    "organoid",
-)
-"""Conditions whose tissue has no epithelium of the breast's kind of its own."""
-CULTURE = ("cell_line", "xenograft", "organoid")
 PROGENITORS = ("astrocyte", "opc")
 """Types whose states the cells of a glioma take on (Neftel 2019, doi 10.1016/j.cell.2019.06.024)."""
 NEVER = ("choroid_plexus", "ependymal", "erythrocyte", "platelet")
@@ -51,7 +38,7 @@ class Seen:
 
     Attributes:
         epithelial, glial, stromal, neuron, progenitor: of the identity; progenitors are those of a glioma.
-        line, glioma, culture, normal_tissue, biopsy: of the tissue's condition.
+        cell_line, glioma, culture, normal_tissue, primary: of the tissue's condition.
         foreign: tissue without such epithelium of its own.
         tested: copy number was inferred.
         shared: the sample holds other donors too.
@@ -64,11 +51,11 @@ class Seen:
     stromal: np.ndarray
     neuron: np.ndarray
     progenitor: np.ndarray
-    line: np.ndarray
+    cell_line: np.ndarray
     glioma: np.ndarray
     culture: np.ndarray
     normal_tissue: np.ndarray
-    biopsy: np.ndarray
+    primary: np.ndarray
     foreign: np.ndarray
     tested: np.ndarray
     shared: np.ndarray
@@ -88,7 +75,7 @@ def malignancy(cells: pd.DataFrame, *, positive_slope: float, positive_z: float,
         line_share: share of epithelial cells from which on a sample without copy number is taken for a tumour line.
 
     Returns:
-        Same index: `malignancy, malignancy_score, line` (words for the reason), `follows` (bool, like the tumour's
+        Same index: `malignancy, malignancy_score, evidence` (words for the reason), `follows` (bool, like the tumour's
         profile).
     """
     seen = _seen(cells, positive_slope=positive_slope, positive_z=positive_z, line_share=line_share)
@@ -98,7 +85,7 @@ def malignancy(cells: pd.DataFrame, *, positive_slope: float, positive_z: float,
         {
             Obs.MALIGNANCY: tier,
             Obs.MALIGNANCY_SCORE: _scores(seen, like_tumour).astype(np.float32),
-            "line": _words(seen, tier, cells["cnv_note"]),
+            "evidence": _words(seen, tier, cells["cnv_note"]),
             "follows": seen.follows,
         },
         index=cells.index,
@@ -115,20 +102,20 @@ def _seen(cells: pd.DataFrame, *, positive_slope: float, positive_z: float, line
     follows = profile & (slope > positive_slope) & (z > positive_z)
     epithelial = np.isin(lineage, ["epithelial", "malignant_melanocytic"]) & ~np.isin(broad, NEVER)
     share = pd.Series(epithelial, index=cells.index).groupby(cells[Obs.SAMPLE], sort=False).transform("mean").to_numpy()
-    glioma, normal_tissue = condition == "glioma", np.isin(condition, NORMAL_TISSUE)
+    glioma, normal_tissue = condition == GLIOMA, np.isin(condition, ids(normal=True))
     return Seen(
         epithelial=epithelial,
         glial=lineage == "neuroglia",
         stromal=(lineage == "vascular_stromal") & (broad != "endothelial"),
         neuron=broad == "neuron",
         progenitor=glioma & np.isin(broad, PROGENITORS),
-        line=condition == "cell_line",
+        cell_line=condition == CELL_LINE,
         glioma=glioma,
-        culture=np.isin(condition, CULTURE),
+        culture=np.isin(condition, ids(model=True)),
         normal_tissue=normal_tissue,
         # Most epithelium of a tumour's biopsy is tumour; shallow cells and near-diploid tumours show no copy number.
-        biopsy=condition == "primary",
-        foreign=np.isin(condition, NO_OWN_EPITHELIUM) | (~normal_tissue & untested & (share > line_share)),
+        primary=condition == PRIMARY,
+        foreign=np.isin(condition, ids(epithelium="foreign")) | (~normal_tissue & untested & (share > line_share)),
         tested=tested,
         shared=by_sample[Obs.DONOR].transform("nunique").to_numpy() > 1,
         profile=profile,
@@ -142,7 +129,7 @@ def _tiers(seen: Seen) -> np.ndarray:
     tier = np.full(len(seen.profile), "normal", dtype=object)
     alone = seen.epithelial & ~seen.profile
     tier[alone] = "uncertain"
-    tier[alone & (seen.foreign | seen.biopsy)] = "likely_malignant"
+    tier[alone & (seen.foreign | seen.primary)] = "likely_malignant"
     tier[alone & seen.normal_tissue] = "normal"
     tier[seen.epithelial & seen.between] = "uncertain"
     # Brain has no normal epithelium of its own: such a cell is of a subclone near diploid, shallow or a doublet.
@@ -156,23 +143,23 @@ def _tiers(seen: Seen) -> np.ndarray:
     tier[seen.glial & seen.glioma & seen.follows] = "malignant"
     tier[seen.stromal & seen.follows] = "likely_malignant"
     # A line holds nothing else, whatever programme its cells have; a melanocyte's line is no exception.
-    tier[seen.line & ~seen.epithelial & ~seen.follows] = "likely_malignant"
+    tier[seen.cell_line & ~seen.epithelial & ~seen.follows] = "likely_malignant"
     return tier
 
 
 def _scores(seen: Seen, like_tumour: np.ndarray) -> np.ndarray:
     """0 to 1: what the identity is capable of, times likeness to the tumour or, without a profile, what is usual."""
-    prior = np.select([seen.normal_tissue, seen.foreign, seen.biopsy], [0.02, 0.9, 0.7], 0.5)
+    prior = np.select([seen.normal_tissue, seen.foreign, seen.primary], [0.02, 0.9, 0.7], 0.5)
     prior = np.where(seen.glial, np.where(seen.progenitor, 0.7, 0.01), prior)
-    tumours_own = seen.epithelial | (seen.glial & seen.glioma) | seen.line
+    tumours_own = seen.epithelial | (seen.glial & seen.glioma) | seen.cell_line
     capable = np.select([tumours_own, seen.glial | seen.stromal], [1.0, 0.6], 0.02)
-    usual = np.where(seen.epithelial | seen.glial | seen.line, prior, 0.02)
+    usual = np.where(seen.epithelial | seen.glial | seen.cell_line, prior, 0.02)
     return capable * np.where(seen.profile, like_tumour, usual)
 
 
 def _words(seen: Seen, tier: np.ndarray, note: pd.Series) -> np.ndarray:
     """The lines of evidence in words, for the reason."""
-    capable = seen.epithelial | seen.glial | seen.stromal | seen.line
+    capable = seen.epithelial | seen.glial | seen.stromal | seen.cell_line
     words = pd.Series("", index=note.index, dtype=object)
     words[capable & seen.tested & ~seen.profile] = "no aneuploid profile in the sample"
     words[capable & seen.tested & ~seen.profile & seen.shared] = "no aneuploid profile in the donor's cells"
@@ -183,7 +170,7 @@ def _words(seen: Seen, tier: np.ndarray, note: pd.Series) -> np.ndarray:
     words[neural] = "carries the tumour's copy number: doublet-like, or tumour with a neural programme"
     words[seen.follows & ~capable] = "carries the tumour's copy number: doublet-like"
     why = np.select(
-        [seen.line & ~seen.epithelial, seen.foreign, seen.biopsy],
+        [seen.cell_line & ~seen.epithelial, seen.foreign, seen.primary],
         ["; taken for tumour as the sample is declared a cell line", "; no such normal cells in this tissue",
          "; a tumour's biopsy"], "",
     )  # fmt: skip

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from brainmet.annotate.consensus.refinement import BREAST
+from brainmet.annotate.consensus.refinement import CARCINOMA
 from brainmet.contract import MALIGNANT_PREFIX, MALIGNANT_TIERS, Obs
 from brainmet.errors import BrainmetError
 from brainmet.knowledge.cell_types import CellTypes
@@ -53,7 +53,7 @@ def override(
         result.loc[rows, Obs.CONFIDENCE] = np.float32(1.0)
         result.loc[rows, Obs.MALIGNANCY] = MALIGNANT_TIERS[0] if malignant else "normal"
         result.loc[rows, Obs.MALIGNANCY_SCORE] = np.float32(malignant)
-        declared = [types.origin_of(sites.get(s, "")) if kind == BREAST else "" for s in result.loc[rows, Obs.SAMPLE]]
+        declared = [types.origin_of(sites.get(s, "")) if kind == CARCINOMA else "" for s in result.loc[rows, Obs.SAMPLE]]
         result.loc[rows, Obs.TUMOUR_OF_ORIGIN] = [origin or types[kind].origin for origin in declared]
         result.loc[rows, "state"] = ""
         result.loc[rows, Obs.REASON] = f"set by hand ({level} {name})"

@@ -5,22 +5,18 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from brainmet.conditions import GLIOMA, ids
 from brainmet.contract import UNKNOWN, Obs
 from brainmet.knowledge.cell_types import CellTypes
 
-BREAST = "malignant_epithelial"
-IN_BRAIN = ("brain_metastasis", "leptomeningeal", "normal_brain", "peritumoural_brain", "glioma")
-OUTSIDE_BRAIN = ("primary", "normal_breast", "extracranial_metastasis", "lymph_node_metastasis")
-"""Conditions that tell whether a sample is of the brain; the others leave it open."""
-WITH_BREAST = ("primary", "normal_breast")
-"""Tissues with normal epithelium of the breast."""
+CARCINOMA = "malignant_epithelial"
 
 
 def in_brain(frame: pd.DataFrame, *, share: float) -> np.ndarray:
     """Whether each cell's sample is of the brain: by its condition, or where that is silent by its neuroglia."""
     neuroglia = (frame[Obs.LINEAGE] == "neuroglia").groupby(frame[Obs.SAMPLE]).transform("mean").to_numpy()
     condition = frame[Obs.CONDITION]
-    return np.where(condition.isin(IN_BRAIN + OUTSIDE_BRAIN), condition.isin(IN_BRAIN), neuroglia >= share)
+    return np.where(condition.isin(ids(in_brain=None)), neuroglia >= share, condition.isin(ids(in_brain=True)))
 
 
 def within(
@@ -49,9 +45,9 @@ def tumour_type(cell_type: np.ndarray, frame: pd.DataFrame, malignant: np.ndarra
     """Types of malignant cells by what they come from; normal epithelium keeps its own."""
     result = cell_type.copy()
     lineage = frame[Obs.LINEAGE].to_numpy()
-    glioma = (frame[Obs.CONDITION] == "glioma").to_numpy()
+    glioma = (frame[Obs.CONDITION] == GLIOMA).to_numpy()
     # Outside a glioma, malignant cells of another lineage are a carcinoma's that lost its epithelial programme.
-    result[malignant & (lineage != "malignant_melanocytic")] = BREAST
+    result[malignant & (lineage != "malignant_melanocytic")] = CARCINOMA
     result[malignant & (lineage == "malignant_melanocytic")] = "malignant_melanocytic"
     result[malignant & glioma & np.isin(lineage, ["neuroglia", "vascular_stromal"])] = "malignant_glial"
     # A melanocytic identity without any other line of evidence may be a normal melanocyte.
@@ -64,7 +60,7 @@ def normal_epithelium(
 ) -> np.ndarray:
     """Epithelial cells that are normal, in a breast: luminal or myoepithelial where one leads."""
     result = cell_type.copy()
-    breast = frame[Obs.CONDITION].isin(WITH_BREAST).to_numpy()
+    breast = frame[Obs.CONDITION].isin(ids(epithelium="breast")).to_numpy()
     rows = np.flatnonzero((cell_type == "epithelial") & breast & (tier == "normal"))
     if len(rows):
         result[rows] = within(cell_type[rows], smooth.iloc[rows], types, margin=margin, epithelium=True)
@@ -103,9 +99,9 @@ def origin(
     for name in ("malignant_melanocytic", "malignant_glial"):
         result[cell_type == name] = types[name].origin
     organs = [name for name in types.decided("origin") if name in smooth]
-    breast = types[BREAST].origin
+    breast = types[CARCINOMA].origin
     for (sample, _), rows in frame.groupby([Obs.SAMPLE, Obs.DONOR], sort=True).indices.items():
-        tumour = rows[cell_type[rows] == BREAST]
+        tumour = rows[cell_type[rows] == CARCINOMA]
         if not len(tumour):
             continue
         means = np.nan_to_num(smooth[organs].to_numpy()[tumour].mean(axis=0), nan=-9.0)
@@ -146,9 +142,9 @@ def states(cell_type: np.ndarray, smooth: pd.DataFrame, types: CellTypes, *, mar
 def subtypes(result: pd.DataFrame, smooth: pd.DataFrame, types: CellTypes, *, margin: float) -> np.ndarray:
     """States of all cells, those of a breast tumour decided by donor: a subtype is a property of the tumour."""
     state = result["state"].to_numpy(object).copy()
-    subtypes = [name for name in types.children(BREAST, level="state") if types[name].decide is None and name in smooth]
-    own = ((result[Obs.CELL_TYPE] == BREAST) & (result[Obs.TUMOUR_OF_ORIGIN] == types[BREAST].origin)).to_numpy()
-    state[(result[Obs.CELL_TYPE] == BREAST).to_numpy()] = ""
+    subtypes = [name for name in types.children(CARCINOMA, level="state") if types[name].decide is None and name in smooth]
+    own = ((result[Obs.CELL_TYPE] == CARCINOMA) & (result[Obs.TUMOUR_OF_ORIGIN] == types[CARCINOMA].origin)).to_numpy()
+    state[(result[Obs.CELL_TYPE] == CARCINOMA).to_numpy()] = ""
     if len(subtypes) < 2:
         return state
     for _, rows in result.groupby([Obs.STUDY, Obs.DONOR], sort=True).indices.items():

@@ -12,13 +12,11 @@ from brainmet.annotate import SCORE, VOTE
 from brainmet.annotate._own import told_apart
 from brainmet.annotate.consensus.own_markers import heeded, own_scores
 from brainmet.annotate.context import blended
+from brainmet.conditions import ids
 from brainmet.contract import UNKNOWN
 from brainmet.knowledge.cell_types import CellTypes
 
 log = logging.getLogger(__name__)
-
-NO_EPITHELIUM = ("glioma", "normal_brain")
-"""Conditions whose samples hold no epithelial cells."""
 
 
 @dataclass(frozen=True)
@@ -94,16 +92,20 @@ def together(share: np.ndarray, groups: np.ndarray, best: np.ndarray) -> np.ndar
 
 
 def _joint(evidence: Mapping[str, pd.DataFrame], types: CellTypes, *, weight: float) -> tuple[list[str], np.ndarray]:
-    """Candidates and their joint probabilities over the methods that vote; of the markers if none does."""
+    """Candidates and their joint probabilities over the methods that vote; of the markers if none does.
+
+    The method that knows most candidates comes first, of equals the one listed first: the first one's votes rule out
+    the types that it does not know.
+    """
     names = [name for name in types.decided("broad", "clear") if SCORE + name in evidence["markers"]]
+    columns = [VOTE + name for name in names]
+    known = {method: np.array([column in table for column in columns]) for method, table in evidence.items()}
+    voters = sorted((method for method in evidence if known[method].any()), key=lambda method: -known[method].sum())
     joint: np.ndarray | None = None
-    for method, table in evidence.items():
-        known = np.array([VOTE + name in table for name in names])
-        if not known.any():
-            continue
-        votes = table.reindex(columns=[VOTE + name for name in names]).to_numpy(np.float64)
-        joint = np.nan_to_num(votes) if joint is None else joined(joint, votes, known, weight=weight)
-        log.info("votes of %s among %d types", method, known.sum())
+    for method in voters:
+        votes = evidence[method].reindex(columns=columns).to_numpy(np.float64)
+        joint = np.nan_to_num(votes) if joint is None else joined(joint, votes, known[method], weight=weight)
+        log.info("votes of %s among %d types", method, known[method].sum())
     if joint is None:
         scores = evidence["markers"][[SCORE + name for name in names]].to_numpy(np.float64)
         joint = softmax(3 * np.nan_to_num(scores, nan=-9), axis=1)
@@ -128,7 +130,7 @@ def joined(joint: np.ndarray, votes: np.ndarray, known: np.ndarray, *, weight: f
 def _impossible(names: list[str], types: CellTypes, condition: pd.Series) -> np.ndarray:
     """Cells × types: what a sample's condition rules out. Cells of gliomas show the granules of neuroendocrine ones."""
     epithelial = np.array([types.coarse(name) == "epithelial" for name in names])
-    return condition.isin(NO_EPITHELIUM).to_numpy()[:, None] & epithelial[None, :]
+    return condition.isin(ids(epithelium="none")).to_numpy()[:, None] & epithelial[None, :]
 
 
 def _without(share: np.ndarray, impossible: np.ndarray) -> np.ndarray:
