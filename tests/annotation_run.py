@@ -16,7 +16,7 @@ from brainmet.annotate.consensus import Settings, consensus
 from brainmet.concordance import calibration, concordance
 from brainmet.core.counts import Counts
 from brainmet.core.moments import moments
-from brainmet.features import features, informative
+from brainmet.features import Selection, features, informative
 from brainmet.ingest import ingest
 from brainmet.knowledge import genes
 from brainmet.knowledge.cell_types import load_cell_types
@@ -69,7 +69,9 @@ def load(dataset: str, folder: Path = ROOT / "tests/real") -> tuple[Sample, ...]
         raw = Sample(sp.csr_matrix(taken.matrix, dtype=np.float32), taken.cells, taken.genes, taken.uns)
         cells = taken.cells.join(metrics(raw))
         profile = "plates" if record["technology"] == "smartseq" else "cells"
-        limits = set_limits(cells, n_mads=CONFIG["qc"]["n_mads"], totals_are_depth=True, **CONFIG["qc"]["profiles"][profile])
+        limits = set_limits(
+            cells, n_mads=CONFIG["qc"]["n_mads"], totals_are_depth=True, **CONFIG["qc"]["profiles"][profile]
+        )
         keep = ~np.any(list(judge(cells, limits).values()), axis=0)
         found.append(replace(raw, X=raw.X[keep], cells=cells[keep].assign(keep=True, reason="", doublet_score=0.0)))
     return tuple(found)
@@ -85,7 +87,8 @@ def run(samples) -> pd.DataFrame:
     every = [np.ones(len(s.cells), bool) for s in samples]
     table = features(
         [moments(s, keep) for s, keep in zip(samples, every, strict=True)],
-        datasets=[s.cells["dataset"].iloc[0] for s in samples], markers=types.markers(), **CONFIG["features"],
+        Selection(**CONFIG["features"]),
+        datasets=[s.cells["dataset"].iloc[0] for s in samples], markers=types.markers(),
     )  # fmt: skip
     ids, variable = informative(table)
     known["slices"] = [

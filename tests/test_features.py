@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from brainmet.errors import BrainmetError
-from brainmet.features import dispersions, features, informative, variable
+from brainmet.features import Selection, dispersions, features, informative, variable
 
 GENES, CELLS, SAMPLES = 600, 120, 3
 CHOICE = {
@@ -55,7 +55,7 @@ def test_equals_scanpy() -> None:
     atlas = anndata.AnnData(np.log1p(np.vstack([normalised(X) for X in matrices])))
     atlas.obs["sample"] = pd.Categorical(np.repeat([f"s{i}" for i in range(SAMPLES)], CELLS))
     sc.pp.highly_variable_genes(atlas, flavor="seurat", n_top_genes=CHOICE["n_top"], batch_key="sample")
-    found = features([moments(X) for X in matrices], **CHOICE)
+    found = features([moments(X) for X in matrices], Selection(**CHOICE))
     assert found["highly_variable"].sum() == CHOICE["n_top"]
     np.testing.assert_array_equal(found["highly_variable"], atlas.var["highly_variable"])
     np.testing.assert_array_equal(found["n_samples_variable"], atlas.var["highly_variable_nbatches"])
@@ -77,50 +77,53 @@ def test_a_gene_alone_in_its_bin_gets_one() -> None:
 def test_order_of_genes_and_samples_changes_nothing() -> None:
     tables = [moments(X) for X in cohort()]
     shuffled = [table.sample(frac=1, random_state=3) for table in reversed(tables)]
-    pd.testing.assert_frame_equal(features(tables, **CHOICE), features(shuffled, **CHOICE))
+    pd.testing.assert_frame_equal(features(tables, Selection(**CHOICE)), features(shuffled, Selection(**CHOICE)))
 
 
 def test_genes_that_some_samples_lack() -> None:
     tables = [moments(X) for X in cohort()]
     tables[1] = tables[1].iloc[50:]
-    strict = features(tables, **CHOICE).set_index("ensembl_id")
+    strict = features(tables, Selection(**CHOICE)).set_index("ensembl_id")
     assert (strict["reason"].iloc[:50] == "not_measured_everywhere").all() and not strict["highly_variable"].iloc[
         :50
     ].any()
     assert strict["n_samples_measured"].iloc[:50].eq(2).all() and strict["n_samples_measured"].iloc[50:].eq(3).all()
-    loose = features(tables, **CHOICE | {"min_genes_shared": GENES, "min_fraction_samples": 0.6})
+    loose = features(tables, Selection(**CHOICE | {"min_genes_shared": GENES, "min_fraction_samples": 0.6}))
     assert "not_measured_everywhere" not in set(loose["reason"])
 
 
 def test_exclusions_are_named() -> None:
-    found = features([moments(X) for X in cohort()], **CHOICE | {"exclude": ["^G1$", "^G2"]}).set_index("symbol")
+    selection = Selection(**CHOICE | {"exclude": ["^G1$", "^G2"]})
+    found = features([moments(X) for X in cohort()], selection).set_index("symbol")
     assert found["reason"][["G1", "G2", "G25"]].eq("excluded").all() and found["reason"]["G10"] == ""
     assert found["rank"]["G1"] == 0 and np.isnan(found["dispersion"]["G1"])
-    rare = features([moments(X) for X in cohort()], **CHOICE | {"min_cells_detected": 200})
+    rare = features([moments(X) for X in cohort()], Selection(**CHOICE | {"min_cells_detected": 200}))
     assert set(rare["reason"]) == {"", "too_few_cells"}
 
 
 def test_small_samples_do_not_vote_unless_all_are_small() -> None:
     tables = [moments(X) for X in cohort()]
     tiny = moments(cohort(9)[0][:5])
-    silent = features([*tables, tiny], **CHOICE)
-    np.testing.assert_array_equal(silent["highly_variable"], features(tables, **CHOICE)["highly_variable"])
-    assert features([tiny], **CHOICE)["highly_variable"].sum() == CHOICE["n_top"]
+    silent = features([*tables, tiny], Selection(**CHOICE))
+    np.testing.assert_array_equal(silent["highly_variable"], features(tables, Selection(**CHOICE))["highly_variable"])
+    assert features([tiny], Selection(**CHOICE))["highly_variable"].sum() == CHOICE["n_top"]
 
 
 def test_variable_keeps_the_tables_order() -> None:
-    found = features([moments(X) for X in cohort()], **CHOICE)
+    found = features([moments(X) for X in cohort()], Selection(**CHOICE))
     genes = variable(found)
     assert len(genes) == CHOICE["n_top"] and list(genes) == sorted(genes)
 
 
 def test_a_datasets_own_genes_and_markers_are_informative() -> None:
     tables = [moments(X) for X in cohort()]
-    plain = features(tables, **CHOICE)
+    plain = features(tables, Selection(**CHOICE))
     np.testing.assert_array_equal(plain["informative"], plain["highly_variable"])
-    found = features(tables, datasets=["a"] * (len(tables) - 1) + ["b"], markers={"G10", "nothing"}, **CHOICE)
+    found = features(
+        tables, Selection(**CHOICE), datasets=["a"] * (len(tables) - 1) + ["b"], markers={"G10", "nothing"}
+    )
     np.testing.assert_array_equal(found["highly_variable"], plain["highly_variable"])
-    alone = variable(features(tables[-1:], **CHOICE))
+    alone = variable(features(tables[-1:], Selection(**CHOICE)))
     shared = found.set_index("ensembl_id")
     assert shared["informative"][shared["highly_variable"]].all() and shared["informative"][alone].all()
     assert shared["informative"].sum() > shared["highly_variable"].sum()
@@ -133,8 +136,8 @@ def test_a_dataset_of_too_few_cells_adds_nothing_and_stops_nothing() -> None:
     tables, choice = [moments(X) for X in cohort()], {**CHOICE, "min_cells_detected": 5}
     few = moments(cohort()[-1][:2])
     with pytest.raises(BrainmetError, match="share no gene that could be variable"):
-        features([few], **choice)
-    found = features([*tables, few], datasets=["a"] * len(tables) + ["b"], **choice)
+        features([few], Selection(**choice))
+    found = features([*tables, few], Selection(**choice), datasets=["a"] * len(tables) + ["b"])
     assert found["informative"].sum() >= found["highly_variable"].sum() > 0
 
 
@@ -142,6 +145,6 @@ def test_no_shared_gene_is_an_error() -> None:
     a, b = (moments(X) for X in cohort()[:2])
     b["ensembl_id"] = "MUS" + b["ensembl_id"]
     with pytest.raises(BrainmetError, match=r"share no gene.*not_measured_everywhere: 1200"):
-        features([a, b], **CHOICE)
+        features([a, b], Selection(**CHOICE))
     with pytest.raises(BrainmetError, match="no sample is left"):
-        features([], **CHOICE)
+        features([], Selection(**CHOICE))

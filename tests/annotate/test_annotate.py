@@ -99,7 +99,10 @@ def test_methods_without_what_they_need_are_told_before_the_run(names, message):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"model": "m.pkl", "maps": {}}, r"annotate\.celltypist\.maps: unknown key; did you mean map\?; allowed: model, map"),
+        (
+            {"model": "m.pkl", "maps": {}},
+            r"annotate\.celltypist\.maps: unknown key; did you mean map\?; allowed: model, map",
+        ),
         ({"map": {}}, r"annotate\.celltypist: needs model; allowed: model, map"),
     ],
 )

@@ -28,7 +28,7 @@ from brainmet.annotate.self_training import annotate as self_training
 from brainmet.contract import Obs
 from brainmet.core.counts import Counts, open_counts, write_counts
 from brainmet.core.moments import moments
-from brainmet.features import features, informative
+from brainmet.features import Selection, features, informative
 from brainmet.ingest import ingest
 from brainmet.knowledge import genes
 from brainmet.knowledge.cell_types import load_cell_types
@@ -82,7 +82,7 @@ def identity(counts: Counts, lap: Callable[[str, Callable[[], Any]], Any]) -> pd
         inputs = {"counts": counts, "cells": cells} | ({} if name == "markers" else {"markers": evidence["markers"]})
         evidence[name] = lap(name, lambda n=name, i=inputs: annotate.run(n, i, types=types, **config[n]))
     keep = np.ones(len(cells), bool)
-    table = features([moments(counts, keep)], markers=types.markers(), **CONFIG["features"])
+    table = features([moments(counts, keep)], Selection(**CONFIG["features"]), markers=types.markers())
     ids, variable = informative(table)
     part = slice_counts(counts, keep=keep, genes=ids, variable=variable)
     near = lap("context", lambda: context([part], types=types, **config["context"]))

@@ -112,7 +112,7 @@ def test_a_damaged_slice_is_an_error_and_no_lack_of_cells(tmp_path):
     paths[0].write_bytes(b"cut")
     annotation = pd.DataFrame({"sample": "A", "malignancy": "malignant"}, index=[f"A:{i}" for i in range(9)])
     options = {k: v for k, v in EMBED.items() if k not in ("integrate", "theta", "max_iterations", "integration")}
-    with pytest.raises(BrainmetError, match="slice.npz"):
+    with pytest.raises(BrainmetError, match=r"slice\.npz"):
         malignant_embedding(Slices(paths), annotation, **options)
 
 

@@ -8,8 +8,8 @@ Samples vote, so a gene that differs between studies but not between cells does 
 import logging
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,29 @@ COLUMNS = (Var.ENSEMBL, Var.SYMBOL, "n_cells_kept", "n_cells_detected", "mean_ex
 NOT_SHARED, NOT_DETECTED, EXCLUDED = "not_measured_everywhere", "too_few_cells", "excluded"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """What makes a gene a candidate, and how many of the candidates are variable genes.
+
+    Attributes:
+        n_top: number of genes marked `highly_variable`.
+        n_bins: bins of mean expression within which dispersions are compared.
+        min_genes_shared: genes measured in every sample are the candidates, unless there are fewer than this.
+        min_fraction_samples: then genes measured in this fraction of the samples are candidates.
+        min_cells: samples with fewer kept cells have no vote (all vote when none has as many).
+        min_cells_detected: candidates are detected in at least this many kept cells of the cohort.
+        exclude: regular expressions for symbols that must not be variable genes.
+    """
+
+    n_top: int
+    n_bins: int
+    min_genes_shared: int
+    min_fraction_samples: float
+    min_cells: int
+    min_cells_detected: int
+    exclude: Sequence[str]
+
+
 class Moments:
     """Gene moments of the samples, read one file at a time at every iteration."""
 
@@ -36,31 +59,19 @@ class Moments:
 
 def features(
     moments: Iterable[pd.DataFrame],
+    selection: Selection,
     *,
     datasets: Sequence[str] = (),
     markers: Collection[str] = (),
-    n_top: int,
-    n_bins: int,
-    min_genes_shared: int,
-    min_fraction_samples: float,
-    min_cells: int,
-    min_cells_detected: int,
-    exclude: Sequence[str],
 ) -> pd.DataFrame:
-    """Genes of the cohort with their variability, one row a gene measured anywhere, sorted by Ensembl id.
+    """Genes of the cohort with their variability, one row per gene measured anywhere, sorted by Ensembl id.
 
     Args:
-        moments: one table a sample, iterated twice: `ensembl_id, symbol, n_cells_kept, n_cells_detected, mean_expm1,
-            var_expm1` (mean and unbiased variance of counts per ten thousand over the kept cells).
+        moments: one table per sample, iterated twice: `ensembl_id, symbol, n_cells_kept, n_cells_detected,
+            mean_expm1, var_expm1` (mean and unbiased variance of counts per ten thousand over the kept cells).
+        selection: how genes are chosen.
         datasets: dataset of each table; one for all by default.
         markers: symbols of genes that inform the annotation however variable they are.
-        n_top: number of genes marked `highly_variable`.
-        n_bins: bins of mean expression within which dispersions are compared.
-        min_genes_shared: genes measured in every sample are the candidates, unless there are fewer than this.
-        min_fraction_samples: then genes measured in this fraction of the samples are candidates.
-        min_cells: samples with fewer kept cells have no vote (all vote when none has as many).
-        min_cells_detected: candidates are detected in at least this many kept cells of the cohort.
-        exclude: regular expressions for symbols that must not be variable genes.
 
     Returns:
         `ensembl_id, symbol, n_samples_measured, n_samples_variable, highly_variable, rank, mean, dispersion, reason`:
@@ -72,16 +83,7 @@ def features(
     Raises:
         BrainmetError: no candidate gene is left.
     """
-    how: dict[str, Any] = {
-        "n_top": n_top,
-        "n_bins": n_bins,
-        "min_genes_shared": min_genes_shared,
-        "min_fraction_samples": min_fraction_samples,
-        "min_cells": min_cells,
-        "min_cells_detected": min_cells_detected,
-        "exclude": exclude,
-    }
-    genes, n_samples = _ranked(moments, **how)
+    genes, n_samples = _ranked(moments, selection)
     if not (genes["reason"] == "").any():
         raise BrainmetError(
             f"the {n_samples} samples share no gene that could be variable ({_tally(genes['reason'])}); check that all "
@@ -91,7 +93,7 @@ def features(
     for own in _within(moments, datasets) if len(set(datasets)) > 1 else ():
         # Genes that this dataset alone measures inform of its cells, though no embedding can use them. One of a few
         # cells has no variable genes of its own, which is no fault of the cohort's.
-        table, _ = _ranked(own, **how)
+        table, _ = _ranked(own, selection)
         genes.loc[table.index[table["highly_variable"]], "informative"] = True
     log.info(
         "%d of %d genes are candidates (%s), %d of them variable",
@@ -103,19 +105,23 @@ def features(
     return genes.rename_axis(Var.ENSEMBL).reset_index().drop(columns=["share", "n_cells_detected"])
 
 
-def _ranked(
-    moments: Iterable[pd.DataFrame], *, n_top: int, n_bins: int, min_cells: int, **candidacy: Any
-) -> tuple[pd.DataFrame, int]:
+def _ranked(moments: Iterable[pd.DataFrame], selection: Selection) -> tuple[pd.DataFrame, int]:
     """Genes of the samples by Ensembl id with their reason, votes, rank and `highly_variable`; number of samples."""
     genes, n_samples, largest = _measured(moments)
-    genes["reason"] = _reasons(genes, n_samples=n_samples, **candidacy)
+    genes["reason"] = _reasons(genes, selection, n_samples=n_samples)
     candidates = genes.index[genes["reason"] == ""]
-    votes = _votes(moments, candidates, n_top=n_top, n_bins=n_bins, min_cells=min(min_cells, largest))
+    votes = _votes(
+        moments,
+        candidates,
+        n_top=selection.n_top,
+        n_bins=selection.n_bins,
+        min_cells=min(selection.min_cells, largest),
+    )
     order = _ordered(votes)
     genes = genes.join(votes)
     genes["n_samples_variable"] = genes["n_samples_variable"].fillna(0).astype(np.int64)
     genes["rank"] = pd.Series(np.arange(1, len(order) + 1), order).reindex(genes.index, fill_value=0)
-    genes["highly_variable"] = genes["rank"].between(1, n_top)
+    genes["highly_variable"] = genes["rank"].between(1, selection.n_top)
     return genes, n_samples
 
 
@@ -193,29 +199,23 @@ def _measured(moments: Iterable[pd.DataFrame]) -> tuple[pd.DataFrame, int, int]:
     return total.sort_index()[[Var.SYMBOL, "n_samples_measured", "n_cells_detected"]], n_samples, largest
 
 
-def _reasons(
-    genes: pd.DataFrame,
-    *,
-    n_samples: int,
-    min_genes_shared: int,
-    min_fraction_samples: float,
-    min_cells_detected: int,
-    exclude: Sequence[str],
-) -> pd.Series:
+def _reasons(genes: pd.DataFrame, selection: Selection, *, n_samples: int) -> pd.Series:
     """Why each gene is no candidate; empty for candidates."""
     shared = genes["n_samples_measured"] == n_samples
-    if shared.sum() < min_genes_shared:
+    if shared.sum() < selection.min_genes_shared:
         log.warning(
             "only %d genes are measured in all %d samples; using those measured in %g of them",
             shared.sum(),
             n_samples,
-            min_fraction_samples,
+            selection.min_fraction_samples,
         )
-        shared = genes["n_samples_measured"] >= min_fraction_samples * n_samples
-    unwanted = re.compile("|".join(f"(?:{pattern})" for pattern in exclude) or r"(?!)")
+        shared = genes["n_samples_measured"] >= selection.min_fraction_samples * n_samples
+    unwanted = re.compile("|".join(f"(?:{pattern})" for pattern in selection.exclude) or r"(?!)")
     named = genes[Var.SYMBOL].map(lambda symbol: bool(unwanted.search(symbol)))
     reason = np.select(
-        [~shared, named, genes["n_cells_detected"] < min_cells_detected], [NOT_SHARED, EXCLUDED, NOT_DETECTED], ""
+        [~shared, named, genes["n_cells_detected"] < selection.min_cells_detected],
+        [NOT_SHARED, EXCLUDED, NOT_DETECTED],
+        "",
     )
     return pd.Series(reason.astype(object), genes.index)
 

@@ -151,6 +151,7 @@ def chosen(
         others = [other.name for other in methods.values() if other.scope in ("sample", method.scope)]
         if sentence := _unmet(method, [*INPUTS[method.scope], *others]):
             raise BrainmetError(sentence)
+    for method in methods.values():
         method.check(options.get(method.name) or {})
     return methods
 

@@ -29,6 +29,7 @@ from brainmet.conditions import GLIOMA
 from brainmet.contract import Obs, Uns
 from brainmet.copy_number import (
     ARMS,
+    CLIP,
     GeneOrder,
     arm_shift,
     gene_order,
@@ -48,8 +49,20 @@ IN_WORDS = "copy number"
 log = logging.getLogger(__name__)
 
 PASSES = 2
-HIDDEN_Z = 4.0
-"""Robust standard deviations above the reference from which on one of its cells is taken out."""
+HIDDEN_Z, HALF = 4.0, 0.5
+"""A cell of the reference is taken out as a hidden tumour cell from this many robust standard deviations above it on,
+if it also goes more than half of the way to the tumour's profile."""
+MIN_SPREAD = 0.05
+"""Least spread of the reference's slopes: in one of few or very even cells, chance alone would be many deviations."""
+CLEAR_LEAD = 0.1
+"""Lead in marker score that the best class of a reference cell needs."""
+MIN_CATEGORY = 10
+"""Cells that a category of the reference needs to be compared with the others."""
+MIN_UPPER = 0.1
+"""Least share of a class's candidates that the altered ones among them make, or all are taken for one group."""
+TWO_GROUPS = 0.75
+"""Share of the variance that a split into two groups explains where there are two; half of a normal curve against the
+other half explains 2 / pi, or 0.64."""
 NOT_HUMAN = "the cells are not human, and chromosome arms differ"
 
 TUMOUR_LINEAGES = ("epithelial", "malignant_melanocytic")
@@ -58,6 +71,10 @@ GLIOMA_CLASSES = ("astrocyte", "opc", "mural", "fibroblast")
 """Coarse classes that a glioma's cells are taken for."""
 OF_TUMOUR = ("shift", "fdr", "genes")
 """What is said of each arm of a donor's most aneuploid group."""
+PRIOR_CPM = 20.0
+"""Counts per million that a gene's ratio is drawn to zero with: fewer say little of its dosage."""
+MAX_T = 6.0
+"""Larger t of a normal lineage's arm count as this: one arm with a cluster of a lineage's own genes is no rule."""
 LINEAGE_T = 2.0
 """Root mean square t of arms between normal lineages, at least: few cells of a category hide what lineages differ
 by."""
@@ -88,6 +105,29 @@ class Sample:
     candidate: np.ndarray
     donor: np.ndarray
     human: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmLimits:
+    """When an arm is changed in a group of cells, and when a group is aneuploid.
+
+    Attributes:
+        min_genes: genes that an arm needs to be tested.
+        min_t, min_shift: least t statistic and log shift of a changed arm, either way.
+        max_fdr: largest false discovery rate over the arms of the group.
+        min_arms: changed arms from which on a group is aneuploid.
+    """
+
+    min_genes: int
+    min_t: float
+    min_shift: float
+    max_fdr: float
+    min_arms: int
+
+    def changed(self, arms: pd.DataFrame) -> pd.Series:
+        """Which arms are changed, of a table with `fdr`, `t` and `shift` of each arm."""
+        large = (arms["t"].abs() >= self.min_t) & (arms["shift"].abs() >= self.min_shift)
+        return (arms["fdr"] <= self.max_fdr) & large
 
 
 def annotate(
@@ -146,17 +186,13 @@ def annotate(
         log.warning(text)
         return _nothing(index, text, int(reference.sum()))
     weights = window_weights(sample.order.chromosome, window=window, step=step)
-    limits = {
-        "min_genes": min_arm_genes,
-        "min_t": min_arm_t,
-        "min_shift": min_arm_shift,
-        "min_arms": min_arms,
-        "max_fdr": max_fdr,
-    }
+    limits = ArmLimits(
+        min_genes=min_arm_genes, min_t=min_arm_t, min_shift=min_arm_shift, min_arms=min_arms, max_fdr=max_fdr
+    )
     for turn in range(PASSES):
         values = _windows(sample, reference, weights, clip=clip)
         best, tumour = _profiles(sample, values, reference, min_group=min_group, limits=limits)
-        hidden = reference & (best["cnv_z"].to_numpy() > HIDDEN_Z) & (best["cnv_slope"].to_numpy() > 0.5)
+        hidden = reference & (best["cnv_z"].to_numpy() > HIDDEN_Z) & (best["cnv_slope"].to_numpy() > HALF)
         log.info("pass %d: %d reference cells, %d of them like the tumour", turn + 1, reference.sum(), hidden.sum())
         if not hidden.any() or (reference & ~hidden).sum() < min_reference:
             break
@@ -252,7 +288,7 @@ def _confident(markers: pd.DataFrame, types: CellTypes) -> np.ndarray:
     groups = np.array([types.coarse(name) for name in broad])
     best = np.stack([scores[:, groups == name].max(axis=1) for name in sorted(set(groups))], axis=1)
     top = np.sort(best, axis=1)[:, -2:]
-    return (top[:, 1] - top[:, 0]) > 0.1
+    return (top[:, 1] - top[:, 0]) > CLEAR_LEAD
 
 
 def _windows(sample: Sample, reference: np.ndarray, weights: np.ndarray, *, clip: float) -> np.ndarray:
@@ -277,7 +313,7 @@ def _profiles(
     reference: np.ndarray,
     *,
     min_group: int,
-    limits: dict[str, float],
+    limits: ArmLimits,
 ) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     """Slope of every cell on its donor's tumour profile that fits it best, and arms of each donor's most aneuploid
     group.
@@ -287,31 +323,27 @@ def _profiles(
     tumour: dict[str, pd.DataFrame] = {}
     most: dict[str, int] = {}
     categories = _categories(sample, reference)
-    scale = _lineage_scale(categories, sample.order.arm, min_genes=int(limits["min_genes"]))
+    scale = _lineage_scale(categories, sample.order.arm, min_genes=limits.min_genes)
     groups = _groups(sample, values, sample.candidate & ~reference, min_group=min_group)
     sums = _sums(sample.linear, np.array(list(groups.values()), bool).reshape(-1, n))
     for ((donor, name), members), own in zip(groups.items(), sums, strict=True):
-        arms = _tested(own, categories, sample.order.arm, scale=scale, min_genes=int(limits["min_genes"]))
-        called = arms[
-            (arms["fdr"] <= limits["max_fdr"])
-            & (arms["t"].abs() >= limits["min_t"])
-            & (arms["shift"].abs() >= limits["min_shift"])
-        ]
+        arms = _tested(own, categories, sample.order.arm, scale=scale, min_genes=limits.min_genes)
+        called = arms[limits.changed(arms)]
         log.info("%s, %s: %d cells, arms called: %s", donor, name, members.sum(), _text(called) or "none")
-        if len(called) < limits["min_arms"]:
+        if len(called) < limits.min_arms:
             continue
         if len(called) > most.get(donor, 0):
             most[donor], tumour[donor] = len(called), arms
         slope = _slope(values, members)
         middle, spread = _robust(slope[reference])
-        z = (slope - middle) / max(spread, 0.05)
+        z = (slope - middle) / max(spread, MIN_SPREAD)
         # The tumour of one donor says nothing of another's cells.
         better = (sample.donor == donor) & (z > best["cnv_z"].to_numpy())
         best.loc[better, [NOTE]] = _text(called)
         best.loc[better, "cnv_slope"] = slope[better]
         best.loc[better, "cnv_z"] = z[better]
         best.loc[better, "cnv_aneuploid"] = float(len(called))
-    best[NOTE] = np.where(best["cnv_slope"] > 0.5, best[NOTE], "")
+    best[NOTE] = np.where(best["cnv_slope"] > HALF, best[NOTE], "")
     return best.astype({"cnv_slope": np.float32, "cnv_z": np.float32, "cnv_aneuploid": np.float32}), tumour
 
 
@@ -328,7 +360,7 @@ def _groups(
             continue
         slope = _slope(values, members)
         upper = members & (slope > _split(slope[members]))
-        groups[donor, name] = upper if upper.sum() >= max(min_group, 0.1 * members.sum()) else members
+        groups[donor, name] = upper if upper.sum() >= max(min_group, MIN_UPPER * members.sum()) else members
     return groups
 
 
@@ -339,8 +371,12 @@ def _slope(values: np.ndarray, members: np.ndarray) -> np.ndarray:
 
 
 def _categories(sample: Sample, reference: np.ndarray) -> np.ndarray:
-    """Sums by gene of the reference categories of at least ten cells; of all reference cells where none has."""
-    names = [name for name in sorted(set(sample.group[reference])) if (reference & (sample.group == name)).sum() >= 10]
+    """Sums by gene of the reference categories with enough cells; of all reference cells where none has enough."""
+    names = [
+        name
+        for name in sorted(set(sample.group[reference]))
+        if (reference & (sample.group == name)).sum() >= MIN_CATEGORY
+    ]
     return _sums(sample.linear, np.array([reference & (sample.group == name) for name in names] or [reference]))
 
 
@@ -351,7 +387,7 @@ def _sums(X: sp.csr_matrix, cells: np.ndarray) -> np.ndarray:
 
 def _tested(own: np.ndarray, categories: np.ndarray, arm: np.ndarray, *, scale: float, min_genes: int) -> pd.DataFrame:
     """Arms of a group against all reference cells: `n_genes, shift, t` in units of normal lineages' t, and `fdr`."""
-    difference, weight = log_ratio(own, categories.sum(axis=0, keepdims=True), size=20.0, clip=1.5)
+    difference, weight = log_ratio(own, categories.sum(axis=0, keepdims=True), size=PRIOR_CPM, clip=CLIP)
     arms = arm_shift(difference, weight, arm, min_genes=min_genes)
     # Where many arms are altered the others must not seem so: the middle arm is the neutral one.
     arms["shift"] -= arms["shift"].median() if len(arms) else 0.0
@@ -367,7 +403,7 @@ def _lineage_scale(categories: np.ndarray, arm: np.ndarray, *, min_genes: int) -
         if len(categories) > 1
     ]
     t = np.concatenate(found) if found else np.zeros(0)
-    return max(LINEAGE_T, float(np.sqrt((np.clip(t, -6, 6) ** 2).mean()))) if len(t) else LINEAGE_T
+    return max(LINEAGE_T, float(np.sqrt((np.clip(t, -MAX_T, MAX_T) ** 2).mean()))) if len(t) else LINEAGE_T
 
 
 def _called(tumour: dict[str, pd.DataFrame], donor: np.ndarray, index: pd.Index) -> pd.DataFrame:
@@ -408,8 +444,7 @@ def _split(slope: np.ndarray) -> float:
     share = np.arange(1, n) / n
     between = share * (1 - share) * (right - left) ** 2
     cut = int(between.argmax())
-    # Two groups explain most of the variance only where there are two; a normal curve split in half explains 64 %.
-    return float(ordered[cut]) if between[cut] > 0.75 * ordered.var() and left[cut] < 0.5 else -np.inf
+    return float(ordered[cut]) if between[cut] > TWO_GROUPS * ordered.var() and left[cut] < HALF else -np.inf
 
 
 def _arms(sample: Sample, reference: np.ndarray) -> pd.DataFrame:

@@ -17,7 +17,7 @@ import scipy.sparse as sp
 from brainmet.annotate import NOTE, SCORE, WITHIN
 from brainmet.contract import Var
 from brainmet.core.counts import Counts
-from brainmet.knowledge.cell_types import CellTypes, gene_columns
+from brainmet.knowledge.cell_types import CellType, CellTypes, gene_columns
 
 SCOPE = "sample"
 REQUIRES = ("counts", "cells")
@@ -25,11 +25,26 @@ IN_WORDS = "marker genes"
 log = logging.getLogger(__name__)
 
 SHOWN = 6
-"""Genes named a cell."""
+"""Most genes that are named for a cell."""
 CLEARLY = 0.5
 """Evidence above which a gene is named."""
 MIN_TELLING = 10
 """Clear cells of a lineage from which on it tells what floats."""
+
+
+@dataclass(frozen=True)
+class Floor:
+    """What counts have to exceed to be evidence.
+
+    Attributes:
+        rate: by gene, as a share of a cell's counts.
+        max_evidence: the most that one gene can add.
+        depth_cap: total that the counts of deeper cells are scaled to.
+    """
+
+    rate: np.ndarray
+    max_evidence: float
+    depth_cap: float
 
 
 def annotate(
@@ -52,7 +67,7 @@ def annotate(
         cells: its `cells.parquet`.
         types: the resource.
         ambient_floor: share of the sample's mean profile that is expected in every cell.
-        base_rate: rate of stray reads a gene, as a share of the cell's counts.
+        base_rate: rate of stray reads per gene, as a share of the cell's counts.
         max_evidence: most that one gene can add, in log units.
         depth_cap: counts of deeper cells are scaled to this total, so that reads of full-length plates do not outweigh.
         prior_genes: genes at the floor that every set is given in addition.
@@ -65,64 +80,76 @@ def annotate(
         floor alone.
     """
     keep = counts.kept(cells)
-    symbols = counts.genes[Var.SYMBOL].to_numpy()
     entries = [entry for entry in types.entries.values() if entry.positive]
+    symbols = counts.genes[Var.SYMBOL].to_numpy()
     columns = gene_columns(symbols, {gene for entry in entries for gene in entry.positive})
-    blocks, totals, sums = [], [], np.zeros(len(symbols))
+    symbols = symbols[columns]
+    X, total, profile = _marker_counts(counts, keep, columns)
+    log.info("%d cells, %d markers measured, floor %.3g of the mean profile", X.shape[0], len(columns), ambient_floor)
+    weights = _set_weights(entries, symbols, prior_genes=prior_genes)
+    mean_floor = Floor(ambient_floor * profile + base_rate, max_evidence, depth_cap)
+    above_mean = np.vstack([evidence @ weights for evidence in _evidence(X, total, mean_floor)])
+    broad = [j for j, entry in enumerate(entries) if entry.decide == "broad" and weights[:, j].any()]
+    lineages = np.array([types.lineage(entries[j].id) for j in broad], dtype=object)
+    clear = clear_lineages(above_mean[:, broad], lineages, lead=clear_lead)
+    floating = elsewhere(X, total, clear, _makers(types, symbols), min_share=min_clear)
+    log.info("%d markers are above the floor in cells that do not make them", (floating > mean_floor.rate).sum())
+    floor = replace(mean_floor, rate=np.maximum(mean_floor.rate, floating))
+    scores, notes = [], []
+    for evidence in _evidence(X, total, floor):
+        scores.append(evidence @ weights)
+        notes += _highest(evidence, symbols)
+    return _table(entries, np.vstack(scores), above_mean, weights, notes, counts.cells.index[keep])
+
+
+def _marker_counts(
+    counts: Counts, keep: np.ndarray, columns: np.ndarray
+) -> tuple[sp.csr_matrix, np.ndarray, np.ndarray]:
+    """Counts of the kept cells in some genes, each cell's total over all genes, and the genes' shares of all counts."""
+    blocks, totals, sums = [], [], np.zeros(counts.shape[1])
     for block in counts.linear_chunks(keep):
         totals.append(np.asarray(block.sum(axis=1, dtype=np.float64)).ravel())
         sums += np.asarray(block.sum(axis=0, dtype=np.float64)).ravel()
         blocks.append(block[:, columns])
     X = sp.vstack(blocks, format="csr") if blocks else sp.csr_matrix((0, len(columns)), dtype=np.float32)
-    total = np.concatenate(totals) if totals else np.zeros(0)
-    profile = sums[columns] / max(sums.sum(), 1.0)
-    log.info(
-        "%d cells, %d of the markers measured, floor %.3g of the mean profile", X.shape[0], len(columns), ambient_floor
-    )
+    return X, np.concatenate(totals) if totals else np.zeros(0), sums[columns] / max(sums.sum(), 1.0)
 
-    position = {symbol: i for i, symbol in enumerate(symbols[columns])}
-    members = [
-        np.array([position[gene] for gene in entry.positive if gene in position], dtype=int) for entry in entries
-    ]
-    design = np.zeros((len(columns), len(entries)), np.float32)
-    for j, genes in enumerate(members):
-        if len(genes):
+
+def _set_weights(entries: Sequence[CellType], symbols: np.ndarray, *, prior_genes: float) -> np.ndarray:
+    """Genes × sets: what each gene adds to a set's score; a column of zeros where none of the set is measured."""
+    position = {symbol: i for i, symbol in enumerate(symbols)}
+    weights = np.zeros((len(symbols), len(entries)), np.float32)
+    for j, entry in enumerate(entries):
+        genes = [position[gene] for gene in entry.positive if gene in position]
+        if genes:
             # A mean of few genes is taken in by one stray read: it is drawn to the floor.
-            design[genes, j] = 1 / (len(genes) + prior_genes)
-    floor = Floor(ambient_floor * profile + base_rate, max_evidence, depth_cap)
-    rough = np.vstack([evidence @ design for evidence in _evidence(X, total, floor)])
-    broad = [j for j, entry in enumerate(entries) if entry.decide == "broad" and len(members[j])]
-    lineages = np.array([types.lineage(entries[j].id) for j in broad], dtype=object)
-    clear = clear_lineages(rough[:, broad], lineages, lead=clear_lead)
-    floating = elsewhere(X, total, clear, _makers(types, symbols[columns]), min_share=min_clear)
-    log.info("%d markers are above the floor in cells that do not make them", (floating > floor.rate).sum())
-    floor = replace(floor, rate=np.maximum(floor.rate, floating))
-    blocks_of_scores: list[np.ndarray] = []
-    notes: list[str] = []
-    for evidence in _evidence(X, total, floor):
-        blocks_of_scores.append(evidence @ design)
-        notes += _highest(evidence, symbols[columns])
-    scores = np.vstack(blocks_of_scores).astype(np.float32)
-    # Siblings and states are compared among cells of one lineage, where what others show of a gene says nothing.
-    told = [entry.level == "state" for entry in entries]
-    scores[:, told] = rough[:, told]
-    scores[:, [len(genes) == 0 for genes in members]] = np.nan
-    index = counts.cells.index[keep]
+            weights[genes, j] = 1 / (len(genes) + prior_genes)
+    return weights
+
+
+def _table(
+    entries: Sequence[CellType],
+    scores: np.ndarray,
+    above_mean: np.ndarray,
+    weights: np.ndarray,
+    notes: list[str],
+    index: pd.Index,
+) -> pd.DataFrame:
+    """The evidence as a table: scores of all sets, and those that compare a type with its siblings.
+
+    Siblings and states are compared among cells of one lineage, where what others show of a gene says nothing: their
+    scores are those above the mean profile's floor.
+    """
+    scores = scores.astype(np.float32)
+    states = [entry.level == "state" for entry in entries]
+    scores[:, states] = above_mean[:, states]
+    scores[:, ~weights.any(axis=0)] = np.nan
     table = pd.DataFrame(scores, index=index, columns=[SCORE + entry.id for entry in entries])
     for j, entry in enumerate(entries):
         if entry.decide == "within":
-            table[WITHIN + entry.id] = np.where(np.isnan(scores[:, j]), np.nan, rough[:, j]).astype(np.float32)
+            table[WITHIN + entry.id] = np.where(np.isnan(scores[:, j]), np.nan, above_mean[:, j]).astype(np.float32)
     table.insert(0, NOTE, np.array(notes, dtype=object))
     return table
-
-
-@dataclass(frozen=True)
-class Floor:
-    """What counts have to exceed: rate by gene; most that a gene can add; the depth that counts are scaled to."""
-
-    rate: np.ndarray
-    max_evidence: float
-    depth_cap: float
 
 
 def _evidence(X: sp.csr_matrix, total: np.ndarray, floor: Floor) -> Iterator[np.ndarray]:

@@ -79,7 +79,7 @@ class Start:
         return Start(self.marker[rows], self.inside[rows], self.islands.take(rows))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Learning:
     """How profiles are learned; see `annotate`."""
 
@@ -157,7 +157,14 @@ def annotate(
     found = islands(own, called, samples, near, score=seed_score, chance=island_chance)
     start = Start(marker, inside_lineage(own, kinds.lineages, lead=own_lead), found)
     how = Learning(
-        rounds, seed_share, min_seeds, marker_weight, prior_values, seed_score, alone_lead=alone_lead, min_lead=min_lead
+        rounds=rounds,
+        seed_share=seed_share,
+        min_seeds=min_seeds,
+        marker_weight=marker_weight,
+        prior_values=prior_values,
+        seed_score=seed_score,
+        alone_lead=alone_lead,
+        min_lead=min_lead,
     )
     symbols = dict(zip(features[Var.ENSEMBL], features[Var.SYMBOL], strict=True))
     votes = np.zeros(marker.shape, np.float32)

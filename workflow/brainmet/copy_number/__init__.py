@@ -24,6 +24,8 @@ LENGTH = {
 }  # fmt: skip
 """Bases of each chromosome, GRCh38."""
 CHROMOSOMES = tuple(CENTROMERE)
+CLIP = 1.5
+"""Largest log ratio that a single gene may add: two copies more than the two of a normal cell are 0.7."""
 LINEAGE_VARIANCE = 0.3
 """Variance of a gene's log ratio between two normal lineages, as an order of magnitude: only weights depend on it."""
 ARMS = tuple(f"{chromosome}{arm}" for chromosome in CHROMOSOMES for arm in "pq")

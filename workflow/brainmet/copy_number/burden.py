@@ -13,7 +13,7 @@ import pandas as pd
 from brainmet.compare.donor_scores import thin
 from brainmet.compare.donors import Profiles
 from brainmet.contract import MALIGNANT_PREFIX, UNKNOWN, Obs, Uns
-from brainmet.copy_number import arm_shift, gene_order, log_ratio, per_million
+from brainmet.copy_number import CLIP, arm_shift, gene_order, log_ratio, per_million
 from brainmet.pseudobulk import Pseudobulk
 
 MIN_COUNTS = 20_000
@@ -22,8 +22,6 @@ MIN_CPM = 20.0
 """Counts per million, in the tumours and in the normal types, from which a gene tells of its arm's dosage."""
 MIN_GENES = 20
 """Genes an arm needs."""
-CLIP = 1.5
-"""Largest log ratio that a single gene may show."""
 
 
 def burden(tumours: Profiles, normal: np.ndarray, genes: pd.DataFrame, *, seed: int) -> pd.Series:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from brainmet.contract import MALIGNANT_PREFIX, UNKNOWN, Obs, Uns, Var
-from brainmet.copy_number import gene_order, log_ratio, per_million, window_weights
+from brainmet.copy_number import CLIP, gene_order, log_ratio, per_million, window_weights
 from brainmet.core.tables import columns
 from brainmet.knowledge.cell_types import CellTypes
 from brainmet.pseudobulk import Pseudobulk
@@ -14,8 +14,6 @@ from brainmet.pseudobulk import Pseudobulk
 MALIGNANT = "malignant"
 MIN_CPM = 20.0
 """Counts per million, in a group or in what it is compared with, from which a gene tells of its dosage."""
-CLIP = 1.5
-"""Largest log ratio that a single gene may add."""
 
 
 def cnv_windows(

@@ -18,8 +18,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from brainmet.conditions import CONDITIONS
-from brainmet.contract import CELL_ID, CONDITIONS, UNKNOWN, Obs, Uns
-from brainmet.core import barcodes as labels
+from brainmet.contract import CELL_ID, UNKNOWN, Obs, Uns
 from brainmet.core.counts import write_counts
 from brainmet.core.tables import write_table
 from brainmet.datasets import matches_name

@@ -53,7 +53,9 @@ def override(
         result.loc[rows, Obs.CONFIDENCE] = np.float32(1.0)
         result.loc[rows, Obs.MALIGNANCY] = MALIGNANT_TIERS[0] if malignant else "normal"
         result.loc[rows, Obs.MALIGNANCY_SCORE] = np.float32(malignant)
-        declared = [types.origin_of(sites.get(s, "")) if kind == CARCINOMA else "" for s in result.loc[rows, Obs.SAMPLE]]
+        declared = [
+            types.origin_of(sites.get(s, "")) if kind == CARCINOMA else "" for s in result.loc[rows, Obs.SAMPLE]
+        ]
         result.loc[rows, Obs.TUMOUR_OF_ORIGIN] = [origin or types[kind].origin for origin in declared]
         result.loc[rows, "state"] = ""
         result.loc[rows, Obs.REASON] = f"set by hand ({level} {name})"

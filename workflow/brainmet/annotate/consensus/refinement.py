@@ -142,7 +142,9 @@ def states(cell_type: np.ndarray, smooth: pd.DataFrame, types: CellTypes, *, mar
 def subtypes(result: pd.DataFrame, smooth: pd.DataFrame, types: CellTypes, *, margin: float) -> np.ndarray:
     """States of all cells, those of a breast tumour decided by donor: a subtype is a property of the tumour."""
     state = result["state"].to_numpy(object).copy()
-    subtypes = [name for name in types.children(CARCINOMA, level="state") if types[name].decide is None and name in smooth]
+    subtypes = [
+        name for name in types.children(CARCINOMA, level="state") if types[name].decide is None and name in smooth
+    ]
     own = ((result[Obs.CELL_TYPE] == CARCINOMA) & (result[Obs.TUMOUR_OF_ORIGIN] == types[CARCINOMA].origin)).to_numpy()
     state[(result[Obs.CELL_TYPE] == CARCINOMA).to_numpy()] = ""
     if len(subtypes) < 2:
