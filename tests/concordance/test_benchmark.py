@@ -51,7 +51,7 @@ def test_the_whole_stands_first_and_each_method_is_measured(sample, types):
     assert rows.at["brainmet", "accuracy_low"] < 0.75 < rows.at["brainmet", "accuracy_high"]
     assert rows.at["markers", "accuracy"] > 0.95 and rows.at["markers", "cpu_seconds"] > 0
     assert np.isnan(rows.at["markers", "malignant_false"]) and rows.at["brainmet", "malignant_false"] == 0
-    assert rows.at["singler", "status"] == "not_run" and "give reference, labels" in rows.at["singler", "reason"]
+    assert rows.at["singler", "status"] == "not_run" and "needs reference, labels" in rows.at["singler", "reason"]
 
 
 def test_no_labels_is_an_error(sample, types):
@@ -107,7 +107,7 @@ def test_a_missing_library_and_missing_options_are_sentences(sample, types):
     counts, cells, _ = sample
     with pytest.raises(BrainmetError, match=r"no_such_library, which is not installed .*uv sync --extra references"):
         _labels.library("no_such_library", "celltypist")
-    with pytest.raises(BrainmetError, match=r"annotate\.celltypist: give model"):
+    with pytest.raises(BrainmetError, match=r"annotate\.celltypist: needs model"):
         run("celltypist", {"counts": counts, "cells": cells}, types=types)
 
 

@@ -4,18 +4,46 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 import yaml
 from brainmet.core.counts import Counts
-from brainmet.qc.doublets import Cells, artificial, components, find, log_normalised, most, posterior
+from brainmet.knowledge.cell_types import CellTypes, load_cell_types
+from brainmet.qc.doublets import (
+    Cells,
+    DoubletOptions,
+    Doublets,
+    artificial_doublets,
+    find_doublets,
+    log_normalised,
+    marker_sets,
+    most,
+    posterior,
+    principal_components,
+    provisional_classes,
+)
 from sklearn.metrics import roc_auc_score
 
 
+@pytest.fixture(scope="module")
+def types(home: Any) -> CellTypes:
+    return load_cell_types([home / "resources/markers/markers.yaml"])
+
+
 @pytest.fixture
-def config(home: Any) -> dict[str, Any]:
+def config(home: Any, types: CellTypes) -> dict[str, Any]:
+    """The defaults: fields of the options, and the other arguments of the search."""
     section = yaml.safe_load((home / "config" / "config.yaml").read_text())["qc"]
-    return section["doublets"] | {"profile": "cells", "known_rate": None, "seed": section["seed"]}
+    return section["doublets"] | {"profile": "cells", "known_rate": None, "seed": section["seed"], "types": types}
+
+
+def find(counts: Counts, passing: np.ndarray, **config: Any) -> Doublets:
+    """The search with options and other arguments in one mapping."""
+    fields = DoubletOptions.__dataclass_fields__
+    options = DoubletOptions(**{name: config[name] for name in fields})
+    others = {name: value for name, value in config.items() if name not in fields}
+    return find_doublets(counts, passing, options, **others)
 
 
 def planted(n: int = 270, doublets: int = 25, genes: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -46,8 +74,6 @@ def test_planted_doublets_are_found_in_any_order(make_counts: Callable[..., Coun
 
 
 def make_ids(prefix: str, numbers: np.ndarray) -> Any:
-    import pandas as pd
-
     return pd.Index([f"{prefix}{number:05d}" for number in numbers], dtype=object)
 
 
@@ -78,7 +104,7 @@ def test_skipped_with_a_reason(
 def test_components_equal_those_of_a_dense_decomposition() -> None:
     X, _ = planted(80, 5)
     cells = Cells(sp.csr_matrix(X, dtype=np.float32), X.sum(axis=1))
-    mean, axes = components(log_normalised(cells), 5)
+    mean, axes = principal_components(log_normalised(cells), 5)
     logs = np.log1p(X / X.sum(axis=1, keepdims=True) * 1e4)
     _, _, expected = np.linalg.svd(logs - logs.mean(axis=0), full_matrices=False)
     np.testing.assert_allclose(mean, logs.mean(axis=0), rtol=1e-5)
@@ -89,14 +115,49 @@ def test_unlike_cells_are_joined_by_the_square_of_their_distance() -> None:
     """Three kinds at 0, 1 and 5, each with a gene of its own: pairs go as 1, 16 and 25, and none joins two of one."""
     kind = np.repeat([0, 1, 2], 40)
     cells = Cells(sp.csr_matrix(np.eye(3, dtype=np.float32)[kind]), np.ones(120))
-    made = artificial(cells, np.array([[0.0], [1.0], [5.0]])[kind], np.random.default_rng(0))
+    one, rng = (np.zeros(120, int), np.ones(120, bool)), np.random.default_rng(0)
+    made = artificial_doublets(cells, np.array([[0.0], [1.0], [5.0]])[kind], *one, rng)
     shown = made.X.toarray() > 0
     assert (made.total == 2).all() and (shown.sum(axis=1) == 2).all()
     np.testing.assert_allclose((~shown).mean(axis=0) * 42, [16, 25, 1], atol=2)
 
-    alike = artificial(cells, np.zeros((120, 2)), np.random.default_rng(0)).X.toarray()
+    alike = artificial_doublets(cells, np.zeros((120, 2)), *one, rng).X.toarray()
     assert len(alike) == 1_500
     np.testing.assert_allclose((alike == 2).any(axis=1).mean(), 39 / 119, atol=0.05)
+
+
+def test_cells_of_one_class_are_not_joined() -> None:
+    """Of three kinds the two that lie farthest apart are of one class."""
+    kind = np.repeat([0, 1, 2], 40)
+    cells = Cells(sp.csr_matrix(np.eye(3, dtype=np.float32)[kind]), np.ones(120))
+    place, classes = np.array([[0.0], [1.0], [5.0]])[kind], np.array([0, 1, 0])[kind]
+    single = np.ones(120, bool)
+    shown = artificial_doublets(cells, place, classes, single, np.random.default_rng(0)).X.toarray() > 0
+    assert shown[:, 1].all() and (shown.sum(axis=1) == 2).all()
+    np.testing.assert_allclose(shown.mean(axis=0)[[0, 2]], [1 / 17, 16 / 17], atol=0.03)
+    single[80:] = False
+    shown = artificial_doublets(cells, place, classes, single, np.random.default_rng(0)).X.toarray() > 0
+    assert shown[:, :2].all() and not shown[:, 2].any()
+
+
+def test_provisional_classes_are_those_of_the_markers_around(types: CellTypes) -> None:
+    """T cells and fibroblasts at few counts; the T cells' genes float everywhere, above the fibroblasts' own in these,
+    and three cells show no marker."""
+    rng, names = np.random.default_rng(0), ["t_cell", "fibroblast"]
+    symbols = np.array(sorted({gene for name in names for gene in types[name].positive}), dtype=object)
+    sets = marker_sets(pd.DataFrame({"symbol": symbols}, index=[f"E{i:03}" for i in range(len(symbols))]), types)
+    kind = np.arange(100) % 2
+    of_t, of_fibroblasts = (np.isin(symbols, types[name].positive) for name in names)
+    rate = 0.5 * of_t + np.array([0.5 * of_t, 0.3 * of_fibroblasts])[kind]
+    counts = rng.poisson(rate).astype(np.float32)
+    counts[:3] = 0
+    near = np.array([rng.choice(np.flatnonzero(kind == own), 15, replace=False) for own in kind])
+    classes = provisional_classes(Cells(sp.csr_matrix(counts), np.full(100, 500.0)), sets, near)
+    assert len(set(classes[kind == 0])) == len(set(classes[kind == 1])) == 1 and classes[0] != classes[1]
+
+    unknown = marker_sets(pd.DataFrame({"symbol": ["G1", "G2"]}, index=["E1", "E2"]), types)
+    none = Cells(sp.csr_matrix((100, 0), dtype=np.float32), np.ones(100))
+    assert not provisional_classes(none, unknown, near).any()
 
 
 def test_the_share_of_doublets_comes_from_the_scores() -> None:

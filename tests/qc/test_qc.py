@@ -10,6 +10,7 @@ import yaml
 from brainmet.core.counts import Counts
 from brainmet.core.moments import gene_sums, moments
 from brainmet.errors import BrainmetError
+from brainmet.knowledge.cell_types import load_cell_types
 from brainmet.qc import collect, describe, gene_sets, metrics, profile_of, qc
 
 SYMBOLS = ["MT-CO1", "MT-ND1", "HBA1", "HBEGF", "RPL3", "RPS6KA1", "RPSA"]
@@ -20,7 +21,8 @@ def config(home: Any) -> dict[str, Any]:
     """The defaults, without doublets: small samples are skipped; what is judged after annotation is left out."""
     section = yaml.safe_load((home / "config" / "config.yaml").read_text())["qc"]
     section = {key: section[key] for key in ("n_mads", "profiles", "doublets", "flag_dropped", "seed")}
-    return section | {"doublet_rate": None, "doublets": section["doublets"] | {"min_cells": 10_000}}
+    types = load_cell_types([home / "resources/markers/markers.yaml"])
+    return section | {"types": types, "doublet_rate": None, "doublets": section["doublets"] | {"min_cells": 10_000}}
 
 
 def sample(n: int = 200, genes: int = 600, *, depth: float = 3.0, seed: int = 0) -> tuple[np.ndarray, list[str]]:

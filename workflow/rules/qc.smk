@@ -8,6 +8,7 @@ rule qc:
     """QC metrics, doublets, keep and reason for every barcode of one sample; gene moments of the kept cells."""
     input:
         counts="<results>/samples/{sample}/counts.h5ad",
+        types=TYPES,
         code=code("qc"),
     output:
         cells="<results>/samples/{sample}/cells.parquet",

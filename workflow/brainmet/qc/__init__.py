@@ -21,8 +21,8 @@ from brainmet.core.moments import gene_sums, moments
 from brainmet.core.robust import mad_sd
 from brainmet.core.tables import columns
 from brainmet.errors import BrainmetError
-from brainmet.qc.doublets import METHOD, Doublets
-from brainmet.qc.doublets import find as find_doublets
+from brainmet.knowledge.cell_types import CellTypes
+from brainmet.qc.doublets import METHOD, DoubletOptions, Doublets, find_doublets
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,7 @@ class Limits:
 def qc(
     counts: Counts,
     *,
+    types: CellTypes,
     n_mads: float,
     profiles: Mapping[str, Mapping[str, float]],
     doublets: Mapping[str, Any],
@@ -56,9 +57,10 @@ def qc(
 
     Args:
         counts: the sample.
+        types: the resource of cell types, whose markers help to find doublets.
         n_mads: median absolute deviations from the median at which a limit lies.
         profiles: for `cells`, `nuclei` and `plates`: `min_genes` and `mt_floor`.
-        doublets: arguments of `doublets.find`.
+        doublets: fields of `doublets.DoubletOptions`.
         doublet_rate: expected share of doublets where the dataset file states it.
         flag_dropped: share of dropped barcodes from which a sample is flagged.
         seed: of the doublet search.
@@ -83,8 +85,9 @@ def qc(
         raise BrainmetError(_nothing_passes(counts, cells, limits))
     sums = gene_sums(counts, passing)
     variance = moments(counts, passing, sums)["var"].to_numpy()
+    options = DoubletOptions(**doublets)
     found = find_doublets(
-        counts, passing, variance=variance, profile=profile, known_rate=doublet_rate, seed=seed, **doublets
+        counts, passing, options, types=types, profile=profile, known_rate=doublet_rate, seed=seed, variance=variance
     )
     failed["doublet"] = found.called
     cells[Obs.DOUBLET_SCORE], cells["doublet"] = found.score, found.called

@@ -2,11 +2,14 @@
 
 After Germain et al. 2022 (doi:10.12688/f1000research.73600.2): artificial doublets are made of the sample's own cells,
 every cell is described by its neighbours among cells and artificial doublets, by genes that exclude each other
-elsewhere, by its size and its components, and boosted trees tell both apart. Three things are done otherwise. Cells are
-scored by trees that did not see them, since a doublet that was learned as a cell looks like one. Cells are joined to an
-artificial doublet the more often the less alike they are: sums of two like cells are cells by all that can be seen, and
-to learn them as doublets costs those that matter. The share of doublets is estimated from the scores, with the loading
-as prior, by reweighting the classes (Saerens et al. 2002, doi:10.1162/089976602753284446).
+elsewhere, by its size and its components, and boosted trees tell both apart. Three things are done otherwise:
+
+- Cells are scored by trees that did not see them, since a doublet that was learned as a cell looks like one.
+- Only cells of different provisional classes, which markers tell in neighbourhoods, are joined to an artificial
+  doublet, and the more often the less alike they are. Sums of two like cells are cells by all that can be seen, and to
+  learn them as doublets costs those that matter.
+- The share of doublets is estimated from the scores, with the loading as prior, by reweighting the classes (Saerens et
+  al. 2002, doi:10.1162/089976602753284446).
 
 Cells and genes are first put in the order of their ids and everything runs in one thread: a sample gets the same scores
 in any order and on any number of cores.
@@ -17,12 +20,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 
-from brainmet.contract import TARGET_SUM, Uns
+from brainmet.contract import TARGET_SUM, Uns, Var
 from brainmet.core.counts import Counts, by_cell
 from brainmet.core.lean import lean
 from brainmet.core.moments import moments
+from brainmet.knowledge.cell_types import CellTypes, gene_columns
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +40,9 @@ CANDIDATES = 10
 SIZES = (0.05, 0.95)
 """Quantiles of counts between which cells make artificial doublets."""
 SMOOTHED = 15
-"""Neighbours that a cell's place is averaged over for the choice of pairs."""
+"""Neighbours that a cell's place and its marker scores are averaged over for the choice of pairs."""
+MIN_MARKERS = 3
+"""Measured markers that a type needs to be a provisional class."""
 NEIGHBORHOODS, MOST_NEIGHBORS = (0.5, 1.0, 1.5), 100
 """Sizes of neighbourhoods in units of the root of the number of cells, those of scDblFinder, and their bound."""
 EXCLUSIVE_GENES = 300
@@ -45,9 +52,35 @@ DENSE = 2_000
 """Cells that are made dense at a time."""
 FOLDS = 3
 CLEANED = 0.06
-"""Least share of the cells left out as likely doublets when trees are grown."""
+"""Least share of the cells left out as likely doublets when trees are grown and further artificial doublets made."""
 PRIOR_WEIGHT = 0.1
 """Weight of the expected rate, in cells for each cell of the sample."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoubletOptions:
+    """How doublets are looked for; section `qc.doublets` of the configuration.
+
+    Attributes:
+        rate_per_thousand: expected share of doublets per thousand cells loaded together.
+        max_rate: share of doublets of a run loaded to its limit; where no rate is stated, more cells are those of
+            several runs, and no more are called than chance allows at it: few cells may be what is left of a full run.
+        min_cells: smaller samples are skipped: too few pairs to learn from.
+        max_cells: larger samples are split at random into equal parts of at most this size, for memory.
+        n_genes: genes of highest variance to use.
+        n_components: principal components to use.
+        n_rounds: rounds of boosting.
+        n_runs: scores are averaged over this many sets of artificial doublets.
+    """
+
+    rate_per_thousand: float
+    max_rate: float
+    min_cells: int
+    max_cells: int
+    n_genes: int
+    n_components: int
+    n_rounds: int
+    n_runs: int
 
 
 @dataclass(frozen=True)
@@ -55,7 +88,7 @@ class Doublets:
     """Doublets of one sample.
 
     Attributes:
-        score: probability of being a doublet, one value a barcode, NaN where not looked at.
+        score: probability of being a doublet, one value per barcode, NaN where not looked at.
         called: called a doublet.
         expected_rate: share expected from the loading; NaN when not run.
         skipped: why doublets were not looked for; empty when they were.
@@ -69,7 +102,7 @@ class Doublets:
 
 @dataclass(frozen=True)
 class Cells:
-    """What the search works on: cells × variable genes, in the order of ids.
+    """What the search works on: cells × genes, genes in the order of ids.
 
     Attributes:
         X: counts, CSR float32.
@@ -79,21 +112,34 @@ class Cells:
     X: sp.csr_matrix
     total: np.ndarray
 
+    def take(self, rows: np.ndarray) -> "Cells":
+        """Some of the cells."""
+        return Cells(self.X[rows], self.total[rows])
 
-def find(
+
+@dataclass(frozen=True)
+class MarkerSets:
+    """Measured markers of the types that every cell is first decided among.
+
+    Attributes:
+        columns: columns of the markers in the sample's matrix.
+        weights: markers × types, each column a mean over the type's markers.
+        classes: class of each type, an integer; types of one class (pericyte and smooth muscle) are not told apart.
+    """
+
+    columns: np.ndarray
+    weights: np.ndarray
+    classes: np.ndarray
+
+
+def find_doublets(
     counts: Counts,
     passing: np.ndarray,
+    options: DoubletOptions,
     *,
+    types: CellTypes,
     profile: str,
     known_rate: float | None,
-    rate_per_thousand: float,
-    max_rate: float,
-    min_cells: int,
-    max_cells: int,
-    n_genes: int,
-    n_components: int,
-    n_rounds: int,
-    n_runs: int,
     seed: int,
     variance: np.ndarray | None = None,
 ) -> Doublets:
@@ -102,23 +148,16 @@ def find(
     Args:
         counts: the sample.
         passing: barcodes to look at.
+        options: how to look.
+        types: the resource, whose markers tell the provisional classes.
         profile: `cells`, `nuclei` or `plates`.
         known_rate: expected share of doublets where the series says it; None: from the number of cells.
-        rate_per_thousand: expected share of doublets per thousand cells loaded together.
-        max_rate: share of doublets of a run loaded to its limit; where no rate is stated, more cells are those of
-            several runs, and no more are called than chance allows at it: few cells may be what is left of a full run.
-        min_cells: smaller samples are skipped: too few pairs to learn from.
-        max_cells: larger samples are split at random into equal parts of at most this size, for memory.
-        n_genes: genes of highest variance to use.
-        n_components: principal components to use.
-        n_rounds: rounds of boosting.
-        n_runs: scores are averaged over this many sets of artificial doublets.
         seed: of the artificial doublets.
         variance: of each gene's log-normalised values over the cells to look at, where it is known.
     """
     n = int(passing.sum())
-    rate = min(rate_per_thousand * n / 1000, max_rate) if known_rate is None else known_rate
-    skipped = _skipped(counts, profile=profile, n=n, min_cells=min_cells)
+    rate = min(options.rate_per_thousand * n / 1000, options.max_rate) if known_rate is None else known_rate
+    skipped = _skipped(counts, profile=profile, n=n, min_cells=options.min_cells)
     score = np.full(len(passing), np.nan, np.float32)
     called = np.zeros(len(passing), bool)
     if skipped:
@@ -127,14 +166,14 @@ def find(
     rows = np.flatnonzero(passing)
     order = np.argsort(counts.cells.index.to_numpy(str)[rows], kind="stable")
     variance = moments(counts, passing)["var"].to_numpy() if variance is None else variance
-    cells = _variable_genes(counts, passing, variance, n_genes=n_genes)
-    parts = np.random.default_rng(seed).permutation(np.arange(n) % -(-n // max_cells))
+    sets = marker_sets(counts.genes, types)
+    cells, markers = _chosen_genes(counts, passing, _most_variable(counts, variance, options.n_genes), sets.columns)
+    parts = np.random.default_rng(seed).permutation(np.arange(n) % -(-n // options.max_cells))
     for part in range(parts.max() + 1):
         members = order[parts == part]
-        own = Cells(cells.X[members], cells.total[members])
-        raw = score_cells(own, rate=rate, n_components=n_components, n_rounds=n_rounds, n_runs=n_runs, seed=seed)
+        raw = score_cells(cells.take(members), markers.take(members), sets, options, rate=rate, seed=seed)
         score[rows[members]] = posterior(raw, _artificial_share(len(members)), expected=rate)
-    limit = most(n, rate=max_rate if known_rate is None else known_rate)
+    limit = most(n, rate=options.max_rate if known_rate is None else known_rate)
     likely = rows[order][score[rows[order]] > 0.5]
     called[likely[np.argsort(-score[likely], kind="stable")[:limit]]] = True
     log.info("doublets: %d of %d cells called, %.3f expected, %d at most", called.sum(), n, rate, limit)
@@ -154,25 +193,82 @@ def most(n: int, *, rate: float) -> int:
     return int(np.argmax(bdtrc(np.arange(n + 1), n, min(rate, 1.0)) <= 0.01))
 
 
-def score_cells(cells: Cells, *, rate: float, n_components: int, n_rounds: int, n_runs: int, seed: int) -> np.ndarray:
-    """Probability of each cell to be artificial rather than a cell, averaged over sets of artificial doublets."""
+def score_cells(
+    cells: Cells, markers: Cells, sets: MarkerSets, options: DoubletOptions, *, rate: float, seed: int
+) -> np.ndarray:
+    """Probability of each cell to be artificial rather than a cell, averaged over sets of artificial doublets.
+
+    Args:
+        cells: the cells in the variable genes.
+        markers: the same cells in the genes of the marker sets.
+        sets: what the markers stand for.
+        options: how to look.
+        rate: expected share of doublets.
+        seed: of the artificial doublets.
+    """
+    from brainmet.core.neighbors import nearest
+
     logs = log_normalised(cells)
-    mean, axes = components(logs, n_components)
-    place, pairs = _project(logs, mean, axes), Exclusive(cells.X)
+    mean, axes = principal_components(logs, options.n_components)
+    place, coexpression = _project(logs, mean, axes), CoexpressionScore(cells.X)
     del logs
-    own = np.column_stack([pairs.score(cells.X), _size(cells), place])
-    kinds, scores = _smoothed(place), []
-    for run in range(n_runs):
+    of_cells = np.column_stack([coexpression.score(cells.X), _size(cells), place])
+    near, _ = nearest(place, k=SMOOTHED, exact_below=len(place), threads=1)
+    smooth, classes = np.asarray(place[near].mean(axis=1)), provisional_classes(markers, sets, near)
+    single = np.ones(len(place), bool)
+    scores: list[np.ndarray] = []
+    for run in range(options.n_runs):
         rng = np.random.default_rng([seed, run])
-        made = artificial(cells, kinds, rng)
+        if scores:
+            single[:] = True
+            single[_likeliest(np.mean(scores, axis=0), rate=rate)] = False
+        made = artificial_doublets(cells, smooth, classes, single, rng)
         points = _project(log_normalised(made), mean, axes)
-        theirs = np.column_stack([pairs.score(made.X), _size(made), points])
+        of_made = np.column_stack([coexpression.score(made.X), _size(made), points])
         del made
-        is_made = np.repeat([False, True], [len(own), len(theirs)])
-        near = neighborhood(np.vstack([place, points]), is_made)
-        table = np.hstack([near, np.vstack([own, theirs])]).astype(np.float32)
-        scores.append(_learned(table, is_made, rate=rate, n_rounds=n_rounds, rng=rng))
+        is_made = np.repeat([False, True], [len(of_cells), len(of_made)])
+        around = knn_features(np.vstack([place, points]), is_made)
+        table = np.hstack([around, np.vstack([of_cells, of_made])]).astype(np.float32)
+        scores.append(_out_of_fold_scores(table, is_made, rate=rate, n_rounds=options.n_rounds, rng=rng))
     return np.asarray(np.mean(scores, axis=0))
+
+
+def marker_sets(genes: pd.DataFrame, types: CellTypes) -> MarkerSets:
+    """The measured markers of the types that are decided broadly, less types of which too few are measured.
+
+    Args:
+        genes: index gene id, in the order of which the markers are put; `symbol`.
+        types: the resource.
+    """
+    symbols = genes[Var.SYMBOL].to_numpy()
+    sets = {name: gene_columns(symbols, types[name].positive) for name in types.decided("broad")}
+    sets = {name: columns for name, columns in sets.items() if len(columns) >= MIN_MARKERS}
+    columns = np.unique(np.concatenate([*sets.values(), np.zeros(0, np.int64)]))
+    columns = columns[np.argsort(genes.index.to_numpy(str)[columns], kind="stable")]
+    weights = np.column_stack(
+        [np.isin(columns, own) / len(own) for own in sets.values()] or [np.zeros((len(columns), 0))]
+    )
+    names = [types.coarse(name) for name in sets]
+    return MarkerSets(columns, weights, np.unique(names, return_inverse=True)[1])
+
+
+def provisional_classes(markers: Cells, sets: MarkerSets, near: np.ndarray) -> np.ndarray:
+    """Class of each cell by the markers of its neighbours: the type whose score lies highest above its mean.
+
+    Scores are standardised over the cells of the sample and averaged over neighbours, which evens out ambient RNA that
+    all cells show and the noise of few counts. Before doublets are known no better guess is to be had; a cell's own
+    identity is decided later, among the cells that are kept.
+
+    Args:
+        markers: counts of the cells in the markers.
+        sets: what they stand for.
+        near: cells × neighbours.
+    """
+    if sets.weights.shape[1] < 2:
+        return np.zeros(len(near), np.int64)
+    scores = log_normalised(markers) @ sets.weights
+    scores = (scores - scores.mean(axis=0)) / np.maximum(scores.std(axis=0), np.finfo(np.float32).eps)
+    return np.asarray(sets.classes[scores[near].mean(axis=1).argmax(axis=1)])
 
 
 def posterior(score: np.ndarray, share: float, *, expected: float) -> np.ndarray:
@@ -193,22 +289,31 @@ def posterior(score: np.ndarray, share: float, *, expected: float) -> np.ndarray
     return np.asarray(found)
 
 
-def artificial(cells: Cells, kinds: np.ndarray, rng: np.random.Generator) -> Cells:
-    """Sums of two cells each, of middling size, drawn by the squared distance between their kinds.
+def artificial_doublets(
+    cells: Cells, place: np.ndarray, classes: np.ndarray, single: np.ndarray, rng: np.random.Generator
+) -> Cells:
+    """Sums of two cells of different classes, of middling size, drawn by the squared distance between their places.
+
+    Where too few pairs are of different classes, as in a sample of one class, they are drawn by their distance alone.
 
     Args:
         cells: the cells.
-        kinds: place of what each cell is, without its noise, cells × components.
+        place: place of each cell without its noise, cells × components.
+        classes: provisional class of each cell.
+        single: cells that are not taken for doublets themselves.
         rng: source of the draws.
     """
     n = len(cells.total)
     wanted = round(_artificial_share(n) / (1 - _artificial_share(n)) * n)
     low, high = np.quantile(cells.total, SIZES)
-    pool = np.flatnonzero((cells.total >= low) & (cells.total <= high))
+    pool = np.flatnonzero(single & (cells.total >= low) & (cells.total <= high))
     first, second = rng.choice(pool, (2, CANDIDATES * wanted))
-    apart = np.square(kinds[first] - kinds[second]).sum(axis=1, dtype=np.float64)
-    apart[first != second] += np.finfo(np.float32).tiny  # where all cells are alike, every pair is as good
-    pairs = np.sort(rng.choice(len(apart), wanted, replace=False, p=apart / apart.sum()))
+    weight = np.square(place[first] - place[second]).sum(axis=1, dtype=np.float64)
+    unlike = classes[first] != classes[second]
+    if np.count_nonzero(weight[unlike]) >= wanted:
+        weight[~unlike] = 0
+    weight[first != second] += np.finfo(np.float32).tiny  # where all cells are alike, every pair is as good
+    pairs = np.sort(rng.choice(len(weight), wanted, replace=False, p=weight / weight.sum()))
     first, second = first[pairs], second[pairs]
     return Cells(sp.csr_matrix(cells.X[first] + cells.X[second]), cells.total[first] + cells.total[second])
 
@@ -221,7 +326,7 @@ def log_normalised(cells: Cells) -> sp.csr_matrix:
     return sp.csr_matrix((np.log1p(logs, out=logs), cells.X.indices, cells.X.indptr), shape=cells.X.shape)
 
 
-def components(logs: sp.csr_matrix, n: int) -> tuple[np.ndarray, np.ndarray]:
+def principal_components(logs: sp.csr_matrix, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean and leading principal axes (genes × n) of the cells, exact; the largest loading of an axis is positive."""
     from brainmet.core.gram import eigenvectors, gram, mirrored
 
@@ -230,7 +335,7 @@ def components(logs: sp.csr_matrix, n: int) -> tuple[np.ndarray, np.ndarray]:
     return mean, eigenvectors(covariance, min(n, *logs.shape))[0]
 
 
-def neighborhood(points: np.ndarray, is_made: np.ndarray) -> np.ndarray:
+def knn_features(points: np.ndarray, is_made: np.ndarray) -> np.ndarray:
     """Shares of artificial doublets among each point's neighbours, near ones weighing more, and distances."""
     from brainmet.core.neighbors import nearest
 
@@ -247,7 +352,7 @@ def neighborhood(points: np.ndarray, is_made: np.ndarray) -> np.ndarray:
     return np.column_stack([*shares, far[:, 0], to_cell, to_cell - to_made])
 
 
-class Exclusive:
+class CoexpressionScore:
     """Pairs of genes that cells show one of (cxds, Bais & Kostka 2020, doi:10.1093/bioinformatics/btz698).
 
     A pair's surprise is -log p that so many cells show exactly one of both, were they independent.
@@ -290,16 +395,15 @@ def _size(cells: Cells) -> np.ndarray:
     return np.column_stack([np.log(np.maximum(cells.total, 1)), np.diff(cells.X.indptr), several])
 
 
-def _learned(
+def _out_of_fold_scores(
     table: np.ndarray, is_made: np.ndarray, *, rate: float, n_rounds: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Probability of each cell to be artificial, by trees that were grown without it and without likely doublets."""
     xgboost = lean("xgboost", without="sklearn")
     n = int((~is_made).sum())
-    # First column: the share of artificial doublets around a cell.
-    likely = np.argsort(-table[:n, 0], kind="stable")[: max(1, round(max(rate, CLEANED) * n))]
     clean = np.ones(len(table), bool)
-    clean[likely] = False
+    # First column: the share of artificial doublets around a cell.
+    clean[_likeliest(table[:n, 0], rate=rate)] = False
     fold = rng.permutation(np.arange(len(table)) % FOLDS)
     settings = TREES | {"tree_method": "hist", "nthread": 1, "verbosity": 0, "seed": int(rng.integers(2**31))}
     score = np.empty(n, np.float32)
@@ -311,12 +415,9 @@ def _learned(
     return score
 
 
-def _smoothed(place: np.ndarray) -> np.ndarray:
-    """Mean place of each cell's nearest neighbours, which the noise of few counts is averaged out of."""
-    from brainmet.core.neighbors import nearest
-
-    near, _ = nearest(place, k=SMOOTHED, exact_below=len(place), threads=1)
-    return np.asarray(place[near].mean(axis=1))
+def _likeliest(score: np.ndarray, *, rate: float) -> np.ndarray:
+    """The cells that are left out as likely doublets: the highest scores, as many as expected or a little more."""
+    return np.argsort(-score, kind="stable")[: max(1, round(max(rate, CLEANED) * len(score)))]
 
 
 def _project(logs: sp.csr_matrix, mean: np.ndarray, axes: np.ndarray) -> np.ndarray:
@@ -339,16 +440,23 @@ def _skipped(counts: Counts, *, profile: str, n: int, min_cells: int) -> str:
     return ""
 
 
-def _variable_genes(counts: Counts, passing: np.ndarray, variance: np.ndarray, *, n_genes: int) -> Cells:
-    """The passing cells with the genes whose log-normalised values vary most, in the order of their ids."""
+def _most_variable(counts: Counts, variance: np.ndarray, n_genes: int) -> np.ndarray:
+    """Columns of the genes whose log-normalised values vary most, in the order of the genes' ids."""
     ids = counts.genes.index.to_numpy(str)
     # Rounded: sums in another order of cells must not swap two genes.
     chosen = np.lexsort((ids, -np.round(variance, 9)))[:n_genes]
-    chosen = chosen[np.argsort(ids[chosen], kind="stable")]
-    blocks, totals = [], []
+    return np.asarray(chosen[np.argsort(ids[chosen], kind="stable")])
+
+
+def _chosen_genes(counts: Counts, passing: np.ndarray, *columns: np.ndarray) -> list[Cells]:
+    """The passing cells, once with each choice of genes."""
+    blocks: list[list[sp.csr_matrix]] = [[] for _ in columns]
+    totals = []
     for block in counts.chunks(passing):
         totals.append(np.asarray(block.sum(axis=1, dtype=np.float64)).ravel())
-        blocks.append(block[:, chosen])
-    matrix = sp.vstack(blocks, format="csr")
-    matrix.sort_indices()
-    return Cells(matrix, np.concatenate(totals))
+        for part, chosen in zip(blocks, columns, strict=True):
+            part.append(block[:, chosen])
+    matrices = [sp.vstack(part, format="csr") for part in blocks]
+    for matrix in matrices:
+        matrix.sort_indices()
+    return [Cells(matrix, np.concatenate(totals)) for matrix in matrices]
