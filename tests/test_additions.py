@@ -19,16 +19,19 @@ READER = '''
 import numpy as np
 import scipy.sparse as sp
 
-from brainmet.ingest.members import select
 from brainmet.ingest.raw import Raw
 
 
-def read(files, *, match, genes, barcodes):
+def read(request):
     """Counts of the sample's one file."""
-    member = select(files, match)[0]
+    member = request.own[0]
     with np.load(member.path, allow_pickle=False) as arrays:
-        counts = sp.csr_matrix(arrays["counts"])
-        return Raw(counts, arrays["barcodes"].astype(object), arrays["genes"].astype(object), None, member.name)
+        return Raw(
+            matrix=sp.csr_matrix(arrays["counts"]),
+            barcodes=arrays["barcodes"].astype(object),
+            names=arrays["genes"].astype(object),
+            name=member.name,
+        )
 '''
 METHOD = '''
 """Calls every cell of high counts an astrocyte."""

@@ -84,6 +84,7 @@ def run(method: str, folder: Path) -> None:
     else:
         from brainmet.core.counts import open_counts, write_counts
         from brainmet.ingest import dense_text, kernels, members, tenx_triplet  # noqa: F401
+        from brainmet.ingest.raw import Request
         from brainmet.knowledge.genes import read_genes
 
         genes = read_genes(HOME / "resources/genes/human.tsv.gz")
@@ -92,12 +93,12 @@ def run(method: str, folder: Path) -> None:
     before, wall, cpu = peak(), time.perf_counter(), time.process_time()
     if method == "brainmet_triplet":
         members_ = members.list_members([(path.name, path) for path in triplet])
-        raw = tenx_triplet.read(members_, match=None, genes=genes, barcodes=None)
+        raw = tenx_triplet.read(Request(files=members_, genes=genes))
     elif method == "scanpy_triplet":
         raw = scanpy.read_10x_mtx(folder / "triplet", make_unique=False)
     elif method.startswith("brainmet_dense"):
         path = folder / ("dense.csv.gz" if method.endswith("gz") else "dense.csv")
-        raw = dense_text.read([members.Member(path.name, path)], match=None, genes=genes, barcodes=None)
+        raw = dense_text.read(Request(files=[members.Member(path.name, path)], genes=genes))
     elif method.startswith("pandas_dense"):
         raw = pd.read_csv(folder / ("dense.csv.gz" if method.endswith("gz") else "dense.csv"), index_col=0)
     elif method == "brainmet_write":

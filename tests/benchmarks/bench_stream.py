@@ -50,11 +50,12 @@ def read(path: Path) -> None:
     """Read it and print what that took."""
     from brainmet.ingest import dense_text, kernels  # noqa: F401
     from brainmet.ingest.members import Member
+    from brainmet.ingest.raw import Request
     from brainmet.knowledge.genes import read_genes
 
     genes = read_genes(HOME / "resources/genes/human.tsv.gz")
     before, start = resident("VmRSS"), time.perf_counter()
-    raw = dense_text.read([Member(path.name, path)], match=None, genes=genes, barcodes=None)
+    raw = dense_text.read(Request(files=[Member(path.name, path)], genes=genes))
     seconds, peak = time.perf_counter() - start, resident("VmHWM")
     matrix = sum(part.nbytes for part in (raw.matrix.data, raw.matrix.indices, raw.matrix.indptr)) / 2**20
     sys.stdout.write(f"{seconds} {matrix} {peak - before - matrix}\n")

@@ -169,7 +169,7 @@ def test_small_cells_are_told_from_ambient_rna() -> None:
     found = are_cells(X, rng.multinomial(100_000, ambient))
     assert found[:100].all() and found[100:200].mean() > 0.95 and found[200:].mean() < 0.02
     assert are_cells(X, rng.multinomial(100, ambient)).all(), "nothing is left out where ambient RNA is not known"
-    every = raw.Raw(X, np.arange(800).astype(str), np.arange(400).astype(str), None, "m")
+    every = raw.Raw(matrix=X, barcodes=np.arange(800).astype(str), names=np.arange(400).astype(str), name="m")
     assert "of the other 800 are like ambient RNA" in only_cells(every, 1e5 * ambient).notes[0]
 
 
@@ -281,7 +281,9 @@ def test_mtx_parser(tmp_path_factory, entries, tidy, odd, block) -> None:
 def test_tidy_stops_where_it_is_not() -> None:
     def parse(text: bytes) -> tuple[int, int, int]:
         row, value = np.zeros(3, np.int32), np.zeros(3, np.int32)
-        return kernels.tidy(np.frombuffer(text, np.uint8), row, value, np.zeros(4, np.int64), 5, 0, 0)
+        return kernels.parse_sorted_coordinates(
+            np.frombuffer(text, np.uint8), row, value, np.zeros(4, np.int64), 5, 0, 0
+        )
 
     assert parse(b"1 1 7\n2 1 8\n1 4 9\n") == (3, 3, 18)
     stops = {

@@ -21,7 +21,7 @@ from brainmet.datasets import OF_ALL, begins, matches_name
 from brainmet.errors import BrainmetError
 from brainmet.ingest import tables_beside
 from brainmet.ingest.members import PACKED, Member, list_members
-from brainmet.ingest.raw import Wanted
+from brainmet.ingest.raw import CellFilter, Request
 from brainmet.knowledge.genes import GeneTable
 
 ACCESSION = re.compile(r"^(GSM\d+)(?=[^0-9]|$)")
@@ -275,7 +275,7 @@ def _cells(
     reader = importlib.import_module(f"brainmet.ingest.{record['layout']}")
     try:
         rest = [member for member in found if member not in tables.values()]
-        raw = reader.read(rest, match=None, genes=genes, barcodes=Wanted(own=stop))
+        raw = reader.read(Request(files=rest, genes=genes, cells=CellFilter(of_sample=stop)))
     except _Seen as seen:
         return seen.barcodes, seen.obs
     if not len(raw.barcodes):

@@ -10,6 +10,7 @@ import re
 import shutil
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -57,8 +58,71 @@ def draft(source: str | None, folder: Path, genes: GeneTable, *, mirror: str, of
     """
     if not source:
         raise BrainmetError("draft: say for what: --config draft=FOLDER, or draft=GSE… for a series of GEO")
-    series = bool(SERIES.fullmatch(source)) and not Path(source).is_dir()
-    root = Path(source).absolute()
+    target = _target(source, folder)
+    found = _from_series(source, mirror, offline) if _is_series(source) else _from_folder(target.stem, source)
+    lines = _document(target.stem, found)
+    with replacing(target) as partial:
+        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        dataset = _read_back(partial, target, found.source)
+        if found.on_disk and found.one_sample and not found.one_file_per_cell:
+            lines += _what_splits(dataset, found.members, genes)
+            partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What the names of files tell.
+
+    Attributes:
+        source: the folder or accession.
+        on_disk: whether the files are there to be read.
+        entries: lines of `files:`.
+        members: all files.
+        layout: of the matrices.
+        matrices: files of that layout.
+        groups: id, match and first names of the files of each sample.
+        about: what the archive tells of samples, by accession.
+        notes: comments on what could not be had.
+    """
+
+    source: str
+    on_disk: bool
+    entries: list[str]
+    members: list[Member]
+    layout: str
+    matrices: list[Member]
+    groups: list[tuple[str, str, str]]
+    about: Mapping[str, str]
+    notes: Sequence[str] = ()
+
+    @property
+    def matches(self) -> list[str]:
+        """What the files of each sample begin with."""
+        return [match for _, match, _ in self.groups]
+
+    @property
+    def one_file_per_cell(self) -> bool:
+        """Whether there are more tables than a series has samples."""
+        return self.layout == "dense_text" and len(self.groups) > PLATE
+
+    @property
+    def one_sample(self) -> bool:
+        """Whether names tell no samples apart."""
+        return self.one_file_per_cell or len(self.groups) < 2
+
+
+def _is_series(source: str) -> bool:
+    return bool(SERIES.fullmatch(source)) and not Path(source).is_dir()
+
+
+def _target(source: str, folder: Path) -> Path:
+    """The dataset file to write.
+
+    Raises:
+        BrainmetError: there is nothing to draft it from, or it is there already.
+    """
+    series, root = _is_series(source), Path(source).absolute()
     id_ = source if series else re.sub(r"[^A-Za-z0-9_-]+", "_", root.name).strip("_-") or "mine"
     target = folder / f"{id_}.yaml"
     if target.exists():
@@ -72,50 +136,66 @@ def draft(source: str | None, folder: Path, genes: GeneTable, *, mirror: str, of
         raise BrainmetError(
             f"draft: {source} is neither an accession (GSE…) nor a folder ({root} was looked for); correct it"
         )
-    if series:
-        name, (found, told, untold) = id_, _published(source, mirror, offline)
-        layout, data, samples = _samples(found, source)
-    else:
-        untold = []
-        for name in (id_, *ENTRIES):
-            found = list_members(_local(name, root))
-            layout, data, samples = _samples(found, source)
-            if len(samples) < 2 or not any(begins(name, match) for _, match, _ in samples):
-                break
-        told = _told([decoded(member) for member in found if SERIES_MATRIX.search(member.name)])
-    plate = layout == "dense_text" and len(samples) > PLATE
-    one = plate or len(samples) < 2
-    files = (
-        _addresses(source, found, data) if series else [f"  - {{name: {_quoted(name)}, path: {_quoted(str(root))}}}"]
-    )
-    lines = [
-        *_head(id_, source, series),
-        *untold,
-        "files:",
-        *files,
-        f"layout: {layout}",
-        "samples:",
-        *([f'  - {{id: "{id_}", donor: "{id_}", condition: other}}'] if one else _lines(samples, told)),
-        *([f"# {len(samples)} tables of one cell each; split_by: {{barcode: '…(…)…'}} may tell samples"] * plate),
-        *(
-            f"# {name} may describe cells: name it under cells: or labels:, with its column of barcodes as barcode:"
-            for name in _tables(found, layout, [match for _, match, _ in samples])
-        ),
-        *([] if series else _not_read(found, data, [match for _, match, _ in samples])),
-    ]
-    with replacing(target) as partial:
-        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        dataset = _read_back(partial, target, source)
-        if one and not (series or plate):
-            lines += _what_splits(dataset, found, genes)
-            partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return target
 
 
-def _samples(found: Sequence[Member], source: str) -> tuple[str, list[Member], list[tuple[str, str, str]]]:
-    """The layout, its matrices, and the groups of files that are samples."""
-    layout, data = _layout(found, source)
-    return layout, data, groups(found, select(data, None))
+def _from_series(accession: str, mirror: str, offline: bool) -> Found:
+    """What the archive's lists tell of a series."""
+    members, about, notes = _published(accession, mirror, offline)
+    layout, data = _layout(members, accession)
+    return Found(
+        source=accession,
+        on_disk=False,
+        entries=_addresses(accession, members, data),
+        members=members,
+        layout=layout,
+        matrices=data,
+        groups=groups(members, select(data, None)),
+        about=about,
+        notes=notes,
+    )
+
+
+def _from_folder(id_: str, source: str) -> Found:
+    """What the names in a folder tell. The folder goes by the dataset's name, or by another where that is the beginning
+    of a sample's: all files would then be that sample's.
+    """
+    root = Path(source).absolute()
+    for name in (id_, *ENTRIES):
+        members = list_members(_local(name, root))
+        layout, data = _layout(members, source)
+        samples = groups(members, select(data, None))
+        if len(samples) < 2 or not any(begins(name, match) for _, match, _ in samples):
+            break
+    return Found(
+        source=source,
+        on_disk=True,
+        entries=[f"  - {{name: {_quoted(name)}, path: {_quoted(str(root))}}}"],
+        members=members,
+        layout=layout,
+        matrices=data,
+        groups=samples,
+        about=_told([decoded(member) for member in members if SERIES_MATRIX.search(member.name)]),
+    )
+
+
+def _document(id_: str, found: Found) -> list[str]:
+    """Lines of the dataset file."""
+    lines = [*_head(id_, found.source, not found.on_disk), *found.notes]
+    lines += ["files:", *found.entries, f"layout: {found.layout}", "samples:"]
+    if found.one_sample:
+        lines.append(f'  - {{id: "{id_}", donor: "{id_}", condition: other}}')
+    else:
+        lines += _lines(found.groups, found.about)
+    if found.one_file_per_cell:
+        lines.append(f"# {len(found.groups)} tables of one cell each; split_by: {{barcode: '…(…)…'}} may tell samples")
+    lines += [
+        f"# {name} may describe cells: name it under cells: or labels:, with its column of barcodes as barcode:"
+        for name in _tables(found.members, found.layout, found.matches)
+    ]
+    if found.on_disk:
+        lines += _not_read(found.members, found.matrices, found.matches)
+    return lines
 
 
 def _read_back(partial: Path, target: Path, source: str) -> dict[str, Any]:

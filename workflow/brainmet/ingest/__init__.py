@@ -1,8 +1,7 @@
 """Ingest: any layout to one shape. Raw counts of one sample, genes by Ensembl id, cells by sample and barcode.
 
-A layout is one module here with `read(files, *, match, genes, barcodes) -> Raw`; nothing else is touched to add one.
-The door is `ingest`: read, take this sample's cells, hold the values against what was declared, map the genes, join the
-authors' labels.
+A layout is one module here with `read(request: Request) -> Raw`; nothing else is touched to add one. The door is
+`ingest`: read, take this sample's cells, hold the values against what was declared, map the genes, describe the cells.
 """
 
 import importlib
@@ -17,25 +16,21 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from brainmet.conditions import CONDITIONS
-from brainmet.contract import CELL_ID, UNKNOWN, Obs, Uns
+from brainmet.contract import UNKNOWN, Uns
 from brainmet.core.counts import write_counts
 from brainmet.core.tables import write_table
 from brainmet.datasets import matches_name
 from brainmet.datasets.checks import layouts, unknown
 from brainmet.errors import BrainmetError
-from brainmet.ingest import forensics, profiles, tables_beside
+from brainmet.ingest import forensics, tables_beside
+from brainmet.ingest.cells import describe_cells
 from brainmet.ingest.members import Member, list_members
-from brainmet.ingest.raw import Raw, rna_only
-from brainmet.ingest.species import Measured, measure
+from brainmet.ingest.raw import Raw, Request, rna_only
+from brainmet.ingest.species import measure
 from brainmet.knowledge.genes import ANTIBODY, NOT_GENES, GeneTable
 
 log = logging.getLogger(__name__)
 
-OWN_COLUMNS = (Obs.DONOR, Obs.CONDITION, Obs.STUDY)
-"""What a cells table may say of each cell instead of the sample's entry."""
-MISSING = ("", "NA", "N/A", "nan", "NaN", "None", "NULL", "<NA>")
-"""What R, pandas and spreadsheets write where nothing is known."""
 UNKNOWN_BASE = "the base of the logs does not show in the values: they are taken for natural logs of 1 + x"
 
 
@@ -84,29 +79,17 @@ def ingest(
     Raises:
         BrainmetError: the input is not what the dataset file says; the sentence says how to correct it.
     """
-    found = _own(
+    members = drop_files_of_longer_matches(
         list_members([(file["name"], Path(path)) for file, path in zip(record["files"], files, strict=True)]),
         record["longer_matches"],
     )
-    tables = tables_beside.found_tables(record, found)
-    raw = tables_beside.own_cells(_read(record, found, tables, human, mouse), record, tables)
-    raw.barcodes = np.array([str(barcode).strip() for barcode in raw.barcodes], dtype=object)
-    raw = _without_antibodies(_only_genes(raw))
-    _check(raw)
-    verdict = _verdict(raw, record)
-    log.info("%s: %d cells × %d features; %s: %s", raw.name, *raw.matrix.shape, verdict.kind, verdict.why)
-    if verdict.kind in ("tpm", "log") and (found_counts := forensics.recover(raw.matrix)):
-        raw.matrix, how = found_counts
-        raw.notes.append(f"counts recovered exactly: {how}")
-        log.warning("%s: counts recovered exactly from %s values: %s", raw.name, verdict.kind, how)
-        verdict = forensics.Verdict("counts", how)
-    if verdict.kind == "counts" and raw.matrix.dtype.kind == "f":
-        np.rint(raw.matrix.data, out=raw.matrix.data)  # Whole numbers but for the noise of single precision.
-    tissue = record["suspension"] == "bulk"
-    if logs := verdict.kind == "log" and not tissue:
-        raw = _linear(raw, verdict)
+    tables = tables_beside.found_tables(record, members)
+    raw = _read_sample(record, members, tables, genes=mouse if mouse and record["organism"] == "mouse" else human)
+    raw, content = _as_counts(raw, record)
+    is_bulk = record["suspension"] == "bulk"
+    logs_of_cells = content.kind == "log" and not is_bulk
     measured = measure(
-        raw,
+        _linear(raw, content) if logs_of_cells else raw,
         organism=record["organism"],
         human=human,
         mouse=mouse,
@@ -114,52 +97,75 @@ def ingest(
         warn_lost=warn_lost,
         max_lost=max_lost,
         share=species_share,
-        logged=verdict.kind == "log" and tissue,
+        logged=content.kind == "log" and is_bulk,
     )
-    if logs:
-        measured = replace(measured, matrix=measured.matrix.log1p())
     raw = raw if measured.kept.all() else raw.cells(measured.kept)
-    cells = _cells(raw, record, tables, measured)
     return Ingested(
-        matrix=measured.matrix,
-        cells=cells,
+        matrix=measured.matrix.log1p() if logs_of_cells else measured.matrix,
+        cells=describe_cells(raw, record, tables, measured.organism),
         genes=measured.genes,
-        uns=_uns(record, verdict, raw.caution),
+        uns=_uns(record, content, raw.caution),
         lost=measured.lost,
     )
 
 
-def _own(found: Sequence[Member], longer: Sequence[str]) -> list[Member]:
-    """Without the files of samples whose match this sample's begins."""
-    return [member for member in found if not any(matches_name(member.full_name, match) for match in longer)]
+def drop_files_of_longer_matches(members: Sequence[Member], longer_matches: Sequence[str]) -> list[Member]:
+    """Drop files that belong to another sample whose match begins with this sample's match (P1_rep2 for P1)."""
+    return [member for member in members if not any(matches_name(member.full_name, match) for match in longer_matches)]
 
 
-def _read(
-    record: Mapping[str, Any],
-    found: Sequence[Member],
-    tables: Mapping[str, Member],
-    human: GeneTable,
-    mouse: GeneTable | None,
+def _read_sample(
+    record: Mapping[str, Any], members: Sequence[Member], tables: Mapping[str, Member], *, genes: GeneTable
 ) -> Raw:
+    """The sample's cells and genes as its file holds them, without what is neither.
+
+    Raises:
+        BrainmetError: there is no such reader, or what is read holds no cells, no genes or no values.
+    """
     layout = record["layout"]
     if layout not in layouts():
         raise BrainmetError(f"{record['dataset']}.yaml: layout: {unknown(layout, layouts(), 'reader')}")
-    reader = importlib.import_module(f"brainmet.ingest.{layout}")
-    genes = mouse if record["organism"] == "mouse" and mouse is not None else human
-    raw: Raw = reader.read(
-        [member for member in found if member not in tables.values()],
-        match=None if record.get("split_by") else record.get("match"),
-        genes=genes,
-        barcodes=tables_beside.wanted(record, tables),
+    raw: Raw = importlib.import_module(f"brainmet.ingest.{layout}").read(
+        Request(
+            files=[member for member in members if member not in tables.values()],
+            match=None if record.get("split_by") else record.get("match"),
+            genes=genes,
+            cells=tables_beside.cell_filter(record, tables),
+        )
     )
     for note in raw.notes:
         log.info("%s: %s", raw.name, note)
     for kind, number in raw.set_aside.items():
         log.info("%s: %d features of the kind %s set aside", raw.name, number, kind)
+    raw = tables_beside.own_cells(raw, record, tables)
+    barcodes = np.array([str(barcode).strip() for barcode in raw.barcodes], dtype=object)
+    raw = _without_antibodies(_only_genes(replace(raw, barcodes=barcodes)))
+    _check(raw)
     return raw
 
 
-def _verdict(raw: Raw, record: Mapping[str, Any]) -> forensics.Verdict:
+def _as_counts(raw: Raw, record: Mapping[str, Any]) -> tuple[Raw, forensics.Verdict]:
+    """The matrix as counts where it holds them, or where they can be recovered exactly; and what it holds.
+
+    Raises:
+        BrainmetError: the values are not what the dataset file says.
+    """
+    content = _content(raw, record)
+    log.info("%s: %d cells × %d features; %s: %s", raw.name, *raw.matrix.shape, content.kind, content.why)
+    if content.kind in ("tpm", "log") and (recovered := forensics.recover(raw.matrix)):
+        matrix, how = recovered
+        log.warning("%s: counts recovered exactly from %s values: %s", raw.name, content.kind, how)
+        raw = replace(raw, matrix=matrix).noted(f"counts recovered exactly: {how}")
+        content = forensics.Verdict("counts", how)
+    if content.kind == "counts" and raw.matrix.dtype.kind == "f":
+        np.rint(raw.matrix.data, out=raw.matrix.data)  # Whole numbers but for the noise of single precision.
+    if content.kind == "log" and not content.undo and record["suspension"] != "bulk":
+        log.warning("%s: %s", raw.name, UNKNOWN_BASE)
+        raw = replace(raw, caution="; ".join(filter(None, (raw.caution, UNKNOWN_BASE))))
+    return raw, content
+
+
+def _content(raw: Raw, record: Mapping[str, Any]) -> forensics.Verdict:
     """What the values are; logs of bulk tissue may lie below zero, which says nothing against them."""
     low = float(raw.matrix.data.min()) if raw.matrix.nnz else 0.0
     if record["values"] == "log" and record["suspension"] == "bulk" and low < 0:
@@ -169,17 +175,12 @@ def _verdict(raw: Raw, record: Mapping[str, Any]) -> forensics.Verdict:
     return forensics.check(raw.matrix, declared=record["values"], name=raw.name)
 
 
-def _linear(raw: Raw, verdict: forensics.Verdict) -> Raw:
+def _linear(raw: Raw, content: forensics.Verdict) -> Raw:
     """The values of cells whose logs are undone, so that features of one gene can be added up; written are natural logs
     of 1 + x, whatever base the file has them in.
     """
-    if not verdict.undo:
-        log.warning("%s: %s", raw.name, UNKNOWN_BASE)
-        raw = replace(raw, caution="; ".join(filter(None, (raw.caution, UNKNOWN_BASE))))
-    matrix = sp.csr_matrix(
-        (forensics.undo(raw.matrix.data, verdict.undo), raw.matrix.indices, raw.matrix.indptr), raw.matrix.shape
-    )
-    return replace(raw, matrix=matrix)
+    values = forensics.undo(raw.matrix.data, content.undo)
+    return replace(raw, matrix=sp.csr_matrix((values, raw.matrix.indices, raw.matrix.indptr), raw.matrix.shape))
 
 
 def _only_genes(raw: Raw) -> Raw:
@@ -194,9 +195,7 @@ def _only_genes(raw: Raw) -> Raw:
     )
     if real.all():
         return raw
-    kept = raw.features(real)
-    kept.notes = [f"{(~real).sum()} summary or spike-in rows removed", *raw.notes]
-    return kept
+    return replace(raw.features(real), notes=(f"{(~real).sum()} summary or spike-in rows removed", *raw.notes))
 
 
 def _without_antibodies(raw: Raw) -> Raw:
@@ -224,75 +223,11 @@ def _check(raw: Raw) -> None:
         )
 
 
-def _cells(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member], measured: Measured) -> pd.DataFrame:
-    """The contract's obs."""
-    n = len(raw.barcodes)
-    extra = tables_beside.cell_table(raw.barcodes, record, tables)
-    extra = tables_beside.named_columns(raw, record) if extra is None else extra
-    columns: dict[str, Any] = {
-        name: np.array([str(record[name])] * n, dtype=object)
-        for name in (Obs.DATASET, Obs.STUDY, Obs.DONOR, Obs.CONDITION)
-    }
-    columns[Obs.SAMPLE] = np.array([str(record["id"])] * n, dtype=object)
-    author = tables_beside.author_labels(raw, record, tables, extra)
-    author = np.where(np.isin(author, MISSING), "", author)
-    columns[Obs.AUTHOR_LABEL] = author
-    columns[Obs.AUTHOR_CELL_TYPE] = tables_beside.mapped(
-        author, (record.get("labels") or {}).get("map") or {}, name=raw.name
-    )
-    if record["suspension"] == "bulk":
-        about = None if raw.obs is None or profiles.ABOUT not in raw.obs else raw.obs[profiles.ABOUT].to_numpy(object)
-        patterns = record.get("profiles") or []
-        # A sample of one profile is described by its entry.
-        if patterns or ("cells" not in tables and n > 1):
-            donors, conditions = profiles.described(raw.barcodes, about, patterns, record=record)
-            columns |= {Obs.DONOR: donors, Obs.CONDITION: conditions}
-    order = [Obs.DATASET, Obs.STUDY, Obs.SAMPLE, Obs.DONOR, Obs.CONDITION, Obs.AUTHOR_LABEL, Obs.AUTHOR_CELL_TYPE]
-    if extra is not None:
-        named = tables_beside.under_our_names(extra, record["cells"].get("columns") or {}, tables.get("cells"))
-        for name, column in named.items():
-            values = column.astype(str).to_numpy(object)
-            if name in OWN_COLUMNS:
-                said = _said(name, values, record["cells"].get("conditions"), raw.name)
-                columns[name] = np.where(said == "", columns[name], said)
-            else:
-                carried = name if name.startswith(("author_", "truth_")) else f"author_{name}"
-                # The table's own `cell_type` is no type of ours: it must not take the place of the mapped label.
-                columns[f"{carried}_given" if carried in order else carried] = values
-    for name, value in (record.get("covariates") or {}).items():
-        columns.setdefault(f"author_{name}", np.array([value] * n, dtype=object))
-    if measured.organism is not None:
-        columns[Obs.ORGANISM] = measured.organism
-    index = pd.Index([f"{record['id']}:{barcode}" for barcode in raw.barcodes], name=CELL_ID, dtype=object)
-    return pd.DataFrame(
-        {name: columns[name] for name in [*order, *(c for c in columns if c not in order)]}, index=index
-    )
-
-
-def _said(name: str, values: np.ndarray, conditions: dict[str, str] | None, where: str) -> np.ndarray:
-    """What the cells' table says of each cell's donor, study or condition, empty where it says nothing.
-
-    Raises:
-        BrainmetError: a condition is none of ours, and the entry maps none.
-    """
-    if name == Obs.CONDITION and conditions is not None:
-        return tables_beside.mapped(values, conditions, name=where, field="cells: conditions")
-    said = np.where(np.isin(values, MISSING), "", values)
-    if name == Obs.CONDITION and (foreign := sorted(set(said) - {"", *CONDITIONS})):
-        raise BrainmetError(
-            f"{where}: the cells' column condition says {foreign[0]!r}, which is no condition (allowed: "
-            f"{', '.join(CONDITIONS)}); map it under cells: conditions in the dataset file, where what is not mapped "
-            "takes the sample's condition (conditions: {} maps nothing)"
-        )
-    log.info("%s: %s of %d cells is that of their table", where, name, (said != "").sum())
-    return said
-
-
-def _uns(record: Mapping[str, Any], verdict: forensics.Verdict, caution: str) -> dict[str, Any]:
+def _uns(record: Mapping[str, Any], content: forensics.Verdict, caution: str) -> dict[str, Any]:
     return ({Uns.CAUTION: caution} if caution else {}) | {
         Uns.ORGANISM: record["organism"],
         Uns.TECHNOLOGY: record.get("technology", UNKNOWN),
         Uns.SUSPENSION: record.get("suspension", UNKNOWN),
-        Uns.VALUES: verdict.kind,
+        Uns.VALUES: content.kind,
         Uns.SIMULATED: bool(record.get("simulated", False)),
     }

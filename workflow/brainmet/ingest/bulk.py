@@ -7,6 +7,7 @@ One beside a table tells what the table's columns are: its titles name them, alo
 import logging
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import zip_longest
 
 import numpy as np
@@ -15,13 +16,12 @@ import pandas as pd
 from brainmet.core.small_tables import WORKBOOK
 from brainmet.errors import BrainmetError
 from brainmet.ingest import dense_text
-from brainmet.ingest.members import Member, select
+from brainmet.ingest.members import Member
 from brainmet.ingest.one_cell import gather
 from brainmet.ingest.profiles import ABOUT
-from brainmet.ingest.raw import Raw, Wanted
+from brainmet.ingest.raw import Raw, Request
 from brainmet.ingest.text import decoded
 from brainmet.ingest.workbook import from_frame, read_workbook
-from brainmet.knowledge.genes import GeneTable
 
 log = logging.getLogger(__name__)
 
@@ -34,16 +34,9 @@ ACCESSIONS = "!Sample_geo_accession"
 DESCRIBED = ("!Sample_title", "!Sample_source_name_ch1", "!Sample_characteristics_ch1")
 
 
-def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcodes: Wanted | None) -> Raw:
-    """Read the profiles of a bulk cohort; beside another table a series matrix only describes its columns.
-
-    Args:
-        files: all files of the series.
-        match: prefix of the sample's file; None when the series is one sample.
-        genes: tells rows of genes from rows of profiles.
-        barcodes: not needed here.
-    """
-    own = select(files, match)
+def read(request: Request) -> Raw:
+    """Read the profiles of a bulk cohort; beside another table a series matrix only describes its columns."""
+    own = request.own
     plain = [m for m in own if not SERIES.search(m.name) and not PLATFORM.match(m.name)]
     tables = plain or [m for m in own if SERIES.search(m.name)]
     if len(tables) > 1 and (gathered := gather(tables, accessions=True)) is not None:
@@ -51,24 +44,22 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
     if len(tables) != 1:
         names = ", ".join(member.name for member in (tables or own)[:6])
         raise BrainmetError(
-            f"{match or 'the dataset'}: {len(tables)} files can be its table ({names}); "
-            "correct match in the dataset file"
+            f"{request.name}: {len(tables)} files can be its table ({names}); correct match in the dataset file"
         )
     (member,) = tables
     if SERIES.search(member.name):
-        return _series_matrix(member, [m for m in files if PLATFORM.match(m.name)])
+        return _series_matrix(member, [m for m in request.files if PLATFORM.match(m.name)])
     if WORKBOOK.search(member.name):
-        raw = read_workbook(member, genes)
+        raw = read_workbook(member, request.genes)
     else:
-        raw = dense_text.read([member], match=None, genes=genes, barcodes=None)
+        raw = dense_text.read(Request(files=[member], genes=request.genes))
     return _described(raw, own)
 
 
 def _described(raw: Raw, own: Sequence[Member]) -> Raw:
     """The profiles of a table with what series matrices among the files say of them."""
-    if described := [m for m in own if SERIES.search(m.name)]:
-        raw.obs = _columns_described(raw.barcodes, described)
-    return raw
+    described = [m for m in own if SERIES.search(m.name)]
+    return replace(raw, obs=_columns_described(raw.barcodes, described)) if described else raw
 
 
 def _columns_described(columns: np.ndarray, described: Sequence[Member]) -> pd.DataFrame | None:
@@ -113,7 +104,7 @@ def _series_matrix(member: Member, platforms: Sequence[Member]) -> Raw:
     raw = from_frame(frame, names, member)
     about = _about(head)
     if len(about) == len(raw.barcodes):
-        raw.obs = pd.DataFrame({ABOUT: [text for _, text in about]}, dtype=object)
+        raw = replace(raw, obs=pd.DataFrame({ABOUT: [text for _, text in about]}, dtype=object))
     return raw
 
 

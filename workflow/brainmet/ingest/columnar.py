@@ -48,10 +48,10 @@ def read_parquet(member: Member, genes: GeneTable) -> Raw:
     best = max(known, key=lambda name: known[name])
     if genes.share_known(top) > known[best]:
         cells = next((values for values in names.values() if len(set(values)) == len(values)), names[texts[0]])
-        raw = Raw(table.tocsr(), cells, top, None, str(member), notes=["cells are rows"])
+        raw = Raw(matrix=table.tocsr(), barcodes=cells, names=top, name=str(member), notes=("cells are rows",))
         missing = np.concatenate([block.missing_in_columns for block in blocks])
     else:
-        raw = Raw(table.T.tocsr(), top, names[best], None, str(member))
+        raw = Raw(matrix=table.T.tocsr(), barcodes=top, names=names[best], name=str(member))
         missing = np.sum([block.missing_in_rows for block in blocks], axis=0)
     return without_gaps(raw, missing, zeros=sum(block.zeros for block in blocks))
 

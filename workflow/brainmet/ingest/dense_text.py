@@ -8,7 +8,6 @@ the text.
 import codecs
 import io
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -20,9 +19,9 @@ from brainmet.core.small_tables import WORKBOOK
 from brainmet.errors import BrainmetError
 from brainmet.ingest.entries import Entries
 from brainmet.ingest.gaps import without_gaps
-from brainmet.ingest.members import Member, select, whole_lines
+from brainmet.ingest.members import Member, whole_lines
 from brainmet.ingest.one_cell import gather
-from brainmet.ingest.raw import Raw, Wanted
+from brainmet.ingest.raw import Raw, Request
 from brainmet.ingest.table_format import SKIP, TEXT, THOUSANDS, VALUE, Format, recognise
 from brainmet.ingest.text import PARQUET
 from brainmet.knowledge.genes import ENSEMBL_ID, GeneTable
@@ -63,52 +62,44 @@ class Gaps:
     zeros: int
 
 
-def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcodes: Wanted | None) -> Raw:
-    """Read one sample's dense table.
-
-    Args:
-        files: all files of the series.
-        match: prefix of the sample's file; None when the series is one sample.
-        genes: tells rows of genes from rows of cells.
-        barcodes: cells of this sample: where cells are columns, the others are skipped.
-    """
-    own = select(files, match)
+def read(request: Request) -> Raw:
+    """Read one sample's dense table; where cells are columns, those of other samples are skipped."""
+    own = request.own
     tables = [member for member in own if not NOT_MATRIX.search(member.name)] if len(own) > 1 else own
     if len(tables) > 1 and (raw := gather(tables)) is not None:
         return raw
     if len(tables) != 1:
         names = ", ".join(member.name for member in (tables or own)[:6])
         raise BrainmetError(
-            f"{match or 'the dataset'}: {len(tables)} files can be its table ({names}); correct match in the dataset "
+            f"{request.name}: {len(tables)} files can be its table ({names}); correct match in the dataset "
             "file, where several samples may name one donor (`snakemake discover` prints the lines for its files)"
         )
     member = tables[0]
     if WORKBOOK.search(member.name):
         from brainmet.ingest.workbook import read_workbook
 
-        return read_workbook(member, genes)
+        return read_workbook(member, request.genes)
     if PARQUET.search(member.name):
         from brainmet.ingest.columnar import read_parquet
 
-        return read_parquet(member, genes)
+        return read_parquet(member, request.genes)
     with member.open() as packed:
         stream = _utf8(packed)
         head = _head(stream, member)
-        form = _wanted_columns(recognise(head, member), genes, barcodes)
+        form = _wanted_columns(recognise(head, member), request)
         entries, texts, gaps = _body(stream, form, head[1 + len(form.above) :], member)
-    return without_gaps(*_oriented(entries, texts, gaps, form, genes=genes, member=member), zeros=gaps.zeros)
+    return without_gaps(*_oriented(entries, texts, gaps, form, genes=request.genes, member=member), zeros=gaps.zeros)
 
 
-def _wanted_columns(form: Format, genes: GeneTable, barcodes: Wanted | None) -> Format:
+def _wanted_columns(form: Format, request: Request) -> Format:
     """Columns to skip marked: other samples' where columns are cells, numbers about cells where they are genes."""
     at = np.flatnonzero(form.kinds == VALUE)
     top = np.array(form.header, dtype=object)[at]
-    if genes.share_known(top) > 0.1:
-        about = np.array([bool(CELL_COLUMNS.match(name)) and not genes.knows(name) for name in top])
+    if request.genes.share_known(top) > 0.1:
+        about = np.array([bool(CELL_COLUMNS.match(name)) and not request.genes.knows(name) for name in top])
         form.kinds[at[about]] = SKIP
-    elif barcodes is not None and barcodes.own is not None and (own := barcodes.own(top, _above(form))).any():
-        # No column of this sample: all are read, for the message that lists the values there are.
-        form.kinds[at[~own]] = SKIP
+    else:
+        form.kinds[at[~request.cells.mask(top, _above(form))]] = SKIP
     return form
 
 
@@ -179,7 +170,7 @@ def _head(stream: IO[bytes], member: Member) -> list[bytes]:
 
 def _body(stream: IO[bytes], form: Format, head: list[bytes], member: Member) -> tuple[Entries, list[np.ndarray], Gaps]:
     """Values by line and value column, the text columns, and what is missing."""
-    from brainmet.ingest.kernels import dense
+    from brainmet.ingest.kernels import parse_dense_lines
 
     slot = np.zeros(form.kinds.size, np.int32)
     for kind in (VALUE, TEXT, SKIP):
@@ -200,7 +191,7 @@ def _body(stream: IO[bytes], form: Format, head: list[bytes], member: Member) ->
         room = min(len(block) + 1, count * n_values)
         column, value = np.empty(room, np.int32), np.empty(room, np.float64)
         ends, names = np.zeros(count, np.int64), np.zeros((count, n_texts, 2), np.int64)
-        read_lines, kept, bad, at = dense(text, form.sep, form.kinds, slot, column, value, ends, names)
+        read_lines, kept, bad, at = parse_dense_lines(text, form.sep, form.kinds, slot, column, value, ends, names)
         if bad:
             raise BrainmetError(_unreadable(member, 1 + len(form.above) + lines_done + bad, at, form))
         zeros += read_lines * n_values - kept
@@ -277,13 +268,12 @@ def _oriented(
         cells = next((k for k in named if not str(texts[k][0]).isdigit()), named[0])
         about = dict(zip(header[form.kinds == TEXT], texts, strict=False))
         raw = Raw(
-            entries.as_written(),
-            texts[cells],
-            top,
-            None,
-            str(member),
+            matrix=entries.as_written(),
+            barcodes=texts[cells],
+            names=top,
+            name=str(member),
             obs=pd.DataFrame(about),
-            notes=["cells are rows"],
+            notes=("cells are rows",),
         )
         return raw, gaps.columns
     if len(top) == 1 and len(texts) > 1 and all(len(set(text)) < len(text) for text in texts):
@@ -292,7 +282,8 @@ def _oriented(
     ids = next((column for column in texts if _ids(column) > 0.5), None)
     if ids is not None and _ids(names) > 0.5:
         names = next((c for c, s in zip(texts, scores, strict=True) if s > 0.3 and _ids(c) < 0.5), ids)
-    return Raw(entries.turned(), top, names, ids, str(member), obs=_above(form)), gaps.lines
+    raw = Raw(matrix=entries.turned(), barcodes=top, names=names, ids=ids, name=str(member), obs=_above(form))
+    return raw, gaps.lines
 
 
 def _long(entries: Entries, texts: list[np.ndarray], scores: list[float], gaps: Gaps, member: Member) -> Raw:
@@ -317,7 +308,13 @@ def _long(entries: Entries, texts: list[np.ndarray], scores: list[float], gaps: 
     values = entries.as_written().toarray().ravel()
     matrix = sp.coo_matrix((values, (rows, columns)), shape=(len(cells), len(names))).tocsr()
     matrix.eliminate_zeros()
-    return Raw(matrix, np.asarray(cells, object), np.asarray(names, object), None, str(member), notes=["a long table"])
+    return Raw(
+        matrix=matrix,
+        barcodes=np.asarray(cells, object),
+        names=np.asarray(names, object),
+        name=str(member),
+        notes=("a long table",),
+    )
 
 
 def _unquoted(names: np.ndarray) -> np.ndarray:

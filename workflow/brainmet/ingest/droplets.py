@@ -6,6 +6,8 @@ among tumour cells, stay. Otherwise than there, likelihoods under the profile ar
 normal between, which needs no draws a droplet.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import scipy.sparse as sp
 
@@ -31,10 +33,8 @@ def only_cells(raw: Raw, ambient: np.ndarray) -> Raw:
         ambient: counts of each feature in the droplets that hold none.
     """
     mask = are_cells(raw.matrix, ambient)
-    kept = raw.cells(mask)
-    left = f"{(~mask).sum()} of the other {len(mask)} are like ambient RNA and left out"
-    kept.notes, kept.caution = [*raw.notes, left], CAUTION
-    return kept
+    note = f"{(~mask).sum()} of the other {len(mask)} are like ambient RNA and left out"
+    return replace(raw.cells(mask), caution=CAUTION).noted(note)
 
 
 def are_cells(X: sp.csr_matrix, ambient: np.ndarray) -> np.ndarray:

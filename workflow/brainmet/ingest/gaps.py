@@ -1,7 +1,5 @@
 """Values that a table lacks: blanks and NA, in text, workbooks and parquet alike."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from brainmet.errors import BrainmetError
@@ -30,12 +28,11 @@ def without_gaps(raw: Raw, missing: np.ndarray, *, zeros: int) -> Raw:
     if not lacking.any():
         return raw
     if zeros == 0 and raw.matrix.nnz and 0 < raw.matrix.data.min() <= LOWEST:
-        return replace(raw, notes=[*raw.notes, "a blank or NA is a zero: the table writes no zero"])
+        return raw.noted("a blank or NA is a zero: the table writes no zero")
     if lacking.mean() > MOST_LACKING:
         raise BrainmetError(
             f"{raw.name}: {lacking.sum()} of {len(lacking)} genes have no value in some cell (such as "
             f"{raw.names[lacking][0]}); write 0 where a blank means zero, take the cells that lack them out of the "
             "file, or split it with split_by"
         )
-    kept = raw.features(~lacking)
-    return replace(kept, notes=[*raw.notes, f"{lacking.sum()} genes without a value in every cell left out"])
+    return raw.features(~lacking).noted(f"{lacking.sum()} genes without a value in every cell left out")

@@ -1,9 +1,5 @@
 """h5ad of any anndata version: the counts are found by value among raw, layers and X."""
 
-import io
-from collections.abc import Sequence
-from typing import Any
-
 import h5py
 import numpy as np
 import pandas as pd
@@ -11,9 +7,7 @@ import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
 from brainmet.ingest import forensics
-from brainmet.ingest.members import PACKED, Member, one, select
-from brainmet.ingest.raw import DAMAGED_HDF5, Raw, Wanted, compressed, feature_kinds, rna_only
-from brainmet.knowledge.genes import GeneTable
+from brainmet.ingest.raw import Raw, Request, compressed, feature_kinds, open_hdf5, rna_only
 
 SYMBOLS = (
     "feature_name",
@@ -31,57 +25,41 @@ BARCODES = ("cell_id", "barcode", "barcodes", "CellID", "obs_names", "index")
 PEEK = 400
 """Cells looked at to tell what a matrix holds."""
 ROWS = 1_000
-"""Cells a block."""
+"""Cells per block."""
 RUN = 20
-"""Of them so many beside each other."""
+"""Adjacent cells per run when a matrix is peeked at."""
 
 
-def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcodes: Wanted | None) -> Raw:
-    """Read an h5ad; of several matrices the one that holds counts, and of those the one with most genes.
-
-    Args:
-        files: all files of the series.
-        match: prefix of the sample's file; None when the series is one sample.
-        genes: not needed here.
-        barcodes: cells of this sample, whose rows alone are read where the matrix is stored by rows.
+def read(request: Request) -> Raw:
+    """Read an h5ad: of several matrices the one that holds counts, and of those the one with most genes; only the rows
+    of the sample's cells where the matrix is stored by rows.
     """
-    found = select(files, match)
-    member = one(found, rf"\.h5ad{PACKED}", what="h5ad", among=match or "the dataset") if len(found) > 1 else found[0]
-    source: Any = io.BytesIO(member.read()) if member.packed else member.path
-    try:
-        with h5py.File(source) as file:
-            if "X" not in file and ("matrix" in file or "row_attrs" in file):
-                layout = "loom" if "row_attrs" in file else "tenx_h5"
-                raise BrainmetError(f"{member}: is no h5ad file; set layout: {layout} in the dataset file")
-            slot, verdict = find(file)
-            where = file["raw/var"] if slot.startswith("raw/") else file["var"]
-            obs, var = frame(file["obs"]), frame(where)
-            labels = _barcodes(obs)
-            nodes = [file[name] for name in slot.split("+")]
-            if len(labels) != shape(nodes[0])[0]:
-                raise BrainmetError(
-                    f"{member}: {slot} has {shape(nodes[0])[0]} rows, but obs lists {len(labels)} cells; fetch the "
-                    f"file again"
-                )
-            own = np.ones(len(obs), bool)
-            if barcodes is not None and barcodes.own is not None:
-                own = barcodes.own(labels, obs)
-            # No cell of this sample: all are read, for the message that lists the values there are.
-            own = own if own.any() else ~own
-            first, *rest = (whole(node, None if own.all() else own) for node in nodes)
-            matrix = sum(rest, start=first)
-            obs, labels = obs[own], labels[own]
-    except DAMAGED_HDF5 as error:
-        raise BrainmetError(f"{member}: cannot be read as h5ad ({error}); fetch it again, or correct layout") from error
+    member = request.one(r"\.h5ad", what="h5ad")
+    with open_hdf5(member, "h5ad") as file:
+        if "X" not in file and ("matrix" in file or "row_attrs" in file):
+            layout = "loom" if "row_attrs" in file else "tenx_h5"
+            raise BrainmetError(f"{member}: is no h5ad file; set layout: {layout} in the dataset file")
+        slot, verdict = find(file)
+        obs, var = frame(file["obs"]), frame(file["raw/var"] if slot.startswith("raw/") else file["var"])
+        barcodes = _barcodes(obs)
+        nodes = [file[name] for name in slot.split("+")]
+        rows = shape(nodes[0])[0]
+        if len(barcodes) != rows:
+            raise BrainmetError(
+                f"{member}: {slot} has {rows} rows, but obs lists {len(barcodes)} cells; fetch the file again"
+            )
+        keep = request.cells.mask(barcodes, obs)
+        first, *rest = (whole(node, None if keep.all() else keep) for node in nodes)
+        matrix = sum(rest, start=first)
+    obs, barcodes = obs[keep], barcodes[keep]
     if matrix.shape != (len(obs), len(var)):
         raise BrainmetError(
             f"{member}: {slot} has {matrix.shape[0]} rows and {matrix.shape[1]} columns, but obs lists {len(obs)} "
-            f"cells and var "
-            f"{len(var)} genes; fetch the file again"
+            f"cells and var {len(var)} genes; fetch the file again"
         )
-    note = f"{slot} holds {verdict.kind}: {verdict.why}"
     names, ids = _names(var)
-    raw = Raw(matrix=matrix, barcodes=labels, names=names, ids=ids, name=f"{member}:{slot}", obs=obs, notes=[note])
+    note = f"{slot} holds {verdict.kind}: {verdict.why}"
+    raw = Raw(matrix=matrix, barcodes=barcodes, names=names, ids=ids, name=f"{member}:{slot}", obs=obs, notes=(note,))
     return rna_only(raw, feature_kinds(var))
 
 

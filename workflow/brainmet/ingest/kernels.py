@@ -15,10 +15,12 @@ POWERS = np.power(10.0, np.arange(0, 309, dtype=np.float64))
 TAB, LF, CR, BLANK, QUOTE, PLUS, MINUS, POINT, ZERO, NINE = b'\t\n\r "+-.09'
 A, E, N, U, Z, LOWER = *b"aenuz", 32
 """Letters, and the bit that makes one small."""
+BLANK_DIGIT, LF_DIGIT = BLANK - ZERO, LF - ZERO
+"""What a blank and a line feed are when they are read as digits: one comparison tells a digit from all else."""
 
 
 @njit(cache=True, nogil=True)
-def number(text: np.ndarray, start: Any, stop: int) -> tuple[float, Any, bool]:
+def parse_number(text: np.ndarray, start: Any, stop: int) -> tuple[float, Any, bool]:
     """A decimal number at `start`: value, position behind it, and whether there was one (NA and NaN are, as NaN)."""
     i = start
     negative = False
@@ -80,7 +82,7 @@ def _exponent(text: np.ndarray, start: Any, stop: int) -> tuple[int, Any]:
 
 @njit(cache=True, nogil=True, inline="always")
 def _missing(text: np.ndarray, start: Any, stop: int) -> tuple[float, Any, bool]:
-    """NA, NaN, null: as `number` says them; anything else is no number."""
+    """NA, NaN, null: as `parse_number` says them; anything else is no number."""
     i = start
     if not (i + 1 < stop and (text[i] | LOWER) == N and ((text[i + 1] | LOWER) == A or (text[i + 1] | LOWER) == U)):
         return 0.0, i, False
@@ -90,10 +92,11 @@ def _missing(text: np.ndarray, start: Any, stop: int) -> tuple[float, Any, bool]
 
 
 @njit(cache=True, nogil=True)
-def tidy(
+def parse_sorted_coordinates(
     text: np.ndarray, row: np.ndarray, value: np.ndarray, lengths: np.ndarray, rows: int, done: int, column: Any
 ) -> tuple[Any, Any, Any]:
-    """Matrix Market entries of one block as cellranger writes them: whole numbers, sorted by column, then row.
+    """Parse a block of Matrix Market entries as cellranger writes them: whole numbers, sorted by column, then row, such
+    as `33 1 4`, a four in row 33 of column 1.
 
     Args:
         text: whole lines, the last one ended.
@@ -114,30 +117,30 @@ def tidy(
     while i < n:
         start = i
         a = np.int64(0)
-        digit = np.int64(text[i]) - 48
+        digit = np.int64(text[i]) - ZERO
         while 0 <= digit <= 9:
             a = a * 10 + digit
             i += one
-            digit = np.int64(text[i]) - 48
-        if i == start or digit != -16:
+            digit = np.int64(text[i]) - ZERO
+        if i == start or digit != BLANK_DIGIT:
             return done, column, np.int64(start)
         i += one
         b, first = np.int64(0), i
-        digit = np.int64(text[i]) - 48
+        digit = np.int64(text[i]) - ZERO
         while 0 <= digit <= 9:
             b = b * 10 + digit
             i += one
-            digit = np.int64(text[i]) - 48
-        if i == first or digit != -16:
+            digit = np.int64(text[i]) - ZERO
+        if i == first or digit != BLANK_DIGIT:
             return done, column, np.int64(start)
         i += one
         c, first = np.int64(0), i
-        digit = np.int64(text[i]) - 48
+        digit = np.int64(text[i]) - ZERO
         while 0 <= digit <= 9:
             c = c * 10 + digit
             i += one
-            digit = np.int64(text[i]) - 48
-        if i == first or digit != -38 or i - first > 9 or i - start > 36:
+            digit = np.int64(text[i]) - ZERO
+        if i == first or digit != LF_DIGIT or i - first > 9 or i - start > 36:
             return done, column, np.int64(start)
         a -= 1
         b -= 1
@@ -157,26 +160,33 @@ def tidy(
 
 
 @njit(cache=True, nogil=True)
-def entries(text: np.ndarray, row: np.ndarray, column: np.ndarray, value: np.ndarray, done: int) -> int:
-    """Matrix Market entries of one block: filled from `done` on; the new count, or minus the 1-based entry
-    that is not readable.
+def parse_coordinates(text: np.ndarray, row: np.ndarray, column: np.ndarray, value: np.ndarray, done: int) -> int:
+    """Parse a block of Matrix Market entries in any order and of any numbers, such as `33 1 4.5e-1`.
+
+    Args:
+        text: whole lines.
+        row, column, value: filled from `done` on; rows and columns count from 0.
+        done: entries read so far.
+
+    Returns:
+        The entries after the block, or minus the 1-based entry that cannot be read.
     """
     i, n = 0, text.size
     while i < n:
-        while i < n and text[i] <= 32:
+        while i < n and text[i] <= BLANK:
             i += 1
         if i >= n:
             break
         if done >= row.size:
             return done + 1
-        a, i, good_a = number(text, i, n)
-        while i < n and (text[i] == 32 or text[i] == 9):
+        a, i, good_a = parse_number(text, i, n)
+        while i < n and (text[i] == BLANK or text[i] == TAB):
             i += 1
-        b, i, good_b = number(text, i, n)
-        while i < n and (text[i] == 32 or text[i] == 9):
+        b, i, good_b = parse_number(text, i, n)
+        while i < n and (text[i] == BLANK or text[i] == TAB):
             i += 1
-        c, i, good_c = number(text, i, n)
-        if not (good_a and good_b and good_c) or (i < n and text[i] > 32):
+        c, i, good_c = parse_number(text, i, n)
+        if not (good_a and good_b and good_c) or (i < n and text[i] > BLANK):
             return -(done + 1)
         row[done] = np.int32(a) - 1
         column[done] = np.int32(b) - 1
@@ -186,7 +196,7 @@ def entries(text: np.ndarray, row: np.ndarray, column: np.ndarray, value: np.nda
 
 
 @njit(cache=True, nogil=True)
-def dense(
+def parse_dense_lines(
     text: np.ndarray,
     sep: int,
     kinds: np.ndarray,
@@ -196,7 +206,7 @@ def dense(
     ends: np.ndarray,
     names: np.ndarray,
 ) -> tuple[Any, Any, Any, Any]:
-    """Lines of a dense table in one block.
+    """Parse a block of lines of a dense table, such as `CD3E,0,2,1`; zeros are not kept.
 
     Args:
         text: whole lines, the last one ended.
@@ -286,7 +296,7 @@ def _value(text: np.ndarray, start: Any, n: int, sep: int, quoted: bool) -> tupl
     if sep != BLANK and i < n and (text[i] == sep or _ends(text[i]) or (quoted and text[i] == QUOTE)):
         found, good = np.nan, True
     else:
-        found, i, good = number(text, i, n)
+        found, i, good = parse_number(text, i, n)
     if sep != BLANK:
         i = _behind_blanks(text, i, n)
     if quoted and i < n and text[i] == QUOTE:
@@ -348,7 +358,7 @@ def scatter(
     indices: np.ndarray,
     data: np.ndarray,
 ) -> None:
-    """Values of a block of lines to their places in the matrix of columns × lines.
+    """Put the values of a block of lines in their places in the matrix of columns × lines.
 
     Args:
         column, value: as read, line after line.

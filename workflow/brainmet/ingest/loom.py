@@ -1,9 +1,5 @@
 """loom: genes × cells in HDF5, names as row and column attributes (linnarssonlab.org/loompy/format)."""
 
-import io
-from collections.abc import Sequence
-from typing import Any
-
 import h5py
 import numpy as np
 import pandas as pd
@@ -11,9 +7,7 @@ import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
 from brainmet.ingest import forensics
-from brainmet.ingest.members import PACKED, Member, one, select
-from brainmet.ingest.raw import DAMAGED_HDF5, Raw, Wanted, feature_kinds, rna_only
-from brainmet.knowledge.genes import GeneTable
+from brainmet.ingest.raw import Raw, Request, feature_kinds, open_hdf5, rna_only
 
 GENES = ("Gene", "GeneName", "gene_name", "gene_symbol", "Symbol", "symbol", "var_names", "feature_name")
 IDS = ("Accession", "gene_ids", "GeneID", "ensembl_id", "EnsemblID", "feature_id", "id")
@@ -22,40 +16,33 @@ COLUMNS = 500
 """Cells read at a time."""
 
 
-def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcodes: Wanted | None) -> Raw:
-    """Read a loom file in blocks of cells: its main matrix, or the layer that is nearer to counts.
-
-    Args:
-        files: all files of the series.
-        match: prefix of the sample's file; None when the series is one sample.
-        genes: not needed here.
-        barcodes: cells of this sample; the others are not kept.
+def read(request: Request) -> Raw:
+    """Read a loom file in blocks of cells: its main matrix, or the layer that is nearer to counts; the sample's cells
+    alone are kept.
     """
-    own = select(files, match)
-    member = one(own, rf"\.loom{PACKED}", what="loom file", among=match or "the dataset") if len(own) > 1 else own[0]
-    source: Any = io.BytesIO(member.read()) if member.packed else member.path
-    try:
-        with h5py.File(source) as file:
-            rows, columns = _attributes(file["row_attrs"]), _attributes(file["col_attrs"])
-            names = next((rows[key] for key in GENES if key in rows), None)
-            ids = next((rows[key] for key in IDS if key in rows), None)
-            cells = next((columns[key] for key in CELLS if key in columns), None)
-            if (names is None and ids is None) or cells is None:
-                what = "genes" if cells is not None else "cells"
-                have = ", ".join(sorted(rows if cells is not None else columns))
-                raise BrainmetError(f"{member}: has no names of {what} (there are {have}); give it as h5ad")
-            obs = pd.DataFrame(columns)
-            keep = np.ones(len(cells), bool)
-            if barcodes is not None and barcodes.own is not None and (mask := barcodes.own(cells, obs)).any():
-                keep = mask
-            slot, verdict = _rawest(file)
-            matrix = _matrix(file[slot], keep)
-    except DAMAGED_HDF5 as error:
-        raise BrainmetError(f"{member}: cannot be read as loom ({error}); fetch it again, or correct layout") from error
-    named = names if names is not None else ids
-    assert named is not None
-    note = f"{slot} holds {verdict.kind}: {verdict.why}"
-    raw = Raw(matrix, cells[keep], named, ids, f"{member}:{slot}", obs=obs[keep], notes=[note])
+    member = request.one(r"\.loom", what="loom file")
+    with open_hdf5(member, "loom") as file:
+        rows, columns = _attributes(file["row_attrs"]), _attributes(file["col_attrs"])
+        names = next((rows[key] for key in (*GENES, *IDS) if key in rows), None)
+        ids = next((rows[key] for key in IDS if key in rows), None)
+        barcodes = next((columns[key] for key in CELLS if key in columns), None)
+        if names is None or barcodes is None:
+            what = "genes" if barcodes is not None else "cells"
+            have = ", ".join(sorted(rows if barcodes is not None else columns))
+            raise BrainmetError(f"{member}: has no names of {what} (there are {have}); give it as h5ad")
+        obs = pd.DataFrame(columns)
+        keep = request.cells.mask(barcodes, obs)
+        slot, verdict = _rawest(file)
+        matrix = _matrix(file[slot], keep)
+    raw = Raw(
+        matrix=matrix,
+        barcodes=barcodes[keep],
+        names=names,
+        ids=ids,
+        name=f"{member}:{slot}",
+        obs=obs[keep],
+        notes=(f"{slot} holds {verdict.kind}: {verdict.why}",),
+    )
     return rna_only(raw, feature_kinds(rows))
 
 

@@ -20,7 +20,7 @@ def read_matrix(member: Member) -> sp.csc_matrix:
     Raises:
         BrainmetError: not Matrix Market, fewer or more entries than announced, or an entry outside the matrix.
     """
-    from brainmet.ingest.kernels import tidy
+    from brainmet.ingest.kernels import parse_sorted_coordinates
 
     with member.open() as stream:
         first = stream.readline()
@@ -33,7 +33,7 @@ def read_matrix(member: Member) -> sp.csc_matrix:
         blocks = whole_lines(stream, BLOCK)
         for block in blocks:
             text = np.frombuffer(block, np.uint8)
-            done, column, at = tidy(text, row, value, lengths, rows, done, column)
+            done, column, at = parse_sorted_coordinates(text, row, value, lengths, rows, done, column)
             if at < len(text):
                 # Written by another tool: what is read so far stays.
                 return _any(chain([block[at:]], blocks), (row, value, lengths, done), (rows, columns), member)
@@ -50,7 +50,7 @@ def _any(
     member: Member,
 ) -> sp.csc_matrix:
     """Entries in any order, with decimals and any blanks, behind those that are read."""
-    from brainmet.ingest.kernels import entries as parse
+    from brainmet.ingest.kernels import parse_coordinates
 
     row, whole_value, lengths, done = begun
     entries, (rows, columns) = row.size, shape
@@ -58,7 +58,7 @@ def _any(
     column[:done], value[:done] = np.repeat(np.arange(columns, dtype=np.int32), lengths), whole_value[:done]
     del whole_value
     for block in blocks:
-        done = parse(np.frombuffer(block, np.uint8), row, column, value, done)
+        done = parse_coordinates(np.frombuffer(block, np.uint8), row, column, value, done)
         if done < 0:
             raise BrainmetError(
                 f"{member}: line {-done} of the entries is not `row column value`; fetch the file again"

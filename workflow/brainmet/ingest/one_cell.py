@@ -53,9 +53,8 @@ def gather(files: Sequence[Member], *, accessions: bool = False) -> Raw | None:
         matrix=sp.vstack(columns, format="csr"),
         barcodes=np.array(cells, dtype=object),
         names=np.array(genes, dtype=object),
-        ids=None,
         name=f"{files[0].path} ({len(files)} files of one cell)",
-        notes=[f"{len(files)} files of one cell each"],
+        notes=(f"{len(files)} files of one cell each",),
     )
 
 

@@ -1,14 +1,19 @@
-"""What every reader returns."""
+"""What every reader is asked for, and what it returns."""
 
-from collections.abc import Callable, Mapping
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
+import h5py
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
+from brainmet.ingest.members import PACKED, Member, one, select
+from brainmet.knowledge.genes import GeneTable
 
 RAW_BARCODES = 50_000
 """A lane captures fewer cells; a matrix with more barcodes, most of them empty, holds every droplet."""
@@ -34,33 +39,105 @@ DAMAGED_HDF5 = (OSError, LookupError, ValueError, RuntimeError, TypeError, Attri
 """What h5py, and a walk through what it gives, end with where bytes of a file are not what was written."""
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What a reader may leave out, so that it need not hold what nobody asks for.
+class Droplets(NamedTuple):
+    """The droplets to read of a matrix.
 
     Attributes:
-        own: cells of this sample where one matrix holds many samples: barcodes and obs to a mask.
-        listed: cells that the cells table or the labels list: barcodes to a mask. Cells not listed are left out only
-            where the matrix holds every droplet.
+        keep: mask of the droplets.
+        note: what was left out, as a clause; empty where nothing was.
+        unsorted: whether cells are still to be told among those that are kept.
+    """
+
+    keep: np.ndarray
+    note: str = ""
+    unsorted: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellFilter:
+    """Cells that a reader may leave out, so that it need not hold what nobody asks for.
+
+    Attributes:
+        of_sample: barcodes and obs to a mask of the cells of this sample, where one matrix holds many samples.
+        listed: barcodes to a mask of the cells that the cells table or the labels list. Cells not listed are left out
+            only where the matrix holds every droplet.
         keys: barcodes of that table in its order, for a matrix that has no other list of its cells.
     """
 
-    own: Callable[[np.ndarray, pd.DataFrame | None], np.ndarray] | None = None
+    of_sample: Callable[[np.ndarray, pd.DataFrame | None], np.ndarray] | None = None
     listed: Callable[[np.ndarray], np.ndarray] | None = None
     keys: np.ndarray | None = None
 
-    def droplets(self, barcodes: np.ndarray, totals: np.ndarray) -> tuple[np.ndarray, str, bool]:
-        """Mask of the droplets to read of a matrix that may hold every one, what was left out, as a clause, and whether
-        cells are still to be told among them."""
+    def mask(self, barcodes: np.ndarray, obs: pd.DataFrame | None) -> np.ndarray:
+        """Mask of this sample's cells; of all cells where none is, so that a later message can list what there is."""
+        every = np.ones(len(barcodes), bool)
+        if self.of_sample is None:
+            return every
+        own = self.of_sample(barcodes, obs)
+        return own if own.any() else every
+
+    def droplets(self, barcodes: np.ndarray, totals: np.ndarray) -> Droplets:
+        """The droplets to read of a matrix that may hold every one."""
         empty = totals < EMPTY_COUNTS
         if len(barcodes) < RAW_BARCODES or empty.mean() < 0.5:
-            return np.ones(len(barcodes), bool), "", False
+            return Droplets(np.ones(len(barcodes), bool))
         if self.listed is not None and (mask := self.listed(barcodes)).any():
-            return mask, f"{len(mask)} raw barcodes, only the {mask.sum()} that the tables list are read", False
-        return ~empty, f"{len(empty)} raw barcodes, {empty.sum()} with fewer than {EMPTY_COUNTS} counts left out", True
+            return Droplets(mask, f"{len(mask)} raw barcodes, only the {mask.sum()} that the tables list are read")
+        note = f"{len(empty)} raw barcodes, {empty.sum()} with fewer than {EMPTY_COUNTS} counts left out"
+        return Droplets(~empty, note, unsorted=True)
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a reader is asked for: the matrix of one sample.
+
+    Attributes:
+        files: all files of the series, those of other samples too.
+        match: prefix of the sample's files; None where the series is one sample, or one matrix holds many.
+        genes: genes of the organism, which tell rows of genes from rows of cells.
+        cells: which cells may be left out.
+    """
+
+    files: Sequence[Member]
+    genes: GeneTable
+    match: str | None = None
+    cells: CellFilter = CellFilter()
+
+    @property
+    def own(self) -> list[Member]:
+        """The files of this sample, see `members.select`."""
+        return select(self.files, self.match)
+
+    @property
+    def name(self) -> str:
+        """What the sample is called in messages."""
+        return self.match or "the dataset"
+
+    def one(self, suffix: str, *, what: str) -> Member:
+        """The sample's only file, or of several the one whose name has the suffix.
+
+        Raises:
+            BrainmetError: none or several have it.
+        """
+        own = self.own
+        return own[0] if len(own) == 1 else one(own, rf"{suffix}{PACKED}", what=what, among=self.name)
+
+
+@contextmanager
+def open_hdf5(member: Member, what: str) -> Iterator[h5py.File]:
+    """An HDF5 file of a series, also one in an archive.
+
+    Raises:
+        BrainmetError: the file is damaged or not laid out as `what` is, also where that shows while it is read.
+    """
+    try:
+        with h5py.File(io.BytesIO(member.read()) if member.packed else member.path) as file:
+            yield file
+    except DAMAGED_HDF5 as error:
+        raise BrainmetError(f"{member}: cannot be read as {what} ({error}); fetch it again, or correct layout") from error
+
+
+@dataclass(frozen=True, kw_only=True)
 class Raw:
     """One matrix as its file holds it, before any gene is renamed or any cell named.
 
@@ -79,12 +156,16 @@ class Raw:
     matrix: sp.csr_matrix
     barcodes: np.ndarray
     names: np.ndarray
-    ids: np.ndarray | None
     name: str
+    ids: np.ndarray | None = None
     obs: pd.DataFrame | None = None
-    set_aside: dict[str, int] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    set_aside: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     caution: str = ""
+
+    def noted(self, *clauses: str) -> "Raw":
+        """The same with more notes."""
+        return replace(self, notes=(*self.notes, *filter(None, clauses)))
 
     def cells(self, wanted: np.ndarray) -> "Raw":
         """The same with the wanted cells only (boolean, in cell order)."""
@@ -141,7 +222,6 @@ def rna_only(raw: Raw, kinds: np.ndarray | None) -> Raw:
     values, counts = np.unique(kinds[~rna].astype(str), return_counts=True)
     if not rna.any():
         raise BrainmetError(f"{raw.name}: holds no gene expression, only {', '.join(values)}; give the file that does")
-    kept = raw.features(rna)
     found = zip(values.tolist(), counts.tolist(), strict=True)
-    kept.set_aside = raw.set_aside | {kind: n + raw.set_aside.get(kind, 0) for kind, n in found}
-    return kept
+    set_aside = {**raw.set_aside, **{kind: n + raw.set_aside.get(kind, 0) for kind, n in found}}
+    return replace(raw.features(rna), set_aside=set_aside)

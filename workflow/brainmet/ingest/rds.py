@@ -7,7 +7,6 @@ import re
 import shutil
 import tempfile
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,8 @@ import pandas as pd
 import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
-from brainmet.ingest.members import PACKED, Member, one, select
-from brainmet.ingest.raw import Raw, Wanted, compressed
-from brainmet.knowledge.genes import GeneTable
+from brainmet.ingest.members import PACKED, Member, one
+from brainmet.ingest.raw import Raw, Request, compressed
 
 CONVERT = (
     "write it in R as three files with Matrix::writeMM(counts, 'matrix.mtx'), writeLines(rownames(counts), "
@@ -30,19 +28,12 @@ GZIP = b"\x1f\x8b"
 ASSAYS = ("RNA", "Spatial", "SCT")
 
 
-def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcodes: Wanted | None) -> Raw:
-    """Read the counts, names and per-cell columns of an R object.
-
-    Args:
-        files: all files of the series.
-        match: prefix of the sample's file; None when the series is one sample.
-        genes: not needed here.
-        barcodes: not needed here: the file is read as a whole.
-    """
-    own = select(files, match)
+def read(request: Request) -> Raw:
+    """Read the counts, names and per-cell columns of an R object, as a whole."""
+    own = request.own
     if len(own) == 1 and WORKSPACE.search(own[0].name):
         raise BrainmetError(f"{own[0]}: is a workspace of R, not one object; save that in R with saveRDS, or {CONVERT}")
-    member = one(own, rf"\.rds{PACKED}", what="R object (.rds)", among=match or "the dataset")
+    member = one(own, rf"\.rds{PACKED}", what="R object (.rds)", among=request.name)
     tree = parsed(member)
     kind = tree.get("class_name") or tree.get("type")
     try:
@@ -66,9 +57,13 @@ def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcod
         obs = None
     if len(rows) != matrix.shape[0] or len(columns) != matrix.shape[1]:
         raise BrainmetError(f"{member}: its counts have no names of genes or cells; {CONVERT}")
-    note = f"counts of an R object of class {kind}"
     return Raw(
-        matrix=sp.csr_matrix(matrix.T), barcodes=columns, names=rows, ids=None, name=str(member), obs=obs, notes=[note]
+        matrix=sp.csr_matrix(matrix.T),
+        barcodes=columns,
+        names=rows,
+        name=str(member),
+        obs=obs,
+        notes=(f"counts of an R object of class {kind}",),
     )
 
 

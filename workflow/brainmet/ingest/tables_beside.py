@@ -13,7 +13,7 @@ from brainmet.core.barcodes import is_listed, match_rows, plain
 from brainmet.datasets import ACCESSION
 from brainmet.errors import BrainmetError
 from brainmet.ingest.members import Member, select
-from brainmet.ingest.raw import Raw, Wanted
+from brainmet.ingest.raw import CellFilter, Raw
 from brainmet.ingest.text import table
 
 log = logging.getLogger(__name__)
@@ -71,18 +71,18 @@ def column(member: Member, name: str, *, sep: str) -> np.ndarray:
     return own[name].to_numpy(object)
 
 
-def wanted(record: Mapping[str, Any], tables: Mapping[str, Member]) -> Wanted:
-    """What the reader may leave out."""
-    own = listed = keys = None
+def cell_filter(record: Mapping[str, Any], tables: Mapping[str, Member]) -> CellFilter:
+    """Which cells the reader may leave out."""
+    of_sample = listed = keys = None
     if record.get("split_by") and record.get("match") is not None:
-        own = partial(_is_own, record, tables)
+        of_sample = partial(_is_own, record, tables)
     if role := next((role for role in ("cells", "labels") if role in tables), None):
         frame = _table(tables[role], record[role].get("sep") or "auto")
         key = _key_column(frame, record[role].get("barcode"), tables[role], role=role)
         frame = _own_rows(frame, record[role].get("sample"), record, tables[role], role=role)
         keys = frame[key].to_numpy(object)
         listed = partial(is_listed, keys=keys)
-    return Wanted(own=own, listed=listed, keys=keys)
+    return CellFilter(of_sample=of_sample, listed=listed, keys=keys)
 
 
 def _is_own(

@@ -1,7 +1,6 @@
 """10x Genomics HDF5: v2 (one group a genome) and v3 (matrix/features), several genomes, antibody features set aside."""
 
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import h5py
 import numpy as np
@@ -9,49 +8,34 @@ import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
 from brainmet.ingest.droplets import only_cells
-from brainmet.ingest.members import PACKED, Member, one, select
-from brainmet.ingest.raw import DAMAGED_HDF5, RAW_BARCODES, Raw, Wanted, compressed, rna_only
-from brainmet.knowledge.genes import GeneTable
+from brainmet.ingest.members import Member
+from brainmet.ingest.raw import RAW_BARCODES, CellFilter, Droplets, Raw, Request, compressed, open_hdf5, rna_only
 
 
-def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcodes: Wanted | None) -> Raw:
-    """Read one sample's 10x `.h5` (also gzipped, also inside a tar).
-
-    Args:
-        files: all files of the series.
-        match: prefix of the sample's file; None when the series is one sample.
-        genes: not needed here.
-        barcodes: cells to keep of a matrix of every droplet; the others are never in memory.
+def read(request: Request) -> Raw:
+    """Read one sample's 10x `.h5` (also gzipped, also inside a tar); of a matrix of every droplet only those that may
+    be cells are ever in memory.
     """
-    own = select(files, match)
-    member = (
-        one(own, rf"(?<!molecule_info)\.(h5|hdf5){PACKED}", what="10x file (.h5)", among=match or "the dataset")
-        if len(own) > 1
-        else own[0]
-    )
-    try:
-        with h5py.File(io.BytesIO(member.read()) if member.packed else member.path) as file:
-            if "X" in file or "row_attrs" in file:
-                layout = "h5ad" if "X" in file else "loom"
-                raise BrainmetError(f"{member}: is no 10x HDF5 file; set layout: {layout} in the dataset file")
-            wanted = barcodes or Wanted()
-            raw, kinds = _v3(file["matrix"], wanted) if "matrix" in file else _v2(file, wanted, member)
-    except DAMAGED_HDF5 as error:
-        raise BrainmetError(
-            f"{member}: cannot be read as a 10x HDF5 file ({error}); fetch it again, or correct layout"
-        ) from error
-    raw.name = str(member)
+    member = request.one(r"(?<!molecule_info)\.(h5|hdf5)", what="10x file (.h5)")
+    with open_hdf5(member, "a 10x HDF5 file") as file:
+        if "X" in file or "row_attrs" in file:
+            layout = "h5ad" if "X" in file else "loom"
+            raise BrainmetError(f"{member}: is no 10x HDF5 file; set layout: {layout} in the dataset file")
+        if "matrix" in file:
+            raw, kinds = _v3(file["matrix"], member, request.cells)
+        else:
+            raw, kinds = _v2(file, member, request.cells)
     return rna_only(raw, kinds)
 
 
-def _v3(group: h5py.Group, wanted: Wanted) -> tuple[Raw, np.ndarray]:
+def _v3(group: h5py.Group, member: Member, cells: CellFilter) -> tuple[Raw, np.ndarray]:
     features = group["features"]
     names, ids = (_text(features[key]) for key in ("name", "id"))
     kinds = _text(features["feature_type"]) if "feature_type" in features else np.array([""] * len(names), dtype=object)
-    return _raw([group], _text(group["barcodes"]), names, ids, wanted), kinds
+    return _raw([group], _text(group["barcodes"]), names, ids, member, cells), kinds
 
 
-def _v2(file: h5py.File, wanted: Wanted, member: Member) -> tuple[Raw, np.ndarray]:
+def _v2(file: h5py.File, member: Member, cells: CellFilter) -> tuple[Raw, np.ndarray]:
     genomes = [group for group in file.values() if isinstance(group, h5py.Group) and "gene_names" in group]
     if not genomes:
         raise KeyError("neither the group matrix nor a group with gene_names")
@@ -63,31 +47,39 @@ def _v2(file: h5py.File, wanted: Wanted, member: Member) -> tuple[Raw, np.ndarra
         )
     names = np.concatenate([_text(group["gene_names"]) for group in genomes])
     ids = np.concatenate([_text(group["genes"]) for group in genomes])
-    return _raw(genomes, barcodes, names, ids, wanted), np.array([""] * len(names), dtype=object)
+    return _raw(genomes, barcodes, names, ids, member, cells), np.array([""] * len(names), dtype=object)
 
 
-def _raw(groups: list[h5py.Group], barcodes: np.ndarray, names: np.ndarray, ids: np.ndarray, wanted: Wanted) -> Raw:
+def _raw(
+    groups: list[h5py.Group],
+    barcodes: np.ndarray,
+    names: np.ndarray,
+    ids: np.ndarray,
+    member: Member,
+    cells: CellFilter,
+) -> Raw:
     """Read whole, or in two passes where most barcodes are empty: totals, then the rows of cells."""
-    keep, note, all_droplets = np.ones(len(barcodes), bool), "", False
-    totals = np.zeros(len(barcodes))
+    droplets = Droplets(np.ones(len(barcodes), bool))
     if len(barcodes) >= RAW_BARCODES:
+        totals = np.zeros(len(barcodes))
         for group in groups:
             for start, block in _blocks(group):
                 totals[start : start + block.shape[0]] += np.asarray(block.sum(axis=1)).ravel()
-        keep, note, all_droplets = wanted.droplets(barcodes, totals)
+        droplets = cells.droplets(barcodes, totals)
     parts, ambient = [], []
     for group in groups:
         rows, empty = [], np.zeros(int(group["shape"][0]))
         for start, block in _blocks(group):
-            own = keep[start : start + block.shape[0]]
-            rows.append(block[own])
-            if all_droplets:
-                empty += block.T @ (~own).astype(np.float64)
+            keep = droplets.keep[start : start + block.shape[0]]
+            rows.append(block[keep])
+            if droplets.unsorted:
+                empty += block.T @ (~keep).astype(np.float64)
         parts.append(sp.vstack(rows, format="csr") if len(rows) > 1 else rows[0])
         ambient.append(empty)
     matrix = sp.hstack(parts, format="csr") if len(parts) > 1 else parts[0]
-    raw = Raw(matrix, barcodes[keep], names, ids, "", notes=[note] if note else [])
-    return only_cells(raw, np.concatenate(ambient)) if all_droplets else raw
+    raw = Raw(matrix=matrix, barcodes=barcodes[droplets.keep], names=names, ids=ids, name=str(member))
+    raw = raw.noted(droplets.note)
+    return only_cells(raw, np.concatenate(ambient)) if droplets.unsorted else raw
 
 
 def _blocks(group: h5py.Group) -> Iterator[tuple[int, sp.csr_matrix]]:

@@ -15,10 +15,9 @@ import scipy.sparse as sp
 from brainmet.errors import BrainmetError
 from brainmet.ingest.droplets import only_cells
 from brainmet.ingest.matrix_market import read_matrix
-from brainmet.ingest.members import PACKED, Member, one, select
-from brainmet.ingest.raw import RAW_BARCODES, Raw, Wanted, rna_only
+from brainmet.ingest.members import PACKED, Member, one
+from brainmet.ingest.raw import RAW_BARCODES, CellFilter, Raw, Request, rna_only
 from brainmet.ingest.text import lines
-from brainmet.knowledge.genes import GeneTable
 
 MATRIX = rf"\.mtx{PACKED}"
 PLAIN = rf"(^|[^a-z])matrix\.mtx{PACKED}"
@@ -48,28 +47,26 @@ TOTAL = re.compile(r"[._-]total\.mtx", re.IGNORECASE)
 ID = re.compile(r"^(\w+[_.])?ENS[A-Z]*G\d{11}")
 
 
-def read(files: Sequence[Member], *, match: str | None, genes: GeneTable, barcodes: Wanted | None) -> Raw:
-    """Read one sample's triplet; a single features file that no sample's name begins serves all samples.
-
-    Args:
-        files: all files of the series.
-        match: prefix of the sample's files; None when the series is one sample.
-        genes: not needed here.
-        barcodes: cells to keep of a matrix of every droplet.
-    """
-    own, wanted = select(files, match), barcodes or Wanted()
-    among = match or "the dataset"
-    parts = _matrices(own, among=among)
-    found = [_triplet(matrix, _beside(matrix, own, parts), files, wanted, among=among) for matrix in parts]
+def read(request: Request) -> Raw:
+    """Read one sample's triplet; a single features file that no sample's name begins serves all samples."""
+    own = request.own
+    parts = _matrices(own, among=request.name)
+    found = [_triplet(matrix, _beside(matrix, own, parts), request) for matrix in parts]
     raw, kinds = found[0] if len(found) == 1 else _added([raw for raw, _ in found], found[0][1])
-    if len(raw.barcodes) >= RAW_BARCODES:
-        mask, note, all_droplets = wanted.droplets(raw.barcodes, np.asarray(raw.matrix.sum(axis=1)).ravel())
-        if note:
-            empty = raw.matrix.T @ (~mask).astype(np.float64)
-            raw = raw.cells(mask)
-            raw.notes = [*raw.notes, note]
-            raw = only_cells(raw, empty) if all_droplets else raw
-    return rna_only(raw, kinds)
+    return rna_only(_without_empty(raw, request.cells), kinds)
+
+
+def _without_empty(raw: Raw, cells: CellFilter) -> Raw:
+    """The cells of a matrix that may hold every droplet."""
+    if len(raw.barcodes) < RAW_BARCODES:
+        return raw
+    droplets = cells.droplets(raw.barcodes, np.asarray(raw.matrix.sum(axis=1)).ravel())
+    if not droplets.note:
+        return raw
+    kept = raw.cells(droplets.keep).noted(droplets.note)
+    if not droplets.unsorted:
+        return kept
+    return only_cells(kept, raw.matrix.T @ (~droplets.keep).astype(np.float64))
 
 
 def _matrices(own: Sequence[Member], *, among: str) -> list[Member]:
@@ -94,13 +91,12 @@ def _beside(matrix: Member, own: Sequence[Member], parts: Sequence[Member]) -> l
     return [member for member, other in words if other is None or other[1].lower() == word[1].lower()]
 
 
-def _triplet(
-    matrix: Member, own: Sequence[Member], files: Sequence[Member], wanted: Wanted, *, among: str
-) -> tuple[Raw, np.ndarray]:
+def _triplet(matrix: Member, own: Sequence[Member], request: Request) -> tuple[Raw, np.ndarray]:
     """One matrix with its lists, and the kind of each feature."""
-    list_of_cells, names = _barcodes(_near(matrix, own, BARCODES), wanted, among=among)
+    list_of_cells, names = _barcodes(_near(matrix, own, BARCODES), request.cells, among=request.name)
     listed = any(_fits(member, FEATURES) for member in own)
-    features = one(_near(matrix, own, FEATURES) if listed else files, *FEATURES, what="features", among=among)
+    candidates = _near(matrix, own, FEATURES) if listed else request.files
+    features = one(candidates, *FEATURES, what="features", among=request.name)
     ids, symbols, kinds = feature_columns(features)
     table = read_matrix(matrix)
     if table.shape == (len(names), len(symbols)) and len(names) != len(symbols):
@@ -113,7 +109,7 @@ def _triplet(
         )
     raw = Raw(matrix=table.T.tocsr(), barcodes=names, names=symbols, ids=ids, name=str(matrix))
     if list_of_cells == TABLE_OF_CELLS:
-        raw.notes.append(f"no list of barcodes: the cells are taken to be those of {TABLE_OF_CELLS}, in its order")
+        raw = raw.noted(f"no list of barcodes: the cells are taken to be those of {TABLE_OF_CELLS}, in its order")
     return raw, kinds
 
 
@@ -145,13 +141,13 @@ def _added(parts: Sequence[Raw], kinds: np.ndarray) -> tuple[Raw, np.ndarray]:
         total = total + place @ raw.matrix
     note = f"the sum of {', '.join(raw.name for raw in parts)}"
     barcodes = cells.to_numpy(object)
-    return Raw(matrix=total, barcodes=barcodes, names=first.names, ids=first.ids, name=first.name, notes=[note]), kinds
+    return Raw(matrix=total, barcodes=barcodes, names=first.names, ids=first.ids, name=first.name, notes=(note,)), kinds
 
 
-def _barcodes(own: Sequence[Member], wanted: Wanted, *, among: str) -> tuple[str, np.ndarray]:
+def _barcodes(own: Sequence[Member], cells: CellFilter, *, among: str) -> tuple[str, np.ndarray]:
     """The list of cells and where it stands; a table of the cells stands for it where there is no other."""
-    if wanted.keys is not None and not any(_fits(member, BARCODES) for member in own):
-        return TABLE_OF_CELLS, wanted.keys
+    if cells.keys is not None and not any(_fits(member, BARCODES) for member in own):
+        return TABLE_OF_CELLS, cells.keys
     member = one(own, *BARCODES, what="barcodes", among=among)
     return member.name, barcode_column(member)
 

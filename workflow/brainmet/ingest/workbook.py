@@ -77,7 +77,6 @@ def from_frame(frame: pd.DataFrame, names: np.ndarray, member: Member) -> Raw:
         matrix=sp.csr_matrix(np.where(gap, 0, values)),
         barcodes=np.array([str(column).strip() for column in frame.columns], dtype=object),
         names=names,
-        ids=None,
         name=str(member),
     )
     return without_gaps(raw, gap.sum(axis=0), zeros=int((values == 0).sum()))
