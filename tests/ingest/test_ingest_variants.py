@@ -354,7 +354,7 @@ def test_tables_that_are_none_are_refused(tmp_path: Path, human: GeneTable) -> N
     path = tmp_path / "t.csv"
     long = frame(counts(cells=10)[:, :6]).rename_axis("gene").reset_index().melt("gene", var_name="cell")
     long.assign(gene=long["gene"].map("patient_{}".format)).to_csv(path, index=False)
-    with pytest.raises(BrainmetError, match=r"one value a line, of .*, and has no column of genes; give it as"):
+    with pytest.raises(BrainmetError, match=r"one value per line, of .*, and has no column of genes; give it as"):
         run("dense_text", [path], human)
     frame(counts()).replace(0, "-").to_csv(path)
     with pytest.raises(BrainmetError, match=r"- stands among the numbers of column \d \([ACGT]{16}-1\); write 0 where"):

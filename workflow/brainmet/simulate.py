@@ -103,7 +103,7 @@ def knowledge(
     """Put the shipped tables together.
 
     Args:
-        profiles: `ensembl_id, symbol, arm`, then one column a profile, counts per million.
+        profiles: `ensembl_id, symbol, arm`, then one column per profile, counts per million.
         types: `profile, rna`.
         design: parsed design file.
         signatures: entries with `id` and `genes: {up, down}`.
@@ -264,7 +264,7 @@ def draw_cells(
     settings: Settings,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
-    """One row a barcode: type, state, doublet partner, quality, expected depth and ambient share."""
+    """One row per barcode: type, state, doublet partner, quality, expected depth and ambient share."""
     n, clones = settings.cells, clone_shares(known)
     kinds = rng.choice(np.array(list(shares), object), n, p=np.array(list(shares.values())))
     partners = _partners(kinds, settings, rng)
@@ -387,7 +387,7 @@ def truth_arms(samples: Sequence[Mapping[str, Any]], known: Knowledge, settings:
 def truth_shifts(known: Knowledge, settings: Settings) -> pd.DataFrame:
     """What was planted and what was not, as the table `truth_shifts`.
 
-    Besides signatures: composition (`share:TYPE`), altered arms (`cnv_burden`) and counts a cell (`depth`).
+    Besides signatures: composition (`share:TYPE`), altered arms (`cnv_burden`) and counts per cell (`depth`).
     """
     design, malignant = known.design, f"{MALIGNANT_PREFIX}epithelial"
     altered = design["copy_number"]["altered"]

@@ -20,7 +20,7 @@ class GrowingMatrix:
 
     One that `shares` holds values only: its indices are those of another matrix, linked into its group. Bytes of counts
     and of indices are put together by their place (`shuffle`): those of high places are mostly zero. Logs are few
-    different numbers a cell and pack to half the size, in two thirds of the time, as they are.
+    different numbers in each cell and pack to half the size, in two thirds of the time, as they are.
     """
 
     def __init__(

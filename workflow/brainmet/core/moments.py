@@ -16,8 +16,8 @@ def gene_sums(counts: Counts, keep: np.ndarray) -> pd.DataFrame:
     Those over a part of the cells can be taken away again.
 
     Returns:
-        A float64 row a gene: `detected`, cells with a value above zero; `total`, of the values; `raw`, of the values
-        per ten thousand, and `log`, of their log1p, each beside the sum of its squares, `raw2` and `log2`.
+        One float64 row per gene: `detected`, cells with a value above zero; `total`, of the values; `raw`, of the
+        values per ten thousand, and `log`, of their log1p, each beside the sum of its squares, `raw2` and `log2`.
     """
     sums = {name: np.zeros(counts.shape[1]) for name in SUMS}
     for block in counts.chunks(keep):

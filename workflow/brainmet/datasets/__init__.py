@@ -1,4 +1,4 @@
-"""Dataset files: found, checked, and turned into one record a sample.
+"""Dataset files are found, checked, and turned into one record per sample.
 
 Read at parse time by the Snakefile, so nothing here imports more than yaml and jsonschema.
 """
@@ -222,7 +222,7 @@ def _add_covariates(dataset: dict[str, Any], path: Path) -> None:
 
 
 def records(datasets: dict[str, dict[str, Any]], *, exclude: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """One record a sample of all datasets, by sample id: what its jobs need to know, nothing else.
+    """One record per sample of all datasets, by sample id: what its jobs need to know, nothing else.
 
     Args:
         datasets: as `load` returns them.
@@ -314,7 +314,7 @@ def _claims(dataset: Mapping[str, Any]) -> list[frozenset[str]]:
 def _files_of(dataset: dict[str, Any], sample: dict[str, Any], claims: Sequence[Set[str]]) -> list[dict[str, Any]]:
     """Files a sample is read from: those whose name it matches, and those that are not any sample's own.
 
-    A folder of one file a sample would otherwise make every sample depend on all files. Of the rest of a folder a
+    A folder with one file per sample would otherwise make every sample depend on all files. Of the rest of a folder a
     sample with files of its own needs what may serve all: archives, genes, and the tables that the dataset names.
     """
     if dataset.get("split_by"):

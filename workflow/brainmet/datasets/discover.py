@@ -52,9 +52,9 @@ OF_GENES = re.compile(
 )
 """Names of tables about cells; and of lists, reports and texts."""
 SEVERAL, MANY = 2, 200
-"""A column of cells, or a part of their barcodes, with so many values may be one of donors or samples."""
+"""Numbers of values between which a column of cells, or a part of their barcodes, may name donors or samples."""
 FEWEST_CELLS = 2
-"""Cells a value on average, below which it names cells."""
+"""Cells per value on average; values with fewer name cells, not samples."""
 SHOWN = 6
 
 

@@ -1,4 +1,4 @@
-"""A dataset file to begin with, for a folder of files or an accession of GEO: what names tell of layout and samples.
+"""Drafts a dataset file for a folder of files or an accession of GEO, from what names tell of layout and samples.
 
 What they do not tell, donors and conditions above all, is left to be set by hand, at marked places.
 """
@@ -293,7 +293,7 @@ def _told(series_matrices: Sequence[str]) -> dict[str, str]:
 
 
 def _lines(samples: Sequence[tuple[str, str, str]], told: Mapping[str, str]) -> list[str]:
-    """A line a sample, with what the archive tells of it, else with its files."""
+    """One line per sample, with what the archive tells of it, or with the names of its files."""
     return [entry(name, match, told.get(match.split("_")[0].split(".")[0], files)) for name, match, files in samples]
 
 

@@ -1,7 +1,8 @@
 """Ingest: any layout to one shape. Raw counts of one sample, genes by Ensembl id, cells by sample and barcode.
 
-A layout is one module here with `read(request: Request) -> Raw`; nothing else is touched to add one. The door is
-`ingest`: read, take this sample's cells, hold the values against what was declared, map the genes, describe the cells.
+A layout is one module here with `read(request: Request) -> Raw`, both of which `raw` describes; nothing else is touched
+to add one. The door is `ingest`: it reads, takes this sample's cells, holds the values against what was declared, maps
+the genes and describes the cells.
 """
 
 import importlib

@@ -70,7 +70,7 @@ def _columns_described(columns: np.ndarray, described: Sequence[Member]) -> pd.D
         accessions = next((_of_profiles(line) for line in head.splitlines() if line.startswith(ACCESSIONS)), [])
         for (title, about), accession in zip_longest(_about(head), accessions):
             told |= dict.fromkeys((title, *BRACKETED.findall(title), accession), about)
-    # A file a profile has the accession in front of its name.
+    # With one file per profile the accession stands in front of its name.
     columns = np.array([c if c in told else str(c).partition("_")[0] for c in columns], dtype=object)
     if not any(column in told for column in columns):
         first = next(iter(told), "nothing")

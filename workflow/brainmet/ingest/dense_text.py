@@ -27,7 +27,7 @@ from brainmet.ingest.text import PARQUET
 from brainmet.knowledge.genes import ENSEMBL_ID, GeneTable
 
 BLOCK = 1 << 22
-"""4 MB of text a block, or one line where lines are longer."""
+"""4 MB of text per block, or one line where lines are longer."""
 NOT_MATRIX = re.compile(
     r"\.(mtx|h5|h5ad|hdf5|loom|rds|pdf|png|docx?|json|xml)(\.gz)?$|annot|metadata|barcodes|features|cell_?types?|readme",
     re.IGNORECASE,
@@ -287,7 +287,7 @@ def _oriented(
 
 
 def _long(entries: Entries, texts: list[np.ndarray], scores: list[float], gaps: Gaps, member: Member) -> Raw:
-    """A table of one value a line, of a gene and a cell, as umi_tools writes it; values of one pair are added.
+    """A table with one value per line, of a gene and a cell, as umi_tools writes it; values of one pair are added.
 
     Raises:
         BrainmetError: a line has no value, or no column can be the cells.
@@ -300,7 +300,7 @@ def _long(entries: Entries, texts: list[np.ndarray], scores: list[float], gaps: 
     if gaps.lines.any() or scores[at] < FEWEST_KNOWN:
         what = "a line without a value" if gaps.lines.any() else "no column of genes"
         raise BrainmetError(
-            f"{member}: holds one value a line, of {texts[cell][0]} and {texts[at][0]}, and has {what}; give it as a "
+            f"{member}: holds one value per line, of {texts[cell][0]} and {texts[at][0]}, and has {what}; give it as a "
             "table of genes × cells or as Matrix Market"
         )
     rows, cells = pd.factorize(texts[cell])

@@ -2,8 +2,8 @@
 
 Droplets of few counts hold ambient RNA alone and tell its profile. A droplet is a cell when it has many counts, or when
 its own counts are less likely under that profile than chance allows: small cells among large ones, such as T cells
-among tumour cells, stay. Otherwise than there, likelihoods under the profile are drawn at a few totals and taken for
-normal between, which needs no draws a droplet.
+among tumour cells, stay. Likelihoods under the ambient profile are simulated at 16 totals and interpolated as normal
+between them, so that no droplet needs simulations of its own; EmptyDrops simulates each total.
 """
 
 from dataclasses import replace

@@ -30,6 +30,8 @@ PLATES = 0.15
 WIDE = 0.5
 """The totals of cells that were never scaled spread more than this."""
 FEW, MANY = 0.2, 0.5
+"""Share of cells whose values go in steps above which a matrix was scaled and rounded; and share of decimals above
+which small values are logs, or of cells with one total above which they were drawn down to it."""
 NEAR_TEN = 0.08
 """Distance of a total's decimal logarithm from a whole number: within a fifth of 10,000, 100,000 or 1,000,000."""
 NO_ONES = 0.05
@@ -170,7 +172,7 @@ def _about(totals: np.ndarray) -> str:
 
 
 def _rows(X: sp.csr_matrix) -> Iterator[slice]:
-    """Rows a block, of about BLOCK values: what is worked out of all values at once takes many times their memory."""
+    """Slices of rows with about BLOCK values each: to compute with all values at once takes many times their memory."""
     start = 0
     while start < X.shape[0]:
         stop = max(start + 1, int(np.searchsorted(X.indptr, int(X.indptr[start]) + BLOCK, side="right")) - 1)

@@ -11,7 +11,7 @@ from brainmet.errors import BrainmetError
 from brainmet.ingest.members import Member, whole_lines
 
 BLOCK = 1 << 22
-"""4 MB of text a block."""
+"""4 MB of text per block."""
 
 
 def read_matrix(member: Member) -> sp.csc_matrix:
@@ -80,7 +80,7 @@ def _any(
 
 
 def _array(stream: IO[bytes], member: Member) -> sp.csc_matrix:
-    """A dense matrix, one value a line, column by column."""
+    """A dense matrix, one value per line, column by column."""
     lines = (line for line in stream if line.strip() and not line.startswith(b"%"))
     try:
         rows, columns = (int(part) for part in next(lines).split())

@@ -231,7 +231,7 @@ def whole_lines(stream: IO[bytes], size: int, first: bytes = b"") -> Iterator[by
 
     Args:
         stream: read to its end, ahead of the caller.
-        size: bytes a block.
+        size: bytes per block.
         first: what was read of the stream before.
     """
     rest = [first]

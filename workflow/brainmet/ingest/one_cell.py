@@ -1,4 +1,4 @@
-"""Series that publish a file a cell, or a file a profile: gene and count, or what a quantifier writes a gene."""
+"""Series that publish one file per cell or per profile: genes and counts, or the table that a quantifier writes."""
 
 import re
 from collections.abc import Sequence

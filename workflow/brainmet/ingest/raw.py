@@ -134,7 +134,9 @@ def open_hdf5(member: Member, what: str) -> Iterator[h5py.File]:
         with h5py.File(io.BytesIO(member.read()) if member.packed else member.path) as file:
             yield file
     except DAMAGED_HDF5 as error:
-        raise BrainmetError(f"{member}: cannot be read as {what} ({error}); fetch it again, or correct layout") from error
+        raise BrainmetError(
+            f"{member}: cannot be read as {what} ({error}); fetch it again, or correct layout"
+        ) from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,6 @@ rds2py turns the file into nested dictionaries of type, attributes and data; her
 import re
 import shutil
 import tempfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ CONVERT = (
     "'features.tsv') and writeLines(colnames(counts), 'barcodes.tsv'), and set layout: tenx_triplet"
 )
 WORKSPACE = re.compile(r"\.(rda|rdata|robj)(\.gz)?$", re.IGNORECASE)
-COUNTS = ("counts",)
 GZIP = b"\x1f\x8b"
 ASSAYS = ("RNA", "Spatial", "SCT")
 
@@ -105,7 +103,7 @@ def _parse(parse_rds: Any, path: Path, member: Member) -> dict[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # Closures and environments carry no counts.
             return dict(parse_rds(str(path)))
-    except (Exception, zlib.error) as error:
+    except Exception as error:  # Whatever a damaged object makes of the library.
         raise BrainmetError(
             f"{member}: cannot be read without R ({' '.join(str(error).split())}); {CONVERT}"
         ) from error
@@ -184,7 +182,7 @@ def _seurat(tree: dict[str, Any]) -> tuple[sp.csc_matrix, np.ndarray, np.ndarray
         columns_of.append(_of_layer(cells, name))
     if len(parts) == 1:
         return parts[0], rows_of[0], columns_of[0]
-    # A layer a sample: over all features, none where a layer does not list one.
+    # One layer per sample: over all features, with nothing where a layer does not list a feature.
     genes = np.array(list(dict.fromkeys(gene for rows in rows_of for gene in rows)), dtype=object)
     place = {gene: i for i, gene in enumerate(genes)}
     wide = []
@@ -213,9 +211,9 @@ def _experiment(tree: dict[str, Any]) -> tuple[sp.csc_matrix, np.ndarray, np.nda
     while "listData" not in (assays.get("attributes") or {}):
         assays = assays["attributes"]["data"]  # Wrapped in ShallowSimpleListAssays or SimpleAssays.
     found = _named(_slot(assays, "listData"))
-    if not (name := next((name for name in COUNTS if name in found), None)):
+    if "counts" not in found:
         raise KeyError(f"assays {', '.join(found)}")
-    matrix, rows, columns = _sparse(found[name])
+    matrix, rows, columns = _sparse(found["counts"])
     if not len(columns):
         columns = _texts(_slot(tree, "colData")["attributes"].get("rownames"))
     if not len(rows):

@@ -17,7 +17,7 @@ from brainmet.contract import Var
 from brainmet.core.counts import sort_columns
 from brainmet.errors import BrainmetError
 from brainmet.ingest.raw import Raw
-from brainmet.knowledge.genes import LOST, GeneTable, Mapping, likely_cause, map_features
+from brainmet.knowledge.genes import LOST, GeneMapping, GeneTable, likely_cause, map_features
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ def _through_orthologues(gene: np.ndarray, mouse: GeneTable, human: GeneTable) -
 
 
 def _highest(target: np.ndarray, sums: np.ndarray) -> np.ndarray:
-    """Of the features of one gene the highest alone; array probes of a gene are collapsed so (WGCNA's MaxMean)."""
+    """Keep of the features of each gene the highest alone, as probes of arrays are collapsed (WGCNA's MaxMean)."""
     order = np.argsort(-sums, kind="stable")
     order = order[target[order] != LOST]
     _, first = np.unique(target[order], return_index=True)
@@ -191,7 +191,7 @@ def _mixture(
     is_human = (first.gene != LOST) & ~is_mouse
     # Mouse genes are numbered behind those of human.
     gene = np.where(is_mouse, second.gene + len(human.frame), np.where(is_human, first.gene, LOST))
-    known = Mapping(gene, np.where(is_mouse, second.how, first.how))
+    known = GeneMapping(gene, np.where(is_mouse, second.how, first.how))
     lost = _lost_row(raw, known, sums, sample=sample)
     _judge_loss(raw, known, lost, organism="human_mouse", warn_lost=warn_lost, max_lost=max_lost)
     if not is_mouse.any() or not is_human.any():
@@ -227,7 +227,7 @@ def _mixture(
     return Measured(matrix, genes, kept, species[kept], _noted(lost, [note]))
 
 
-def _lost_row(raw: Raw, mapping: Mapping, sums: np.ndarray, *, sample: str) -> pd.DataFrame:
+def _lost_row(raw: Raw, mapping: GeneMapping, sums: np.ndarray, *, sample: str) -> pd.DataFrame:
     gene = mapping.gene
     lost = gene == LOST
     mapped = gene[gene != LOST]
@@ -235,8 +235,8 @@ def _lost_row(raw: Raw, mapping: Mapping, sums: np.ndarray, *, sample: str) -> p
     total = float(sums.sum())
     notes = [f"{n} {kind} features set aside" for kind, n in raw.set_aside.items()]
     if n := mapping.count("excel"):
-        dates = [f"{name}" for name, way in zip(raw.names, mapping.how, strict=True) if way == "excel"]
-        notes.append(f"{n} symbols turned into dates by a spreadsheet repaired ({', '.join(map(str, dates[:5]))})")
+        dates = [str(name) for name, way in zip(raw.names, mapping.how, strict=True) if way == "excel"]
+        notes.append(f"{n} symbols turned into dates by a spreadsheet repaired ({', '.join(dates[:5])})")
     if n := mapping.count("ambiguous"):
         notes.append(f"{n} names that could be several genes left out")
     row = {
@@ -262,7 +262,7 @@ def _noted(lost: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
 
 
 def _judge_loss(
-    raw: Raw, mapping: Mapping, lost: pd.DataFrame, *, organism: str, warn_lost: float, max_lost: float
+    raw: Raw, mapping: GeneMapping, lost: pd.DataFrame, *, organism: str, warn_lost: float, max_lost: float
 ) -> None:
     share, top = float(lost["share_counts_lost"].iloc[0]), lost["lost_top"].iloc[0]
     if share > max_lost or not (mapping.gene != LOST).any():

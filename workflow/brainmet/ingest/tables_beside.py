@@ -36,11 +36,11 @@ def _table(member: Member, sep: str) -> pd.DataFrame:
 
 
 def _named(name: str, record: Mapping[str, Any], found: Sequence[Member], *, role: str) -> Member | None:
-    """The member of a name; or, with a table a sample, the sample's member that ends with the name. None where only
+    """The member of a name; or, with one table per sample, the sample's member that ends with the name. None where only
     other samples have labels."""
     hits = [member for member in found if name in (member.name, member.path.name)]
     if len(hits) != 1 and record.get("match"):
-        # A table a folder, all of one name, or the sample's name in front of it.
+        # One table per folder, all of one name, or with the sample's name in front of it.
         ending = hits or [member for member in found if member.name.endswith(name)]
         own = select(ending, record["match"], optional=True)
         hits = own or hits

@@ -1,4 +1,4 @@
-"""10x Genomics HDF5: v2 (one group a genome) and v3 (matrix/features), several genomes, antibody features set aside."""
+"""10x Genomics HDF5: v2 (one group per genome) and v3 (matrix/features), several genomes; antibodies are set aside."""
 
 from collections.abc import Iterator
 

@@ -14,7 +14,7 @@ PARQUET = re.compile(r"\.(parquet|pq)$", re.IGNORECASE)
 
 
 def decoded(member: Member) -> str:
-    """Text of a small file, in whatever encoding it is written."""
+    """The text of a small file, in whatever encoding it is written."""
     return small_tables.decode(member.read())
 
 

@@ -10,7 +10,6 @@ way to its own row; a name that belongs to two genes belongs to none. What is le
 import gzip
 import re
 import zlib
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -130,7 +129,7 @@ class GeneTable:
 
 
 @dataclass(frozen=True)
-class Mapping:
+class GeneMapping:
     """Where each feature goes.
 
     Attributes:
@@ -183,7 +182,7 @@ def read_genes(path: str | Path) -> GeneTable:
 
 def map_features(
     ids: Sequence[str] | np.ndarray | None, names: Sequence[str] | np.ndarray, table: GeneTable
-) -> Mapping:
+) -> GeneMapping:
     """Map features to genes by the rule on top of this module.
 
     Args:
@@ -198,7 +197,7 @@ def map_features(
     shadowed = _shadowed(ids, gene, how)
     gene[shadowed], how[shadowed] = LOST, "ambiguous"
     how[how == "part"] = "repaired"
-    return Mapping(gene=gene, how=how)
+    return GeneMapping(gene=gene, how=how)
 
 
 def _shadowed(ids: Sequence[str] | np.ndarray | None, gene: np.ndarray, how: np.ndarray) -> np.ndarray:
@@ -225,8 +224,6 @@ class _Mapper:
     def __init__(self, table: GeneTable, *, present: set[str]) -> None:
         self.table = table
         self.present = present
-        dates = Counter(loosened(name) for name in present if EXCEL_DATE.match(name))
-        self.dates = dates
         # Fish write their genes in small letters too, but have no HLA.
         self.small = table.organism == "human" and not SMALL_HUMAN.isdisjoint(present)
 

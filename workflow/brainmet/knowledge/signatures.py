@@ -166,7 +166,7 @@ def _problem(name: str, genes: Sequence[str], known: Collection[str]) -> str:
 
 
 def gmt(signatures: Iterable[Signature]) -> str:
-    """Signatures as the text of a `.gmt` file: one line a set, two (`_UP`, `_DN`) for one with two arms."""
+    """Signatures as the text of a `.gmt` file: one line per set, two (`_UP`, `_DN`) for one with two arms."""
     lines = []
     for signature in signatures:
         name = str(signature.entry.get("name", signature.id)).replace("\t", " ")

@@ -1,4 +1,4 @@
-"""Why jobs failed, for the end of a run: one sentence a job, from Snakemake's log and the jobs' own logs.
+"""Why jobs failed, for the end of a run: one sentence per job, from Snakemake's log and the jobs' own logs.
 
 A job that can still speak says why itself (`brainmet.run.job`). One that was killed cannot: its sentence is made here.
 """

@@ -16,7 +16,7 @@ OWN_FILES = ("score.files", "score.networks", "claims.files", "annotate.marker_f
 
 
 def load(config: Mapping[str, Any], *, shipped: Path) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
-    """The datasets of a run by id, and one record a sample by sample id.
+    """The datasets of a run by id, and one record per sample by sample id.
 
     Args:
         config: the shipped configuration with the user's merged over it.
