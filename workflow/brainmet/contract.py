@@ -75,6 +75,15 @@ class Uns:
     CAUTION: Final = "caution"
 
 
+class Tier:
+    """How sure it is that a cell is malignant: `obs.malignancy`."""
+
+    MALIGNANT: Final = "malignant"
+    LIKELY_MALIGNANT: Final = "likely_malignant"
+    UNCERTAIN: Final = "uncertain"
+    NORMAL: Final = "normal"
+
+
 COUNTS_KEYS: Final = (
     Key(
         "X",
@@ -147,9 +156,14 @@ class Null:
     LESS_AMBIENT: Final = "less_ambient"
 
 
-MALIGNANT_TIERS: Final = ("malignant", "likely_malignant")
+MALIGNANT_TIERS: Final = (Tier.MALIGNANT, Tier.LIKELY_MALIGNANT)
 MALIGNANT_PREFIX: Final = "malignant_"
 """Type ids of tumour cells start with this."""
+
+
+def is_malignant(cell_type: str) -> bool:
+    """Whether a type id is one of tumour cells."""
+    return cell_type.startswith(MALIGNANT_PREFIX)
 
 
 def sample_of(cell: str) -> str:

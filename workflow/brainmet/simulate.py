@@ -18,7 +18,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from brainmet.conditions import BRAIN_METASTASIS, PRIMARY
-from brainmet.contract import MALIGNANT_PREFIX
+from brainmet.contract import MALIGNANT_PREFIX, is_malignant
 from brainmet.core.tables import columns
 from brainmet.datasets import matches_name
 from brainmet.errors import BrainmetError
@@ -169,7 +169,7 @@ def expression(sample: Mapping[str, Any], known: Knowledge, settings: Settings) 
     cancer = tumour(sample, known, settings)
     states: dict[str, np.ndarray] = {}
     for name, mean in known.profiles.items():
-        if not name.startswith(MALIGNANT_PREFIX):
+        if not is_malignant(name):
             states[name] = _share(mean * everywhere)
             continue
         for clone in cancer.arms:
@@ -251,7 +251,7 @@ def state_shares(
     sample: Mapping[str, Any], cell_type: str, known: Knowledge, clones: Mapping[str, float]
 ) -> dict[str, float]:
     """States that cells of a type take in a sample, with their shares."""
-    if cell_type.startswith(MALIGNANT_PREFIX):
+    if is_malignant(cell_type):
         return {f"{cell_type}/{clone}": share for clone, share in clones.items()}
     return known.design["profiles"][sample["condition"]].get(cell_type, {cell_type: 1.0})
 
@@ -283,7 +283,7 @@ def draw_cells(
         {
             "truth_cell_type": kinds,
             "truth_profile": np.array([s.partition("/")[0] for s in state], object),
-            "truth_malignant": np.array([kind.startswith(MALIGNANT_PREFIX) for kind in kinds]),
+            "truth_malignant": np.array([is_malignant(kind) for kind in kinds]),
             "truth_clone": np.array([s.partition("/")[2] for s in state], object),
             "truth_doublet": partners != "",
             "truth_partner": partners,
@@ -373,7 +373,7 @@ def truth_arms(samples: Sequence[Mapping[str, Any]], known: Knowledge, settings:
     ratio, rows = known.design["copy_number"]["ratio"], []
     arms = [arm for arm in known.genes["arm"].drop_duplicates() if arm not in ("MT", "Yp", "Yq")]
     for sample in samples:
-        if not any(t.startswith(MALIGNANT_PREFIX) for t in known.design["composition"][sample["condition"]]):
+        if not any(is_malignant(t) for t in known.design["composition"][sample["condition"]]):
             continue
         cancer = tumour(sample, known, settings)
         for arm in arms:

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pandas as pd
 
-from brainmet.contract import MALIGNANT_PREFIX, MALIGNANT_TIERS, UNKNOWN, Obs
+from brainmet.contract import MALIGNANT_TIERS, UNKNOWN, Obs, is_malignant
 from brainmet.core.tables import columns
 from brainmet.knowledge.cell_types import CellTypes
 
@@ -121,7 +121,7 @@ def _malignant(scope: str, annotation: pd.DataFrame) -> list[tuple]:
     """Balanced accuracy of the malignant tiers against authors' malignant types; none where authors name only one
     kind."""
     labelled = annotation[annotation[Obs.AUTHOR_CELL_TYPE] != ""]
-    truth = labelled[Obs.AUTHOR_CELL_TYPE].str.startswith(MALIGNANT_PREFIX).to_numpy(bool)
+    truth = labelled[Obs.AUTHOR_CELL_TYPE].map(is_malignant).to_numpy(bool)
     called = labelled[Obs.MALIGNANCY].isin(MALIGNANT_TIERS).to_numpy()
     if truth.all() or not truth.any():
         return []

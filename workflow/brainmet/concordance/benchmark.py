@@ -17,7 +17,7 @@ from scipy.special import softmax
 from brainmet import annotate
 from brainmet.annotate import SCORE, VOTE
 from brainmet.concordance import calibration, classes, concordance
-from brainmet.contract import MALIGNANT_PREFIX, MALIGNANT_TIERS, UNKNOWN, Obs
+from brainmet.contract import MALIGNANT_TIERS, UNKNOWN, Obs, is_malignant
 from brainmet.core.tables import columns
 from brainmet.errors import BrainmetError
 from brainmet.knowledge.cell_types import CellTypes
@@ -163,7 +163,7 @@ def _measured(
         row |= {"macro_f1_high": rows.at["macro", "ci_high"]}
     tiers = annotation[Obs.MALIGNANCY].to_numpy()[labelled]
     if (tiers != "").any():
-        tumour = annotation[Obs.AUTHOR_CELL_TYPE].str.startswith(MALIGNANT_PREFIX).to_numpy(bool)[labelled]
+        tumour = annotation[Obs.AUTHOR_CELL_TYPE].map(is_malignant).to_numpy(bool)[labelled]
         malignant = np.isin(tiers, MALIGNANT_TIERS)
         row["malignant_recall"] = float(malignant[tumour].mean()) if tumour.any() else np.nan
         row["malignant_false"] = float(malignant[~tumour].mean()) if (~tumour).any() else np.nan

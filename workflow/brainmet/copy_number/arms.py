@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from brainmet.contract import MALIGNANT_PREFIX, Obs
+from brainmet.contract import Obs, is_malignant
 from brainmet.copy_number import ARMS, CENTROMERE, LENGTH
 from brainmet.core.robust import MAD_TO_SD
 from brainmet.core.tables import columns
@@ -40,7 +40,7 @@ def cnv_arms(
         aligned[[f"{name}_{arm}" for arm in ARMS]].set_axis(list(ARMS), axis=1)
         for name in ("arm", "shift", "fdr", "genes")
     )
-    malignant = annotation[Obs.CELL_TYPE].str.startswith(MALIGNANT_PREFIX)
+    malignant = annotation[Obs.CELL_TYPE].map(is_malignant).astype(bool)
     group = annotation[Obs.LINEAGE].where(~malignant, "malignant").rename("group")
     keys = [annotation[Obs.SAMPLE], annotation[Obs.STUDY], annotation[Obs.DONOR], group]
     sizes = annotation.groupby(keys, sort=True).size()

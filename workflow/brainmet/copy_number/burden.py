@@ -12,7 +12,7 @@ import pandas as pd
 
 from brainmet.compare.donor_scores import thin
 from brainmet.compare.donors import Profiles
-from brainmet.contract import MALIGNANT_PREFIX, UNKNOWN, Obs, Uns
+from brainmet.contract import UNKNOWN, Obs, Uns, is_malignant
 from brainmet.copy_number import CLIP, arm_shift, gene_order, log_ratio, per_million
 from brainmet.pseudobulk import Pseudobulk
 
@@ -63,7 +63,7 @@ def shared_types(bulk: Pseudobulk, members: pd.DataFrame, *, min_cells: int) -> 
         min_cells: cells of a type that each condition needs.
     """
     obs, kinds = bulk.obs, bulk.obs[Obs.CELL_TYPE].astype(str)
-    normal = ~kinds.str.startswith(MALIGNANT_PREFIX) & (kinds != UNKNOWN) & (obs["values"] != "log")
+    normal = ~kinds.map(is_malignant).astype(bool) & (kinds != UNKNOWN) & (obs["values"] != "log")
     normal &= obs[Uns.ORGANISM] == "human"
     members = members[members[Uns.ORGANISM] == "human"]
     here = obs[Obs.STUDY].isin(members[Obs.STUDY]) & obs[Obs.CONDITION].isin(members[Obs.CONDITION])

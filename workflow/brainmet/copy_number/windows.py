@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from brainmet.contract import MALIGNANT_PREFIX, UNKNOWN, Obs, Uns, Var
+from brainmet.contract import UNKNOWN, Obs, Uns, Var, is_malignant
 from brainmet.copy_number import CLIP, gene_order, log_ratio, per_million, window_weights
 from brainmet.core.tables import columns
 from brainmet.knowledge.cell_types import CellTypes
@@ -38,7 +38,7 @@ def cnv_windows(
     """
     obs = bulk.obs.reset_index(drop=True)
     kind = obs[Obs.CELL_TYPE].astype(str)
-    lineage = kind.map(lambda name: MALIGNANT if name.startswith(MALIGNANT_PREFIX) else types.lineage(name))
+    lineage = kind.map(lambda name: MALIGNANT if is_malignant(name) else types.lineage(name))
     usable = (lineage != UNKNOWN) & (obs["values"].astype(str) != "log") & (obs[Uns.ORGANISM] == "human")
     rows: list[tuple] = []
     for (sample, donor), part in obs[usable].groupby([Obs.SAMPLE, Obs.DONOR], sort=True, observed=True):

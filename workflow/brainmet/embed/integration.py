@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from brainmet.contract import CELL_ID, MALIGNANT_PREFIX, MALIGNANT_TIERS, UNKNOWN, Obs
+from brainmet.contract import CELL_ID, MALIGNANT_TIERS, UNKNOWN, Obs, Tier, is_malignant
 from brainmet.core.neighbors import nearest
 from brainmet.core.tables import columns
 from brainmet.embed import components, integrated
@@ -65,7 +65,7 @@ def integration(
     donor = (annotation[Obs.STUDY] + ":" + annotation[Obs.DONOR]).to_numpy(object)
     kind = annotation[Obs.CELL_TYPE].to_numpy(object)
     malignant = annotation[Obs.MALIGNANCY].isin(MALIGNANT_TIERS).to_numpy()
-    normal = (annotation[Obs.MALIGNANCY] == "normal").to_numpy() & (kind != UNKNOWN)
+    normal = (annotation[Obs.MALIGNANCY] == Tier.NORMAL).to_numpy() & (kind != UNKNOWN)
     options = {"perplexity": perplexity, "min_cells": min_cells}
     of_donors = {
         name: _measured(spaces, donor, rows, **options) for name, rows in (("normal", normal), ("malignant", malignant))
@@ -184,7 +184,7 @@ def _by_label(level: str, group: str, found: tuple[pd.DataFrame, int] | None, *,
 
 
 def _alarm(level: str, name: str, before: float, after: float) -> str:
-    tumour = level == "tumours" or name.startswith(MALIGNANT_PREFIX)
+    tumour = level == "tumours" or is_malignant(name)
     what = f"tumour cells of {name}" if level == "tumours" else name
     advice = "read them in the space of malignant cells" if tumour else "try embed.integrate: none"
     return (

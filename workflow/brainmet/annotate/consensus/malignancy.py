@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from brainmet.conditions import CELL_LINE, GLIOMA, PRIMARY, ids
-from brainmet.contract import Obs
+from brainmet.contract import Obs, Tier
 
 PROGENITORS = ("astrocyte", "opc")
 """Types whose states the cells of a glioma take on (Neftel 2019, doi 10.1016/j.cell.2019.06.024)."""
@@ -126,24 +126,24 @@ def _seen(cells: pd.DataFrame, *, positive_slope: float, positive_z: float, line
 
 def _tiers(seen: Seen) -> np.ndarray:
     """The table above, a later line going before an earlier one."""
-    tier = np.full(len(seen.profile), "normal", dtype=object)
+    tier = np.full(len(seen.profile), Tier.NORMAL, dtype=object)
     alone = seen.epithelial & ~seen.profile
-    tier[alone] = "uncertain"
-    tier[alone & (seen.foreign | seen.primary)] = "likely_malignant"
-    tier[alone & seen.normal_tissue] = "normal"
-    tier[seen.epithelial & seen.between] = "uncertain"
+    tier[alone] = Tier.UNCERTAIN
+    tier[alone & (seen.foreign | seen.primary)] = Tier.LIKELY_MALIGNANT
+    tier[alone & seen.normal_tissue] = Tier.NORMAL
+    tier[seen.epithelial & seen.between] = Tier.UNCERTAIN
     # Brain has no normal epithelium of its own: such a cell is of a subclone near diploid, shallow or a doublet.
-    tier[seen.epithelial & seen.profile & ~seen.follows & seen.foreign] = "uncertain"
-    tier[seen.epithelial & seen.profile & ~seen.follows & seen.culture] = "likely_malignant"
-    tier[seen.epithelial & seen.follows] = "malignant"
-    tier[seen.glial & seen.follows] = "uncertain"
-    tier[seen.progenitor & ~seen.profile] = "likely_malignant"
-    tier[seen.glioma & seen.neuron & ~seen.profile] = "uncertain"
-    tier[seen.progenitor & seen.between] = "uncertain"
-    tier[seen.glial & seen.glioma & seen.follows] = "malignant"
-    tier[seen.stromal & seen.follows] = "likely_malignant"
+    tier[seen.epithelial & seen.profile & ~seen.follows & seen.foreign] = Tier.UNCERTAIN
+    tier[seen.epithelial & seen.profile & ~seen.follows & seen.culture] = Tier.LIKELY_MALIGNANT
+    tier[seen.epithelial & seen.follows] = Tier.MALIGNANT
+    tier[seen.glial & seen.follows] = Tier.UNCERTAIN
+    tier[seen.progenitor & ~seen.profile] = Tier.LIKELY_MALIGNANT
+    tier[seen.glioma & seen.neuron & ~seen.profile] = Tier.UNCERTAIN
+    tier[seen.progenitor & seen.between] = Tier.UNCERTAIN
+    tier[seen.glial & seen.glioma & seen.follows] = Tier.MALIGNANT
+    tier[seen.stromal & seen.follows] = Tier.LIKELY_MALIGNANT
     # A line holds nothing else, whatever programme its cells have; a melanocyte's line is no exception.
-    tier[seen.cell_line & ~seen.epithelial & ~seen.follows] = "likely_malignant"
+    tier[seen.cell_line & ~seen.epithelial & ~seen.follows] = Tier.LIKELY_MALIGNANT
     return tier
 
 
@@ -174,5 +174,5 @@ def _words(seen: Seen, tier: np.ndarray, note: pd.Series) -> np.ndarray:
         ["; taken for tumour as the sample is declared a cell line", "; no such normal cells in this tissue",
          "; a tumour's biopsy"], "",
     )  # fmt: skip
-    by_tissue = (tier == "likely_malignant") | (seen.epithelial & seen.profile & seen.foreign)
+    by_tissue = (tier == Tier.LIKELY_MALIGNANT) | (seen.epithelial & seen.profile & seen.foreign)
     return np.where(by_tissue & ~seen.follows, words + why, words)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from brainmet.annotate.consensus.refinement import CARCINOMA
-from brainmet.contract import MALIGNANT_PREFIX, MALIGNANT_TIERS, Obs
+from brainmet.contract import Obs, Tier, is_malignant
 from brainmet.errors import BrainmetError
 from brainmet.knowledge.cell_types import CellTypes
 
@@ -46,12 +46,12 @@ def override(
         if not rows.any():
             known = ", ".join(sorted(set(annotation[Obs.CLUSTER]))) if level == "cluster" else "sample:barcode"
             raise BrainmetError(f"annotate.overrides: no cell has the {level} {name!r}; {level}s are {known}")
-        malignant = kind.startswith(MALIGNANT_PREFIX)
+        malignant = is_malignant(kind)
         result.loc[rows, Obs.CELL_TYPE] = kind
         result.loc[rows, Obs.LINEAGE] = types.lineage(kind)
         result.loc[rows, Obs.CELL_ONTOLOGY] = types.ontology(kind)
         result.loc[rows, Obs.CONFIDENCE] = np.float32(1.0)
-        result.loc[rows, Obs.MALIGNANCY] = MALIGNANT_TIERS[0] if malignant else "normal"
+        result.loc[rows, Obs.MALIGNANCY] = Tier.MALIGNANT if malignant else Tier.NORMAL
         result.loc[rows, Obs.MALIGNANCY_SCORE] = np.float32(malignant)
         declared = [
             types.origin_of(sites.get(s, "")) if kind == CARCINOMA else "" for s in result.loc[rows, Obs.SAMPLE]

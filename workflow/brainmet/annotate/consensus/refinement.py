@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from brainmet.conditions import GLIOMA, ids
-from brainmet.contract import UNKNOWN, Obs
+from brainmet.contract import UNKNOWN, Obs, Tier
 from brainmet.knowledge.cell_types import CellTypes
 
 CARCINOMA = "malignant_epithelial"
@@ -61,7 +61,7 @@ def normal_epithelium(
     """Epithelial cells that are normal, in a breast: luminal or myoepithelial where one leads."""
     result = cell_type.copy()
     breast = frame[Obs.CONDITION].isin(ids(epithelium="breast")).to_numpy()
-    rows = np.flatnonzero((cell_type == "epithelial") & breast & (tier == "normal"))
+    rows = np.flatnonzero((cell_type == "epithelial") & breast & (tier == Tier.NORMAL))
     if len(rows):
         result[rows] = within(cell_type[rows], smooth.iloc[rows], types, margin=margin, epithelium=True)
     return result
