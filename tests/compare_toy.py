@@ -5,16 +5,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from brainmet.compare.contrast import Contrast
 from brainmet.compare.donor_scores import GeneSet, Scoring
 from brainmet.compare.estimators import Design
-from brainmet.stats.effects import Estimate, two_arms
+from brainmet.stats.effects import Estimate, two_groups
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 DESIGN = Design(min_donors=3, min_studies=3, primary_site="breast", permutations=1000, seed=1, power=0.8, alpha=0.05)
 HOW = Scoring(seed=1, min_counts=1000, n_bins=5, n_controls=20, min_genes=5, min_coverage=0.4)
-ARMS = {"id": "brain_metastasis_vs_primary", "a": "brain_metastasis", "b": "primary"}
+CONTRAST = Contrast("brain_metastasis_vs_primary", "brain_metastasis", "primary")
+COMPARISON = {"id": CONTRAST.id, "a": CONTRAST.a, "b": CONTRAST.b}
+"""The same as a claim writes it."""
 GENES = [f"G{i:03d}" for i in range(300)]
 SET = GeneSet("shifted", tuple(GENES[:20]), compartment="tumor")
 NULL = GeneSet("null", tuple(GENES[100:120]), compartment="tumor")
@@ -92,9 +95,9 @@ def bulk(
     return AnnData(X=np.array(sums, float), obs=obs, var=genes)
 
 
-def draw_arms(
+def draw_groups(
     rng: np.random.Generator, n: tuple[int, int], shift: np.ndarray, sd: tuple[float, float] = (1.0, 1.0)
 ) -> Estimate:
-    """A study of features that lie `shift` apart, n donors an arm."""
+    """A study of features that lie `shift` apart, n donors each."""
     a, b = (rng.normal(0, s, (size, len(shift))) for size, s in zip(n, sd, strict=True))
-    return two_arms(a + shift, b)
+    return two_groups(a + shift, b)

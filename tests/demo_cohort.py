@@ -10,6 +10,7 @@ import yaml
 from brainmet import simulate
 from brainmet.ambient.pseudobulk import Ambience
 from brainmet.claims.readouts import Tables
+from brainmet.compare.contrast import read_contrasts
 from brainmet.compare.donor_scores import GeneSet, Scoring, gene_sets
 from brainmet.compare.estimators import Design
 from brainmet.core.tables import empty
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 CONFIG = yaml.safe_load((HOME / "config/config.yaml").read_text())
 DESIGN, HOW = Design(**CONFIG["compare"]["design"]), Scoring(**CONFIG["compare"]["scoring"])
 AMBIENCE = Ambience(**CONFIG["compare"]["ambient"])
-ARMS = CONFIG["compare"]["contrasts"]
+CONTRASTS = read_contrasts(CONFIG["compare"]["contrasts"])
 FOLDER = HOME / "resources/signatures"
 WORDS = compartment_words(FOLDER / "compartments.yaml", [HOME / "resources/markers/markers.yaml"])
 

@@ -1,5 +1,6 @@
 """What dataset files allow: known designs give known estimators and numbers."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +9,16 @@ import pandas as pd
 import pytest
 import yaml
 from brainmet import claims, datasets, design
+from brainmet.claims import verdicts
+from brainmet.compare.contrast import Contrast, read_contrasts
 from brainmet.compare.estimators import Design
 from brainmet.core.tables import conform
 from brainmet.stats.power import noncentrality
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
 ROOT = Path(__file__).parents[1]
-CONTRASTS = [
-    {"id": "brain_metastasis_vs_primary", "a": "brain_metastasis", "b": "primary"},
-    {"id": "brain_metastasis_vs_normal_brain", "a": "brain_metastasis", "b": "normal_brain"},
-]
+CONTRASTS = [Contrast(f"brain_metastasis_vs_{b}", "brain_metastasis", b) for b in ("primary", "normal_brain")]
+COMPARISON = {"id": CONTRASTS[0].id, "a": CONTRASTS[0].a, "b": CONTRASTS[0].b}
 DESIGN = Design(min_donors=3, min_studies=3, primary_site="breast", permutations=100, seed=1, power=0.8, alpha=0.05)
 
 
@@ -36,7 +37,7 @@ def record(sample: str, study: str, condition: str, **fields: Any) -> dict[str, 
     return base | fields
 
 
-def arm(study: str, condition: str, n: int, **fields: Any) -> dict[str, dict[str, Any]]:
+def group(study: str, condition: str, n: int, **fields: Any) -> dict[str, dict[str, Any]]:
     names = [f"{study}_{condition}_{i}" for i in range(n)]
     return {name: record(name, study, condition, **fields) for name in names}
 
@@ -46,42 +47,42 @@ def table(records: dict[str, dict[str, Any]], **published: dict[str, Any]) -> pd
     return conform(rows, "design").set_index("id")
 
 
-def test_both_arms_in_one_study_are_within_with_the_power_of_a_t_test() -> None:
-    row = table(arm("s1", "brain_metastasis", 5) | arm("s1", "primary", 7)).loc["brain_metastasis_vs_primary"]
+def test_both_groups_in_one_study_are_within_with_the_power_of_a_t_test() -> None:
+    row = table(group("s1", "brain_metastasis", 5) | group("s1", "primary", 7)).loc["brain_metastasis_vs_primary"]
     assert (row["estimator"], row["n_a"], row["n_b"], row["n_studies"]) == ("within", 5, 7, 1)
     expected = TTestIndPower().solve_power(nobs1=5, ratio=7 / 5, alpha=0.05, power=0.8)
     assert row["mde"] == pytest.approx(expected, rel=1e-4)
 
 
-def test_one_study_an_arm_is_confounded_and_three_are_nested() -> None:
-    two = arm("s1", "brain_metastasis", 5) | arm("s2", "primary", 5)
+def test_one_study_per_group_is_confounded_and_three_are_nested() -> None:
+    two = group("s1", "brain_metastasis", 5) | group("s2", "primary", 5)
     row = table(two).loc["brain_metastasis_vs_primary"]
     assert row["estimator"] == "confounded"
     assert np.isnan(row["mde"])
     assert row["reason"]
     six: dict[str, dict[str, Any]] = {}
     for i in range(3):
-        six |= arm(f"m{i}", "brain_metastasis", 3) | arm(f"p{i}", "primary", 3)
+        six |= group(f"m{i}", "brain_metastasis", 3) | group(f"p{i}", "primary", 3)
     assert table(six).loc["brain_metastasis_vs_primary", "estimator"] == "nested"
 
 
 def test_what_is_detectable_is_that_of_studies_that_agree() -> None:
     """By hand: the t test of the model, and the standard error that numbers of donors alone give."""
-    pooled = arm("s1", "brain_metastasis", 8) | arm("s1", "primary", 8)
+    pooled = group("s1", "brain_metastasis", 8) | group("s1", "primary", 8)
     for i in (2, 3, 4):
-        pooled |= arm(f"s{i}", "brain_metastasis", 6) | arm(f"s{i}", "primary", 9)
+        pooled |= group(f"s{i}", "brain_metastasis", 6) | group(f"s{i}", "primary", 9)
     x = table(pooled).loc["brain_metastasis_vs_primary", "mde"]
     precision = 1 / (1 / 4 + x**2 / 28) + 3 / (1 / 6 + 1 / 9 + x**2 / 26)
     assert x == pytest.approx(noncentrality(3, power=0.8, alpha=0.05) / precision**0.5)
     apart: dict[str, dict[str, Any]] = {}
     for i, n in enumerate((3, 4, 8)):
-        apart |= arm(f"m{i}", "brain_metastasis", n) | arm(f"p{i}", "primary", n)
+        apart |= group(f"m{i}", "brain_metastasis", n) | group(f"p{i}", "primary", n)
     nested = table(apart).loc["brain_metastasis_vs_primary", "mde"]
     assert nested == pytest.approx(noncentrality(4, power=0.8, alpha=0.05) * (2 / 15) ** 0.5, rel=1e-6)
     pairs = {
         f"{c}{i}": record(f"{c}{i}", "s1", c, donor=f"d{i}") for c in ("brain_metastasis", "primary") for i in range(6)
     }
-    more = pairs | arm("s1", "primary", 3)
+    more = pairs | group("s1", "primary", 3)
     for records in (pairs, more):
         row = table(records).loc["brain_metastasis_vs_primary"]
         assert row["design"] == "paired"
@@ -102,25 +103,25 @@ def test_a_patient_of_two_sites_is_one_donor_of_its_subtype() -> None:
 
 
 def test_mice_are_not_contrasted_with_patients() -> None:
-    row = table(arm("s1", "brain_metastasis", 4, organism="mouse") | arm("s1", "primary", 4, organism="human"))
+    row = table(group("s1", "brain_metastasis", 4, organism="mouse") | group("s1", "primary", 4, organism="human"))
     assert row.loc["brain_metastasis_vs_primary", "estimator"] == "refused"
     assert "10x_3prime cell mouse" in row.loc["brain_metastasis_vs_primary", "reason"]
 
 
 def test_another_primary_is_transfer() -> None:
-    lung = arm("s1", "brain_metastasis", 4, primary_site="lung") | arm("s1", "primary", 4, primary_site="lung")
-    rows = table(lung | arm("s2", "brain_metastasis", 1)).loc[["brain_metastasis_vs_primary"]]
+    lung = group("s1", "brain_metastasis", 4, primary_site="lung") | group("s1", "primary", 4, primary_site="lung")
+    rows = table(lung | group("s2", "brain_metastasis", 1)).loc[["brain_metastasis_vs_primary"]]
     assert set(rows["estimator"]) == {"transfer", "not_testable"}
     assert rows.set_index("estimator").loc["transfer", "primary_site"] == "lung"
 
 
 def test_nuclei_and_cells_are_not_contrasted() -> None:
-    row = table(arm("s1", "brain_metastasis", 4, suspension="nucleus") | arm("s1", "primary", 4))
+    row = table(group("s1", "brain_metastasis", 4, suspension="nucleus") | group("s1", "primary", 4))
     assert row.loc["brain_metastasis_vs_primary", "estimator"] == "refused"
 
 
 def test_a_donor_sampled_twice_counts_once() -> None:
-    records = arm("s1", "brain_metastasis", 3) | arm("s1", "primary", 3)
+    records = group("s1", "brain_metastasis", 3) | group("s1", "primary", 3)
     records["again"] = record("again", "s1", "primary", donor="s1_primary_0")
     assert table(records).loc["brain_metastasis_vs_primary", "n_b"] == 3
     groups = conform(design.cohort(records), "design_cohort").set_index("condition")
@@ -128,7 +129,7 @@ def test_a_donor_sampled_twice_counts_once() -> None:
 
 
 def test_logs_and_bulk_take_no_part_in_contrasts_of_cells() -> None:
-    records = arm("s1", "brain_metastasis", 4, values="log") | arm("s1", "primary", 4, suspension="bulk")
+    records = group("s1", "brain_metastasis", 4, values="log") | group("s1", "primary", 4, suspension="bulk")
     assert design.donors(records).empty
     assert set(table(records)["estimator"]) == {"not_testable"}
 
@@ -151,21 +152,21 @@ def test_paired_bulk_from_samples_and_as_published() -> None:
 def test_claims_follow_their_comparison_and_its_floor() -> None:
     entries = claims.load([ROOT / "resources" / "claims" / "claims.yaml"])
     entries = [entry for entry in entries if entry["id"] in ("B2", "B11_HER2")]
-    lung = arm("s1", "brain_metastasis", 4, primary_site="lung") | arm("s1", "primary", 4, primary_site="lung")
+    lung = group("s1", "brain_metastasis", 4, primary_site="lung") | group("s1", "primary", 4, primary_site="lung")
     rows = design.estimable(lung, {}, CONTRASTS, entries, design=DESIGN)
     rows = rows[rows["kind"] == "claim"].set_index("id")
     assert sorted(rows.index) == sorted(entry["id"] for entry in entries)
-    assert rows.loc["B2", "estimator"] == "transfer"
-    assert "needs nested" in rows.loc["B2", "reason"]
-    both = arm("s1", "brain_metastasis", 4) | arm("s1", "primary", 4)
+    assert rows.loc["B2", "estimator"] == "not_testable"
+    assert rows.loc["B2", "reason"] == "only an estimate by transfer is possible; the claim needs nested or better"
+    both = group("s1", "brain_metastasis", 4) | group("s1", "primary", 4)
     rows = design.estimable(both, {}, CONTRASTS, entries, design=DESIGN).set_index("id")
     assert rows.loc["B2", "estimator"] == "within"
     assert rows.loc["B11_HER2", "estimator"] == "not_testable"
-    assert rows.loc["B11_HER2", "reason"] == "no patients sampled at both sites"
+    assert rows.loc["B11_HER2", "reason"] == verdicts.UNPAIRED
 
 
 def test_order_of_samples_changes_nothing() -> None:
-    records = arm("s1", "brain_metastasis", 4) | arm("s2", "primary", 4) | arm("s3", "normal_brain", 3)
+    records = group("s1", "brain_metastasis", 4) | group("s2", "primary", 4) | group("s3", "normal_brain", 3)
     turned = dict(reversed(list(records.items())))
     pd.testing.assert_frame_equal(table(records), table(turned))
 
@@ -179,7 +180,7 @@ def test_cost_uses_published_numbers_where_there_are_any() -> None:
         "download_gb_per_100k_cells": 1.0,
         "seconds_per_1k_cells": 36.0,
     }
-    records = arm("s1", "primary", 2) | arm("s2", "primary", 3) | arm("s3", "primary", 1, suspension="bulk")
+    records = group("s1", "primary", 2) | group("s2", "primary", 3) | group("s3", "primary", 1, suspension="bulk")
     size = design.cost(records, {"s2": {"cells": 98_000, "gigabytes": 3.0}}, **assumed)
     assert size == pytest.approx(
         {"cells": 1e5, "cores": 5, "memory_gb": 2, "download_gb": 3.02, "disk_gb": 5.02, "core_hours": 1}
@@ -192,7 +193,7 @@ def test_the_whole_registry_in_words() -> None:
     records = datasets.records(loaded, exclude=[])
     published = {id_: entry.get("published", {}) for id_, entry in loaded.items()}
     config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-    rows = design.estimable(records, published, config["compare"]["contrasts"], [], design=DESIGN)
+    rows = design.estimable(records, published, read_contrasts(config["compare"]["contrasts"]), [], design=DESIGN)
     told = design.text(
         rows,
         design.cohort(records),
@@ -221,7 +222,39 @@ def test_a_statement_about_one_condition_needs_donors_of_it_alone() -> None:
     entries = claims.load([ROOT / "resources" / "claims" / "claims.yaml"])
     one = next(e for e in entries if "b" not in e["comparison"] and set(e["comparison"]) <= {"id", "a", "site"})
     condition = one["comparison"]["a"]
-    rows = design.estimable(arm("s1", condition, 6), {}, [], [one], design=DESIGN).iloc[0]
+    rows = design.estimable(group("s1", condition, 6), {}, [], [one], design=DESIGN).iloc[0]
     assert (rows["estimator"], rows["n_a"], rows["n_b"], rows["b"]) == ("within", 6, 0, "")
-    few = design.estimable(arm("s1", condition, 1), {}, [], [one], design=DESIGN).iloc[0]
+    few = design.estimable(group("s1", condition, 1), {}, [], [one], design=DESIGN).iloc[0]
     assert few["estimator"] == "not_testable" and "no study has" in few["reason"]
+
+
+def test_tumours_are_chosen_by_what_the_analysis_chooses_them_by() -> None:
+    records = group("s1", "brain_metastasis", 4, er="pos") | group("s1", "primary", 4, er="pos")
+    records |= group("s2", "primary", 5, er="neg")
+    positive = [replace(CONTRASTS[0], where={"er": ("pos",)})]
+    row = design.estimable(records, {}, positive, [], design=DESIGN).iloc[0]
+    assert (row["estimator"], row["n_a"], row["n_b"]) == ("within", 4, 4)
+    by = {"id": "X", "comparison": {"id": "x", "a": "pos", "b": "neg", "by": "er"}}
+    both = records | group("s2", "brain_metastasis", 6, er="pos")
+    row = design.estimable(both, {}, [], [by], design=DESIGN).iloc[0]
+    assert (row["estimator"], row["n_a"], row["n_b"]) == ("within", 6, 5)
+
+
+def test_of_several_primaries_the_one_with_most_donors_decides() -> None:
+    records: dict[str, dict[str, Any]] = {}
+    for i, (site, n) in enumerate({"colon": 3, "lung": 5, "skin": 4}.items()):
+        records |= group(f"s{i}", "brain_metastasis", n, primary_site=site)
+        records |= group(f"s{i}", "primary", n, primary_site=site)
+    entry = {"id": "X", "comparison": COMPARISON, "estimator_min": "transfer"}
+    row = design.estimable(records, {}, [], [entry], design=DESIGN).iloc[0]
+    assert (row["estimator"], row["primary_site"]) == ("transfer", "lung")
+
+
+def test_bulk_pairs_are_of_their_own_primary() -> None:
+    pairs = {}
+    for i in range(6):
+        for condition in ("brain_metastasis", "primary"):
+            name = f"{condition}_{i}"
+            pairs[name] = record(name, "b1", condition, donor=f"d{i}", suspension="bulk", primary_site="lung")
+    rows = table(pairs).loc[["brain_metastasis_vs_primary"]].set_index("estimator")
+    assert rows.loc["bulk_paired", "primary_site"] == "lung"

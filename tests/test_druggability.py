@@ -148,8 +148,10 @@ def bulk(rows: list[tuple[str, str, int, list[float]]]) -> AnnData:
         "study": "A",
         "donor": "D",
         "condition": "brain_metastasis",
+        "technology": "10x_3prime",
         "suspension": "cell",
         "values": "counts",
+        "organism": "human",
     }
     obs = pd.DataFrame(
         [about | {"sample": s, "cell_type": t, "n_cells": n} for s, t, n, _ in rows],
@@ -249,3 +251,13 @@ def test_entries_are_described_with_their_references() -> None:
     assert "resistance_genes" in row["from_memory"]
     assert (table["references"] != "").all()
     tables.conform(table.reset_index(), "drugs")
+
+
+def test_counts_and_tpm_of_a_donor_are_not_summed() -> None:
+    data = bulk([("S1", "malignant_epithelial", 50, [40, 0, 9960]), ("S2", "malignant_epithelial", 50, [0, 0, 1e6])])
+    data.obs.loc["p1", ["technology", "values"]] = ["smartseq", "tpm"]
+    table = expression(data, Drugs([drug()], []), {}, min_cells=20)
+    rows = table[table["gene"] == "ERBB2"].set_index("values")
+    assert rows["log2_cpm"].to_dict() == pytest.approx({"counts": np.log2(4001), "tpm": 0.0})
+    assert rows["platform"].to_dict() == {"counts": "10x_3prime cell", "tpm": "smartseq cell"}
+    tables.conform(table, "druggability")

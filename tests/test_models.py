@@ -13,8 +13,14 @@ GENES = 400
 SIGNATURES = [Signature(f"s{i}", tuple(f"G{j:03d}" for j in range(i * 20, i * 20 + 10)), (), {}) for i in range(12)]
 PROFILE = np.random.default_rng(0).lognormal(0, 1.5, GENES)
 OTHER = np.random.default_rng(9).lognormal(0, 1.5, GENES)
-ABOUT = {"dataset": "A", "study": "A", "condition": "brain_metastasis", "organism": "human", "suspension": "cell"}
-CELLS = {"values": "counts", "cell_type": "malignant_epithelial", "n_cells": 50}
+ABOUT = {"dataset": "A", "study": "A", "condition": "brain_metastasis", "organism": "human"}
+CELLS = {
+    "technology": "10x_3prime",
+    "suspension": "cell",
+    "values": "counts",
+    "cell_type": "malignant_epithelial",
+    "n_cells": 50,
+}
 
 
 def donor(
@@ -93,3 +99,19 @@ def test_no_model_gives_a_header() -> None:
     for rows in (patients(), []):
         data = bulk(rows) if rows else bulk(patients())[:0].copy()
         assert list(fidelity(data, SIGNATURES, **HOW).columns) == tables.columns("fidelity")
+
+
+def test_a_model_is_set_beside_patients_who_were_measured_as_it_was() -> None:
+    """Nuclei of five patients look like another tissue; cells of three are what a model of cells is compared with."""
+
+    def found(n: int) -> pd.DataFrame:
+        nuclei = [donor(f"P{i}", 30 + i, OTHER, suspension="nucleus") for i in range(5)]
+        return fidelity(bulk([*patients(n), *nuclei, donor("m", 50, condition="xenograft")]), SIGNATURES, **HOW)
+
+    table = found(3)
+    row = table.iloc[0]
+    assert (row["n_patients"], row["same_platform"], row["platform"]) == (3, True, "10x_3prime cell")
+    assert row["relative"] > 0.95
+    few = found(2).iloc[0]
+    assert (few["n_patients"], few["same_platform"]) == (5, False)
+    tables.conform(table, "fidelity")

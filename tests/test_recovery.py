@@ -10,7 +10,7 @@ SCORES = np.array([0.9, 0.8, 0.8, 0.4, 0.3, 0.3, 0.1])
 POSITIVE = np.array([True, True, False, True, False, False, False])
 
 
-def values(rows: list[recovery.Row]) -> dict[str, float]:
+def values(rows: list[recovery.Metric]) -> dict[str, float]:
     return {metric: value for _, metric, value, _, _ in rows}
 
 
@@ -152,8 +152,9 @@ def contrasts() -> pd.DataFrame:
 
 
 def test_shifts_count_only_the_deciding_rows_with_the_right_sign(contrasts: pd.DataFrame, shifts: pd.DataFrame) -> None:
-    rows = recovery.shift_rows(contrasts, shifts)
+    rows = recovery.shift_rows(contrasts, shifts, alpha=0.05)
     found = values(rows)
+    assert values(recovery.shift_rows(contrasts, shifts, alpha=0.02))["falsely_found"] == 0
     assert found["found"] == pytest.approx(1 / 3) and found["wrong_sign"] == pytest.approx(1 / 3)
     assert found["falsely_found"] == 1 and found["traps_found"] == found["trap_study_only"] == 0
     note = next(note for _, metric, _, _, note in rows if metric == "found")
@@ -162,9 +163,9 @@ def test_shifts_count_only_the_deciding_rows_with_the_right_sign(contrasts: pd.D
 
 def test_a_finding_marked_as_ambient_rna_is_none(contrasts: pd.DataFrame, shifts: pd.DataFrame) -> None:
     marked = contrasts.assign(explained_by="depth;ambient_rna")
-    assert values(recovery.shift_rows(marked, shifts))["falsely_found"] == 0
+    assert values(recovery.shift_rows(marked, shifts, alpha=0.05))["falsely_found"] == 0
     other = contrasts.assign(explained_by="depth")
-    assert values(recovery.shift_rows(other, shifts))["falsely_found"] == 1
+    assert values(recovery.shift_rows(other, shifts, alpha=0.05))["falsely_found"] == 1
 
 
 def test_claims_are_judged_against_the_verdict_that_the_truth_calls_for(shifts: pd.DataFrame) -> None:
@@ -196,6 +197,7 @@ def test_the_table_conforms(
         claims=pd.DataFrame({"claim": ["B2"], "verdict": ["recovered"]}),
         shifts=shifts,
         coarse=coarse,
+        alpha=0.05,
     )
     conform(table, "recovery")
     steps = ["qc", "doublets", "identity", "malignancy", "copy_number", "shifts", "claims"]

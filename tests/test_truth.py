@@ -77,15 +77,15 @@ def test_every_planted_shift_is_found(demo_bulk: "AnnData") -> None:
     table = contrasts(
         malignant,
         demo.signatures(),
-        demo.ARMS[:1],
+        demo.CONTRASTS[:1],
         design=demo.DESIGN,
         how=demo.HOW,
         clean={"malignant": clean["malignant"]},
     )
     confounders = [s for s in demo.every_set() if s.id not in {t.id for t in demo.signatures()} and "ambient" in s.id]
     how = {"design": demo.DESIGN, "how": demo.HOW}
-    table["explained_by"] = explained_by(table, malignant, demo.signatures(), confounders, demo.ARMS[:1], **how)
-    found = metrics(shift_rows(table, truth_shifts(demo.known(), demo.settings())))
+    table["explained_by"] = explained_by(table, malignant, demo.signatures(), confounders, demo.CONTRASTS[:1], **how)
+    found = metrics(shift_rows(table, truth_shifts(demo.known(), demo.settings()), alpha=demo.DESIGN.alpha))
     assert found["found"] == 1
     assert found["wrong_sign"] == found["falsely_found"] == 0
     assert found["traps_found"] == 0
@@ -107,7 +107,7 @@ def test_verdicts_flip_with_the_truth() -> None:
 
 def test_nulls_hold_where_ambient_rna_is_taken_off(demo_bulk: "AnnData") -> None:
     raw, clean = both(demo_bulk)
-    table = nulls(raw, demo.signatures(), demo.ARMS[:1], design=demo.DESIGN, how=demo.HOW, runs=200, clean=clean)
+    table = nulls(raw, demo.signatures(), demo.CONTRASTS[:1], design=demo.DESIGN, how=demo.HOW, runs=200, clean=clean)
     rows = table.set_index("kind")
     assert rows.loc["labels", "runs_with_discovery"] <= 16
     assert 0.04 <= rows.loc["labels", "share_p05"] <= 0.06
@@ -145,7 +145,7 @@ def test_cohorts_without_any_change_have_no_findings() -> None:
     for seed in range(1, 21):
         raw, _ = both(demo.cohort(seed=seed, direction=0, design=nothing, ambient=[0.0001, 0.0002]))
         table = contrasts(
-            {"malignant": raw["malignant"]}, demo.signatures(), demo.ARMS[:1], design=demo.DESIGN, how=demo.HOW
+            {"malignant": raw["malignant"]}, demo.signatures(), demo.CONTRASTS[:1], design=demo.DESIGN, how=demo.HOW
         )
         rows = table[(table["study"] == "pooled") & (table["family"] == "confirmatory") & table["p"].notna()]
         ps += rows["p"].tolist()

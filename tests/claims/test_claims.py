@@ -10,14 +10,16 @@ import yaml
 from anndata import concat
 from brainmet import claims as stage
 from brainmet.bulk import tissues
-from brainmet.claims.readouts import Reader, Tables, averaged, relabelled
+from brainmet.claims.readouts import Reader, Tables
+from brainmet.claims.verdicts import verdict
+from brainmet.compare.contrast import Contrast
 from brainmet.compare.donor_scores import GeneSet
 from brainmet.compare.donors import Cohort
 from brainmet.compare.one_group import one_group
 from brainmet.core.tables import conform
 from brainmet.errors import BrainmetError
 
-from tests.compare_toy import ARMS, DESIGN, GENES, HOW, NULL, SET, bulk, donors
+from tests.compare_toy import COMPARISON, DESIGN, GENES, HOW, NULL, SET, bulk, donors
 from tests.running import HOME
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ def claim(**fields: Any) -> dict[str, Any]:
         "statement": "It rises.",
         "reference": {"text": "Nobody 2000"},
         "compartment": "tumor",
-        "comparison": ARMS,
+        "comparison": COMPARISON,
         "readout": {"signature": "shifted"},
         "direction": "up",
     }
@@ -83,7 +85,7 @@ def test_equivalence_needs_the_interval_inside_the_bound() -> None:
     assert judge(claim(direction="none")).loc["X", "verdict"] == "contradicted"
 
 
-def test_one_study_an_arm_is_confounded_whatever_its_p() -> None:
+def test_one_study_per_group_is_confounded_whatever_its_p() -> None:
     row = judge(claim(), shift=3.0, studies={"s": (6, 0), "t": (0, 6)}).loc["X"]
     assert row["verdict"] == "confounded"
     assert row["p"] < 1e-3
@@ -95,7 +97,7 @@ def test_one_study_an_arm_is_confounded_whatever_its_p() -> None:
         ({"compartment": "microglia"}, "no cells of microglia"),
         ({"readout": {"signature": "absent"}}, "the signature absent is not part of this run"),
         ({"readout": {"gene": "NOPE"}}, "NOPE is not in the gene list"),
-        ({"comparison": ARMS | {"b": "normal_brain"}}, "normal_brain"),
+        ({"comparison": COMPARISON | {"b": "normal_brain"}}, "normal_brain"),
         ({"requires": ["paired"]}, "no patients sampled at both sites"),
         ({"comparison": {"id": "a_vs_b", "a": "HER2_pos", "b": "TNBC", "by": "subtype"}}, "HER2_pos"),
     ],
@@ -174,7 +176,13 @@ def test_bulk_tissue_stands_beside_and_decides_nothing(make_counts: Any) -> None
     cells = {"condition": ["brain_metastasis", "primary"] * 8, "donor": [f"P{i // 2}" for i in range(16)]}
     counts = make_counts(values.astype(np.float32), symbols=GENES, cells=cells, uns={"values": "log"})
     reader = reader_of(bulk(STUDIES, shift=1.0))
-    table = stage.claims([claim()], reader, design=DESIGN, bound=0.5, tissues=tissues([counts], how=HOW))
+    table = stage.claims(
+        [claim()],
+        reader,
+        design=DESIGN,
+        bound=0.5,
+        tissues=tissues([counts], {"S": {"primary_site": "breast"}}, how=HOW),
+    )
     row = conform(table, "claims").iloc[0]
     assert row["verdict"] == "supported"
     assert (row["bulk_estimator"], row["bulk_n"], row["bulk_studies"]) == ("bulk_paired", 8, "D")
@@ -216,7 +224,7 @@ def test_a_new_claim_is_one_entry(tmp_path: Path) -> None:
 
 
 def test_a_patient_sampled_at_two_sites_is_one_donor_of_its_subtype() -> None:
-    """Two patients a subtype, each as metastasis and primary: two donors an arm, whose profiles are averaged."""
+    """Two patients a subtype, each as metastasis and primary: two donors per group, whose profiles are averaged."""
     by = claim(comparison={"id": "x", "a": "HER2_pos", "b": "TNBC", "by": "subtype"})
 
     def found(n: int) -> pd.Series:
@@ -234,10 +242,11 @@ def test_a_patient_sampled_at_two_sites_is_one_donor_of_its_subtype() -> None:
 
 def test_values_of_a_donor_are_the_mean_of_its_profiles() -> None:
     frame = donors({"s": (2, 2)}).assign(donor=["p", "q"] * 2, subtype=["TNBC", "TNBC", "TNBC", "HR_pos"])
-    people, owner = relabelled(frame, {"by": "subtype", "where": {"platform": "10x cell"}})
+    by = Contrast("x", "TNBC", "HR_pos", by="subtype", where={"platform": ("10x cell",)})
+    people, _ = by.asked(frame)
     assert people["condition"].tolist() == ["TNBC", "TNBC", "HR_pos"]
     table = pd.DataFrame({"x": [1.0, 2.0, 4.0, 8.0]}, frame.index)
-    mean = averaged(lambda index: table.loc[index], owner)
+    mean = by.per_donor(lambda index: table.loc[index], frame)
     assert mean(people.index)["x"].tolist() == [2.5, 2.0, 8.0]
     assert mean(people.index[:0]).columns.tolist() == ["x"]
 
@@ -323,5 +332,108 @@ def test_a_study_against_a_statement_about_one_group_is_named() -> None:
     frame = donors({"s": (10, 0), "t": (5, 0)})
     rng = np.random.default_rng(0)
     values = pd.DataFrame({"x": rng.normal(np.where(frame["study"] == "s", 3, -2), 0.5)}, frame.index)
-    found = one_group(lambda index: values.loc[index], frame, ARMS, against=0.0, design=DESIGN)
+    alone = Contrast("within", "brain_metastasis")
+    found = one_group(lambda index: values.loc[index], frame, alone, against=0.0, design=DESIGN)
     assert found["p"] < 1e-6 and found["opposed"] == "t"
+
+
+def test_a_share_that_goes_with_the_protocol_settles_nothing() -> None:
+    data = bulk(STUDIES, shift=0.0)
+    is_a = data.obs["condition"] == "brain_metastasis"
+    few = (is_a & (data.obs["cell_type"] == "t_cell")).to_numpy()
+    data.obs["n_cells"] = np.where(few, 12, 40) + np.random.default_rng(0).integers(0, 6, len(few))
+    share = claim(readout={"share": {"of": ["t_cell"], "among": ["malignant_epithelial"]}}, direction="down")
+    data.obs["dissociation"] = np.where(is_a, "cold", "enzymatic_37C")
+    row = stage.claims([share], reader_of(data), design=DESIGN, bound=0.5).iloc[0]
+    assert row["verdict"] == "inconclusive" and row["reason"].endswith("the arms differ in dissociation too")
+    cold = share | {"comparison": COMPARISON | {"where": {"dissociation": ["cold", "enzymatic_37C"]}}}
+    assert stage.claims([cold], reader_of(data), design=DESIGN, bound=0.5).iloc[0]["estimator"] == "within"
+
+
+def detected(data: "AnnData", **fields: Any) -> "pd.Series":
+    """A claim on the share of cells that detect a gene, which all malignant cells do and no T cell does."""
+    malignant = (data.obs["cell_type"] == "malignant_epithelial").to_numpy()
+    data.obs["n_cells"] = np.where(malignant, 40, 42) + np.arange(len(data)) // 2
+    seen = np.where(malignant, data.obs["n_cells"], 0)[:, None] * np.ones(data.n_vars)
+    data.layers["n_cells_detected"] = seen.astype(np.float32)
+    entry = claim(readout={"detected": GENES[0]}, comparison={"id": "x", "a": "brain_metastasis"}, against=0.5)
+    return stage.claims([entry | fields], reader_of(data), design=DESIGN, bound=0.5).iloc[0]
+
+
+def test_every_readout_reads_the_cells_that_the_claim_names() -> None:
+    data = bulk(STUDIES, shift=0.0)
+    assert detected(data)["estimate"] > 0.95
+    assert detected(data, compartment="whole_sample")["estimate"] == pytest.approx(0.5, abs=0.02)
+    assert detected(data, compartment="whole_sample", types=["t_cell"])["estimate"] < 0.05
+    assert detected(data, min_cells=99)["reason"].endswith("or no donor has 99 cells")
+
+
+WRONG = {
+    "id": ({"id": "Y"}, "the claim Y is already defined"),
+    "also": ({"also": ["typo"]}, "also: there is no claim typo"),
+    "nothing": ({"readout": {}}, "exactly one of signature, gene, .* is needed, not none"),
+    "half": ({"readout": {"over_arm": "17q"}}, "is needed, not none"),
+    "two": ({"readout": {"gene": "A", "detected": "A"}}, "is needed, not gene, detected"),
+    "minus": (
+        {"readout": {"detected": "A", "minus": ["t_cell"]}},
+        "minus belongs to a readout of signature, .*detected",
+    ),
+    "without": ({"readout": {"genes": ["A", "B"], "without": ["A"]}}, "take them out of genes itself"),
+    "axes": ({"readout": {"crosstalk": {"above": ["x"]}}}, "crosstalk needs axes, or above and below"),
+    "any": ({"compartment": "any"}, "any names no cells; write tumor, or whole_sample"),
+    "types": (
+        {"readout": {"share": {"of": ["a"], "among": ["b"]}}, "types": ["a"]},
+        "types: share names its cells itself",
+    ),
+    "against": ({"against": 0.5}, "against: two groups are compared with each other"),
+    "where": ({"comparison": COMPARISON | {"where": {"subtyp": "TNBC"}}}, "unknown key; did you mean subtype"),
+    "over": ({"readout": {"gene": "A", "over": {}}}, "readout.over"),
+}
+
+
+@pytest.mark.parametrize("case", sorted(WRONG))
+def test_a_claim_that_its_readout_cannot_answer_is_refused(case: str, tmp_path: Path) -> None:
+    fields, sentence = WRONG[case]
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump({"claims": [claim(id="Y"), claim(**fields)]}))
+    with pytest.raises(BrainmetError, match=sentence):
+        stage.load([file])
+
+
+def test_tissue_without_a_primary_is_asked_for_none() -> None:
+    frame = donors({"s": (4, 0)}).assign(condition="normal_brain", primary_site="none")
+    values = pd.DataFrame({"x": np.random.default_rng(0).normal(1, 0.2, 4)}, frame.index)
+    for condition in ("normal_brain", "glioma"):
+        here, alone = frame.assign(condition=condition), Contrast("x", condition)
+        found = one_group(lambda index: values.loc[index], here, alone, against=0.0, design=DESIGN)
+        assert (found["estimator"], found["n_a"]) == ("within", 4)
+        few = one_group(lambda index: values.loc[index], here[:2], alone, against=0.0, design=DESIGN)
+        assert few["reason"] == f"no study has 3 donors of {condition} with a value; most in one study: 2"
+
+
+def test_bulk_tissue_of_another_primary_says_nothing_of_this_one(make_counts: Any) -> None:
+    rng = np.random.default_rng(0)
+    values = np.repeat(rng.normal(5, 2, (8, len(GENES))), 2, axis=0) + rng.normal(0, 0.3, (16, len(GENES)))
+    cells = {"condition": ["brain_metastasis", "primary"] * 8, "donor": [f"P{i // 2}" for i in range(16)]}
+    counts = make_counts(values.astype(np.float32), symbols=GENES, cells=cells, uns={"values": "log"})
+    for site, estimator in (("lung", ""), ("breast", "bulk_paired")):
+        tissue = tissues([counts], {"S": {"primary_site": site}}, how=HOW)
+        reader = reader_of(bulk(STUDIES, shift=1.0))
+        row = stage.claims([claim()], reader, design=DESIGN, bound=0.5, tissues=tissue).iloc[0]
+        assert row["bulk_estimator"] == estimator
+
+
+def test_too_few_counts_without_ambient_rna_are_said_in_words() -> None:
+    row = {
+        "effect": 1.0,
+        "ci_low": 0.5,
+        "ci_high": 1.5,
+        "fdr": 0.01,
+        "n_donors": 9,
+        "simulated": False,
+        "datasets": "s",
+    }
+    row |= {"p_perm": 0.01, "p_perm_min": 0.001, "controlled": True, "effect_clean": np.nan, "fdr_clean": np.nan}
+    found = verdict(row, claim(), design=DESIGN, bound=0.5)
+    assert found.state == "inconclusive"
+    assert found.why == "without the counts that ambient RNA can explain, too few are left to test"

@@ -8,6 +8,7 @@ import statsmodels.api as sm
 from brainmet import bulk
 from brainmet.claims import measures
 from brainmet.claims.correlations import _partial, correlations
+from brainmet.compare.contrast import Contrast
 from brainmet.compare.donor_scores import GeneSet
 from brainmet.compare.one_group import one_group
 from brainmet.core.tables import conform
@@ -19,7 +20,7 @@ from statsmodels.stats.power import TTestPower
 from tests.compare_toy import DESIGN, donors
 
 WHO = {"study": "s", "condition": "brain_metastasis", "platform": "10x cell"}
-WITHIN = {"id": "within_brain_metastasis", "a": "brain_metastasis"}
+WITHIN = Contrast("within_brain_metastasis", "brain_metastasis")
 
 
 def test_one_sample_is_scipys() -> None:
@@ -82,7 +83,7 @@ def correlated(cells: dict[str, object], spec: dict[str, object], **changes: obj
     claim = {"id": "X", "compartment": "tumor", "readout": {"correlation": spec}}
     how = {"min_cells": 30, "min_genes": 5, "n_random": 100, "seed": 1} | changes
     sets = {"a": GeneSet("a", tuple(f"A{i}" for i in range(10))), "b": GeneSet("b", tuple(f"B{i}" for i in range(10)))}
-    types = {"tumor": ["malignant_epithelial"]}
+    types = {"X": ["malignant_epithelial"]}
     table = correlations(claims=[claim], sets=sets, types_of=types, **cells, **how)  # type: ignore[arg-type]
     return conform(table, "correlations").iloc[0]
 
@@ -130,7 +131,7 @@ def test_cells_and_nuclei_of_a_donor_are_not_mixed(cells: dict[str, object]) -> 
     claim = {"id": "X", "compartment": "tumor", "readout": {"correlation": {"a": "a", "b": "b"}}}
     sets = {"a": GeneSet("a", tuple(f"A{i}" for i in range(10))), "b": GeneSet("b", tuple(f"B{i}" for i in range(10)))}
     how = {"min_cells": 30, "min_genes": 5, "n_random": 100, "seed": 1}
-    types = {"tumor": ["malignant_epithelial"]}
+    types = {"X": ["malignant_epithelial"]}
     table = correlations(claims=[claim], sets=sets, types_of=types, **both, **how)  # type: ignore[arg-type]
     assert table["platform"].tolist() == ["10x cell", "10x nucleus"]
     pd.testing.assert_series_equal(table.iloc[0], alone, check_names=False)
@@ -174,3 +175,19 @@ def test_the_intercept_is_that_of_least_squares() -> None:
         model = sm.OLS(y[:, column], sm.add_constant(covariates)).fit()
         assert value[column] == pytest.approx(model.params[0])
         assert p[column] == pytest.approx(model.pvalues[0])
+
+
+def test_claims_of_one_compartment_are_read_in_the_cells_that_each_names(cells: dict[str, object]) -> None:
+    """One claim reads both types of cells, one the first, and one asks for more cells of it than there are."""
+    ids = cells["annotation"].index  # type: ignore[union-attr]
+    kinds = np.where(np.arange(len(ids)) < 50, "a", "b")
+    both = cells | {"annotation": cells["annotation"].assign(cell_type=kinds)}  # type: ignore[union-attr]
+    spec = {"a": [f"A{i}" for i in range(10)], "b": [f"B{i}" for i in range(10)]}
+    base = {"compartment": "tumor", "readout": {"correlation": spec}}
+    claims = [base | {"id": "all"}, base | {"id": "some"}, base | {"id": "more", "min_cells": 60}]
+    types = {"all": ["a", "b"], "some": ["a"], "more": ["a"]}
+    how = {"min_cells": 30, "min_genes": 5, "n_random": 20, "seed": 1}
+    table = correlations(claims=claims, sets={}, types_of=types, **both, **how)  # type: ignore[arg-type]
+    rows = table.set_index("claim")
+    assert rows["n_cells"].to_dict() == {"all": 150, "some": 50, "more": 50}
+    assert rows["reason"].to_dict() == {"all": "", "some": "", "more": "50 cells, 60 needed"}

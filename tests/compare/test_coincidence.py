@@ -1,11 +1,12 @@
 """What goes with the condition in every study is named; one donor who differs is enough to tell the two apart."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
-from brainmet.claims.readouts import relabelled
 from brainmet.compare.coincidence import coinciding
 
-from tests.compare_toy import ARMS, DESIGN, donors
+from tests.compare_toy import CONTRAST, DESIGN, donors
 
 IS_A = ("brain_metastasis", "primary")
 
@@ -16,13 +17,13 @@ def cohort(**columns: object) -> pd.DataFrame:
     return frame.assign(**(base | columns))
 
 
-def by_arm(a: str, b: str) -> list[str]:
+def by_group(a: str, b: str) -> list[str]:
     return [a if condition == IS_A[0] else b for condition in cohort()["condition"]]
 
 
-def found(frame: pd.DataFrame, estimator: str = "within", **arms: object) -> list[str]:
+def found(frame: pd.DataFrame, estimator: str = "within", **changes: object) -> list[str]:
     row = {"estimator": estimator, "studies": "s;t", "platform": "10x cell"}
-    return coinciding(frame, ARMS | arms, row, design=DESIGN)
+    return coinciding(frame, replace(CONTRAST, **changes), row, design=DESIGN)
 
 
 @pytest.mark.parametrize(
@@ -39,20 +40,20 @@ def found(frame: pd.DataFrame, estimator: str = "within", **arms: object) -> lis
     ],
 )
 def test_a_covariate_that_changes_with_the_condition(name: str, a: str, b: str, named: bool) -> None:
-    frame = cohort(**{name: by_arm(a, b)})
+    frame = cohort(**{name: by_group(a, b)})
     assert found(frame) == ([name] if named else [])
-    frame.iloc[0, frame.columns.get_loc(name)] = b  # in one study, one donor is as those of the other arm
+    frame.iloc[0, frame.columns.get_loc(name)] = b  # in one study, one donor is as those of the other group
     assert found(frame) == []
 
 
 def test_patients_sampled_twice_keep_their_receptors_or_lost_them() -> None:
-    frame = cohort(er=by_arm("neg", "pos"), dissociation=by_arm("cold", "enzymatic_37C"))
+    frame = cohort(er=by_group("neg", "pos"), dissociation=by_group("cold", "enzymatic_37C"))
     frame["donor"] = frame["donor"].str.replace("brain_metastasis|primary", "p", regex=True)
     assert found(frame) == ["dissociation"]
 
 
-def test_arms_in_different_studies_are_compared_as_a_whole() -> None:
-    frame = cohort(dissociation=by_arm("cold", "enzymatic_37C"), er=by_arm("neg", "pos"))
+def test_groups_in_different_studies_are_compared_as_a_whole() -> None:
+    frame = cohort(dissociation=by_group("cold", "enzymatic_37C"), er=by_group("neg", "pos"))
     apart = frame[(frame["study"] == "s") == (frame["condition"] == IS_A[0])]
     assert found(apart, "nested") == ["er", "dissociation"]
     namesakes = apart.assign(donor=["P1", "P2", "P3", "P4", "P1", "P2", "P3"])
@@ -62,19 +63,18 @@ def test_arms_in_different_studies_are_compared_as_a_whole() -> None:
 
 
 def test_what_is_known_of_few_donors_is_not_named() -> None:
-    er = by_arm("neg", "pos")
+    er = by_group("neg", "pos")
     assert found(cohort(er=[*er[:3], "unknown", *er[4:]])) == ["er"]
     assert found(cohort(er=[*er[:2], "unknown", "unknown", *er[4:]])) == []
-    her2 = by_arm("pos", "0")
+    her2 = by_group("pos", "0")
     assert found(cohort(her2=her2)) == ["her2"]
     assert found(cohort(her2=["mixed", *her2[1:]])) == []
 
 
 def test_subtypes_that_were_sampled_at_different_sites() -> None:
-    frame = cohort(her2=by_arm("pos", "0"), subtype=by_arm("HER2_pos", "TNBC"))
+    frame = cohort(her2=by_group("pos", "0"), subtype=by_group("HER2_pos", "TNBC"))
     by = {"a": "HER2_pos", "b": "TNBC", "by": "subtype"}
-    people, _ = relabelled(frame, by)
-    assert found(people, **by) == ["sampled"]
+    assert found(frame, **by) == ["sampled"]
     twice = frame.assign(donor=[f"p{i}" for i in range(7)] * 2)  # p0 of s at both sites
-    sampled = relabelled(twice.assign(subtype="TNBC"), by)[0].set_index(["study", "donor"])["sampled"]
+    sampled = replace(CONTRAST, **by).asked(twice.assign(subtype="TNBC"))[0].set_index(["study", "donor"])["sampled"]
     assert sampled["s"][["p0", "p1", "p6"]].tolist() == ["mixed", "brain_metastasis", "primary"]

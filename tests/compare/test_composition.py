@@ -7,7 +7,7 @@ from brainmet.compare import composition as stage
 from brainmet.core.tables import conform
 from scipy import stats
 
-from tests.compare_toy import ARMS, DESIGN, bulk, donors
+from tests.compare_toy import CONTRAST, DESIGN, bulk, donors
 
 
 def cohort(seed: int = 0, fold: float = 4.0) -> pd.DataFrame:
@@ -47,10 +47,9 @@ def test_more_cells_in_one_arm_are_no_difference_of_composition() -> None:
         enrichment="none",
         suspension="cell",
         technology="10x",
-        er="neg",
-        her2="0",
+        **dict.fromkeys(("er", "pr", "her2", "dissociation", "values"), "unknown"),
     )
-    table = stage.composition(obs, [ARMS], design=DESIGN, min_cells=50)
+    table = stage.composition(obs, [CONTRAST], design=DESIGN, min_cells=50)
     rows = table[(table["study"] == "pooled") & table["effect"].notna()]
     assert len(rows) > 10
     assert not (rows["fdr"] < 0.05).any()
@@ -60,7 +59,7 @@ def test_more_cells_in_one_arm_are_no_difference_of_composition() -> None:
 def test_a_type_that_no_donor_of_a_study_has_is_not_tested_there() -> None:
     own = pd.concat([cohort(), cohort(1).query("study == 't'").replace({"cell_type": {"a": "d"}})])
     table = stage.composition(
-        own[(own["study"] == "s") | (own["cell_type"] != "a")], [ARMS], design=DESIGN, min_cells=50
+        own[(own["study"] == "s") | (own["cell_type"] != "a")], [CONTRAST], design=DESIGN, min_cells=50
     )
     rows = table.set_index(["cell_type", "study"])
     assert rows.loc[("a", "pooled"), "n_studies"] == rows.loc[("d", "pooled"), "n_studies"] == 1
@@ -77,7 +76,7 @@ def test_a_donor_that_is_not_compared_thins_no_other() -> None:
     paired = obs[obs["donor"] != "s_p_4"]
     lonely = obs[(obs["donor"] == "s_p_4") & (obs["condition"] == "primary")].assign(n_cells=20)
     rows, more = (
-        stage.composition(own, [ARMS], design=DESIGN, min_cells=50)[["study", "design", "difference", "effect"]]
+        stage.composition(own, [CONTRAST], design=DESIGN, min_cells=50)[["study", "design", "difference", "effect"]]
         for own in (paired, pd.concat([paired, lonely]))
     )
     assert set(rows["design"]) == {"paired"}
@@ -85,7 +84,7 @@ def test_a_donor_that_is_not_compared_thins_no_other() -> None:
 
 
 def test_one_types_rise_is_found_and_has_the_right_size() -> None:
-    table = conform(stage.composition(cohort(), [ARMS], design=DESIGN, min_cells=50), "composition")
+    table = conform(stage.composition(cohort(), [CONTRAST], design=DESIGN, min_cells=50), "composition")
     rows = table[table["study"] == "pooled"].set_index("cell_type")
     assert rows.loc["a", "fdr"] < 0.01
     # log2 4 for the type, less a third of it for the mean of three types.
@@ -94,7 +93,7 @@ def test_one_types_rise_is_found_and_has_the_right_size() -> None:
 
 
 def test_enriched_samples_say_nothing() -> None:
-    table = stage.composition(cohort().assign(enrichment="CD45_pos"), [ARMS], design=DESIGN, min_cells=50)
+    table = stage.composition(cohort().assign(enrichment="CD45_pos"), [CONTRAST], design=DESIGN, min_cells=50)
     assert conform(table, "composition").empty
 
 
@@ -105,3 +104,13 @@ def test_share_of_types_among_others() -> None:
     odds = stage.log_odds(parts)
     half = [stats.binom.pmf(np.arange(n + 1), n, 0.5) @ np.log2(np.arange(n + 1) + 0.5) for n in (10, 30)]
     np.testing.assert_allclose(odds, [half[0] - half[1], 0.0], atol=1e-12)
+
+
+def test_donors_are_described_as_in_every_other_contrast() -> None:
+    """What all samples of a donor share, and mixed where they differ."""
+    obs = cohort().query("study == 's'")
+    again = obs[obs["donor"] == obs["donor"].iloc[0]].assign(subtype="HER2_pos", dissociation="cold")
+    both = pd.concat([obs, again.rename(index=lambda name: f"{name}2")])
+    _, described = stage.cells_of(both)
+    assert described["dissociation"].value_counts().to_dict() == {"unknown": 9, "mixed": 1}
+    assert described.loc[described["dissociation"] == "mixed", "subtype"].tolist() == ["mixed"]

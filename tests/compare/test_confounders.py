@@ -1,6 +1,7 @@
-"""Confounders: what explains a finding is named, what only differs between the arms is not."""
+"""Confounders: what explains a finding is named, what only differs between the groups is not."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from brainmet.compare.donor_scores import GeneSet
 from brainmet.compare.donors import Cohort
 from scipy import stats
 
-from tests.compare_toy import ARMS, DESIGN, GENES, HOW, SET, bulk
+from tests.compare_toy import CONTRAST, DESIGN, GENES, HOW, SET, bulk
 
 STRESS = GeneSet("dissociation_stress", tuple(GENES[200:220]))
 
@@ -33,8 +34,8 @@ def named(*, through_stress: bool, seed: int = 0, n: int = 8, others: Sequence[G
     data.X = np.rint(data.X)
     data.obs["er"] = "unknown"
     cohort = {"malignant": Cohort(data, {}, min_cells=10)["malignant"]}
-    table = contrasts(cohort, [SET], [ARMS], design=DESIGN, how=HOW)
-    marks = explained_by(table, cohort, [SET], [STRESS, *others], [ARMS], design=DESIGN, how=HOW)
+    table = contrasts(cohort, [SET], [CONTRAST], design=DESIGN, how=HOW)
+    marks = explained_by(table, cohort, [SET], [STRESS, *others], [CONTRAST], design=DESIGN, how=HOW)
     pooled = (table["study"] == "pooled").to_numpy()
     assert table.loc[pooled, "fdr"].item() < 0.05
     assert (marks[~pooled] == "").all()
@@ -49,8 +50,28 @@ def test_a_finding_that_only_comes_with_stress_is_not() -> None:
     assert [named(through_stress=False, seed=seed) for seed in range(3)] == ["", "", ""]
 
 
+def test_one_donor_of_unknown_receptor_leaves_the_others_to_tell() -> None:
+    """A signature that follows the receptor of each donor; the receptor of one is not known."""
+    rng = np.random.default_rng(0)
+    data = bulk({"s": (10, 10)}, shift=0.0)
+    high = (data.obs["condition"] == "brain_metastasis").to_numpy()
+    number = data.obs["donor"].str.extract(r"(\d+)$")[0].astype(int).to_numpy()
+    positive = np.where(high, number < 8, number < 2)
+    level = 2.0 * positive + rng.normal(0, 0.5, len(data))
+    data.X[:, :20] = np.rint(data.X[:, :20] * 2.0 ** level[:, None])
+    data.obs["er"] = np.where(positive, "pos", "neg")
+    data.obs.loc[data.obs["donor"] == "s_primary_0", "er"] = "unknown"
+    cohort = {"malignant": Cohort(data, {}, min_cells=10)["malignant"]}
+    table = contrasts(cohort, [SET], [CONTRAST], design=DESIGN, how=HOW)
+    how = {"how": HOW}
+    marks = explained_by(table, cohort, [SET], [], [CONTRAST], design=DESIGN, **how)
+    assert marks[table["study"] == "pooled"].item() == "er"
+    strict = replace(DESIGN, alpha=1e-10)
+    assert set(explained_by(table.assign(fdr=0.0), cohort, [SET], [], [CONTRAST], design=strict, **how)) == {""}
+
+
 def test_one_of_many_confounders_marks_no_finding_by_chance() -> None:
-    """Each of 13 confounders rises between the arms and goes with nothing inside them; 10 cohorts."""
+    """Each of 13 confounders rises between the groups and goes with nothing inside them; 10 cohorts."""
     others = [GeneSet(f"set_{k}", tuple(GENES[220 + 5 * k : 225 + 5 * k])) for k in range(12)]
     marked = [named(through_stress=False, seed=seed, n=4, others=others) != "" for seed in range(10)]
     assert sum(marked) <= stats.binom.ppf(0.99, 10, 0.05)
@@ -61,8 +82,8 @@ def test_a_finding_that_is_gone_without_ambient_rna_is_marked() -> None:
     cohort = {"malignant": Cohort(data, {}, min_cells=10)["malignant"]}
     clean = {"malignant": Cohort(bulk({"s": (4, 4), "t": (4, 4)}, shift=0.0), {}, min_cells=10)["malignant"]}
     for other, mark in ((clean, "ambient_rna"), (cohort, "")):
-        table = contrasts(cohort, [SET], [ARMS], design=DESIGN, how=HOW, clean=other)
-        marks = explained_by(table, cohort, [SET], [], [ARMS], design=DESIGN, how=HOW)
+        table = contrasts(cohort, [SET], [CONTRAST], design=DESIGN, how=HOW, clean=other)
+        marks = explained_by(table, cohort, [SET], [], [CONTRAST], design=DESIGN, how=HOW)
         assert marks[table["study"] == "pooled"].item() == mark
         flagged = table.loc[table["study"] == "pooled", "ambient_flag"].item()
         assert flagged == (table["ambient_max"].max() > 0.2)

@@ -9,13 +9,13 @@ from brainmet.compare.donors import Cohort, Profiles
 from brainmet.core.tables import conform
 from brainmet.errors import BrainmetError
 
-from tests.compare_toy import ARMS, DESIGN, GENES, bulk
+from tests.compare_toy import CONTRAST, DESIGN, GENES, bulk
 
 
 def run(data: object, compartments: tuple[str, ...] = ("malignant",)) -> pd.DataFrame:
     cohort = Cohort(data, {}, min_cells=10)  # type: ignore[arg-type]
     table = stage.expression(
-        cohort, [ARMS], design=DESIGN, compartments=compartments, min_counts=1000, min_gene_counts=10
+        cohort, [CONTRAST], design=DESIGN, compartments=compartments, min_counts=1000, min_gene_counts=10
     )
     return conform(table, "de")
 
@@ -40,7 +40,7 @@ def test_a_study_with_one_arm_is_not_in_the_model(table: pd.DataFrame) -> None:
 
 
 def paired(data: object, studies: str) -> object:
-    """The donors of some studies sampled in both conditions; donors differ threefold, more than the arms do."""
+    """The donors of some studies sampled in both conditions; donors differ threefold, more than the groups do."""
     obs = data.obs  # type: ignore[attr-defined]
     number = obs["donor"].str.extract(r"(\d+)$")[0].astype(int).to_numpy()
     twice = obs["study"].isin(list(studies)).to_numpy()
@@ -50,7 +50,7 @@ def paired(data: object, studies: str) -> object:
     return data
 
 
-def test_donors_of_both_arms_are_compared_with_themselves() -> None:
+def test_donors_of_both_groups_are_compared_with_themselves() -> None:
     data = paired(bulk({"s": (5, 5)}, shift=1.0), "s")
     table = run(data)
     assert set(table["design"]) == {"paired"} and set(table["reason"]) == {""}
@@ -69,8 +69,8 @@ def test_a_paired_study_stands_beside_others_in_one_model() -> None:
     donors = cohort["malignant"].donors
     is_a = (donors["condition"] == "brain_metastasis").to_numpy()
     matrix = stage.model(donors, is_a)
-    assert matrix.columns.tolist() == ["intercept", "arm", *(f"donor_s|s_p{i}" for i in (1, 2, 3)), "study_t"]
-    assert matrix.drop(columns=["intercept", "arm"]).sum().tolist() == [2, 2, 2, 6]
+    assert matrix.columns.tolist() == ["intercept", "is_a", *(f"donor_s|s_p{i}" for i in (1, 2, 3)), "study_t"]
+    assert matrix.drop(columns=["intercept", "is_a"]).sum().tolist() == [2, 2, 2, 6]
     stage.check_rank(matrix)
     assert stage.design_word(donors) == "mixed"
 
@@ -104,8 +104,8 @@ def test_what_is_missing_is_named() -> None:
 
 
 def test_a_design_that_cannot_be_told_apart_names_the_column() -> None:
-    design = pd.DataFrame({"intercept": 1.0, "arm": [1.0, 1, 0, 0], "study_t": [0.0, 0, 1, 1]})
-    with pytest.raises(BrainmetError, match="cannot separate study_t from intercept, arm"):
+    design = pd.DataFrame({"intercept": 1.0, "is_a": [1.0, 1, 0, 0], "study_t": [0.0, 0, 1, 1]})
+    with pytest.raises(BrainmetError, match="cannot separate study_t from intercept, is_a"):
         stage.check_rank(design)
     stage.check_rank(design.assign(study_t=np.array([0.0, 1, 0, 1])))
 
@@ -131,7 +131,7 @@ def test_dispersions_are_pydeseq2s() -> None:
 
 
 def test_coefficients_are_pydeseq2s() -> None:
-    """Genes seen in one arm or in one donor only among them."""
+    """Genes seen in one group or in one donor only among them."""
     from brainmet.compare.dispersion import BatchInference
     from pydeseq2.default_inference import DefaultInference
 

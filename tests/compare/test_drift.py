@@ -7,17 +7,17 @@ from brainmet import claims as stage
 from brainmet.claims.readouts import Reader
 from brainmet.compare.contrasts import contrasts
 from brainmet.compare.donors import Cohort
-from brainmet.compare.drift import drift, gauge
+from brainmet.compare.drift import drift, drift_of_random_sets
 from brainmet.core.tables import conform
 
 from tests.claims.test_claims import claim
-from tests.compare_toy import ARMS, DESIGN, HOW, NULL, SET, bulk
+from tests.compare_toy import CONTRAST, DESIGN, HOW, NULL, SET, bulk
 
 APART = {"a": (5, 0), "b": (5, 0), "c": (5, 0), "x": (0, 5), "y": (0, 5), "z": (0, 5)}
 
 
 def drifted(*, shift: float, batch: float) -> Cohort:
-    """Arms in different studies; with `batch` half of all genes differ between the studies of the two arms."""
+    """Groups in different studies; with `batch` half of all genes differ between the studies of the two groups."""
     data = bulk(APART, shift=shift)
     other = data.obs["study"].isin(["x", "y", "z"]).to_numpy()
     genes = np.random.default_rng(1).permutation(300)[:150]
@@ -26,8 +26,8 @@ def drifted(*, shift: float, batch: float) -> Cohort:
 
 
 def pooled(cohort: Cohort) -> pd.DataFrame:
-    table = contrasts(cohort, [SET, NULL], [ARMS], design=DESIGN, how=HOW)
-    table = conform(drift(table, cohort, [SET, NULL], [ARMS], design=DESIGN, how=HOW), "contrasts")
+    table = contrasts(cohort, [SET, NULL], [CONTRAST], design=DESIGN, how=HOW)
+    table = conform(drift(table, cohort, [SET, NULL], [CONTRAST], design=DESIGN, how=HOW), "contrasts")
     rows = table[(table["study"] == "pooled") & (table["family"] == "confirmatory")]
     assert set(rows["estimator"]) == {"nested"}
     return rows.set_index("signature")
@@ -49,7 +49,7 @@ def test_a_batch_that_moves_any_gene_is_no_finding() -> None:
 
 @pytest.mark.parametrize(("p_drift", "verdict"), [(0.01, "supported"), (0.4, "inconclusive")])
 def test_a_verdict_does_not_rest_on_drift(p_drift: float, verdict: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "gauge", lambda *args, **kwargs: np.array([[1.0, p_drift]]))
+    monkeypatch.setattr(stage, "drift_of_random_sets", lambda *args, **kwargs: np.array([[1.0, p_drift]]))
     reader = Reader(drifted(shift=3.0, batch=0.0), None, {"tumor": []}, [SET, NULL], min_share_cells=20, how=HOW)
     row = stage.claims([claim()], reader, design=DESIGN, bound=0.5).iloc[0]
     assert row["estimator"] == "nested"
@@ -58,7 +58,7 @@ def test_a_verdict_does_not_rest_on_drift(p_drift: float, verdict: str, monkeypa
 
 @pytest.mark.parametrize(("primary", "more"), [("breast", {}), ("lung", {"site": "*"})])
 def test_drift_of_a_claim_by_subtype_is_that_of_its_own_groups(primary: str, more: dict[str, str]) -> None:
-    """The arms are subtypes of other studies: no donor has them for a condition. The claim's site is not the run's."""
+    """The groups are subtypes of other studies: no donor has one for a condition. The claim's site is not the run's."""
     data = bulk(dict.fromkeys("abcxyz", (4, 0)), shift=0.0, primary_site=primary)
     her2 = data.obs["study"].isin(list("abc"))
     data.obs["subtype"] = np.where(her2, "HER2_pos", "TNBC")
@@ -74,5 +74,5 @@ def test_drift_of_a_claim_by_subtype_is_that_of_its_own_groups(primary: str, mor
 def test_drift_without_enough_donors_is_not_known() -> None:
     profiles = Cohort(bulk(APART, shift=0.0), {}, min_cells=10)["malignant"]
     row = {"studies": "a;b;c;x;y", "platform": "10x_3prime cell"}
-    how = {"donors": profiles.donors, "listed": [SET, NULL], "design": DESIGN, "how": HOW}
-    assert np.isnan(gauge(profiles, [SET], np.array([3.0]), row, ARMS, **how)).all()
+    how = {"listed": [SET, NULL], "design": DESIGN, "how": HOW}
+    assert np.isnan(drift_of_random_sets(profiles, [SET], np.array([3.0]), row, CONTRAST, **how)).all()

@@ -68,7 +68,7 @@ def test_a_ranking_in_which_no_set_can_be_tested_says_why() -> None:
     assert level["reason"].tolist() == ["all genes have the same statistic: they cannot be ranked"]
 
 
-def test_scores_of_donors_are_gseapys_and_find_the_arm() -> None:
+def test_scores_of_donors_are_gseapys_and_find_the_group() -> None:
     data = bulk({"s": (4, 4)}, shift=2.0)
     cohort = {"malignant": Cohort(data, {}, min_cells=10)["malignant"]}
     sides = [GeneSet("both", SET.up, NULL.up)]

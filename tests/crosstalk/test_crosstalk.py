@@ -25,7 +25,14 @@ TEST = {"min_cells": 10, "min_fraction": 0.1, "n_random": 199, "n_bins": 5, "see
 OVER = {"alpha": 0.05, "min_donors": 5, "n_permutations": 199, "seed": 1}
 BRAIN = ("astrocyte", "endothelial", "microglia", "neuron")
 PAIRS = pd.DataFrame({"ligand": ["GAS6", "IL6"], "receptor": ["AXL", "IL6R_IL6ST"]})
-ABOUT = {"condition": "brain_metastasis", "primary_site": "breast", "suspension": "cell", "values": "counts"}
+ABOUT = {
+    "condition": "brain_metastasis",
+    "primary_site": "breast",
+    "technology": "10x_3prime",
+    "suspension": "cell",
+    "values": "counts",
+    "organism": "human",
+}
 
 
 def bulk(
@@ -331,7 +338,7 @@ X = np.vstack([rng.poisson(rates) for _ in range(8)]).astype(float)
 who = [(f"S{{s}}", f"D{{s}}", t) for s in range(8) for t in types]
 obs = pd.DataFrame(who, columns=["sample", "donor", "cell_type"])
 obs = obs.assign(dataset="A", study="A", condition="brain_metastasis", primary_site="breast", n_cells=420)
-obs = obs.assign(suspension="cell", values="counts")
+obs = obs.assign(technology="10x_3prime", suspension="cell", values="counts", organism="human")
 obs.index = obs.index.astype(str)
 var = pd.DataFrame({{"symbol": symbols}}, index=[f"E{{i}}" for i in range(30_000)])
 bulk = AnnData(X, obs=obs, var=var, layers={{"n_cells_detected": np.minimum(X, 420).astype(np.float32)}})

@@ -58,6 +58,12 @@ def test_a_sample_takes_its_own_fields_then_the_datasets(series):
     assert records["A"]["study"] == "mine"
 
 
+@pytest.mark.parametrize("change", [{"study": "Smith; Lee"}, {"samples": [{"id": "A", "study": "Smith; Lee"}]}])
+def test_a_study_holds_no_mark_that_joins_studies_in_tables(series, change):
+    with pytest.raises(BrainmetError, match=r"study: 'Smith; Lee' must match"):
+        load(series(**change))
+
+
 def test_a_file_may_say_no_more_than_where_the_counts_are(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("{schema: 1, id: mine, layout: h5ad, files: [{name: a.h5ad, path: a.h5ad}]}")

@@ -423,6 +423,11 @@ def test_labels_and_cells_tables(tmp_path: Path, human: GeneTable) -> None:
         "",
     ]
     assert result.cells["donor"].tolist() == ["P0", "P1"] * 3 and result.cells["author_age"].iloc[2] == "52"
+    (tmp_path / "cohorts.csv").write_text(",cohort\n" + "".join(f"{b},Smith; Lee\n" for b in bare))
+    files.append(tmp_path / "cohorts.csv")
+    joined = {"file": "cohorts.csv", "barcode": "", "columns": {"study": "cohort"}}
+    with pytest.raises(BrainmetError, match="the study 'Smith; Lee' holds ';', which joins studies in tables; rename"):
+        run("tenx_triplet", files, human, match="GSM1_A", cells=joined)
 
 
 @pytest.mark.parametrize("how", ["cells", "barcode", "obs"])

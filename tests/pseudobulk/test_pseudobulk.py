@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from brainmet import pseudobulk as stage
 from brainmet.core.counts import Counts, open_counts, write_counts
 from brainmet.errors import BrainmetError
+from brainmet.pseudobulk import type_profiles
 
 
 def sample(path: Path, name: str, genes: list[str], seed: int = 0) -> tuple[Counts, pd.DataFrame, np.ndarray]:
@@ -76,6 +77,18 @@ def test_cells_that_the_counts_lack_are_an_error(tmp_path: Path) -> None:
     counts, annotation, _ = sample(tmp_path, "S", ["g1"])
     with pytest.raises(BrainmetError, match="lacks 1 annotated cells"):
         stage.pseudobulk(counts, annotation.rename(index={annotation.index[0]: "S:none"}), covariates={})
+
+
+def test_donors_of_one_name_in_two_studies_of_a_sample_are_two_people(tmp_path: Path) -> None:
+    counts, annotation, x = sample(tmp_path, "S", ["g1", "g2"])
+    study = np.where(np.arange(40) < 20, "one", "two")
+    two = replace(counts, cells=counts.cells.assign(study=study))
+    bulk = stage.pseudobulk(two, annotation, covariates={"suspension": "cell", "values": "counts"})
+    keys = [pd.Series(study, counts.cells.index).loc[annotation.index], annotation["donor"], annotation["cell_type"]]
+    np.testing.assert_array_equal(bulk.X, pd.DataFrame(x, counts.cells.index).loc[annotation.index].groupby(keys).sum())
+    assert bulk.obs.index.is_unique and set(bulk.obs["study"]) == {"one", "two"}
+    found = type_profiles.samples(bulk, suspensions=["cell"], values=["counts"])
+    assert [(p.about["study"], p.about["donor"]) for p in found] == [(s, d) for s in ("one", "two") for d in "pq"]
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brainmet.compare.donor_scores import GeneSet, Scoring, coverage_of, weights_of
+from brainmet.compare.contrast import Contrast
+from brainmet.compare.donor_scores import GeneSet, Scoring, coverage_of, first_of_symbol, weights_of
+from brainmet.compare.donors import described
 from brainmet.contract import MALIGNANT_PREFIX, Obs, Uns, Var
 from brainmet.core.counts import Counts
 from brainmet.core.tables import columns
+from brainmet.pseudobulk import described as sample_described
 from brainmet.stats import effects, student
 from brainmet.stats.effects import Estimate
 
@@ -30,30 +33,33 @@ FEWEST = 3
 SPARE = 4
 """Donors beyond the coefficients without which a difference at equal admixture is not given."""
 N_MARKERS = 20
-"""Markers a type, best first."""
+"""Markers per type, best first."""
 _IMMUNE = ("myeloid", "t_cell", "nk", "b_cell", "plasma")
 _BRAIN = ("astrocyte", "neuron", "oligodendrocyte", "opc")
 _STROMA = ("stroma", "endothelial")
 
 
 class Tissue:
-    """One bulk cohort: profiles of tissue, one value a donor and condition.
+    """One bulk cohort: profiles of tissue, one value per donor and condition.
 
     Args:
         samples: profiles as cells, of one sample or of the several that a dataset has, such as one a profile, over the
-            genes that all of them measure; logs are taken as they are, counts and TPM as log2 of counts a million.
+            genes that all of them measure; logs are taken as they are, counts and TPM as log2 of counts per million.
+        records: what is said of the samples, by id.
         how: scoring of donors, as for cells; nothing is thinned.
     """
 
-    def __init__(self, samples: Sequence[Counts], *, how: Scoring) -> None:
+    def __init__(self, samples: Sequence[Counts], records: Mapping[str, Mapping[str, Any]], *, how: Scoring) -> None:
         shared = reduce(pd.Index.intersection, (sample.genes.index for sample in samples[1:]), samples[0].genes.index)
         cells = pd.concat([sample.cells for sample in samples])
         self.how = how
         self.values = np.vstack([levels(sample)[:, sample.genes.index.get_indexer(shared)] for sample in samples])
         self.keys = [cells[Obs.CONDITION].to_numpy(), cells[Obs.DONOR].to_numpy()]
         self.study, self.dataset = cells[[Obs.STUDY, Obs.DATASET]].iloc[0]
+        said = pd.DataFrame([sample_described(records[name]) for name in cells[Obs.SAMPLE]], cells.index)
+        self.donors, _ = described(cells[[Obs.STUDY, Obs.DATASET, Obs.DONOR, Obs.CONDITION]].join(said))
         symbols = samples[0].genes.loc[shared, Var.SYMBOL]
-        self.position = {symbol: i for i, symbol in reversed(list(enumerate(symbols)))}
+        self.position = first_of_symbol(symbols)
 
     def scores(self, sets: Sequence[GeneSet]) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Scores by condition and donor, and the coverage of the sets. Several profiles of a donor at one site are one
@@ -65,19 +71,25 @@ class Tissue:
         scores[:, (coverage["reason"] != "").to_numpy()] = np.nan
         return pd.DataFrame(scores, columns=[s.id for s in sets]).groupby(self.keys, sort=True).mean(), coverage
 
-    def compare(self, scores: pd.DataFrame, contrast: Mapping[str, Any]) -> "Compared | None":
-        """The difference of two conditions; None with too few donors."""
-        known = scores.index.get_level_values(0)
-        a, b = (
-            scores.loc[arm] if arm in known else scores.iloc[:0].droplevel(0) for arm in (contrast["a"], contrast["b"])
-        )
+    def sites(self, contrast: Contrast) -> list[str]:
+        """Primary tumours of the donors that a contrast compares, sorted."""
+        tumours = self.donors[Obs.CONDITION].isin(set(contrast.groups) - contrast.without_site)
+        return sorted(set(self.donors.loc[tumours, "primary_site"]))
+
+    def compare(self, scores: pd.DataFrame, contrast: Contrast, *, site: str) -> "Compared | None":
+        """The difference of two conditions in donors of one primary tumour (`Contrast.eligible`); None with too few
+        of them."""
+        members, _ = contrast.eligible(self.donors, site=site)
+        compared = scores[scores.index.isin(pd.MultiIndex.from_frame(members[[Obs.CONDITION, Obs.DONOR]]))]
+        condition = compared.index.get_level_values(0)
+        a, b = (compared[condition == group].droplevel(0) for group in contrast.groups)
         both = a.index.intersection(b.index)
         if len(both) >= FEWEST:
             a, b = a.loc[both], b.loc[both]
             return Compared(PAIRED, effects.pairs(a.to_numpy(), b.to_numpy()), a, b)
         if min(len(a), len(b)) >= FEWEST:
-            return Compared(UNPAIRED, effects.two_arms(a.to_numpy(), b.to_numpy()), a, b)
-        log.info("%s: %s: %d and %d donors, too few", self.dataset, contrast["id"], len(a), len(b))
+            return Compared(UNPAIRED, effects.two_groups(a.to_numpy(), b.to_numpy()), a, b)
+        log.info("%s: %s, %s: %d and %d donors, too few", self.dataset, contrast.id, site, len(a), len(b))
         return None
 
     def admixture(self, markers: pd.DataFrame, words: Mapping[str, Collection[str]]) -> pd.DataFrame:
@@ -90,22 +102,24 @@ class Tissue:
         content["tumour"] = best.loc[best["cell_type"].str.startswith(MALIGNANT_PREFIX), "symbol"]
         counted = pd.concat(content.values()).value_counts() if content else pd.Series(dtype=int)
         # A gene that marks two kinds of tissue tells of neither.
-        own = {
+        unshared = {
             name: [g for g in sorted(set(genes)) if counted[g] == genes.eq(g).sum()] for name, genes in content.items()
         }
         table = {
-            name: self.values[:, [self.position[g] for g in genes]].mean(axis=1) for name, genes in own.items() if genes
+            name: self.values[:, [self.position[g] for g in genes]].mean(axis=1)
+            for name, genes in unshared.items()
+            if genes
         }
         return pd.DataFrame(table, index=range(len(self.values))).groupby(self.keys, sort=True).mean()
 
 
-def tissues(samples: Iterable[Counts], *, how: Scoring) -> list[Tissue]:
-    """Bulk samples as cohorts, one a dataset, study and kind of values."""
+def tissues(samples: Iterable[Counts], records: Mapping[str, Mapping[str, Any]], *, how: Scoring) -> list[Tissue]:
+    """Bulk samples as cohorts, one per dataset, study and kind of values; `records` are those of the samples by id."""
     cohorts: dict[tuple[str, ...], list[Counts]] = {}
     for sample in samples:
         key = (*sample.cells[[Obs.DATASET, Obs.STUDY]].iloc[0], str(sample.uns.get(Uns.VALUES)))
         cohorts.setdefault(key, []).append(sample)
-    return [Tissue(own, how=how) for own in cohorts.values()]
+    return [Tissue(cohort, records, how=how) for cohort in cohorts.values()]
 
 
 @dataclass(frozen=True)
@@ -117,13 +131,13 @@ class Compared:
     a: pd.DataFrame
     b: pd.DataFrame
 
-    def adjusted(self, admixture: pd.DataFrame, contrast: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    def adjusted(self, admixture: pd.DataFrame, contrast: Contrast) -> tuple[np.ndarray, np.ndarray]:
         """Differences of pairs at equal admixture and their p: NaN for unpaired donors, or with too few pairs."""
         nothing = np.full(self.a.shape[1], np.nan)
         n, k = len(self.a), admixture.shape[1]
         if self.estimator != PAIRED or k == 0 or n < k + 1 + SPARE:
             return nothing, nothing
-        change = admixture.loc[contrast["a"]].loc[self.a.index] - admixture.loc[contrast["b"]].loc[self.b.index]
+        change = admixture.loc[contrast.a].loc[self.a.index] - admixture.loc[contrast.b].loc[self.b.index]
         return intercept(np.column_stack([np.ones(n), change]), self.a.to_numpy() - self.b.to_numpy())
 
 
@@ -140,8 +154,9 @@ def intercept(design: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray
 def bulk(
     samples: Iterable[Counts],
     sets: Sequence[GeneSet],
-    contrasts: Sequence[Mapping[str, Any]],
+    contrasts: Sequence[Contrast],
     *,
+    records: Mapping[str, Mapping[str, Any]],
     how: Scoring,
     markers: pd.DataFrame | None = None,
     words: Mapping[str, Collection[str]] | None = None,
@@ -151,27 +166,30 @@ def bulk(
     Args:
         samples: of bulk tissue; those of a dataset and study are one cohort.
         sets: signatures.
-        contrasts: `id, a, b`; a cohort without three donors an arm has no rows.
+        contrasts: a cohort without three donors of each condition and one primary tumour has no rows.
+        records: of the samples, by id.
         how: scoring of donors.
         markers: the run's own marker genes, for admixture; None where it holds no single cells.
         words: cell types by compartment word.
     """
     blocks = []
-    for tissue in tissues(samples, how=how):
+    for tissue in tissues(samples, records, how=how):
         scores, coverage = tissue.scores(sets)
         admixture = tissue.admixture(markers, words or {}) if markers is not None else pd.DataFrame()
-        for contrast in (c for c in contrasts if "where" not in c):  # receptors of bulk profiles are not known
-            if compared := tissue.compare(scores, contrast):
-                blocks.append(_rows(tissue, compared, coverage, admixture, contrast))
+        for contrast in (c for c in contrasts if not c.where):  # receptors of bulk profiles are not known
+            for site in tissue.sites(contrast):
+                if compared := tissue.compare(scores, contrast, site=site):
+                    rows = _rows(tissue, compared, coverage, admixture, contrast)
+                    blocks.append(rows.assign(primary_site=site))
     table = pd.concat(blocks, ignore_index=True) if blocks else pd.DataFrame(columns=columns("bulk"))
     table["fdr"] = np.nan
-    for _, own in table.groupby(["study", "contrast"], sort=False):
-        table.loc[own.index, "fdr"] = effects.fdr(own["p"].to_numpy(float))
+    for _, family in table.groupby(["study", "contrast", "primary_site"], sort=False):
+        table.loc[family.index, "fdr"] = effects.fdr(family["p"].to_numpy(float))
     return table[columns("bulk")]
 
 
 def _rows(
-    tissue: Tissue, compared: Compared, coverage: pd.DataFrame, admixture: pd.DataFrame, contrast: Mapping[str, Any]
+    tissue: Tissue, compared: Compared, coverage: pd.DataFrame, admixture: pd.DataFrame, contrast: Contrast
 ) -> pd.DataFrame:
     found = compared.found
     low, high = found.interval()
@@ -179,7 +197,7 @@ def _rows(
     return pd.DataFrame(
         {
             "signature": coverage.index,
-            "contrast": contrast["id"],
+            "contrast": contrast.id,
             "estimator": compared.estimator,
             "study": tissue.study,
             "dataset": tissue.dataset,

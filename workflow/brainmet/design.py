@@ -12,39 +12,30 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brainmet.claims.readouts import relabelled
-from brainmet.compare import contrast
-from brainmet.compare.donors import PLATFORM, platforms
-from brainmet.compare.estimators import NESTED, NOT_TESTABLE, POOLED, TRANSFER, WITHIN, Design, Values, arms_of
+from brainmet.bulk import PAIRED as BULK_PAIRED
+from brainmet.claims import design_of
+from brainmet.claims.verdicts import untested
+from brainmet.compare import compare
+from brainmet.compare.contrast import Contrast
+from brainmet.compare.donors import PLATFORM, described
+from brainmet.compare.estimators import NOT_TESTABLE, POOLED, Design, Values, strongest
 from brainmet.compare.one_group import one_group
 from brainmet.conditions import BRAIN_METASTASIS, PRIMARY
-from brainmet.contract import UNKNOWN, Obs, Uns
-from brainmet.pseudobulk import subtype
+from brainmet.contract import Obs, Uns
+from brainmet.core.tables import columns
+from brainmet.pseudobulk import COVARIATES, SUBTYPE
+from brainmet.pseudobulk import described as sample_described
 
 log = logging.getLogger(__name__)
 
 BULK = "bulk"
-BULK_PAIRED = "bulk_paired"
-RANK = {TRANSFER: 0, NESTED: 1, WITHIN: 2}
-ARMS = (BRAIN_METASTASIS, PRIMARY)
+PAIRED_TISSUE = (BRAIN_METASTASIS, PRIMARY)
 """The two conditions that paired bulk tissue can be asked about."""
-GROUPS = ["study", "condition", "primary_site", "subtype", "technology", "suspension", "values"]
-COVARIATES = [
-    "dataset",
-    "primary_site",
-    "subtype",
-    "technology",
-    "suspension",
-    "values",
-    "enrichment",
-    "dissociation",
-    Uns.ORGANISM,
-    Uns.SIMULATED,
-]
+GROUPS = ["study", "condition", "primary_site", SUBTYPE, "technology", "suspension", "values"]
 
 
 def donors(records: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """Donors as the contrasts will see them: one row a study, platform, donor and condition.
+    """Donors as the contrasts will see them: one row per study, platform, donor and condition.
 
     Args:
         records: sample records by id. Bulk tissue and log values never enter a contrast of cells and are left out.
@@ -54,14 +45,8 @@ def donors(records: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """
     samples = _samples(records)
     samples = samples[(samples["suspension"] != BULK) & (samples["values"] != "log")]
-    samples = samples.assign(**{PLATFORM: platforms(samples)})
-    keys = [Obs.STUDY, PLATFORM, Obs.DONOR, Obs.CONDITION]
-    grouped = samples.groupby(keys, sort=True)
-    frame = grouped.size().rename("n_samples").reset_index()
-    for name in COVARIATES:
-        frame[name] = grouped[name].agg(_common).to_numpy()
-    frame.index = pd.Index(frame[keys].agg("|".join, axis=1), name="profile", dtype=object)
-    return frame
+    frame, code = described(samples)
+    return frame.assign(n_samples=np.bincount(code, minlength=len(frame)))
 
 
 def cohort(records: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
@@ -73,7 +58,7 @@ def cohort(records: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
 def estimable(
     records: Mapping[str, Mapping[str, Any]],
     published: Mapping[str, Mapping[str, Any]],
-    contrasts: Sequence[Mapping[str, Any]],
+    contrasts: Sequence[Contrast],
     claims: Sequence[Mapping[str, Any]],
     *,
     design: Design,
@@ -88,19 +73,20 @@ def estimable(
         design: as for the contrasts themselves.
 
     Returns:
-        A row a contrast and estimator, and a row a claim; where nothing can be estimated `reason` says why.
+        One row per contrast and estimator, and one per claim; where nothing can be estimated `reason` says why.
     """
-    own = donors(records)
+    everyone = donors(records)
     fast = replace(design, permutations=2)  # labels are not permuted for a table of possibilities
-    rows = [row for arms in contrasts for row in _rows("contrast", arms["id"], own, arms, fast)]
+    rows = [row for contrast in contrasts for row in _rows("contrast", contrast.id, everyone, contrast, fast)]
     rows += [
         row
-        for arms in contrasts
-        if (arms["a"], arms["b"]) == ARMS and "where" not in arms
-        for row in _bulk(arms, records, published, design)
+        for contrast in contrasts
+        if contrast.groups == PAIRED_TISSUE and not contrast.where
+        for row in _bulk(contrast, records, published, design)
     ]
-    rows += [_claim(entry, own, fast) for entry in claims]
-    return pd.DataFrame(rows).sort_values("kind", ascending=False, kind="stable", ignore_index=True)
+    rows += [_claim(entry, everyone, fast) for entry in claims]
+    table = pd.DataFrame(rows).sort_values("kind", ascending=False, kind="stable", ignore_index=True)
+    return table[columns("design")]
 
 
 def cost(
@@ -124,10 +110,10 @@ def cost(
     cells, download = 0.0, 0.0
     for dataset in sorted({str(record["dataset"]) for record in records.values()}):
         said = published.get(dataset, {})
-        own = [record for record in records.values() if record["dataset"] == dataset]
-        if own[0]["suspension"] == BULK:
+        of_dataset = [record for record in records.values() if record["dataset"] == dataset]
+        if of_dataset[0]["suspension"] == BULK:
             continue
-        number = said.get("cells") or cells_per_sample * len(own)
+        number = said.get("cells") or cells_per_sample * len(of_dataset)
         cells += number
         download += said.get("gigabytes") or number / 1e5 * download_gb_per_100k_cells
     return {
@@ -148,8 +134,8 @@ def unlisted(
     found = {}
     for dataset in sorted({str(record["dataset"]) for record in records.values()}):
         said = published.get(dataset, {}).get("donors") or {}
-        own = [record for record in records.values() if record["dataset"] == dataset]
-        listed = {condition: len({r["donor"] for r in own if r["condition"] == condition}) for condition in said}
+        of_dataset = [record for record in records.values() if record["dataset"] == dataset]
+        listed = {condition: len({r["donor"] for r in of_dataset if r["condition"] == condition}) for condition in said}
         if any(number > listed[condition] for condition, number in said.items()):
             found[dataset] = said
     return found
@@ -203,44 +189,24 @@ def _more(published: Mapping[str, Mapping[str, int]]) -> list[str]:
 
 
 def _samples(records: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    names = [
-        "dataset",
-        "study",
-        "donor",
-        *GROUPS[1:3],
-        "technology",
-        "suspension",
-        "values",
-        "enrichment",
-        "dissociation",
-        Uns.ORGANISM,
-    ]
+    """One row per sample: what its record says, `subtype`, and whether it is simulated."""
+    names = [Obs.DATASET, Obs.STUDY, Obs.DONOR, Obs.CONDITION]
     rows = [
-        {name: str(record.get(name, UNKNOWN)) for name in names}
-        | {
-            "sample": id_,
-            "subtype": subtype(*(str(record.get(name, UNKNOWN)) for name in ("er", "pr", "her2"))),
-            Uns.SIMULATED: bool(record.get("simulated", False)),
-        }
+        {Obs.SAMPLE: id_} | {name: str(record[name]) for name in names} | sample_described(record)
         for id_, record in records.items()
     ]
-    return pd.DataFrame(rows, columns=[*names, "sample", "subtype", Uns.SIMULATED])
+    return pd.DataFrame(rows, columns=[Obs.SAMPLE, *names, *COVARIATES, SUBTYPE, Uns.SIMULATED])
 
 
-def _common(values: pd.Series) -> object:
-    first = values.iloc[0]
-    return first if (values == first).all() else "mixed"
-
-
-def _made_up(donors: pd.DataFrame, arms: Mapping[str, Any], design: Design) -> Values:
+def _made_up(donors: pd.DataFrame, contrast: Contrast, design: Design) -> Values:
     """Values without an effect, so that every estimator that the donors allow runs and what it could detect is that of
-    studies which agree and of pairs which do not go together: mean 0 and variance 1 in each arm of a study, and no
-    correlation between the arms of pairs."""
+    studies which agree and of pairs which do not go together: mean 0 and variance 1 in each group of a study, and
+    no correlation between the groups of pairs."""
 
     def values(index: pd.Index) -> pd.DataFrame:
         value = pd.Series(0.0, index)
         for _, members in donors.loc[index].groupby([Obs.STUDY, PLATFORM]):
-            sides = arms_of(members, arms, design) if "b" in arms else (members.index,)
+            sides = contrast.sides(members, min_donors=design.min_donors) if contrast.b else (members.index,)
             for quarter, side in enumerate(sides):
                 turn = 2 * np.pi * (np.arange(len(side)) / len(side) + (0.5 + quarter) / 4)
                 value[side] = np.sqrt(2 * (1 - 1 / max(len(side), 1))) * np.cos(turn)
@@ -249,22 +215,18 @@ def _made_up(donors: pd.DataFrame, arms: Mapping[str, Any], design: Design) -> V
     return values
 
 
-def _rows(kind: str, id_: str, frame: pd.DataFrame, arms: Mapping[str, Any], design: Design) -> list[dict[str, Any]]:
-    """One row an estimator and primary, the deciding one of each."""
-    # A claim's groups may be other columns; a contrast's are conditions, of the tumours that it asks for.
-    own = relabelled(frame, arms)[0] if kind == "claim" else frame
-    keys = ["id", "a", "b"] if kind == "claim" else list(arms)
-    if own.empty:
-        return [
-            _row(
-                kind, id_, arms, design.primary_site, NOT_TESTABLE, reason="no samples with the conditions it compares"
-            )
-        ]
-    if "b" in arms:
-        found = contrast(_made_up(own, arms, design), own, {key: arms[key] for key in keys}, design=design)
-        deciding = found[found["study"] == POOLED].to_dict("records")
+def _rows(kind: str, id_: str, frame: pd.DataFrame, contrast: Contrast, design: Design) -> list[dict[str, Any]]:
+    """One row per estimator and primary, the deciding one of each."""
+    asked, _ = contrast.asked(frame)
+    plain = contrast.settled
+    if asked.empty:
+        nothing = "no samples with the conditions it compares"
+        return [_row(kind, id_, contrast, design.primary_site, NOT_TESTABLE, reason=nothing)]
+    if contrast.b:
+        compared = compare(_made_up(asked, plain, design), asked, plain, design=design)
+        deciding = compared[compared["study"] == POOLED].to_dict("records")
     else:  # Donors of one condition, each compared with itself.
-        alone = one_group(_made_up(own, arms, design), own, arms, against=0.0, design=design)
+        alone = one_group(_made_up(asked, plain, design), asked, plain, against=0.0, design=design)
         deciding = [{"primary_site": design.primary_site, **alone.to_dict()}]
     rows = []
     for entry in deciding:
@@ -273,12 +235,14 @@ def _rows(kind: str, id_: str, frame: pd.DataFrame, arms: Mapping[str, Any], des
             _row(
                 kind,
                 id_,
-                arms,
+                contrast,
                 entry["primary_site"],
                 entry["estimator"],
                 n_a=int(entry["n_a"]),
                 n_b=int(entry["n_b"]),
                 n_studies=int(entry.get("n_studies", 0)),
+                n_donors=int(entry["n_donors"]),
+                effect=float(entry["effect"]),
                 mde=float(entry.get("mde", np.nan)),
                 studies=str(entry.get("studies", "")),
                 reason=reason if isinstance(reason, str) else "",
@@ -289,25 +253,15 @@ def _rows(kind: str, id_: str, frame: pd.DataFrame, arms: Mapping[str, Any], des
 
 
 def _claim(entry: Mapping[str, Any], frame: pd.DataFrame, design: Design) -> dict[str, Any]:
-    arms = entry["comparison"]
-    asked = replace(
-        design,
-        min_donors=entry.get("min_donors", design.min_donors),
-        primary_site=arms.get("site", design.primary_site),
-    )
-    rows = _rows("claim", entry["id"], frame, arms, asked)
-    best = max(rows, key=lambda row: RANK.get(row["estimator"], -1))
-    if best["estimator"] in RANK:
-        floor = entry.get("estimator_min", NESTED if "b" in arms else TRANSFER)
-        if RANK[best["estimator"]] < RANK[floor]:
-            best |= {"reason": f"only by {best['estimator']}; the claim needs {floor} or better"}
-        if "paired" in entry.get("requires", []) and best["design"] != "paired":
-            best |= {"estimator": NOT_TESTABLE, "mde": np.nan, "reason": "no patients sampled at both sites"}
+    rows = _rows("claim", entry["id"], frame, Contrast.read(entry["comparison"]), design_of(entry, design))
+    best = rows[strongest(pd.DataFrame(rows))]
+    if barred := untested(best, entry):
+        best |= {"estimator": barred[0], "mde": np.nan, "reason": barred[1]}
     return best
 
 
 def _bulk(
-    arms: Mapping[str, Any],
+    contrast: Contrast,
     records: Mapping[str, Mapping[str, Any]],
     published: Mapping[str, Mapping[str, Any]],
     design: Design,
@@ -315,13 +269,14 @@ def _bulk(
     """Paired bulk cohorts: pairs among the listed samples, else as published."""
     rows = []
     samples = _samples(records)
-    for dataset, own in samples[samples["suspension"] == BULK].groupby("dataset", sort=True):
-        sites = own.groupby("donor")["condition"].agg(set)
-        listed = int(sum(set(ARMS) <= found for found in sites))
+    for dataset, of_dataset in samples[samples["suspension"] == BULK].groupby("dataset", sort=True):
+        conditions = of_dataset.groupby("donor")["condition"].agg(set)
+        listed = int(sum(set(PAIRED_TISSUE) <= pair for pair in conditions))
         pairs = listed or int(published.get(str(dataset), {}).get("pairs", 0))
         if not pairs:
             continue
-        row = _row("contrast", arms["id"], arms, design.primary_site, BULK_PAIRED, n_a=pairs, n_b=pairs, n_studies=1)
+        site = ";".join(sorted(set(of_dataset["primary_site"])))
+        row = _row("contrast", contrast.id, contrast, site, BULK_PAIRED, n_a=pairs, n_b=pairs, n_studies=1)
         row |= {
             "mde": paired_detectable(pairs, power=design.power, alpha=design.alpha),
             "studies": str(dataset),
@@ -341,17 +296,19 @@ def paired_detectable(pairs: int, *, power: float, alpha: float) -> float:
     return float(TTestPower().solve_power(nobs=pairs, alpha=alpha, power=power, alternative="two-sided"))
 
 
-def _row(kind: str, id_: str, arms: Mapping[str, Any], site: str, estimator: str, **known: Any) -> dict[str, Any]:
+def _row(kind: str, id_: str, contrast: Contrast, site: str, estimator: str, **known: Any) -> dict[str, Any]:
     return {
         "kind": kind,
         "id": id_,
-        "a": arms["a"],
-        "b": arms.get("b", ""),
+        "a": contrast.a,
+        "b": contrast.b,
         "estimator": estimator,
         "primary_site": site,
         "n_a": 0,
         "n_b": 0,
         "n_studies": 0,
+        "n_donors": 0,
+        "effect": float("nan"),
         "mde": float("nan"),
         "design": "",
         "studies": "",

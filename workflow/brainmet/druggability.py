@@ -21,7 +21,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import bdtrc
 
-from brainmet.contract import UNKNOWN, Obs
+from brainmet.compare.donors import PLATFORM
+from brainmet.contract import UNKNOWN, Obs, Uns
 from brainmet.core import tables
 from brainmet.core.citations import cited
 from brainmet.core.documents import read_yaml
@@ -260,7 +261,8 @@ def _single(
 def expression(
     pseudobulk: Pseudobulk, drugs: Drugs, compartments: Mapping[str, Collection[str]], *, min_cells: int
 ) -> pd.DataFrame:
-    """Every gene of the drug list in each compartment it is named for, by donor (`tables/druggability.yaml`).
+    """Every gene of the drug list in each compartment it is named for, by donor, platform and kind of values
+    (`tables/druggability.yaml`).
 
     Args:
         pseudobulk: sums by sample and cell type.
@@ -270,8 +272,9 @@ def expression(
     """
     uses = _by_gene(drugs)
     rows: list[dict[str, Any]] = []
-    for profiles in donors(pseudobulk, DONOR):
-        about = {key: str(profiles.about[key]) for key in DONOR}
+    measured = [*DONOR, PLATFORM, Uns.VALUES]
+    for profiles in donors(pseudobulk, measured):
+        about = {key: str(profiles.about[key]) for key in measured}
         normal = [i for i, t in enumerate(profiles.types) if not is_malignant(t) and profiles.n_cells[i] >= min_cells]
         for (place, gene), roles in uses.items():
             members = _members(place, profiles.types, compartments)

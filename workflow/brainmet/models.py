@@ -3,7 +3,8 @@
 A model is a sample whose condition is xenograft, organoid or cell_line, or whose organism is not human (mouse genes
 enter by their orthologues). Each of its compartments is set beside the same compartment of the patients of one
 condition, at a common depth: rank correlation over the genes that the patients express, and the scores of signatures.
-How well patients resemble each other is the ceiling; a model cannot be asked for more.
+How well patients resemble each other is the ceiling; a model cannot be asked for more. Patients who were measured as
+the model was are compared with, and all patients only where there are too few of those.
 """
 
 import logging
@@ -14,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from brainmet.compare.donor_scores import log_cpm, thin
+from brainmet.compare.donors import PLATFORM
 from brainmet.conditions import ids
-from brainmet.contract import Obs
+from brainmet.contract import Obs, Uns
 from brainmet.core import tables
 from brainmet.knowledge.signatures import Signature
 from brainmet.pseudobulk import Pseudobulk
@@ -25,7 +27,9 @@ from brainmet.stats.ranks import rank_correlations
 log = logging.getLogger(__name__)
 TESTED, NOT_TESTED = "tested", "not_tested"
 MALIGNANT = "malignant"
-KEYS = [Obs.DATASET, Obs.STUDY, Obs.DONOR, Obs.CONDITION, "organism"]
+KEYS = [Obs.DATASET, Obs.STUDY, Obs.DONOR, Obs.CONDITION, Uns.ORGANISM, PLATFORM, Uns.VALUES]
+MEASURED = (Uns.TECHNOLOGY, Uns.SUSPENSION, Uns.VALUES)
+"""What two profiles share that were measured in the same way; species apart, which differ between model and patient."""
 EMPTY = dict.fromkeys(
     (
         "rho",
@@ -112,6 +116,9 @@ class _Comparison:
         self.n_cells, self.min_cells = int(model.n_cells[at]), min_cells
         beside = [(p, p.types.index(compartment)) for p in patients if compartment in p.types]
         beside = [(p, i) for p, i in beside if p.n_cells[i] >= min_cells]
+        alike = [(p, i) for p, i in beside if all(p.about[name] == model.about[name] for name in MEASURED)]
+        self.same_platform = len(alike) >= MIN_PATIENTS or 0 < len(alike) == len(beside)
+        beside = alike if self.same_platform else _one_each(beside)
         self.n_patients = len(beside)
         self.symbols = sorted(set(model.symbols).intersection(*(p.symbols for p, _ in beside)))
         rows = [model.sums[at, model.where(self.symbols)], *(p.sums[i, p.where(self.symbols)] for p, i in beside)]
@@ -121,7 +128,7 @@ class _Comparison:
 
     def row(self, signatures: Sequence[Signature], *, min_genes: int) -> dict[str, Any]:
         row: dict[str, Any] = {"n_cells": self.n_cells, "n_patients": self.n_patients, "n_genes": len(self.expressed)}
-        row |= {"n_signatures": 0, "outside": "", "status": NOT_TESTED} | EMPTY
+        row |= {"n_signatures": 0, "outside": "", "status": NOT_TESTED, "same_platform": self.same_platform} | EMPTY
         if reason := self._reason():
             return row | {"reason": reason}
         rho = rank_correlations(self.values[:, self.expressed].T)
@@ -171,3 +178,13 @@ class _Comparison:
             if up and len(up) + len(down) >= min_genes:
                 score = self.values[:, up].mean(axis=1) - level
                 yield signature.id, score - (self.values[:, down].mean(axis=1) - level if down else 0)
+
+
+def _one_each(profiles: Sequence[tuple[TypeProfiles, int]]) -> list[tuple[TypeProfiles, int]]:
+    """One profile per patient, the one of most cells: a patient measured on two platforms counts once."""
+    largest: dict[tuple[str, ...], tuple[TypeProfiles, int]] = {}
+    for profile, row in profiles:
+        patient = tuple(str(profile.about[key]) for key in (Obs.STUDY, Obs.DONOR, Obs.CONDITION))
+        if patient not in largest or profile.n_cells[row] > largest[patient][0].n_cells[largest[patient][1]]:
+            largest[patient] = profile, row
+    return list(largest.values())

@@ -6,6 +6,7 @@ a good one.
 """
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,14 +14,21 @@ import pandas as pd
 from brainmet.compare.contrasts import AMBIENT
 from brainmet.contract import CELL_ID, MALIGNANT_TIERS, UNKNOWN, Obs
 
-ALPHA = 0.05
 TUMOUR = "malignant"
 """Compartment in which a contrast reads malignant cells."""
 CONFIRMING = ("recovered", "supported")
 HARMLESS_TO_NULL = (*CONFIRMING, "equivalent", "inconclusive")
 """Verdicts that do not contradict a claim of no change, where none was planted."""
 
-Row = tuple[str, str, float, int, str]
+
+class Metric(NamedTuple):
+    """One row: a step, what of it is measured, the value, what it rests on, and what exactly was compared."""
+
+    step: str
+    metric: str
+    value: float
+    n: int
+    note: str
 
 
 def truth_of_cells(cells: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -47,6 +55,7 @@ def recovery(
     claims: pd.DataFrame,
     shifts: pd.DataFrame,
     coarse: Callable[[str], str],
+    alpha: float,
 ) -> pd.DataFrame:
     """All rows of `recovery.tsv`.
 
@@ -60,15 +69,16 @@ def recovery(
         claims: `claim, verdict`.
         shifts: the table `truth_shifts`.
         coarse: type id → class in which agreement is measured.
+        alpha: adjusted p below which a contrast is a finding.
     """
     cells = cells.join(truth, how="inner")
     annotated = annotation.join(truth, how="inner")
     rows = [*quality(cells), *doublets(cells), *identity(annotated, coarse), *malignancy(annotated)]
-    rows += [*copy_number(arms, true_arms), *shift_rows(contrasts, shifts), *claim_rows(claims, shifts)]
-    return pd.DataFrame(rows, columns=["step", "metric", "value", "n", "note"])
+    rows += [*copy_number(arms, true_arms), *shift_rows(contrasts, shifts, alpha=alpha), *claim_rows(claims, shifts)]
+    return pd.DataFrame(rows, columns=list(Metric._fields))
 
 
-def quality(cells: pd.DataFrame) -> list[Row]:
+def quality(cells: pd.DataFrame) -> list[Metric]:
     """Damaged barcodes dropped, and whole ones kept; doublets are judged apart."""
     kept = cells[Obs.KEEP].to_numpy(bool) | (cells[Obs.REASON] == "doublet").to_numpy()
     single = ~cells["truth_doublet"].to_numpy(bool)
@@ -82,22 +92,24 @@ def quality(cells: pd.DataFrame) -> list[Row]:
     ]
 
 
-def doublets(cells: pd.DataFrame) -> list[Row]:
+def doublets(cells: pd.DataFrame) -> list[Metric]:
     """Ranking of doublets by score, and the default call, among barcodes with a score."""
     scored = cells[cells[Obs.DOUBLET_SCORE].notna()]
     score, real = scored[Obs.DOUBLET_SCORE].to_numpy(float), scored["truth_doublet"].to_numpy(bool)
     called, n = scored["doublet"].to_numpy(bool), len(scored)
     mixed = real & (scored["truth_partner"] != scored["truth_cell_type"]).to_numpy()
     return [
-        ("doublets", "auroc", auroc(score, real), n, f"{int(real.sum())} doublets among {n} barcodes with a score"),
-        ("doublets", "auprc", average_precision(score, real), n, "average precision"),
+        Metric(
+            "doublets", "auroc", auroc(score, real), n, f"{int(real.sum())} doublets among {n} barcodes with a score"
+        ),
+        Metric("doublets", "auprc", average_precision(score, real), n, "average precision"),
         _share("doublets", "recall", called, real, "at the default call"),
         _share("doublets", "recall_heterotypic", called, mixed, "at the default call, cells of two types"),
         _share("doublets", "precision", real, called, "at the default call"),
     ]
 
 
-def identity(annotated: pd.DataFrame, coarse: Callable[[str], str]) -> list[Row]:
+def identity(annotated: pd.DataFrame, coarse: Callable[[str], str]) -> list[Metric]:
     """Agreement of cell types in coarse classes, on single whole cells that were kept."""
     cells = annotated[~(annotated["truth_doublet"] | annotated["truth_low_quality"])]
     real = cells["truth_cell_type"].map(coarse).to_numpy(object)
@@ -107,18 +119,20 @@ def identity(annotated: pd.DataFrame, coarse: Callable[[str], str]) -> list[Row]
     brain = cells["truth_cell_type"].isin(["microglia", "macrophage_md"]).to_numpy()
     f1 = [_f1(called == name, real == name) for name in classes]
     return [
-        ("identity", "accuracy", _mean(called == real), n, "coarse classes, single whole cells"),
-        ("identity", "macro_f1", _mean(np.array(f1)), n, f"mean over {len(classes)} classes: {', '.join(classes)}"),
-        ("identity", "unknown", _mean(called == UNKNOWN), n, "cells without a class"),
+        Metric("identity", "accuracy", _mean(called == real), n, "coarse classes, single whole cells"),
+        Metric(
+            "identity", "macro_f1", _mean(np.array(f1)), n, f"mean over {len(classes)} classes: {', '.join(classes)}"
+        ),
+        Metric("identity", "unknown", _mean(called == UNKNOWN), n, "cells without a class"),
         _share("identity", "microglia_or_macrophage", exact, brain, "the right one of the two"),
         *(
-            ("identity", f"f1_{name}", value, int((real == name).sum()), "")
+            Metric("identity", f"f1_{name}", value, int((real == name).sum()), "")
             for name, value in zip(classes, f1, strict=True)
         ),
     ]
 
 
-def malignancy(annotated: pd.DataFrame) -> list[Row]:
+def malignancy(annotated: pd.DataFrame) -> list[Metric]:
     """Malignant against normal among single whole cells that were kept."""
     cells = annotated[~(annotated["truth_doublet"] | annotated["truth_low_quality"])]
     real = cells["truth_malignant"].to_numpy(bool)
@@ -129,21 +143,21 @@ def malignancy(annotated: pd.DataFrame) -> list[Row]:
     specificity = _share("malignancy", "specificity", ~called, ~real, "normal or uncertain")
     uncertain = _mean((cells[Obs.MALIGNANCY] == "uncertain").to_numpy())
     return [
-        (
+        Metric(
             "malignancy",
             "balanced_accuracy",
-            (sensitivity[2] + specificity[2]) / 2,
+            (sensitivity.value + specificity.value) / 2,
             n,
             "malignant or likely_malignant against the rest",
         ),
-        ("malignancy", "auroc", auroc(score[known], real[known]), int(known.sum()), "of malignancy_score"),
+        Metric("malignancy", "auroc", auroc(score[known], real[known]), int(known.sum()), "of malignancy_score"),
         sensitivity,
         specificity,
-        ("malignancy", "uncertain", uncertain, n, "cells of the tier uncertain"),
+        Metric("malignancy", "uncertain", uncertain, n, "cells of the tier uncertain"),
     ]
 
 
-def copy_number(arms: pd.DataFrame, true_arms: pd.DataFrame) -> list[Row]:
+def copy_number(arms: pd.DataFrame, true_arms: pd.DataFrame) -> list[Metric]:
     """Arms called gained or lost against those planted, over the arms that were judged.
 
     Trunk alterations count as altered, untouched arms as neutral; arms that only a subclone carries are judged apart.
@@ -162,8 +176,8 @@ def copy_number(arms: pd.DataFrame, true_arms: pd.DataFrame) -> list[Row]:
     ]
 
 
-def shift_rows(contrasts: pd.DataFrame, shifts: pd.DataFrame) -> list[Row]:
-    """Planted shifts found and shifts falsely found, by the estimator `within` at FDR 0.05 in malignant cells.
+def shift_rows(contrasts: pd.DataFrame, shifts: pd.DataFrame, *, alpha: float) -> list[Metric]:
+    """Planted shifts found and shifts falsely found, by the estimator `within` below FDR `alpha` in malignant cells.
 
     A finding that the table marks as ambient RNA (`explained_by`) is no finding.
     """
@@ -172,7 +186,7 @@ def shift_rows(contrasts: pd.DataFrame, shifts: pd.DataFrame) -> list[Row]:
     keys = ["signature", "contrast"]
     judged = shifts.merge(rows[[*keys, "effect", "fdr", "explained_by"]], on=keys, how="inner")
     marked = judged["explained_by"].fillna("").str.split(";").map(lambda names: AMBIENT in names)
-    found = (judged["fdr"] < ALPHA).to_numpy() & ~marked.to_numpy(bool)
+    found = (judged["fdr"] < alpha).to_numpy() & ~marked.to_numpy(bool)
     right = found & (np.sign(judged["effect"]) == judged["direction"]).to_numpy()
     wrong = found & ~right
     kind, trap = judged["kind"].to_numpy(), judged["trap"].to_numpy()
@@ -185,7 +199,7 @@ def shift_rows(contrasts: pd.DataFrame, shifts: pd.DataFrame) -> list[Row]:
             "found",
             right,
             kind == "true",
-            f"within studies, FDR < {ALPHA}, right sign; missed: {missed or 'none'}",
+            f"within studies, FDR < {alpha:g}, right sign; missed: {missed or 'none'}",
         ),
         _share("shifts", "wrong_sign", wrong, kind == "true", "found with the wrong sign"),
         _share(
@@ -199,7 +213,7 @@ def shift_rows(contrasts: pd.DataFrame, shifts: pd.DataFrame) -> list[Row]:
     ]
 
 
-def claim_rows(claims: pd.DataFrame, shifts: pd.DataFrame) -> list[Row]:
+def claim_rows(claims: pd.DataFrame, shifts: pd.DataFrame) -> list[Metric]:
     """Verdicts on claims against the verdict that the truth calls for."""
     stated = shifts[shifts["claim"] != ""].drop_duplicates("claim")
     judged = stated.merge(claims[["claim", "verdict"]], on="claim", how="inner", suffixes=("_expected", ""))
@@ -256,7 +270,8 @@ def _mean(values: np.ndarray) -> float:
     return float(np.mean(values)) if len(values) else float("nan")
 
 
-def _share(step: str, metric: str, hit: np.ndarray, among: np.ndarray, note: str) -> Row:
+def _share(step: str, metric: str, hit: np.ndarray, among: np.ndarray, note: str) -> Metric:
     """Share of hits among the selected, as a row."""
     n = int(among.sum())
-    return step, metric, float(hit[among].mean()) if n else float("nan"), n, note if n else f"{note}; none to judge"
+    value = float(hit[among].mean()) if n else float("nan")
+    return Metric(step, metric, value, n, note if n else f"{note}; none to judge")

@@ -26,6 +26,7 @@ rule bulk:
     params:
         tier=lookup(dpath="score/tier", within=config),
         contrasts=lookup(dpath="compare/contrasts", within=config),
-        how=lookup(dpath="compare/scoring", within=config),
+        scoring=lookup(dpath="compare/scoring", within=config),
+        records=BULK_SAMPLES,
     script:
         "../scripts/bulk.py"

@@ -15,7 +15,7 @@ rule correlations:
         compartments="<shipped>/signatures/compartments.yaml",
         types=TYPES,
         claims="<shipped>/claims/claims.yaml",
-        own=lookup(dpath="claims/files", within=config),
+        claim_files=lookup(dpath="claims/files", within=config),
         code=code("claims.correlations", "features", "compare.inputs"),
     output:
         table="<results>/tables/correlations.tsv",
@@ -48,7 +48,7 @@ rule claims:
         compartments="<shipped>/signatures/compartments.yaml",
         types=TYPES,
         claims="<shipped>/claims/claims.yaml",
-        own=lookup(dpath="claims/files", within=config),
+        claim_files=lookup(dpath="claims/files", within=config),
         code=code("claims", "compare.inputs"),
     output:
         table=listed("claims", "Findings", "verdicts on published claims"),
@@ -64,8 +64,9 @@ rule claims:
         ambient=lookup(dpath="compare/ambient", within=config),
         min_cells=lookup(dpath="compare/min_cells", within=config),
         design=lookup(dpath="compare/design", within=config),
-        how=lookup(dpath="compare/scoring", within=config),
+        scoring=lookup(dpath="compare/scoring", within=config),
         bound=lookup(dpath="claims/bound", within=config),
         min_share_cells=lookup(dpath="claims/min_share_cells", within=config),
+        bulk_records=BULK_SAMPLES,
     script:
         "../scripts/claims.py"

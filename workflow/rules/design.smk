@@ -11,7 +11,7 @@ rule design_tables:
     """Contrasts and claims that the dataset files allow, by which estimator, and how large an effect must be."""
     input:
         claims="<shipped>/claims/claims.yaml",
-        own=lookup(dpath="claims/files", within=config),
+        claim_files=lookup(dpath="claims/files", within=config),
         code=code("design", "claims", "core.tables"),
     output:
         design="<results>/tables/design.tsv",

@@ -31,5 +31,6 @@ rule recovery:
         mem_mb=memory(310),
     params:
         samples=SIMULATED,
+        alpha=lookup(dpath="compare/design/alpha", within=config),
     script:
         "../scripts/recovery.py"

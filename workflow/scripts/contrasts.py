@@ -1,6 +1,7 @@
 """Contrasts of signatures."""
 
 from brainmet.compare.confounders import explained_by
+from brainmet.compare.contrast import read_contrasts
 from brainmet.compare.contrasts import contrasts
 from brainmet.compare.donor_scores import Scoring
 from brainmet.compare.drift import drift
@@ -12,12 +13,12 @@ from brainmet.run.job import job
 with job(snakemake) as params:
     signatures = sets(snakemake.input, tier=params["tier"])
     donors = cohort(snakemake.input, signatures, min_cells=params["min_cells"])
-    design, how, arms = Design(**params["design"]), Scoring(**params["scoring"]), params["contrasts"]
-    cleaned = clean(donors, params["ambient"])
-    table = contrasts(donors, signatures, arms, clean=cleaned, design=design, how=how)
-    table = drift(table, donors, signatures, arms, design=design, how=how)
+    compared, cleaned = read_contrasts(params["contrasts"]), clean(donors, params["ambient"])
+    design, how = Design(**params["design"]), Scoring(**params["scoring"])
+    table = contrasts(donors, signatures, compared, clean=cleaned, design=design, how=how)
+    table = drift(table, donors, signatures, compared, design=design, how=how)
     others, shares = confounder_sets(snakemake.input), donors.leading_share
     table["explained_by"] = explained_by(
-        table, donors, signatures, others, arms, composition=shares, design=design, how=how
+        table, donors, signatures, others, compared, composition=shares, design=design, how=how
     )
     write_table(table, snakemake.output.table, "contrasts")

@@ -11,7 +11,7 @@ from brainmet.run.job import job
 
 with job(snakemake) as params:
     files = snakemake.input
-    entries = load([files.claims, *files.own])
+    entries = load([files.claims, *files.claim_files])
     annotation = typed_cells(files.annotation, params.pop("samples"))
     depth = pd.concat([read_table(path, "cells", columns=["total_counts"])["total_counts"] for path in files.cells])
     features = read_table(files.features, "features").set_index("ensembl_id", drop=False)

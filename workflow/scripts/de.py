@@ -1,5 +1,6 @@
 """Differential expression."""
 
+from brainmet.compare.contrast import read_contrasts
 from brainmet.compare.de import expression
 from brainmet.compare.estimators import Design
 from brainmet.compare.inputs import clean, cohort
@@ -10,7 +11,7 @@ with job(snakemake) as params:
     donors = cohort(snakemake.input, [], min_cells=params["min_cells"])
     table = expression(
         donors,
-        params["contrasts"],
+        read_contrasts(params["contrasts"]),
         design=Design(**params["design"]),
         compartments=params["compartments"],
         min_counts=params["min_counts"],

@@ -1,5 +1,6 @@
 """Nulls of the contrasts."""
 
+from brainmet.compare.contrast import read_contrasts
 from brainmet.compare.donor_scores import Scoring
 from brainmet.compare.estimators import Design
 from brainmet.compare.inputs import clean, cohort, sets
@@ -13,7 +14,7 @@ with job(snakemake) as params:
     table = nulls(
         donors,
         signatures,
-        params["contrasts"],
+        read_contrasts(params["contrasts"]),
         design=Design(**params["design"]),
         how=Scoring(**params["scoring"]),
         runs=params["runs"],

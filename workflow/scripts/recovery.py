@@ -20,6 +20,7 @@ with job(snakemake) as params:
         true_arms=read_table(files.true_arms, "truth_arms"),
         shifts=read_table(files.shifts, "truth_shifts"),
         coarse=load_cell_types([files.markers]).coarse,
+        alpha=params["alpha"],
         **tables,
     )
     write_table(table, snakemake.output[0], "recovery")

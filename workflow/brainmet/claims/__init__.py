@@ -20,12 +20,22 @@ from brainmet.bulk import PAIRED as BULK_PAIRED
 from brainmet.bulk import UNPAIRED as BULK_UNPAIRED
 from brainmet.bulk import Tissue
 from brainmet.claims.measures import log_odds
-from brainmet.claims.readouts import WHOLE, Reader, Readout, averaged, gene_sets_of, relabelled
-from brainmet.claims.verdicts import RANK, Verdict, jointly, untested, verdict
-from brainmet.compare import contrast, pooled
+from brainmet.claims.readouts import (
+    CELLS_OF_THEIR_OWN,
+    EXPRESSION,
+    KINDS,
+    WHOLE,
+    Reader,
+    Readout,
+    gene_sets_of,
+)
+from brainmet.claims.verdicts import untested, verdict, with_companions
+from brainmet.compare import compare, pooled
 from brainmet.compare.coincidence import coinciding
-from brainmet.compare.drift import gauge
-from brainmet.compare.estimators import NESTED, NOT_TESTABLE, POOLED, WITHIN, Design
+from brainmet.compare.contrast import Contrast
+from brainmet.compare.donors import ANY, TUMOUR
+from brainmet.compare.drift import drift_of_random_sets
+from brainmet.compare.estimators import CONFOUNDED, NESTED, NOT_TESTABLE, POOLED, RANK, WITHIN, Design, strongest
 from brainmet.compare.one_group import one_group
 from brainmet.contract import Obs
 from brainmet.core.citations import identifiers, mark
@@ -48,9 +58,9 @@ def load(files: Sequence[str | Path]) -> list[dict[str, Any]]:
     """Claims of several files, in order.
 
     Raises:
-        BrainmetError: a file is malformed, or an id appears twice.
+        BrainmetError: a file is malformed, an id appears twice, or a claim asks for what its readout cannot give.
     """
-    claims: list[dict[str, Any]] = []
+    claims: dict[str, dict[str, Any]] = {}
     for file in files:
         path = Path(file)
         if not path.is_file():
@@ -62,11 +72,42 @@ def load(files: Sequence[str | Path]) -> list[dict[str, Any]]:
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise BrainmetError(f"{path}: is not YAML ({' '.join(str(error).split())}); correct it") from error
         validate(document, read_yaml(SCHEMA), name=path.name)
-        known = {claim["id"] for claim in claims}
-        if twice := [claim["id"] for claim in document["claims"] if claim["id"] in known]:
-            raise BrainmetError(f"{path}: the claim {twice[0]} is already defined; rename one of them")
-        claims += document["claims"]
-    return claims
+        for claim in document["claims"]:
+            if claim["id"] in claims:
+                raise BrainmetError(f"{path}: the claim {claim['id']} is already defined; rename one of them")
+            if mistake := _mistake(claim):
+                raise BrainmetError(f"{path}: the claim {claim['id']}: {mistake}")
+            claims[claim["id"]] = claim
+    for claim in claims.values():
+        if unknown := [name for name in claim.get("also", []) if name not in claims]:
+            raise BrainmetError(f"the claim {claim['id']}: also: there is no claim {unknown[0]}; correct the name")
+    return list(claims.values())
+
+
+def _mistake(claim: Mapping[str, Any]) -> str:
+    """What a claim asks for that its readout cannot give, and what to do; empty where nothing is."""
+    readout, by_value = claim["readout"], "b" not in claim["comparison"]
+    kinds = [name for name in KINDS if name in readout]
+    if len(kinds) != 1:
+        return f"readout: exactly one of {', '.join(KINDS)} is needed, not {', '.join(kinds) or 'none'}"
+    (kind,) = kinds
+    changes = [name for name in ("minus", "over", "over_arm", "without") if name in readout]
+    if changes and kind not in EXPRESSION:
+        return f"readout: {changes[0]} belongs to a readout of {', '.join(EXPRESSION)}; it cannot change {kind}"
+    if "without" in changes and kind not in ("signature", "mean"):
+        return f"readout: without takes genes out of a signature; take them out of {kind} itself"
+    if {"over", "over_arm"} <= set(changes):
+        return "readout: of over and over_arm one is possible"
+    if kind == "crosstalk" and set(readout[kind]) not in ({"axes"}, {"above", "below"}):
+        return "readout: crosstalk needs axes, or above and below"
+    if claim["compartment"] == ANY and kind not in CELLS_OF_THEIR_OWN:
+        return f"compartment: {ANY} names no cells; write tumor, or {WHOLE} for all cells of a donor"
+    ignored = {"share": ("types",), "crosstalk": ("types", "min_cells")}.get(kind, ())
+    if unread := [name for name in ignored if name in claim]:
+        return f"{unread[0]}: {kind} names its cells itself; delete the line"
+    if "against" in claim and not by_value and kind != "correlation":
+        return "against: two groups are compared with each other; delete the line, or b of the comparison"
+    return ""
 
 
 def claims(
@@ -99,17 +140,33 @@ def claims(
         table.loc[tested, adjusted] = effects.fdr(table.loc[tested, p].to_numpy(float))
     table["bulk_fdr"] = effects.fdr(table["bulk_p"].to_numpy(float))
     judged = [
-        Verdict(*found, why=found[1]) if found else verdict(row, entry, design=design, bound=entry.get("bound", bound))
+        found or verdict(row, entry, design=design, bound=entry.get("bound", bound))
         for found, row, entry in zip(barred, table.to_dict("records"), entries, strict=True)
     ]
-    judged = jointly(judged, entries)
+    judged = with_companions(judged, entries)
     table["verdict"], table["reason"], table["why"] = zip(*judged, strict=True)
     return table[columns("claims")]
 
 
 def evaluate(entry: Mapping[str, Any], reader: Reader, *, design: Design) -> dict[str, Any]:
-    """What was measured for one claim: the deciding row of its contrast."""
-    row = blank("claims") | {
+    """What was measured for one claim: the deciding row of its contrast, and what speaks against it."""
+    row, readout = described(entry), reader.readout(entry)
+    if readout.reason:
+        return row | {"reason": readout.reason}
+    contrast, rules = Contrast.read(entry["comparison"]), design_of(entry, design)
+    best = deciding(readout, entry, design=design)
+    row |= measured(best, readout, entry, contrast, site=best.get("primary_site", rules.primary_site))
+    row |= without_ambient(reader.control(entry), entry, design=design) if row["estimator"] in RANK else {}
+    if contrast.b and row["estimator"] in (WITHIN, NESTED):
+        row["coinciding"] = ", ".join(coinciding(readout.donors, contrast, best, design=rules))
+    if row["estimator"] == NESTED:
+        row["p_drift"] = _p_drift(readout, best, contrast, reader, design=rules)
+    return row
+
+
+def described(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The row of a claim of which nothing is measured yet."""
+    return blank("claims") | {
         "claim": entry["id"],
         "statement": entry["statement"],
         "reference": reference(entry["reference"]),
@@ -130,62 +187,53 @@ def evaluate(entry: Mapping[str, Any], reader: Reader, *, design: Design) -> dic
         "opposed": "",
         "p_clean": np.nan,
     }
-    readout = reader.readout(entry)
-    if readout.reason:
-        return row | {"reason": readout.reason}
-    best = deciding(readout, entry, design=design)
-    row |= {name: best[name] for name in _MEASURED if name in best.index}
-    row |= estimate(best, entry)
-    if not np.isfinite(row["effect"]) and (why := readout.why()):
+
+
+def measured(
+    best: pd.Series, readout: Readout, entry: Mapping[str, Any], contrast: Contrast, *, site: str
+) -> dict[str, Any]:
+    """What the deciding row says, in its own units too, and the donors that it rests on."""
+    used = contrast.resting_on(best, readout.donors, site=site)
+    coverage, why = readout.coverage(used, together=best["estimator"] in (NESTED, CONFOUNDED))
+    row = {name: best[name] for name in _MEASURED if name in best.index} | estimate(best, entry)
+    if why and not np.isfinite(row["effect"]):
         row["reason"] = why
-    control = reader.control(entry)
-    if control is not None and not control.reason and row["estimator"] in RANK:
-        clean = deciding(control, entry, design=design)
-        row |= {
-            "effect_clean": clean["effect"],
-            "p_clean": clean["p"] if "p" in clean.index else np.nan,
-            "controlled": True,
-        }
-    donors, owner = relabelled(readout.donors, entry["comparison"])
-    own = design_of(entry, design)
-    if "b" in entry["comparison"] and row["estimator"] in (WITHIN, NESTED):
-        arms = arms_of(entry) | {"by": entry["comparison"].get("by", "")}
-        row["coinciding"] = ", ".join(coinciding(donors, arms, best, design=own))
-    if row["estimator"] == NESTED and len(readout.scorers) == 1 and len(sets := readout.scorers[0].sets) == 1:
-        row["p_drift"] = gauge(
-            readout.scorers[0].profiles,
-            sets,
-            np.array([best["effect"] / best["se"]]),
-            best,
-            arms_of(entry),
-            donors=donors,
-            per_donor=lambda values: averaged(values, owner),
-            listed=list(reader.sets.values()),
-            design=own,
-            how=reader.how,
-        )[0, 1]
-    compared = {entry["comparison"][side] for side in "ab" if side in entry["comparison"]}
-    used = donors[donors[Obs.STUDY].isin(str(best["studies"]).split(";")) & donors[Obs.CONDITION].isin(compared)]
-    row |= {
+    return row | {
         "n_donors": int(best["n_donors"]),
-        "coverage": readout.coverage(),
+        "coverage": coverage,
         "datasets": ";".join(sorted(set(used[Obs.DATASET]))),
     }
-    return row
+
+
+def without_ambient(control: Readout | None, entry: Mapping[str, Any], *, design: Design) -> dict[str, Any]:
+    """What the deciding row says on profiles less ambient RNA; nothing where there is no such control."""
+    if control is None or control.reason:
+        return {}
+    clean = deciding(control, entry, design=design)
+    return {"effect_clean": clean["effect"], "p_clean": clean.get("p", np.nan), "controlled": True}
+
+
+def _p_drift(readout: Readout, best: pd.Series, contrast: Contrast, reader: Reader, *, design: Design) -> float:
+    """Share of random sets that differ as much between the studies of a nested row; NaN for a readout that is not one
+    signature."""
+    if len(readout.scorers) != 1 or len(readout.scorers[0].sets) != 1:
+        return np.nan
+    scorer, t = readout.scorers[0], np.array([best["effect"] / best["se"]])
+    listed = list(reader.sets.values())
+    found = drift_of_random_sets(
+        scorer.profiles, scorer.sets, t, best, contrast, listed=listed, design=design, how=reader.how
+    )
+    return float(found[0, 1])
 
 
 def deciding(readout: Readout, entry: Mapping[str, Any], *, design: Design) -> pd.Series:
     """The pooled row of the strongest estimator that the donors allow, with the studies that show its opposite by
     themselves (`opposed`)."""
-    comparison, own = entry["comparison"], design_of(entry, design)
-    donors, owner = relabelled(readout.donors, comparison)
-    values = averaged(readout.values, owner)
-    if "b" not in comparison:
-        return one_group(values, donors, comparison, against=threshold(entry), design=own)
-    rows = contrast(values, donors, arms_of(entry), design=own)
-    candidates = rows[rows["study"] == POOLED]
-    rank = candidates["estimator"].map(RANK).fillna(-1).astype(int)
-    best = candidates.loc[rank.sort_values(kind="stable").index[-1]].copy()
+    contrast, rules = Contrast.read(entry["comparison"]), design_of(entry, design)
+    if not contrast.b:
+        return one_group(readout.values, readout.donors, contrast, against=threshold(entry), design=rules)
+    rows = compare(readout.values, readout.donors, contrast, design=rules)
+    best = rows.loc[strongest(rows[rows["study"] == POOLED])].copy()
     same = (rows["estimator"] == best["estimator"]) & (rows["primary_site"] == best["primary_site"])
     parts = rows[same & (rows["study"] != POOLED)]
     if len(parts):
@@ -201,11 +249,6 @@ def design_of(entry: Mapping[str, Any], design: Design) -> Design:
         min_donors=entry.get("min_donors", design.min_donors),
         primary_site=entry["comparison"].get("site", design.primary_site),
     )
-
-
-def arms_of(entry: Mapping[str, Any]) -> dict[str, str]:
-    """The two arms of a claim; its `by` and `where` are in the donors already (`relabelled`)."""
-    return {key: entry["comparison"][key] for key in ("id", "a", "b")}
 
 
 def threshold(entry: Mapping[str, Any]) -> float:
@@ -237,7 +280,7 @@ def in_bulk(entry: Mapping[str, Any], reader: Reader, tissues: Sequence[Tissue],
     """What bulk tissue says of the same readout: paired cohorts pooled where there are any, else unpaired ones."""
     row = {name: value for name, value in blank("claims").items() if name.startswith("bulk_")}
     spec, comparison = entry["readout"], entry["comparison"]
-    expressed = {"signature", "gene", "genes", "mean"} & set(spec) and entry["compartment"] in ("tumor", "any", WHOLE)
+    expressed = set(EXPRESSION) & set(spec) and entry["compartment"] in (TUMOUR, WHOLE)
     if not expressed or "minus" in spec or "b" not in comparison or {"by", "where"} & set(comparison):
         return row
     sets, absent = gene_sets_of(spec, reader.sets)
@@ -246,7 +289,8 @@ def in_bulk(entry: Mapping[str, Any], reader: Reader, tissues: Sequence[Tissue],
     found: dict[str, list[tuple[str, effects.Estimate]]] = {BULK_PAIRED: [], BULK_UNPAIRED: []}
     for tissue in tissues:
         scores, _ = tissue.scores(sets)
-        compared = tissue.compare(scores.mean(axis=1, skipna=False).to_frame().dropna(), comparison)
+        values = scores.mean(axis=1, skipna=False).to_frame().dropna()
+        compared = tissue.compare(values, Contrast.read(comparison), site=design_of(entry, design).primary_site)
         if compared and np.isfinite(compared.found.g).all():
             found[compared.estimator].append((tissue.study, compared.found))
     estimator = next((name for name, estimates in found.items() if estimates), "")

@@ -50,14 +50,14 @@ def correlations(
     """Rows of `correlations.tsv`: every claim on a correlation in every donor of its compartment.
 
     Args:
-        parts: slices over the same genes, one a sample.
+        parts: slices over the same genes, one per sample.
         annotation: index cell id; `study, donor, condition, platform, cell_type`.
         depth: counts by cell id.
         symbols: of the slices' genes.
         claims: entries; those whose readout is a `correlation` are read.
         sets: signatures by id.
-        types_of: cell types by compartment of the claims.
-        min_cells: cells a donor needs.
+        types_of: cell types in which a claim is read, by its id.
+        min_cells: cells that a donor needs, where the claim does not say.
         min_genes: genes that each side needs among the slices' genes.
         n_random: random pairs.
         seed: of the random pairs.
@@ -65,10 +65,11 @@ def correlations(
     asked = [claim for claim in claims if "correlation" in claim["readout"]]
     if not asked:
         return empty("correlations")
-    types = {claim["compartment"]: types_of[claim["compartment"]] for claim in asked}
     rows = []
-    for compartment, donors in gather(parts, annotation, depth, types, keys=_WHO).items():
-        here = [claim for claim in asked if claim["compartment"] == compartment]
+    place_of = {claim["id"]: f"{claim['compartment']}: {', '.join(types_of[claim['id']])}" for claim in asked}
+    types = {place_of[claim["id"]]: types_of[claim["id"]] for claim in asked}
+    for place, donors in gather(parts, annotation, depth, types, keys=_WHO).items():
+        here = [claim for claim in asked if place_of[claim["id"]] == place]
         for who, cells in donors.items():
             donor = Donor(cells, symbols, min_cells=min_cells, min_genes=min_genes, n_random=n_random)
             rows += [dict(zip(_WHO, who, strict=True)) | donor.correlate(claim, sets, seed=seed) for claim in here]
@@ -82,7 +83,7 @@ class Donor:
     Args:
         cells: of the donor.
         symbols: of their genes.
-        min_cells: cells that a correlation needs.
+        min_cells: cells that a correlation needs, where the claim does not say.
         min_genes: genes that each side needs.
         n_random: random pairs of sides.
     """
@@ -111,17 +112,21 @@ class Donor:
         shared = {g for g, _ in a} & {g for g, _ in b}
         a, b = ([(g, s) for g, s in side if g not in shared and g in self.where] for side in (a, b))
         row: dict[str, Any] = {"claim": claim["id"], "n_cells": self.X.shape[0]}
-        row |= {"n_genes_a": len(a), "n_genes_b": len(b), "reason": self._too_few(len(a), len(b))}
+        row |= {
+            "n_genes_a": len(a),
+            "n_genes_b": len(b),
+            "reason": self._too_few(len(a), len(b), claim.get("min_cells", self.min_cells)),
+        }
         row |= dict.fromkeys(("rho", "z", "z_random", "p_random"), np.nan)
         if row["reason"]:
             return row
         of_claim, of_cells = crc32(claim["id"].encode()), crc32(np.sort(self.depth).tobytes())
         return row | self._against_random(a, b, spec, sets, np.random.default_rng([seed, of_claim, of_cells]))
 
-    def _too_few(self, n_a: int, n_b: int) -> str:
+    def _too_few(self, n_a: int, n_b: int, min_cells: int) -> str:
         """Why there is no correlation; empty where there are cells and genes enough."""
-        if self.X.shape[0] < self.min_cells:
-            return f"{self.X.shape[0]} cells, {self.min_cells} needed"
+        if self.X.shape[0] < min_cells:
+            return f"{self.X.shape[0]} cells, {min_cells} needed"
         if min(n_a, n_b) < self.min_genes:
             return f"{n_a} and {n_b} genes of the two sides vary, {self.min_genes} needed"
         return ""

@@ -1,4 +1,4 @@
-"""What claims measure beside the expression of genes: one value a donor from tables that other stages made.
+"""What claims measure beside the expression of genes: one value per donor from tables that other stages made.
 
 Each function gives values indexed by study, donor, condition and platform; what a donor lacks is left out.
 """
@@ -36,8 +36,8 @@ def crosstalk_rank(table: pd.DataFrame, axes: Sequence[str]) -> pd.Series:
 
 def _axes(table: pd.DataFrame, axes: Sequence[str], column: str) -> pd.DataFrame:
     """Donors × axes; samples of a donor are averaged."""
-    own = table[table["axis"].isin(list(axes)) & table[column].notna()]
-    wide = own.pivot_table(index=WHO, columns="axis", values=column, aggfunc="mean")
+    rows = table[table["axis"].isin(list(axes)) & table[column].notna()]
+    wide = rows.pivot_table(index=WHO, columns="axis", values=column, aggfunc="mean")
     return wide.reindex(columns=list(axes))
 
 

@@ -1,4 +1,4 @@
-"""What a claim measures, as one value a donor.
+"""What a claim measures, as one value per donor.
 
 Of expression: a signature, a gene, some genes, a mean of signatures, and differences of these. Of cells: a share. Of
 other stages (`measures`): a correlation within donors, copy-number burden, the rank of an axis, detection, similarity.
@@ -14,7 +14,6 @@ import pandas as pd
 
 from brainmet.claims import measures
 from brainmet.compare import composition
-from brainmet.compare.coincidence import MIXED, SAMPLED
 from brainmet.compare.contrasts import Scorer
 from brainmet.compare.donor_scores import GeneSet, Scoring
 from brainmet.compare.donors import ANY, PLATFORM, Cohort, Profiles, declared, platforms
@@ -27,8 +26,13 @@ from brainmet.copy_number.burden import burden, shared_types
 NAME = "readout"
 WHOLE = "whole_sample"
 """The compartment word for all cells of a donor."""
+CELLS_OF_THEIR_OWN = ("share", "crosstalk")
+"""Readouts that name their cells themselves."""
+EXPRESSION = ("signature", "gene", "genes", "mean")
+KINDS = (*EXPRESSION, "share", "correlation", "burden", "crosstalk", "detected", "similarity")
+"""Kinds of readouts, of which a claim has one."""
 ARM_CPM = 10.0
-"""Mean counts per million from which a gene tells of its arm's dosage."""
+"""Mean counts per million from which a gene tells of the dosage of its chromosome arm."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +44,20 @@ class Readout:
     reason: str = ""
     scorers: Sequence[Scorer] = field(default=())
 
-    def coverage(self) -> float:
-        """Least share of the readout's genes measured; NaN for what is not of genes."""
-        shares = [share for scorer in self.scorers for share, _ in scorer.coverage.values()]
-        return min(shares, default=np.nan)
-
-    def why(self) -> str:
-        """Why the readout cannot be scored; empty where it can."""
-        return next((reason for scorer in self.scorers for _, reason in scorer.coverage.values() if reason), "")
+    def coverage(self, donors: pd.DataFrame, *, together: bool) -> tuple[float, str]:
+        """Least share of the readout's genes measured in donors, scored `together` or each study by itself, and why it
+        cannot be scored there; NaN and nothing for what is not of genes."""
+        by_study = donors.groupby([Obs.STUDY, PLATFORM], sort=True)
+        groups = [donors] if together else [members for _, members in by_study]
+        found = []
+        for scorer in self.scorers:
+            for members in groups:
+                index = members.index.intersection(scorer.profiles.donors.index, sort=False)
+                found += [scorer.coverage(index)] if len(index) else []
+        if not found:
+            return np.nan, ""
+        table = pd.concat(found)
+        return float(table["coverage"].min()), next(filter(None, table["reason"]), "")
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,11 @@ class Tables:
     crosstalk: pd.DataFrame
 
 
+def read_in(word: str) -> str:
+    """The compartment in which a claim is read, by its word."""
+    return ANY if word == WHOLE else declared(word)
+
+
 class Reader:
     """Measures readouts on one cohort.
 
@@ -66,7 +81,7 @@ class Reader:
         clean: the same less ambient RNA, for the control; None where there is no control.
         words: cell types by compartment word.
         sets: the run's signatures.
-        min_share_cells: cells a donor needs in the denominator of a share.
+        min_share_cells: cells that a donor needs in the denominator of a share.
         how: scoring.
         tables: what other stages found.
     """
@@ -124,10 +139,16 @@ class Reader:
 
     def _profiles(self, entry: Mapping[str, Any]) -> Profiles | None:
         """Donor profiles of a claim's cells; None without any."""
-        name = ANY if entry["compartment"] == WHOLE else declared(entry["compartment"])
-        types = tuple(entry.get("types") or self.cohort.types.get(name, ()))
-        found = self._of_types(types, entry.get("min_cells", self.cohort.min_cells))
+        found = self._of_types(self._types(entry), entry.get("min_cells", self.cohort.min_cells))
         return found if len(found.donors) else None
+
+    def _types(self, entry: Mapping[str, Any]) -> tuple[str, ...]:
+        """Cell types in which a claim is read."""
+        return tuple(entry.get("types") or self.cohort.types.get(read_in(entry["compartment"]), ()))
+
+    def _min_share_cells(self, entry: Mapping[str, Any]) -> int:
+        """Cells that a donor needs for a share of them."""
+        return int(entry.get("min_cells", self.min_share_cells))
 
     def _of_types(self, types: tuple[str, ...], min_cells: int) -> Profiles:
         """Donor profiles of cell types, kept: most claims read the same cells."""
@@ -171,9 +192,9 @@ class Reader:
         use = profiles.measured()
         cpm = profiles.counts / np.maximum(np.nansum(profiles.counts, axis=1, keepdims=True), 1) * 1e6
         order = gene_order(genes, use & (np.nan_to_num(cpm).mean(axis=0) >= ARM_CPM))
-        own = set(spec.get("genes", [spec.get("gene")]))
+        read = set(spec.get("genes", [spec.get("gene")]))
         symbols = profiles.symbols.to_numpy()[order.columns[order.arm == spec["over_arm"]]]
-        found = tuple(symbol for symbol in symbols if symbol not in own)
+        found = tuple(symbol for symbol in symbols if symbol not in read)
         return GeneSet(spec["over_arm"], found, single=True) if found else f"no gene of {spec['over_arm']} is expressed"
 
     def _share(self, entry: Mapping[str, Any], share: Mapping[str, Sequence[str]]) -> Readout:
@@ -182,10 +203,11 @@ class Reader:
             {t for word in share[side] for t in self.words.get(word, ()) or (word,)} | set(share[side])
             for side in ("of", "among")
         )
-        parts = composition.share(cells, of, among, min_cells=self.min_share_cells)
+        min_cells = self._min_share_cells(entry)
+        parts = composition.share(cells, of, among, min_cells=min_cells)
         donors = donors.loc[parts.index]
         if not len(donors):
-            reason = f"no unenriched donor with {self.min_share_cells} cells of {', '.join(share['among'])}"
+            reason = f"no unenriched donor with {min_cells} cells of {', '.join(share['among'])}"
             return self._nothing(reason)
         if "b" not in entry["comparison"]:  # a level is read with all cells that there are
             return Readout(
@@ -213,9 +235,9 @@ class Reader:
         def values(index: pd.Index) -> pd.DataFrame:
             if not len(index):
                 return _no_values()
-            own = profiles.take(profiles.donors.index.get_indexer(index))
-            normal = shared_types(bulk, own.donors, min_cells=self.min_share_cells)
-            found = burden(own, normal, bulk.var, seed=self.how.seed) if len(normal) else pd.Series(dtype=float)
+            compared = profiles.take(profiles.donors.index.get_indexer(index))
+            normal = shared_types(bulk, compared.donors, min_cells=self.min_share_cells)
+            found = burden(compared, normal, bulk.var, seed=self.how.seed) if len(normal) else pd.Series(dtype=float)
             return found.reindex(index.intersection(found.index, sort=False)).to_frame(NAME)
 
         return Readout(profiles.donors, values)
@@ -233,9 +255,9 @@ class Reader:
         return self._of_donors(values, "no donor in which all of these axes could be tested")
 
     def _detected(self, entry: Mapping[str, Any], gene: str) -> Readout:
-        types = self.cohort.types.get(declared(entry["compartment"]), ())
-        share = measures.detected(self.cohort.bulk, types, gene, min_cells=self.min_share_cells)
-        missing = f"{gene} is not in the gene list, or no donor has {self.min_share_cells} cells"
+        min_cells = self._min_share_cells(entry)
+        share = measures.detected(self.cohort.bulk, self._types(entry), gene, min_cells=min_cells)
+        missing = f"{gene} is not in the gene list, or no donor has {min_cells} cells"
         return self._of_donors(measures.log_odds(share), missing)
 
     def _similarity(self, entry: Mapping[str, Any], spec: Mapping[str, Any]) -> Readout:
@@ -245,13 +267,13 @@ class Reader:
         others = self._of_types(types, self.cohort.min_cells)
         if absent or profiles is None or not len(others.donors):
             return self._nothing(f"no {'signature ' + absent if absent else 'cells of ' + ', '.join(spec['to'])}")
-        own, other = Scorer(profiles, sets, how=self.how), Scorer(others, sets, how=self.how)
+        scorer, other = Scorer(profiles, sets, how=self.how), Scorer(others, sets, how=self.how)
         target = other(others.donors.index)
 
         def values(index: pd.Index) -> pd.DataFrame:
-            return measures.similarity(own(index), target).to_frame(NAME) if len(index) else _no_values()
+            return measures.similarity(scorer(index), target).to_frame(NAME) if len(index) else _no_values()
 
-        return Readout(profiles.donors, values, scorers=[own, other])
+        return Readout(profiles.donors, values, scorers=[scorer, other])
 
     @cached_property
     def _everyone(self) -> pd.DataFrame:
@@ -315,37 +337,3 @@ def _mean(table: pd.DataFrame) -> pd.DataFrame:
 
 def _no_values() -> pd.DataFrame:
     return pd.DataFrame(columns=[NAME], dtype=float)
-
-
-def relabelled(donors: pd.DataFrame, comparison: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.Series]:
-    """Donors whose `condition` is what the comparison compares: the condition itself, or another column (`by`),
-    within donors that have the given values (`where`). `sampled` then keeps the condition.
-
-    Returns:
-        The donors, and for each of their profiles the one that stands for the donor. These differ where `by` puts
-        several conditions of a donor into one arm, of which it is one replicate: see `averaged`.
-    """
-    for column, value in comparison.get("where", {}).items():
-        donors = donors[donors[column].isin(value if isinstance(value, list) else [value])]
-    by = comparison.get("by")
-    if not by:
-        return donors, pd.Series(donors.index, donors.index)
-    donors = donors.assign(**{SAMPLED: donors[Obs.CONDITION], Obs.CONDITION: donors[by]})
-    grouped = donors.groupby([Obs.STUDY, PLATFORM, Obs.DONOR, Obs.CONDITION], sort=False)
-    donors[SAMPLED] = donors[SAMPLED].where(grouped[SAMPLED].transform("nunique") == 1, MIXED)
-    people = grouped.ngroup()
-    first = ~people.duplicated()
-    return donors[first], pd.Series(donors.index[first][people], donors.index)
-
-
-def averaged(values: Values, owner: pd.Series) -> Values:
-    """Values of donors, each the mean over the profiles that it owns (`relabelled`)."""
-    if (owner == owner.index).all():
-        return values
-
-    def mean(index: pd.Index) -> pd.DataFrame:
-        table = values(owner.index[owner.isin(index)])
-        table = table.groupby(owner[table.index].to_numpy()).mean()
-        return table.loc[index.intersection(table.index, sort=False)]
-
-    return mean

@@ -5,11 +5,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from brainmet.compare.estimators import CONFOUNDED, NESTED, NOT_TESTABLE, REFUSED, TRANSFER, WITHIN, Design
+from brainmet.compare.estimators import CONFOUNDED, NESTED, NOT_TESTABLE, RANK, REFUSED, TRANSFER, Design
 
-RANK = {TRANSFER: 0, NESTED: 1, WITHIN: 2}
-"""Estimators, weakest first: a claim names the weakest it may rest on."""
 PAIRED = "paired"
+UNPAIRED = "no patients sampled at both sites; the claim is about changes within patients"
 SUPPORTING = ("supported", "recovered", "reproduced_in_source")
 
 
@@ -27,18 +26,20 @@ class Verdict(NamedTuple):
     why: str
 
 
-def untested(row: Mapping[str, Any], entry: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Verdict and reason of a claim that these donors cannot test; None of one that they can."""
+def untested(row: Mapping[str, Any], entry: Mapping[str, Any]) -> Verdict | None:
+    """Verdict on a claim that these donors cannot test; None of one that they can."""
     state, reason = row["estimator"], str(row.get("reason") or "")
     if PAIRED in entry.get("requires", []) and state in RANK and row["design"] != PAIRED:
-        return "not_testable", "no patients sampled at both sites: donors of the two arms differ in subtype"
+        return Verdict("not_testable", UNPAIRED, UNPAIRED)
     if state in (NOT_TESTABLE, REFUSED) or (state in RANK and not np.isfinite(row["effect"])):
-        return "not_testable", reason or "the readout cannot be scored in these donors"
+        why = reason or "the readout cannot be scored in these donors"
+        return Verdict("not_testable", why, why)
     if state == CONFOUNDED:
-        return "confounded", reason
+        return Verdict("confounded", reason, reason)
     floor = entry.get("estimator_min", TRANSFER if "b" not in entry["comparison"] else NESTED)
     if RANK[state] < RANK[floor]:
-        return "not_testable", f"only an estimate by {state} is possible; the claim needs {floor} or better"
+        why = f"only an estimate by {state} is possible; the claim needs {floor} or better"
+        return Verdict("not_testable", why, why)
     return None
 
 
@@ -49,45 +50,81 @@ def verdict(row: Mapping[str, Any], entry: Mapping[str, Any], *, design: Design,
     the donors are enough for it to get there. A claim of no difference is tested against its bound (two
     one-sided tests).
     """
-    sources, used = set(entry.get("derived_from", [])), set(str(row["datasets"]).split(";"))
-    decided = row["fdr"] < design.alpha and (row["p_perm_min"] > design.alpha or not row["p_perm"] >= design.alpha)
-    sign = {"up": 1, "down": -1, "none": 0}[entry["direction"]]
-    interval = f"g {row['effect']:.2f} ({row['ci_low']:.2f} to {row['ci_high']:.2f})"
-    found = f"{interval}, FDR {row['fdr']:.2g}, {row['n_donors']} donors"
-    if entry.get("contested"):
-        found = f"published both ways; {found}"
-    positive = "recovered" if row["simulated"] else "supported"
+    significant = bool(row["fdr"] < design.alpha) and permutation_allows(row, design.alpha)
+    bounded = entry["direction"] == "none" or "bound" in entry
+    settled = significant or (bounded and within_bound(row, bound))
+    if settled and (objection := objection_to(row, significant=significant, alpha=design.alpha)):
+        return _said("inconclusive", row, entry, objection)
+    judge = of_no_difference if entry["direction"] == "none" else of_direction
+    return judge(row, entry, significant=significant, design=design, bound=bound)
 
-    def judged(state: str, why: str, joint: str = "; ") -> Verdict:
-        return Verdict(state, f"{found}{joint}{why}", why)
 
-    if decided and row["controlled"]:
-        same = np.sign(row["effect_clean"]) == np.sign(row["effect"])
-        if not (same and row["fdr_clean"] < design.alpha):
-            left = f"g {row['effect_clean']:.2f}, FDR {row['fdr_clean']:.2g}"
-            return judged("inconclusive", f"without what ambient RNA of the samples' other cells can explain, {left}")
-    settled = decided or ((sign == 0 or "bound" in entry) and within_bound(row, bound))
-    if settled and row["opposed"]:
-        return judged("inconclusive", f"the opposite in {row['opposed']}")
-    if settled and row["coinciding"]:
-        return judged("inconclusive", f"in every study the arms differ in {row['coinciding']} too")
-    if decided and row["p_drift"] >= design.alpha:
-        why = f"random sets of genes differ as much between these studies (p {row['p_drift']:.2g})"
-        return judged("inconclusive", why)
-    if sign == 0:
-        if within_bound(row, bound):
-            return judged(_sourced("equivalent", sources, used), f"inside ±{bound:g} at 90 %", ": ")
-        if decided and (row["ci_low"] > bound or row["ci_high"] < -bound):
-            return judged("contradicted", f"outside ±{bound:g}, where the claim is that there is no difference", ": ")
-        return judged("inconclusive", f"±{bound:g} is neither shown nor excluded; {_detectable(row, design)}")
-    if decided and np.sign(row["effect"]) == sign:
-        return judged(_sourced(positive, sources, used), "as the claim says", ", ")
-    if decided:
-        return judged("contradicted", "against the claim", ", ")
+def permutation_allows(row: Mapping[str, Any], alpha: float) -> bool:
+    """Whether the permutation p agrees: labels that cannot reach alpha, or were not permuted (`nested`), do."""
+    reachable = row["p_perm_min"] <= alpha
+    return bool(not reachable or np.isnan(row["p_perm"]) or row["p_perm"] < alpha)
+
+
+def objection_to(row: Mapping[str, Any], *, significant: bool, alpha: float) -> str:
+    """What speaks against a result that would settle a claim, in words; empty where nothing does."""
+    if significant and row["controlled"] and not _holds_without_ambient(row, alpha):
+        return _less_ambient(row)
+    if row["opposed"]:
+        return f"the opposite in {row['opposed']}"
+    if row["coinciding"]:
+        return f"in every study the arms differ in {row['coinciding']} too"
+    if significant and row["p_drift"] >= alpha:
+        return f"random sets of genes differ as much between these studies (p {row['p_drift']:.2g})"
+    return ""
+
+
+def of_no_difference(
+    row: Mapping[str, Any], entry: Mapping[str, Any], *, significant: bool, design: Design, bound: float
+) -> Verdict:
+    """Verdict on a claim that nothing changes, against which nothing speaks."""
+    if within_bound(row, bound):
+        return _said(_sourced("equivalent", row, entry), row, entry, f"inside ±{bound:g} at 90 %", ": ")
+    if significant and (row["ci_low"] > bound or row["ci_high"] < -bound):
+        return _said(
+            "contradicted", row, entry, f"outside ±{bound:g}, where the claim is that there is no difference", ": "
+        )
+    return _said("inconclusive", row, entry, f"±{bound:g} is neither shown nor excluded; {_detectable(row, design)}")
+
+
+def of_direction(
+    row: Mapping[str, Any], entry: Mapping[str, Any], *, significant: bool, design: Design, bound: float
+) -> Verdict:
+    """Verdict on a claim that something rises or falls, against which nothing speaks."""
+    if significant and np.sign(row["effect"]) == {"up": 1, "down": -1}[entry["direction"]]:
+        positive = "recovered" if row["simulated"] else "supported"
+        return _said(_sourced(positive, row, entry), row, entry, "as the claim says", ", ")
+    if significant:
+        return _said("contradicted", row, entry, "against the claim", ", ")
     if "bound" in entry and within_bound(row, bound):
         why = f"inside ±{bound:g} at 90 %, no difference of the size that the claim needs"
-        return judged("equivalent", why, ": ")
-    return judged("inconclusive", _detectable(row, design))
+        return _said("equivalent", row, entry, why, ": ")
+    return _said("inconclusive", row, entry, _detectable(row, design))
+
+
+def _said(state: str, row: Mapping[str, Any], entry: Mapping[str, Any], why: str, joint: str = "; ") -> Verdict:
+    """A verdict with its sentence: the numbers, and behind `joint` what settles it."""
+    contested = "published both ways; " if entry.get("contested") else ""
+    interval = f"g {row['effect']:.2f} ({row['ci_low']:.2f} to {row['ci_high']:.2f})"
+    numbers = f"{contested}{interval}, FDR {row['fdr']:.2g}, {row['n_donors']} donors"
+    return Verdict(state, f"{numbers}{joint}{why}", why)
+
+
+def _holds_without_ambient(row: Mapping[str, Any], alpha: float) -> bool:
+    """Whether an effect keeps its sign and stays significant on profiles less ambient RNA."""
+    return bool(np.sign(row["effect_clean"]) == np.sign(row["effect"]) and row["fdr_clean"] < alpha)
+
+
+def _less_ambient(row: Mapping[str, Any]) -> str:
+    """What is left of an effect without the counts that ambient RNA can explain, in words."""
+    if not np.isfinite(row["effect_clean"]):
+        return "without the counts that ambient RNA can explain, too few are left to test"
+    left = f"g {row['effect_clean']:.2f}, FDR {row['fdr_clean']:.2g}"
+    return f"without what ambient RNA of the samples' other cells can explain, {left}"
 
 
 def _detectable(row: Mapping[str, Any], design: Design) -> str:
@@ -104,13 +141,14 @@ def within_bound(row: Mapping[str, Any], bound: float) -> bool:
     return bool(abs(row["effect"]) + half < bound)
 
 
-def _sourced(verdict: str, sources: set[str], used: set[str]) -> str:
-    """A claim cannot be confirmed by the data it came from."""
-    return "reproduced_in_source" if sources and used <= sources else verdict
+def _sourced(state: str, row: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
+    """The verdict, or `reproduced_in_source`: a claim cannot be confirmed by the data that it came from."""
+    sources, used = set(entry.get("derived_from", [])), set(str(row["datasets"]).split(";"))
+    return "reproduced_in_source" if sources and used <= sources else state
 
 
-def jointly(judged: Sequence[Verdict], entries: Sequence[Mapping[str, Any]]) -> list[Verdict]:
-    """A claim that others must confirm (`also`) is not supported without them."""
+def with_companions(judged: Sequence[Verdict], entries: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+    """The verdicts, where a claim that others must confirm (`also`) is not supported without them."""
     by_id = {entry["id"]: found for entry, found in zip(entries, judged, strict=True)}
     out = []
     for entry, verdict_ in zip(entries, judged, strict=True):

@@ -1,16 +1,16 @@
 """Contrasts of donor values between conditions: what differs, by how much, and what the design lets us say.
 
-Three estimators, named in every row. `within`: both arms in one study and on one platform, studies pooled. `nested`:
-arms in different studies of one platform, the study is the unit, at least three an arm. `transfer`: as `within`, for
-another primary tumour; never pooled with breast. Where none applies the row says why: `confounded` (the arms are
-studies as much as conditions: shown, never judged), `refused` (other technology or suspension), `not_testable` (an arm
+Three estimators, named in every row. `within`: both groups in one study and on one platform, studies pooled. `nested`:
+groups in different studies of one platform, the study is the unit, at least three per group. `transfer`: as `within`,
+for another primary tumour; never pooled with breast. Where none applies the row says why: `confounded` (the groups are
+studies as much as conditions: shown, never judged), `refused` (other technology or suspension), `not_testable` (a group
 is missing).
 
 The values may be signature scores, genes, or log-ratios of cell types; donors are the replicates of all of them.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import Any
@@ -19,19 +19,9 @@ import numpy as np
 import pandas as pd
 
 from brainmet.compare.across_studies import n_donors, nested, shared_platform, verdict_of_design
+from brainmet.compare.contrast import Contrast
 from brainmet.compare.donors import PLATFORM
-from brainmet.compare.estimators import (
-    CONFOUNDED,
-    NESTED,
-    POOLED,
-    TRANSFER,
-    WITHIN,
-    Design,
-    Values,
-    arms_of,
-    eligible,
-    without_site,
-)
+from brainmet.compare.estimators import CONFOUNDED, NESTED, POOLED, TRANSFER, WITHIN, Design, Values
 from brainmet.contract import Obs, Uns
 from brainmet.stats import effects
 from brainmet.stats.effects import Estimate
@@ -40,29 +30,31 @@ from brainmet.stats.power import detectable_in, detectable_over
 log = logging.getLogger(__name__)
 
 
-def contrast(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], *, design: Design) -> pd.DataFrame:
+def compare(values: Values, donors: pd.DataFrame, contrast: Contrast, *, design: Design) -> pd.DataFrame:
     """All rows of one contrast in one compartment.
 
     Args:
         values: gives the features' values for a set of donors.
-        donors: index profile; `study, donor, condition, platform, primary_site, simulated`.
-        arms: `id`, and the conditions `a` and `b`: effects are a minus b.
+        donors: index profile; `study, donor, condition, platform, primary_site, organism, simulated`, and the columns
+            that the contrast names.
+        contrast: the groups; effects are a minus b.
 
     Returns:
         Rows by feature, estimator and study; `study` is `pooled` in the row that decides. Columns as in `contrasts.tsv`
         without those of the signature.
     """
-    own, other = eligible(donors, arms, site=design.primary_site)
-    blocks = _by_study(values, own, arms, WITHIN, design)
-    blocks += nested(values, own, arms, design)
-    free = other[Obs.CONDITION].isin(without_site(arms))
-    for site in sorted(set(other.loc[~free, "primary_site"])):
-        theirs = other[free | (other["primary_site"] == site)]
-        blocks += [block.assign(primary_site=site) for block in _by_study(values, theirs, arms, TRANSFER, design)]
+    values = contrast.per_donor(values, donors)
+    of_site, of_others = contrast.eligible(donors, site=design.primary_site)
+    blocks = _by_study(values, of_site, contrast, WITHIN, design)
+    blocks += nested(values, of_site, contrast, design)
+    free = of_others[Obs.CONDITION].isin(contrast.without_site)
+    for site in sorted(set(of_others.loc[~free, "primary_site"])):
+        theirs = of_others[free | (of_others["primary_site"] == site)]
+        blocks += [block.assign(primary_site=site) for block in _by_study(values, theirs, contrast, TRANSFER, design)]
     if not any(block["estimator"].iloc[0] in (WITHIN, NESTED) for block in blocks if len(block)):
-        blocks.append(_no_verdict(values, own, arms, design))
+        blocks.append(_no_verdict(values, of_site, contrast, design))
     frame = pd.concat(blocks, ignore_index=True)
-    frame["contrast"] = arms["id"]
+    frame["contrast"] = contrast.id
     frame["primary_site"] = (
         frame["primary_site"].fillna(design.primary_site) if "primary_site" in frame else design.primary_site
     )
@@ -71,7 +63,7 @@ def contrast(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], *, d
 
 @dataclass(frozen=True)
 class Part:
-    """One study's donors of both arms: values, donors × features; in a paired part row i of both arms is one donor.
+    """One study's donors of both groups: values, donors × features; in a paired part row i of both is one donor.
     Rows are sorted by their values: the labels that are drawn depend on no name."""
 
     study: str
@@ -82,17 +74,21 @@ class Part:
 
     def estimate(self) -> Estimate:
         """The study's effect."""
-        return effects.pairs(self.a, self.b) if self.paired else effects.two_arms(self.a, self.b)
+        return effects.pairs(self.a, self.b) if self.paired else effects.two_groups(self.a, self.b)
 
 
-def parts_of(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], *, design: Design) -> list[Part]:
-    """Studies that hold at least `min_donors` of both arms on one platform, each on the one with most donors."""
+def parts_of(values: Values, donors: pd.DataFrame, contrast: Contrast, *, design: Design) -> list[Part]:
+    """Studies that hold at least `min_donors` of both groups on one platform, each on the one with most donors.
+
+    Args:
+        donors: as `Contrast.eligible` returns them.
+    """
     parts = []
     for (study, platform), members in donors.groupby([Obs.STUDY, PLATFORM], sort=True):
-        if min(len(side) for side in arms_of(members, arms, design)) < design.min_donors:
+        if min(map(len, contrast.sides(members, min_donors=design.min_donors))) < design.min_donors:
             continue
         table = values(members.index)
-        a, b = arms_of(members.loc[table.index], arms, design)
+        a, b = contrast.sides(members.loc[table.index], min_donors=design.min_donors)
         if min(len(a), len(b)) < design.min_donors:
             continue
         if len(a) + len(b) < len(table):  # the smallest donor may be one that is not compared
@@ -103,9 +99,11 @@ def parts_of(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], *, d
 
 
 def part_of(study: str, platform: str, a: np.ndarray, b: np.ndarray, *, paired: bool) -> Part:
-    """One study's donors, sorted."""
-    rows_a, rows_b = (by_values(a + b),) * 2 if paired else (by_values(a), by_values(b))
-    return Part(study, platform, a[rows_a], b[rows_b], paired)
+    """One study's donors, sorted by their values; pairs stay together."""
+    if paired:
+        order = by_values(a + b)
+        return Part(study, platform, a[order], b[order], paired)
+    return Part(study, platform, a[by_values(a)], b[by_values(b)], paired)
 
 
 def by_values(x: np.ndarray) -> np.ndarray:
@@ -118,11 +116,11 @@ def one_a_study(parts: Sequence[Part]) -> list[Part]:
     by_study: dict[str, list[Part]] = {}
     for part in parts:
         by_study.setdefault(part.study, []).append(part)
-    return [max(own, key=lambda part: len(part.a) + len(part.b)) for own in by_study.values()]
+    return [max(of_study, key=lambda part: len(part.a) + len(part.b)) for of_study in by_study.values()]
 
 
 def pooled_p(parts: Sequence[Part], *, min_studies: int) -> np.ndarray:
-    """p of the pooled effect alone, one a feature; equal to that of the pooled rows."""
+    """p of the pooled effect alone, one per feature; equal to that of the pooled rows."""
     estimates = [part.estimate() for part in parts]
     fixed = effects.stratified(estimates)[-1]
     if len(estimates) < min_studies:
@@ -132,10 +130,10 @@ def pooled_p(parts: Sequence[Part], *, min_studies: int) -> np.ndarray:
 
 
 def _by_study(
-    values: Values, donors: pd.DataFrame, arms: Mapping[str, str], estimator: str, design: Design
+    values: Values, donors: pd.DataFrame, contrast: Contrast, estimator: str, design: Design
 ) -> list[pd.DataFrame]:
-    """Rows of every study that holds both arms on one platform, and the pooled row."""
-    parts = parts_of(values, donors, arms, design=design)
+    """Rows of every study that holds both groups on one platform, and the pooled row."""
+    parts = parts_of(values, donors, contrast, design=design)
     if not parts:
         return []
     features = values(donors.index[:0]).columns
@@ -158,7 +156,7 @@ def _by_study(
 def _named(names: Sequence[str], used: np.ndarray) -> np.ndarray:
     """Names of the parts that have a feature (parts × features), joined by `;`; of all where none has it."""
     patterns, which = np.unique(used | ~used.any(axis=0), axis=1, return_inverse=True)
-    return np.array([";".join(sorted(set(compress(names, own)))) for own in patterns.T], object)[which.ravel()]
+    return np.array([";".join(sorted(set(compress(names, pattern)))) for pattern in patterns.T], object)[which.ravel()]
 
 
 def _design_word(parts: Sequence[Part]) -> str:
@@ -264,44 +262,44 @@ def permutation(parts: Sequence[Part], *, design: Design) -> tuple[np.ndarray, n
             flips, every = effects.signs(len(change), limit=design.permutations, seed=design.seed)
             statistics = flips @ change
         else:
-            x, arm, strata = _labelled(used, columns)
-            labels, every = effects.labelings(strata, arm, limit=design.permutations, seed=design.seed)
-            statistics = effects.arm_weights(strata, labels) @ x
+            x, is_a, strata = _labelled(used, columns)
+            labels, every = effects.labelings(strata, is_a, limit=design.permutations, seed=design.seed)
+            statistics = effects.group_weights(strata, labels) @ x
         p[columns], least[columns] = effects.permutation_p(statistics, every=every)
     return p, least
 
 
 def _labelled(parts: Sequence[Part], columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Values of all donors, whether each is of arm a, and the stratum within which labels are exchanged: its study, and
-    in a paired part the donor itself."""
+    """Values of all donors, whether each is of group a, and the stratum within which labels are exchanged: its study,
+    and in a paired part the donor itself."""
     blocks: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     n_strata = 0
     for part in parts:
         n_a, n_b = len(part.a), len(part.b)
         stratum = np.tile(np.arange(n_a), 2) if part.paired else np.zeros(n_a + n_b, int)
         x = np.vstack([part.a, part.b])
-        order = by_values(x)  # whichever arm is called a, but for donors of equal values
+        order = by_values(x)  # whichever group is called a, but for donors of equal values
         blocks.append(
             (x[np.ix_(order, columns)], np.repeat([True, False], [n_a, n_b])[order], n_strata + stratum[order])
         )
         n_strata += int(stratum.max()) + 1
-    x, arm, strata = (np.concatenate(block) for block in zip(*blocks, strict=True))
-    return x, arm, strata
+    x, is_a, strata = (np.concatenate(block) for block in zip(*blocks, strict=True))
+    return x, is_a, strata
 
 
-def _no_verdict(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], design: Design) -> pd.DataFrame:
-    """One row a feature that says why the contrast cannot be judged; a confounded difference is shown all the same."""
-    state, reason = verdict_of_design(donors, arms, design)
+def _no_verdict(values: Values, donors: pd.DataFrame, contrast: Contrast, design: Design) -> pd.DataFrame:
+    """One row per feature that says why the contrast cannot be judged; a confounded difference is shown in it."""
+    state, reason = verdict_of_design(donors, contrast, design)
     if state == CONFOUNDED:
-        platform = shared_platform(donors, arms)
+        platform = shared_platform(donors, contrast)
         members = donors[donors[PLATFORM] == platform]
         table = values(members.index)
         members = members.loc[table.index]
         # Donors of one name in two studies are two people.
         people = members.assign(**{Obs.DONOR: members[Obs.STUDY] + "|" + members[Obs.DONOR]})
-        a, b = arms_of(people, arms, design)
+        a, b = contrast.sides(people, min_donors=design.min_donors)
         if min(len(a), len(b)) >= 2:
-            estimate = effects.two_arms(table.loc[a].to_numpy(), table.loc[b].to_numpy())
+            estimate = effects.two_groups(table.loc[a].to_numpy(), table.loc[b].to_numpy())
             row = _study_row(table.columns, estimate, POOLED, platform, design)
             row |= {"studies": ";".join(sorted(set(members[Obs.STUDY]))), "n_studies": members[Obs.STUDY].nunique()}
             row |= {
@@ -312,7 +310,7 @@ def _no_verdict(values: Values, donors: pd.DataFrame, arms: Mapping[str, str], d
             }
             return pd.DataFrame(row).assign(estimator=state, design="unpaired")
     features = values(donors.index[:0]).columns
-    n_a, n_b = (n_donors(donors, arms[side]) for side in "ab")
+    n_a, n_b = (n_donors(donors, group) for group in contrast.groups)
     return pd.DataFrame(
         {
             "feature": features,

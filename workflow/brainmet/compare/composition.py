@@ -2,39 +2,37 @@
 
 Shares sum to one, so one type's rise is every other's fall; log-ratios to the mean of all types take that out. Donors
 are read at the number of cells of the smallest among them: half a cell added to a rare type says less the more cells
-there are, and the arm with more cells would lack its rare types less. Only unenriched samples say anything about
+there are, and the group with more cells would lack its rare types less. Only unenriched samples say anything about
 shares: sorting decides them otherwise.
 
 Source: Aitchison 1982 J R Stat Soc B 44:139 (centred log-ratio).
 """
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
 
-from brainmet.compare import contrast
+from brainmet.compare import compare
+from brainmet.compare.contrast import ANY_SITE, Contrast
 from brainmet.compare.donor_scores import thinned_log_cpm
-from brainmet.compare.donors import PLATFORM, platforms
-from brainmet.compare.estimators import ANY_SITE, NESTED, POOLED, TRANSFER, WITHIN, Design, eligible
-from brainmet.contract import UNKNOWN, Obs, Uns
+from brainmet.compare.donors import described
+from brainmet.compare.estimators import NESTED, POOLED, TRANSFER, WITHIN, Design
+from brainmet.contract import UNKNOWN, Obs
 from brainmet.core.tables import columns, empty
 from brainmet.stats import effects
 
 log = logging.getLogger(__name__)
 
 UNENRICHED = "none"
-_KEYS = [Obs.STUDY, PLATFORM, Obs.DONOR, Obs.CONDITION]
-
-_DESCRIBED = ["primary_site", "subtype", "er", "her2", Uns.ORGANISM, Uns.SIMULATED, Obs.DATASET]
 
 
 def cells_of(obs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Cells by donor and type, and the donors, of unenriched samples.
 
     Args:
-        obs: rows of the cohort's pseudobulk: `cell_type, n_cells, enrichment` and what describes a donor.
+        obs: rows of the cohort's pseudobulk: `cell_type, n_cells` and what describes a donor (`donors.described`).
 
     Returns:
         donors × types (int), and the donors with the same index. Cells called `unknown` are not counted.
@@ -42,16 +40,9 @@ def cells_of(obs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     obs = obs[
         (obs["enrichment"].astype(str) == UNENRICHED) & (obs[Obs.CELL_TYPE] != UNKNOWN) & (obs["suspension"] != "bulk")
     ]
-    obs = obs.assign(**{PLATFORM: platforms(obs)})
-    if not len(obs):
-        none = pd.DataFrame(columns=[*_KEYS, *_DESCRIBED])
-        return pd.DataFrame(index=none.index), none
-    cells = obs.pivot_table(
-        index=_KEYS, columns=Obs.CELL_TYPE, values=Obs.N_CELLS, aggfunc="sum", fill_value=0, observed=True
-    )
-    donors = obs.groupby(_KEYS, sort=True, observed=True)[_DESCRIBED].first().loc[cells.index].reset_index()
-    index = pd.Index(donors[_KEYS].agg("|".join, axis=1), name="profile")
-    return cells.set_axis(index, axis=0).astype(np.int64), donors.set_axis(index, axis=0)
+    donors, code = described(obs)
+    cells = obs[Obs.N_CELLS].groupby([donors.index[code], obs[Obs.CELL_TYPE].to_numpy(str)]).sum().unstack(fill_value=0)
+    return cells.reindex(donors.index).astype(np.int64), donors
 
 
 def log_ratios(cells: pd.DataFrame) -> pd.DataFrame:
@@ -77,9 +68,7 @@ def log_odds(parts: pd.DataFrame) -> pd.Series:
     return pd.Series(logs[:, 0] - logs[:, 1], parts.index)
 
 
-def composition(
-    obs: pd.DataFrame, arms: Sequence[Mapping[str, str]], *, design: Design, min_cells: int
-) -> pd.DataFrame:
+def composition(obs: pd.DataFrame, contrasts: Sequence[Contrast], *, design: Design, min_cells: int) -> pd.DataFrame:
     """Rows of `composition.tsv`: every type, every contrast; effects are Hedges' g of log-ratios, differences in log2.
 
     Args:
@@ -94,18 +83,18 @@ def composition(
         return empty("composition")
     shares = cells.div(cells.sum(axis=1), axis=0)
     blocks = []
-    for arm in arms:
-        rows = contrast(lambda index: log_ratios(cells.loc[index]), donors, arm, design=design)
-        compared, _ = eligible(donors, arm, site=ANY_SITE)
-        for side in "ab":
-            chosen = compared.index[compared[Obs.CONDITION] == arm[side]]
+    for contrast in contrasts:
+        rows = compare(lambda index: log_ratios(cells.loc[index]), donors, contrast, design=design)
+        compared, _ = contrast.eligible(donors, site=ANY_SITE)
+        for side, group in zip("ab", contrast.groups, strict=True):
+            chosen = compared.index[compared[Obs.CONDITION] == group]
             rows[f"share_{side}"] = rows["feature"].map(shares.loc[chosen].mean()) if len(chosen) else np.nan
         blocks.append(rows)
-    return finish(pd.concat(blocks, ignore_index=True).rename(columns={"feature": Obs.CELL_TYPE}))
+    return with_fdr(pd.concat(blocks, ignore_index=True).rename(columns={"feature": Obs.CELL_TYPE}))
 
 
-def finish(table: pd.DataFrame) -> pd.DataFrame:
-    """FDR over the deciding rows, columns and order."""
+def with_fdr(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with the FDR over its deciding rows, all columns, sorted."""
     for name in columns("composition"):
         if name not in table:
             table[name] = np.nan

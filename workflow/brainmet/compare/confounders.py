@@ -2,10 +2,10 @@
 subtype and composition.
 
 A confounder explains a finding when it goes with the signature among donors of one study and condition (the slope
-there is not chance), and when what that slope makes of the confounder's difference between the arms is at least half of
-the finding. The slope is taken inside the arms, so a confounder that merely differs between them explains nothing. Each
-finding is held against a dozen confounders: their p values are adjusted over them (Benjamini–Hochberg), or one finding
-in five would be marked by chance.
+there is not chance), and when what that slope makes of the confounder's difference between the groups is at least half
+of the finding. The slope is taken inside the groups, so a confounder that merely differs between them explains nothing.
+Each finding is held against a dozen confounders: their p values are adjusted over them (Benjamini–Hochberg), or one
+finding in five would be marked by chance.
 """
 
 import logging
@@ -15,11 +15,12 @@ import numpy as np
 import pandas as pd
 
 from brainmet.compare.coincidence import RECEPTORS, coinciding
+from brainmet.compare.contrast import Contrast
 from brainmet.compare.contrasts import AMBIENT, Scorer
 from brainmet.compare.donor_scores import GeneSet, Scoring
 from brainmet.compare.donors import ANY, PLATFORM, Profiles
-from brainmet.compare.estimators import POOLED, WITHIN, Design, eligible
-from brainmet.contract import UNKNOWN, Obs
+from brainmet.compare.estimators import POOLED, WITHIN, Design
+from brainmet.contract import Obs
 from brainmet.stats import effects, student
 
 log = logging.getLogger(__name__)
@@ -27,8 +28,8 @@ log = logging.getLogger(__name__)
 CELL_CYCLE = ("cell_cycle_s", "cell_cycle_g2m")
 SAME = 5
 """Genes of the cell cycle that a signature shares with it from which on it is the cell cycle, not confounded by it."""
-ALPHA = 0.05
-"""Adjusted p below which a slope is no chance."""
+FEWEST = 5
+"""Donors of known value without which no slope is taken."""
 PART = 0.5
 """Part of a finding that a confounder must account for."""
 TAKEN = 1 / 3
@@ -41,7 +42,7 @@ def explained_by(
     profiles_of: Mapping[str, Profiles],
     sets: Sequence[GeneSet],
     confounders: Sequence[GeneSet],
-    arms: Sequence[Mapping[str, str]],
+    contrasts: Sequence[Contrast],
     *,
     design: Design,
     how: Scoring,
@@ -56,7 +57,7 @@ def explained_by(
         profiles_of: donor profiles by compartment.
         sets: signatures.
         confounders: confounder sets.
-        arms: contrasts.
+        contrasts: those of the table.
         composition: gives, for a pooled compartment, the share of its leading type by donor.
     """
     out = pd.Series("", table.index, dtype=object)
@@ -65,25 +66,28 @@ def explained_by(
     found = found[found["cell_type"] != ANY]
     parts = table[(table["study"] != POOLED) & (table["estimator"] == WITHIN)].groupby(["cell_type", "contrast"])
     by_id = {s.id: s for s in sets}
-    for (cell_type, contrast), rows in found.groupby(["cell_type", "contrast"], sort=True):
-        profiles = profiles_of[str(cell_type)]
-        arm = next(a for a in arms if a["id"] == contrast)
-        donors = eligible(profiles.donors, arm, site=design.primary_site)[0]
+    contrast_of = {contrast.id: contrast for contrast in contrasts}
+    for (cell_type, id_), rows in found.groupby(["cell_type", "contrast"], sort=True):
+        profiles, contrast = profiles_of[str(cell_type)], contrast_of[str(id_)]
+        donors, _ = contrast.eligible(profiles.donors, site=design.primary_site)
         wanted = {
             s.id: s for name in rows["signature"] for s in (by_id[name], *_unshared(by_id[name], confounders).values())
         }
-        places = parts.get_group((cell_type, contrast))[[Obs.STUDY, PLATFORM]].drop_duplicates()
+        places = parts.get_group((cell_type, id_))[[Obs.STUDY, PLATFORM]].drop_duplicates()
         scores = _scores(Scorer(profiles, list(wanted.values()), how=how), donors, places)
         donors = donors.loc[scores.index]
         shared = _of_donors(donors) | {"composition": composition(str(cell_type), scores.index)}
+        few = [name for name, values in shared.items() if values is None or values.notna().sum() < FEWEST]
+        log.info("%s, %s: not tried, known of too few donors: %s", cell_type, id_, ", ".join(few) or "none")
         same = {
-            place: coinciding(donors, arm, own.iloc[0], design=design)
-            for place, own in rows.groupby(["studies", PLATFORM])
+            place: coinciding(donors, contrast, of_place.iloc[0], design=design)
+            for place, of_place in rows.groupby(["studies", PLATFORM])
         }
         for index, row in rows.iterrows():
             name = row["signature"]
-            own = {c: scores[s.id] for c, s in _unshared(by_id[name], confounders).items()} | shared
-            named = _explaining(scores[name], {c: v for c, v in own.items() if v is not None}, donors, arm)
+            tried = {c: scores[s.id] for c, s in _unshared(by_id[name], confounders).items()} | shared
+            known = {c: values for c, values in tried.items() if values is not None}
+            named = _explaining(scores[name], known, donors, contrast, alpha=design.alpha)
             lost = [AMBIENT] if _lost(row, design.alpha) else []
             out[index] = ";".join([*lost, *same[row["studies"], row[PLATFORM]], *named])
     return out
@@ -121,43 +125,45 @@ def _scores(scorer: Scorer, donors: pd.DataFrame, places: pd.DataFrame) -> pd.Da
 
 
 def _of_donors(donors: pd.DataFrame) -> dict[str, pd.Series | None]:
-    """Depth and subtype, None where a donor's is not known."""
+    """Depth and receptors by donor; NaN where a donor's receptor is not known, or differs between its samples."""
     depth = np.log2(donors["total_counts"].astype(float) / donors[Obs.N_CELLS].astype(float))
     receptors = {name: donors[name].map(words).map({"pos": 1.0, "neg": 0.0}) for name, words in RECEPTORS.items()}
-    known = {"depth": depth} | receptors
-    return {
-        name: values if values.notna().all() and (values != UNKNOWN).all() else None for name, values in known.items()
-    }
+    return {"depth": depth} | receptors
 
 
 def _explaining(
-    signature: pd.Series, confounders: Mapping[str, pd.Series], donors: pd.DataFrame, arm: Mapping[str, str]
+    signature: pd.Series,
+    confounders: Mapping[str, pd.Series],
+    donors: pd.DataFrame,
+    contrast: Contrast,
+    *,
+    alpha: float,
 ) -> list[str]:
-    """The confounders that go with a signature inside the arms and account for at least `PART` of its difference."""
+    """The confounders that go with a signature inside the groups and account for at least `PART` of its difference."""
     stratum = np.unique((donors[Obs.STUDY] + "|" + donors[PLATFORM]).to_numpy(str), return_inverse=True)[1]
-    is_a = (donors[Obs.CONDITION] == arm["a"]).to_numpy()
+    is_a = (donors[Obs.CONDITION] == contrast.a).to_numpy()
     y = signature.to_numpy(float)
     found = {name: _part(y, values.to_numpy(float), stratum, is_a) for name, values in confounders.items()}
-    real = effects.fdr(np.array([p for _, p in found.values()])) < ALPHA
+    real = effects.fdr(np.array([p for _, p in found.values()])) < alpha
     return [name for (name, (part, _)), is_real in zip(found.items(), real, strict=True) if is_real and part >= PART]
 
 
 def _part(y: np.ndarray, x: np.ndarray, stratum: np.ndarray, is_a: np.ndarray) -> tuple[float, float]:
-    """Part of a signature's difference that a confounder accounts for by its slope inside the arms, and the slope's p.
+    """Part of a signature's difference that a confounder accounts for by its slope inside groups, and the slope's p.
 
     Args:
-        y, x: signature and confounder, a value a donor; NaN where not known.
-        stratum: code of each donor's study and platform; those that lack an arm are left out.
-        is_a: whether the donor is of the first arm.
+        y, x: signature and confounder, one value per donor; NaN where not known.
+        stratum: code of each donor's study and platform; those that lack a group are left out.
+        is_a: whether the donor is of the first group.
     """
     known = np.isfinite(y) & np.isfinite(x)
     of_a, of_b = (np.bincount(stratum[known & side], minlength=len(stratum)) for side in (is_a, ~is_a))
     rows = np.flatnonzero(known & ((of_a > 0) & (of_b > 0))[stratum])
     y, x, stratum, is_a = y[rows], x[rows], stratum[rows], is_a[rows]
-    if len(y) < 5:
+    if len(y) < FEWEST:
         return 0.0, np.nan
     slope, p = inner_slope(x, y, np.unique(2 * stratum + is_a, return_inverse=True)[1])
-    weights = effects.arm_weights(stratum, is_a[None])[0]
+    weights = effects.group_weights(stratum, is_a[None])[0]
     total, made = float(weights @ y), slope * float(weights @ x)
     return made / total if total else 0.0, p
 

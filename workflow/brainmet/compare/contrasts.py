@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from brainmet.compare import contrast, donor_scores
+from brainmet.compare import compare, donor_scores
+from brainmet.compare.contrast import Contrast
 from brainmet.compare.donor_scores import GeneSet, Scoring
 from brainmet.compare.donors import ANY, PLATFORM, Profiles, declared
-from brainmet.compare.estimators import NESTED, POOLED, TRANSFER, WITHIN, Design
+from brainmet.compare.estimators import NESTED, NOT_TESTABLE, POOLED, REFUSED, TRANSFER, WITHIN, Design
 from brainmet.contract import Obs
 from brainmet.core.tables import columns, empty
 from brainmet.stats import effects
@@ -31,43 +32,49 @@ class Scorer:
     """Scores of donors for a contrast: donors of one study as in `donor_scores.tsv`, donors of several on their
     common genes.
 
-    Call it with donors to get donors × signatures. `coverage` holds, by signature, the least share of genes measured
-    in the donors it was called with, and why a signature cannot be scored.
+    Call it with donors to get donors × signatures.
     """
 
     def __init__(self, profiles: Profiles, sets: Sequence[GeneSet], *, how: Scoring) -> None:
         self.profiles, self.sets, self.how = profiles, sets, how
-        self.coverage: dict[str, tuple[float, str]] = {}
-        self._known: dict[tuple[str, ...], pd.DataFrame] = {}
+        self._known: dict[tuple[str, ...], tuple[pd.DataFrame, pd.DataFrame]] = {}
 
     def __call__(self, donors: pd.Index) -> pd.DataFrame:
         """Values of the donors that are deep enough."""
         if not len(donors):
             return pd.DataFrame(columns=[s.id for s in self.sets], dtype=float)
-        everyone = self.profiles.donors
-        chosen = everyone.loc[donors]
-        if chosen[Obs.STUDY].nunique() == 1 and chosen[PLATFORM].nunique() == 1:
-            same = (everyone[Obs.STUDY] == chosen[Obs.STUDY].iloc[0]) & (everyone[PLATFORM] == chosen[PLATFORM].iloc[0])
-            table = self._scores(everyone.index[same])
-        else:
-            table = self._scores(donors)
+        together = self._scored_with(donors)
+        key = tuple(together)
+        if key not in self._known:
+            self._known[key] = donor_scores.scores(self._taken(together), self.sets, how=self.how)
+        table, _ = self._known[key]
         return table.loc[donors.intersection(table.index, sort=False)]
 
-    def _scores(self, donors: pd.Index) -> pd.DataFrame:
-        key = tuple(donors)
-        if key not in self._known:
-            rows = self.profiles.donors.index.get_indexer(donors)
-            self._known[key], coverage = donor_scores.scores(self.profiles.take(rows), self.sets, how=self.how)
-            for signature, row in coverage.iterrows():
-                before = self.coverage.get(str(signature), (1.0, ""))
-                self.coverage[str(signature)] = (min(before[0], row["coverage"]), before[1] or row["reason"])
-        return self._known[key]
+    def coverage(self, donors: pd.Index) -> pd.DataFrame:
+        """By signature, `coverage`, the share of its genes measured where these donors are scored, and `reason`, why it
+        cannot be scored there (empty where it can)."""
+        together = self._scored_with(donors)
+        key = tuple(together)
+        if key in self._known:
+            return self._known[key][1]
+        return donor_scores.coverage(self._taken(together), self.sets, how=self.how)
+
+    def _scored_with(self, donors: pd.Index) -> pd.Index:
+        """The donors that these are scored with: all of their study and platform, where these are one."""
+        everyone = self.profiles.donors
+        places = everyone.loc[donors, [Obs.STUDY, PLATFORM]].drop_duplicates()
+        if len(places) != 1:
+            return donors
+        return everyone.index[(everyone[[Obs.STUDY, PLATFORM]] == places.iloc[0]).all(axis=1)]
+
+    def _taken(self, donors: pd.Index) -> Profiles:
+        return self.profiles.take(self.profiles.donors.index.get_indexer(donors))
 
 
 def contrasts(
     profiles_of: Mapping[str, Profiles],
     sets: Sequence[GeneSet],
-    arms: Sequence[Mapping[str, str]],
+    compared: Sequence[Contrast],
     *,
     design: Design,
     how: Scoring,
@@ -78,47 +85,81 @@ def contrasts(
 
     Args:
         profiles_of: donor profiles by compartment.
+        sets: signatures.
+        compared: the contrasts.
+        design, how: what every contrast shares, and how donors are scored.
         clean: the same less ambient RNA: what is left of an effect there stands beside it (`effect_clean`, `p_clean`).
     """
     blocks = [
-        contrasts_of(cell_type, profiles, sets, arms, design=design, how=how)
+        contrasts_of(cell_type, profiles, sets, compared, design=design, how=how)
         for cell_type, profiles in profiles_of.items()
     ]
     if not blocks:
         return empty("contrasts")
     table = pd.concat(blocks, ignore_index=True)
     if clean is not None:
-        table = _beside(table, profiles_of, clean, sets, arms, design=design, how=how)
-    return finish(table, {s.id: declared(s.compartment) for s in sets})
+        table = _with_clean(table, profiles_of, clean, sets, compared, design=design, how=how)
+    return with_families(table, {s.id: declared(s.compartment) for s in sets})
 
 
 def contrasts_of(
     cell_type: str,
     profiles: Profiles,
     sets: Sequence[GeneSet],
-    arms: Sequence[Mapping[str, str]],
+    compared: Sequence[Contrast],
     *,
     design: Design,
     how: Scoring,
 ) -> pd.DataFrame:
-    """Rows of one compartment."""
+    """Rows of every signature in one compartment for every contrast, with the share of its genes measured."""
     scorer = Scorer(profiles, sets, how=how)
     blocks = []
-    for arm in arms:
-        rows = contrast(scorer, profiles.donors, arm, design=design)
-        coverage = [scorer.coverage.get(feature, (np.nan, "")) for feature in rows["feature"]]
-        why = pd.Series([reason for _, reason in coverage], rows.index, dtype=object)
-        reason = rows["reason"].where((why == "") | rows["effect"].notna(), why)
-        blocks.append(rows.assign(coverage=[share for share, _ in coverage], reason=reason))
+    for contrast in compared:
+        rows = compare(scorer, profiles.donors, contrast, design=design)
+        blocks.append(_covered(rows, scorer, contrast, site=design.primary_site))
     return pd.concat(blocks, ignore_index=True).rename(columns={"feature": "signature"}).assign(cell_type=cell_type)
 
 
-def _beside(
+def _covered(rows: pd.DataFrame, scorer: Scorer, contrast: Contrast, *, site: str) -> pd.DataFrame:
+    """The rows of a contrast with `coverage` and, where nothing could be scored, the reason.
+
+    A study's row has the coverage in that study, and the pooled row the least of the studies that it rests on. Donors
+    of several studies that are scored together have one coverage.
+    """
+    rows = rows.assign(coverage=np.nan)
+    everyone = scorer.profiles.donors
+    for _, block in rows.groupby(["estimator", "primary_site"], sort=False):
+        parts, whole = block[block["study"] != POOLED].copy(), block[block["study"] == POOLED]
+        why = pd.Series("", block.index, dtype=object)
+        for (study, platform), of_study in parts.groupby([Obs.STUDY, PLATFORM], sort=False):
+            here = everyone.index[(everyone[Obs.STUDY] == study) & (everyone[PLATFORM] == platform)]
+            found = scorer.coverage(here).loc[of_study["feature"]]
+            parts.loc[of_study.index, "coverage"] = found["coverage"].to_numpy()
+            why[of_study.index] = found["reason"].to_numpy()
+        if len(parts):
+            # Of a signature that no study can score, the least measured says why.
+            order = parts.assign(lost=parts["effect"].isna(), why=why).sort_values(["lost", "coverage"], kind="stable")
+            found = order.drop_duplicates("feature").set_index("feature")
+            found = found.assign(reason=found["why"])
+        elif len(donors := contrast.resting_on(block.iloc[0], everyone, site=site)):
+            found = scorer.coverage(donors.index)
+        else:
+            continue
+        rows.loc[parts.index, "coverage"] = parts["coverage"]
+        rows.loc[whole.index, "coverage"] = found.loc[whole["feature"], "coverage"].to_numpy()
+        why[whole.index] = found.loc[whole["feature"], "reason"].to_numpy()
+        if block["estimator"].iloc[0] not in (NOT_TESTABLE, REFUSED):
+            unscored = block.index[(why != "") & block["effect"].isna()]
+            rows.loc[unscored, "reason"] = why[unscored]
+    return rows
+
+
+def _with_clean(
     table: pd.DataFrame,
     raw: Mapping[str, Profiles],
     clean: Mapping[str, Profiles],
     sets: Sequence[GeneSet],
-    arms: Sequence[Mapping[str, str]],
+    compared: Sequence[Contrast],
     *,
     design: Design,
     how: Scoring,
@@ -128,7 +169,7 @@ def _beside(
     keys = ["signature", "cell_type", "contrast", "estimator", "primary_site", "study"]
     blocks = []
     for cell_type in sorted(set(table.loc[table["estimator"].isin([WITHIN, NESTED]), "cell_type"]) - {ANY}):
-        rows = contrasts_of(cell_type, clean[cell_type], sets, arms, design=design, how=how)
+        rows = contrasts_of(cell_type, clean[cell_type], sets, compared, design=design, how=how)
         rows["ambient_max"] = rows["signature"].map(ambient_share(raw[cell_type], clean[cell_type], sets))
         blocks.append(rows)
     if not blocks:
@@ -142,7 +183,7 @@ def ambient_share(raw: Profiles, clean: Profiles, sets: Sequence[GeneSet]) -> di
     """Largest share over donors of a signature's counts that ambient RNA can explain."""
     both = raw.donors.index.intersection(clean.donors.index, sort=False)
     x, y = (p.counts[p.donors.index.get_indexer(both)] for p in (raw, clean))
-    where = {symbol: i for i, symbol in reversed(list(enumerate(raw.symbols)))}
+    where = donor_scores.first_of_symbol(raw.symbols)
     shares = {}
     for s in sets:
         columns_ = [where[gene] for gene in dict.fromkeys((*s.up, *s.down)) if gene in where]
@@ -152,8 +193,9 @@ def ambient_share(raw: Profiles, clean: Profiles, sets: Sequence[GeneSet]) -> di
     return shares
 
 
-def finish(table: pd.DataFrame, home: Mapping[str, str]) -> pd.DataFrame:
-    """Families, FDR, columns and order. `home` is the declared compartment of each signature."""
+def with_families(table: pd.DataFrame, home: Mapping[str, str]) -> pd.DataFrame:
+    """The table with families and the FDR of each, all columns, sorted. `home` is the declared compartment of each
+    signature; exploratory rows without an effect are left out."""
     confirmed = table["signature"].map(home) == table["cell_type"]
     table = table[confirmed | table["effect"].notna()].copy()
     table["family"] = np.where(confirmed[table.index], CONFIRMATORY, EXPLORATORY)

@@ -1,8 +1,8 @@
 """Differential expression of genes by pydeseq2, on pseudobulk, donors as replicates, the study as covariate.
 
-Only studies that hold both arms on one platform take part, so that a study cannot pass for a condition. The model of a
-compartment and contrast is `~ study + arm`; a study whose donors were sampled in both arms has a column for each donor
-in place of its own, so that donors are compared with themselves. Its result describes genes; verdicts come from
+Only studies that hold both groups on one platform take part, so that a study cannot pass for a condition. The model of
+a compartment and contrast is `~ study + is_a`; a study whose donors were sampled in both groups has a column for each
+donor in place of its own, so that donors are compared with themselves. Its result describes genes; verdicts come from
 `compare`.
 """
 
@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 
 from brainmet.compare.across_studies import verdict_of_design
+from brainmet.compare.contrast import Contrast
 from brainmet.compare.contrasts import MUCH_AMBIENT
 from brainmet.compare.donors import PLATFORM, Profiles
-from brainmet.compare.estimators import Design, arms_of, eligible
+from brainmet.compare.estimators import Design
 from brainmet.contract import Obs
 from brainmet.core.tables import columns
 from brainmet.errors import BrainmetError
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 
 def expression(
     profiles_of: Mapping[str, Profiles],
-    arms: Sequence[Mapping[str, str]],
+    contrasts: Sequence[Contrast],
     *,
     design: Design,
     compartments: Sequence[str],
@@ -34,37 +35,37 @@ def expression(
     min_gene_counts: int,
     clean: Mapping[str, Profiles] | None = None,
 ) -> pd.DataFrame:
-    """Rows of `de.tsv`: a gene a row where the model could be fitted, one row that says why where it could not.
+    """Rows of `de.tsv`: one row per gene where the model could be fitted, one row that says why where it could not.
 
     Args:
         profiles_of: donor profiles by compartment.
-        arms: contrasts, `id, a, b`.
+        contrasts: the contrasts.
         compartments: those to fit; a fit costs seconds.
         min_counts: donors below are left out.
-        min_gene_counts: a gene needs this many counts in as many donors as the smaller arm has.
+        min_gene_counts: a gene needs this many counts in as many donors as the smaller group has.
         clean: the profiles less ambient RNA.
     """
     blocks = []
     for cell_type in compartments:
-        for arm in arms:
+        for contrast in contrasts:
             profiles = profiles_of.get(cell_type)
             reason = f"no cells of {cell_type}" if profiles is None else ""
             if profiles is not None:
-                chosen, reason = donors_of(profiles, arm, design=design, min_counts=min_counts)
+                chosen, reason = donors_of(profiles, contrast, design=design, min_counts=min_counts)
             if reason or profiles is None:
                 blocks.append(
                     pd.DataFrame(
                         [{"ensembl_id": "", "symbol": "", "studies": "", "design": "", "reason": reason}]
-                    ).assign(contrast=arm["id"], cell_type=cell_type)
+                    ).assign(contrast=contrast.id, cell_type=cell_type)
                 )
-                log.info("%s, %s: %s", cell_type, arm["id"], reason)
+                log.info("%s, %s: %s", cell_type, contrast.id, reason)
                 continue
-            rows = fit(profiles.take(chosen), arm, min_gene_counts=min_gene_counts)
+            rows = fit(profiles.take(chosen), contrast, min_gene_counts=min_gene_counts)
             if clean is not None:
                 share = ambient_shares(profiles.take(chosen), clean[cell_type], min_counts=min_gene_counts)
                 rows["ambient_max"] = rows["ensembl_id"].map(share)
-            log.info("%s, %s: %d genes, %d donors", cell_type, arm["id"], len(rows), chosen.sum())
-            blocks.append(rows.assign(contrast=arm["id"], cell_type=cell_type, reason=""))
+            log.info("%s, %s: %d genes, %d donors", cell_type, contrast.id, len(rows), chosen.sum())
+            blocks.append(rows.assign(contrast=contrast.id, cell_type=cell_type, reason=""))
     table = pd.concat(blocks, ignore_index=True)
     for name in columns("de"):
         if name not in table:
@@ -85,35 +86,36 @@ def ambient_shares(raw: Profiles, clean: Profiles, *, min_counts: int) -> pd.Ser
     return pd.Series(np.where(np.isfinite(share), share, np.nan), raw.symbols.index)
 
 
-def donors_of(profiles: Profiles, arm: Mapping[str, str], *, design: Design, min_counts: int) -> tuple[np.ndarray, str]:
+def donors_of(profiles: Profiles, contrast: Contrast, *, design: Design, min_counts: int) -> tuple[np.ndarray, str]:
     """Mask of the donors that can be modelled together, and a sentence when there are none.
 
-    One platform is modelled: the one with most profiles. Donors of both arms are pairs, or stay in one arm (`arms_of`).
+    One platform is modelled: the one with most profiles. Donors of both groups are pairs, or stay in one group
+    (`Contrast.sides`).
     """
     deep = profiles.donors["total_counts"] >= min_counts
-    own, _ = eligible(profiles.donors[deep], arm, site=design.primary_site)
-    counts = own[own["values"] == "counts"]
-    if len(own) and not len(counts):
+    of_site, _ = contrast.eligible(profiles.donors[deep], site=design.primary_site)
+    counts = of_site[of_site["values"] == "counts"]
+    if len(of_site) and not len(counts):
         return np.zeros(
             len(profiles.donors), bool
-        ), f"not testable: not counts ({', '.join(sorted(set(own['values'])))})"
+        ), f"not testable: not counts ({', '.join(sorted(set(of_site['values'])))})"
     kept: dict[str, list[str]] = {}
     for (_, platform), members in counts.groupby([Obs.STUDY, PLATFORM], sort=True):
-        a, b = arms_of(members, arm, design)
+        a, b = contrast.sides(members, min_donors=design.min_donors)
         if min(len(a), len(b)) >= design.min_donors:
             kept.setdefault(str(platform), []).extend([*a, *b])
     if not kept:
-        _, reason = verdict_of_design(counts, arm, design, across=False)
-        uncounted = f"; {len(own) - len(counts)} profiles are not counts" if len(own) > len(counts) else ""
+        _, reason = verdict_of_design(counts, contrast, design, across=False)
+        uncounted = f"; {len(of_site) - len(counts)} profiles are not counts" if len(of_site) > len(counts) else ""
         return np.zeros(len(profiles.donors), bool), f"not testable: {reason}{uncounted}"
     platform = max(sorted(kept), key=lambda p: len(kept[p]))
     return profiles.donors.index.isin(kept[platform]), ""
 
 
-def fit(profiles: Profiles, arm: Mapping[str, str], *, min_gene_counts: int) -> pd.DataFrame:
+def fit(profiles: Profiles, contrast: Contrast, *, min_gene_counts: int) -> pd.DataFrame:
     """One pydeseq2 model; genes measured in all donors with enough counts."""
     donors = profiles.donors
-    is_a = (donors[Obs.CONDITION] == arm["a"]).to_numpy()
+    is_a = (donors[Obs.CONDITION] == contrast.a).to_numpy()
     smaller = min(is_a.sum(), (~is_a).sum())
     use = profiles.measured() & ((profiles.counts >= min_gene_counts).sum(axis=0) >= smaller)
     counts = pd.DataFrame(
@@ -143,12 +145,12 @@ def fit(profiles: Profiles, arm: Mapping[str, str], *, min_gene_counts: int) -> 
 
 
 def model(donors: pd.DataFrame, is_a: np.ndarray) -> pd.DataFrame:
-    """Design matrix: intercept, arm, and a column for each stratum but the first. A stratum is a study, or a donor of
-    both arms."""
+    """Design matrix: intercept, whether the donor is of group a, and a column for each stratum but the first. A stratum
+    is a study, or a donor of both groups."""
     strata = ("study_" + donors[Obs.STUDY]).where(
         ~_twice(donors), "donor_" + donors[Obs.STUDY] + "|" + donors[Obs.DONOR]
     )
-    columns_ = {"intercept": 1.0, "arm": is_a.astype(float)}
+    columns_ = {"intercept": 1.0, "is_a": is_a.astype(float)}
     columns_ |= {name: (strata == name).to_numpy(float) for name in sorted(set(strata))[1:]}
     return pd.DataFrame(columns_, index=donors.index)
 
@@ -196,14 +198,14 @@ def _deseq(counts: pd.DataFrame, design: pd.DataFrame) -> pd.DataFrame:
         method = "ratio" if (counts > 0).all(axis=0).any() else "poscounts"
         model = DeseqDataSet(
             counts=counts,
-            metadata=design[["arm"]],
+            metadata=design[["is_a"]],
             design=design,
             size_factors_fit_type=method,
             inference=inference,
             quiet=True,
         )
         model.deseq2()
-        contrast = (design.columns == "arm").astype(float)
-        stats = DeseqStats(model, contrast=contrast, inference=inference, quiet=True)
+        of_interest = (design.columns == "is_a").astype(float)
+        stats = DeseqStats(model, contrast=of_interest, inference=inference, quiet=True)
         stats.summary()
     return stats.results_df

@@ -1,4 +1,4 @@
-"""One score a signature and donor, from pseudobulk: the number that every test of a signature is made of.
+"""One score per signature and donor, from pseudobulk: the number that every test of a signature is made of.
 
 Donors of a study are thinned to a common depth and turned into log2 counts per million; of all thinnings that could be
 drawn the mean is taken, which is exact, needs no seed and wastes no count. The score is the mean over the signature's
@@ -68,19 +68,34 @@ def scores(profiles: Profiles, sets: Sequence[GeneSet], *, how: Scoring) -> tupl
     """
     kept = profiles.take(deep_enough(profiles, min_counts=how.min_counts))
     use = kept.measured()
-    symbols = kept.symbols.to_numpy()[use]
-    counts = kept.counts[:, use]
-    values = thinned_log_cpm(counts)
-    position = {symbol: i for i, symbol in reversed(list(enumerate(symbols)))}
-    seen = counts.sum(axis=0) > 0 if len(kept.donors) else np.zeros(use.sum(), bool)
-    coverage = coverage_of(sets, position, seen, min_genes=how.min_genes, min_coverage=how.min_coverage)
+    covered = _coverage(kept, use, sets, how=how)
     if not len(kept.donors):
-        return pd.DataFrame(np.empty((0, len(sets))), kept.donors.index, [s.id for s in sets]), coverage
+        return pd.DataFrame(np.empty((0, len(sets))), kept.donors.index, [s.id for s in sets]), covered
+    values = thinned_log_cpm(kept.counts[:, use])
+    position = first_of_symbol(kept.symbols.to_numpy()[use])
     weights = weights_of(sets, position, values.mean(axis=0), how=how)
     # Few genes count in each signature; a dense product would wake the threads of BLAS for nothing.
     table = pd.DataFrame(values @ sp.csc_matrix(weights), kept.donors.index, [s.id for s in sets])
-    table.loc[:, (coverage["reason"] != "").to_numpy()] = np.nan
-    return table, coverage
+    table.loc[:, (covered["reason"] != "").to_numpy()] = np.nan
+    return table, covered
+
+
+def coverage(profiles: Profiles, sets: Sequence[GeneSet], *, how: Scoring) -> pd.DataFrame:
+    """The second table of `scores`, for donors whose scores are not wanted."""
+    kept = profiles.take(deep_enough(profiles, min_counts=how.min_counts))
+    return _coverage(kept, kept.measured(), sets, how=how)
+
+
+def _coverage(kept: Profiles, use: np.ndarray, sets: Sequence[GeneSet], *, how: Scoring) -> pd.DataFrame:
+    """Coverage of signatures by the genes `use` (mask) of donors that are deep enough."""
+    seen = kept.counts[:, use].sum(axis=0) > 0 if len(kept.donors) else np.zeros(use.sum(), bool)
+    position = first_of_symbol(kept.symbols.to_numpy()[use])
+    return coverage_of(sets, position, seen, min_genes=how.min_genes, min_coverage=how.min_coverage)
+
+
+def first_of_symbol(symbols: Sequence[str]) -> dict[str, int]:
+    """Position of the first gene of each symbol."""
+    return {symbol: i for i, symbol in reversed(list(enumerate(symbols)))}
 
 
 def deep_enough(profiles: Profiles, *, min_counts: int) -> np.ndarray:
@@ -232,11 +247,11 @@ def table(profiles_of: Mapping[str, Profiles], sets: Sequence[GeneSet], *, how: 
     for cell_type, profiles in profiles_of.items():
         for _, donors in profiles.donors.groupby([Obs.STUDY, PLATFORM], sort=True):
             here = profiles.take(profiles.donors.index.get_indexer(donors.index))
-            values, coverage = scores(here, sets, how=how)
+            values, covered = scores(here, sets, how=how)
             names = pd.MultiIndex.from_product([values.index, values.columns], names=["profile", "signature"])
             long = pd.DataFrame({"score": values.to_numpy().ravel()}, names).reset_index()
             long = long.merge(donors, left_on="profile", right_index=True).merge(
-                coverage.reset_index(), on="signature", validate="many_to_one"
+                covered.reset_index(), on="signature", validate="many_to_one"
             )
             parts.append(long.assign(cell_type=cell_type))
     return pd.concat(parts, ignore_index=True)[columns("donor_scores")] if parts else empty("donor_scores")

@@ -1,4 +1,4 @@
-"""Donor profiles: the pseudobulk of a cell compartment with one row a donor and condition.
+"""Donor profiles: the pseudobulk of a cell compartment with one row per donor and condition.
 
 Samples of one donor are summed, so a patient sampled twice is one replicate. Donors measured by another technology, as
 nuclei, or of another species, form another platform: their profiles are never contrasted with each other.
@@ -6,17 +6,24 @@ nuclei, or of another species, form another platform: their profiles are never c
 
 import logging
 from collections.abc import Collection, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from brainmet.contract import MALIGNANT_PREFIX, UNKNOWN, Obs, Uns, Var
-from brainmet.pseudobulk import COVARIATES, Pseudobulk
+from brainmet.pseudobulk import COVARIATES, SUBTYPE, Pseudobulk
 
 log = logging.getLogger(__name__)
 
 PLATFORM = "platform"
+WHO = [Obs.STUDY, PLATFORM, Obs.DONOR, Obs.CONDITION]
+"""What makes a row of donors: a patient of one study, measured on one platform, in one condition."""
+DESCRIBED = (*COVARIATES, SUBTYPE, Obs.DATASET, Uns.SIMULATED)
+"""What describes a donor, beside `WHO`."""
+MIXED = "mixed"
+"""Value of donors whose samples differ."""
 HUMAN = frozenset({"human", UNKNOWN})
 """Organisms of patients: what a file does not name is read as human."""
 MALIGNANT = "malignant"
@@ -32,7 +39,7 @@ class Profiles:
     """Counts of donors in one compartment.
 
     Attributes:
-        donors: one row a donor, condition and platform; `study, donor, condition, platform, n_cells`, covariates,
+        donors: one row per donor, condition and platform; `study, donor, condition, platform, n_cells`, covariates,
             `simulated`.
         symbols: gene symbol by Ensembl id.
         counts: donors × genes, float64, NaN where a sample of the donor does not measure the gene.
@@ -89,6 +96,28 @@ def platforms(samples: pd.DataFrame) -> pd.Series:
     return name.where(species.isin(HUMAN), name + " " + species)
 
 
+def described(samples: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+    """The donors of some samples, one row per study, platform, donor and condition, in the order of these.
+
+    Args:
+        samples: rows of pseudobulk or samples: `study, donor, condition` and `DESCRIBED`.
+
+    Returns:
+        The donors (index profile): `WHO` and `DESCRIBED`, the value that all samples of a donor share or `mixed`; and
+        for each row of `samples` the position of its donor.
+    """
+    samples = samples.assign(**{PLATFORM: platforms(samples)})
+    grouped = samples.groupby(WHO, sort=True, observed=True)
+    code = grouped.ngroup().to_numpy()
+    first = np.unique(code, return_index=True)[1]
+    donors = samples.iloc[first][WHO].reset_index(drop=True)
+    for name in DESCRIBED:
+        donors[name] = _common(samples[name].to_numpy(object), code, first)
+    return donors.set_axis(
+        pd.Index(["|".join(who) for who in donors[WHO].to_numpy()], dtype=object, name="profile")
+    ), code
+
+
 def profiles(bulk: Pseudobulk, types: Collection[str], *, min_cells: int) -> Profiles:
     """Donor profiles of the given cell types.
 
@@ -101,15 +130,9 @@ def profiles(bulk: Pseudobulk, types: Collection[str], *, min_cells: int) -> Pro
         bulk.obs[Obs.CELL_TYPE].isin(list(types)).to_numpy() & (bulk.obs["values"] != "log").to_numpy()
     )
     obs = bulk.obs.iloc[rows]
-    obs = obs.assign(**{PLATFORM: platforms(obs)})
-    keys = [Obs.STUDY, PLATFORM, Obs.DONOR, Obs.CONDITION]
-    grouped = obs.groupby(keys, sort=True, observed=True)
-    code = grouped.ngroup().to_numpy()
-    donors = grouped[[Obs.N_CELLS, "total_counts"]].sum().reset_index()
-    first = np.unique(code, return_index=True)[1]
-    for name in [*COVARIATES, "subtype", Obs.DATASET, Uns.SIMULATED]:
-        donors[name] = _common(obs[name].to_numpy(object), code, first)
-    donors.index = pd.Index(donors[keys].agg("|".join, axis=1), name="profile") if len(donors) else donors.index
+    donors, code = described(obs)
+    for name in (Obs.N_CELLS, Obs.TOTAL_COUNTS):
+        donors[name] = obs[name].groupby(code).sum().to_numpy()
     sums = np.zeros((len(donors), len(bulk.var)))
     np.add.at(sums, code, np.asarray(bulk.X[rows], float))
     enough = (donors[Obs.N_CELLS] >= min_cells).to_numpy()
@@ -117,7 +140,8 @@ def profiles(bulk: Pseudobulk, types: Collection[str], *, min_cells: int) -> Pro
 
 
 class Cohort(Mapping[str, Profiles]):
-    """Donor profiles by compartment, made when asked for: all of them at once would not fit for a large cohort.
+    """Donor profiles by compartment, made when asked for: all of them at once would not fit for a large cohort. The
+    last ones are kept, as a compartment is often asked for several times in a row.
 
     Holds every compartment of `compartments`, and those that signatures declare even where no cell is of them.
     """
@@ -129,8 +153,18 @@ class Cohort(Mapping[str, Profiles]):
         found = compartments(set(bulk.obs[Obs.CELL_TYPE].astype(str)), words)
         self.types: dict[str, tuple[str, ...]] = dict(sorted((dict.fromkeys(needed, ()) | found).items()))
 
+        self._last: tuple[str, Profiles] | None = None
+
     def __getitem__(self, name: str) -> Profiles:
-        return profiles(self.bulk, self.types[name], min_cells=self.min_cells)
+        if self._last is None or self._last[0] != name:
+            self._last = name, profiles(self.bulk, self.types[name], min_cells=self.min_cells)
+        return self._last[1]
+
+    def with_bulk(self, bulk: Pseudobulk) -> "Cohort":
+        """The same compartments of other counts of the same samples."""
+        other = copy(self)
+        other.bulk, other._last = bulk, None
+        return other
 
     def leading_share(self, name: str, donors: pd.Index) -> pd.Series | None:
         """Log2 odds of the leading cell type of a pooled compartment in each donor; None where it is one type."""
@@ -157,5 +191,5 @@ class Cohort(Mapping[str, Profiles]):
 def _common(values: np.ndarray, code: np.ndarray, first: np.ndarray) -> np.ndarray:
     """By donor, the value that all of its samples share, else `mixed`; `first` is a row of each donor."""
     common = values[first]
-    common[np.unique(code[values != common[code]])] = "mixed"
+    common[np.unique(code[values != common[code]])] = MIXED
     return common

@@ -91,8 +91,8 @@ def per_donor(
             continue
         profiles = profiles_of[cell_type]
         for _, donors in profiles.donors.groupby(PLATFORM, sort=True):
-            own = profiles.take(profiles.donors.index.isin(donors.index))
-            tables.append(_of_donors(own, gene_sets, min_size, max_size, seed).assign(cell_type=cell_type))
+            of_platform = profiles.take(profiles.donors.index.isin(donors.index))
+            tables.append(_of_donors(of_platform, gene_sets, min_size, max_size, seed).assign(cell_type=cell_type))
     return pd.concat(tables, ignore_index=True)[columns("donor_sets")] if tables else empty("donor_sets")
 
 

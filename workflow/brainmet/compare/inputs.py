@@ -1,13 +1,12 @@
 """Inputs that the rules of compare and claims share, read from the files that Snakemake names."""
 
 from collections.abc import Collection, Mapping, Sequence
-from copy import copy
 from typing import Any
 
 import pandas as pd
 
 from brainmet.ambient.pseudobulk import Ambience, cleaned, expected
-from brainmet.claims.readouts import Reader, Tables
+from brainmet.claims.readouts import Reader, Tables, read_in
 from brainmet.compare.donor_scores import GeneSet, Scoring, gene_sets
 from brainmet.compare.donors import PLATFORM, Cohort, compartments, declared, platforms
 from brainmet.core.tables import read_table
@@ -34,9 +33,7 @@ def cohort(files: Any, signatures: Sequence[GeneSet], *, min_cells: int) -> Coho
 
 def clean(raw: Cohort, ambient: Mapping[str, Any]) -> Cohort:
     """The same cohort less the ambient RNA that the samples' other types can explain."""
-    found = copy(raw)
-    found.bulk = cleaned(raw.bulk, expected(raw.bulk, how=Ambience(**ambient)))
-    return found
+    return raw.with_bulk(cleaned(raw.bulk, expected(raw.bulk, how=Ambience(**ambient))))
 
 
 def confounder_sets(files: Any) -> list[GeneSet]:
@@ -57,11 +54,9 @@ def typed_cells(path: str, samples: Mapping[str, Mapping[str, Any]]) -> pd.DataF
 
 
 def types_of(files: Any, claims: Sequence[Mapping[str, Any]], present: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """Cell types of each claim's compartment, by the compartment's word."""
+    """Cell types in which each claim is read, by its id."""
     known = compartments(set(map(str, present)), words(files))
-    every = {claim["compartment"]: known.get(declared(claim["compartment"]), ()) for claim in claims}
-    own = {c["compartment"]: tuple(c["types"]) for c in claims if "types" in c and "correlation" in c["readout"]}
-    return every | own
+    return {claim["id"]: tuple(claim.get("types") or known.get(read_in(claim["compartment"]), ())) for claim in claims}
 
 
 def reader(files: Any, params: Mapping[str, Any]) -> Reader:
@@ -73,7 +68,7 @@ def reader(files: Any, params: Mapping[str, Any]) -> Reader:
         words(files),
         every_set(files),
         min_share_cells=params["min_share_cells"],
-        how=Scoring(**params["how"]),
+        how=Scoring(**params["scoring"]),
         tables=Tables(**{name: read_table(getattr(files, name), name) for name in ("correlations", "crosstalk")}),
     )
 

@@ -5,13 +5,14 @@ confirmatory family are repeated. Some permutations come close to the truth, so 
 little signal. `random_sets`: every signature is replaced by random genes of the same expression and number that no
 signature lists, and tested with the true labels.
 
-Random genes are no null of biology: where ambient RNA or the mix of cell types differs between the arms, most genes
+Random genes are no null of biology: where ambient RNA or the mix of cell types differs between the groups, most genes
 differ a little, and sets of them pass. That is why findings and verdicts must hold on profiles less ambient RNA too,
 and why the random sets are tested on both; `reading` says what an excess means.
 """
 
 import logging
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -19,10 +20,19 @@ import pandas as pd
 from scipy.special import bdtr
 
 from brainmet.compare import Part, parts_of, pooled_p
+from brainmet.compare.contrast import Contrast
 from brainmet.compare.contrasts import Scorer
-from brainmet.compare.donor_scores import GeneSet, Scoring, deep_enough, expression_bins, log_cpm, thinned_log_cpm
+from brainmet.compare.donor_scores import (
+    GeneSet,
+    Scoring,
+    deep_enough,
+    expression_bins,
+    first_of_symbol,
+    log_cpm,
+    thinned_log_cpm,
+)
 from brainmet.compare.donors import PLATFORM, Profiles, declared
-from brainmet.compare.estimators import Design, eligible
+from brainmet.compare.estimators import Design, Values
 from brainmet.contract import Null, Obs
 from brainmet.core.tables import columns, empty
 from brainmet.stats import effects
@@ -35,10 +45,17 @@ _AMBIENT = "ambient RNA differs between the arms and shifts many genes: believe 
 _BROAD = "many genes differ between the arms, whatever their function: a set's effect need not be its pathway's"
 
 
+class RandomSet(NamedTuple):
+    """Random versions of a signature: genes, runs × members as positions, and the sign of each member."""
+
+    members: np.ndarray
+    signs: np.ndarray
+
+
 def nulls(
     profiles_of: Mapping[str, Profiles],
     sets: Sequence[GeneSet],
-    arms: Sequence[Mapping[str, str]],
+    contrasts: Sequence[Contrast],
     *,
     design: Design,
     how: Scoring,
@@ -59,22 +76,21 @@ def nulls(
         profiles = profiles_of[cell_type]
         scorer = Scorer(profiles, sets, how=how)
         home = np.array([declared(s.compartment) == cell_type for s in sets])
-        donors = [eligible(profiles.donors, arm, site=design.primary_site)[0] for arm in arms]
-        found = [parts_of(scorer, own, arm, design=design) for own, arm in zip(donors, arms, strict=True)]
-        if any(found):
-            families[cell_type] = [(parts, home) for parts in found if parts]
+        compared = [_parts(scorer, profiles, contrast, design=design) for contrast in contrasts]
+        if any(compared):
+            families[cell_type] = [(parts, home) for parts in compared if parts]
     rows = []
     if families:
-        every = [family for own in families.values() for family in own]
+        every = [family for of_type in families.values() for family in of_type]
         p = _permuted(every, runs=runs, seed=design.seed, min_studies=design.min_studies)
         rows.append({"kind": Null.LABELS} | _identity(Null.LABELS) | _summary(p, design=design))
     for cell_type in families:
-        own_sets = [s for s in sets if declared(s.compartment) == cell_type]
+        at_home = [s for s in sets if declared(s.compartment) == cell_type]
         profiles = profiles_of[cell_type]
         both = {Null.MEASURED: profiles} | ({Null.LESS_AMBIENT: clean[cell_type]} if clean else {})
-        drawn = random_like(own_sets, profiles, sets, runs=runs, how=how)
+        drawn = random_like(at_home, profiles, sets, runs=runs, how=how)
         for state, tested in both.items():
-            if p := _random(tested, drawn, arms, design=design, how=how):
+            if p := _random(tested, drawn, contrasts, design=design, how=how):
                 rows.append(_of_random_sets(cell_type, state) | _summary(p, design=design))
     if not rows:
         return empty("nulls")
@@ -85,10 +101,16 @@ def nulls(
     return table.rename(columns={"found": "runs_with_discovery"})[columns("nulls")]
 
 
+def _parts(values: Values, profiles: Profiles, contrast: Contrast, *, design: Design) -> list[Part]:
+    """Studies of the confirmatory test of a contrast."""
+    of_site, _ = contrast.eligible(profiles.donors, site=design.primary_site)
+    return parts_of(values, of_site, contrast, design=design)
+
+
 def _permuted(
     families: Sequence[tuple[list[Part], np.ndarray]], *, runs: int, seed: int, min_studies: int
 ) -> list[np.ndarray]:
-    """p of the whole confirmatory family, one array a run."""
+    """p of the whole confirmatory family, one array per run."""
     rng = np.random.default_rng([seed, crc32(Null.LABELS.encode())])
     blocks = []
     for parts, home in families:
@@ -116,40 +138,38 @@ def shuffle(part: Part, rng: np.random.Generator, *, runs: int) -> Part:
 
 def random_like(
     sets: Sequence[GeneSet], profiles: Profiles, listed: Sequence[GeneSet], *, runs: int, how: Scoring
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Random members of each set, runs × genes as positions, and the sign of each: every gene replaced by one of its
-    expression bin that none of `listed` lists."""
+) -> list[RandomSet]:
+    """Random versions of each set: every gene is replaced by one of its expression bin that none of `listed` lists."""
     use = np.flatnonzero(profiles.measured())
     symbols = profiles.symbols.to_numpy()[use]
     bins = expression_bins(log_cpm(profiles.counts[:, use]).mean(axis=0), n_bins=how.n_bins)
     taken = {gene for s in listed for gene in (*s.up, *s.down)}
     free = np.array([symbol not in taken for symbol in symbols], bool)
     pools = [np.flatnonzero((bins == b) & free) for b in range(how.n_bins)]
-    where = {symbol: i for i, symbol in reversed(list(enumerate(symbols)))}
+    where = first_of_symbol(symbols)
     drawn = []
     for s in sets:
         rng = np.random.default_rng([how.seed, crc32(s.id.encode())])
         signed = [(g, 1.0) for g in dict.fromkeys(s.up)] + [(g, -1.0) for g in dict.fromkeys(s.down)]
         wanted = [(pools[bins[where[g]]], sign) for g, sign in signed if g in where and len(pools[bins[where[g]]])]
         members = use[[rng.choice(pool, size=runs) for pool, _ in wanted]].T if wanted else np.empty((runs, 0), int)
-        drawn.append((members, np.array([sign for _, sign in wanted])))
+        drawn.append(RandomSet(members, np.array([sign for _, sign in wanted])))
     return drawn
 
 
 def _random(
     profiles: Profiles,
-    drawn: Sequence[tuple[np.ndarray, np.ndarray]],
-    arms: Sequence[Mapping[str, str]],
+    drawn: Sequence[RandomSet],
+    contrasts: Sequence[Contrast],
     *,
     design: Design,
     how: Scoring,
 ) -> list[np.ndarray]:
-    """p of the random sets in all contrasts, one array a run."""
+    """p of the random sets in all contrasts, one array per run."""
     values = RandomScores(profiles, drawn, how=how)
     blocks = []
-    for arm in arms:
-        own, _ = eligible(profiles.donors, arm, site=design.primary_site)
-        if parts := parts_of(values, own, arm, design=design):
+    for contrast in contrasts:
+        if parts := _parts(values, profiles, contrast, design=design):
             blocks.append(pooled_p(parts, min_studies=design.min_studies).reshape(len(drawn), -1).T)
     return list(np.concatenate(blocks, axis=1)) if blocks else []
 
@@ -158,7 +178,7 @@ class RandomScores:
     """Scores of random sets as `Scorer` gives those of signatures; their genes are set against all genes of the bin,
     not against draws from it, which is the limit of many draws."""
 
-    def __init__(self, profiles: Profiles, drawn: Sequence[tuple[np.ndarray, np.ndarray]], *, how: Scoring) -> None:
+    def __init__(self, profiles: Profiles, drawn: Sequence[RandomSet], *, how: Scoring) -> None:
         self.profiles, self.drawn, self.how = profiles, drawn, how
 
     def __call__(self, donors: pd.Index) -> pd.DataFrame:

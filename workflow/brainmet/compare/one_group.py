@@ -5,83 +5,81 @@ with itself, so no second condition is needed and no study or platform can be mi
 replicates, studies are pooled as in `compare`.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 
 from brainmet.compare import one_a_study, part_of, permutation, pooled
 from brainmet.compare.across_studies import n_donors
+from brainmet.compare.contrast import ANY_SITE, Contrast
 from brainmet.compare.donors import PLATFORM
-from brainmet.compare.estimators import ANY_SITE, NOT_TESTABLE, POOLED, WITHIN, Design, Values, of_patients
+from brainmet.compare.estimators import NOT_TESTABLE, POOLED, WITHIN, Design, Values
 from brainmet.contract import Obs, Uns
 from brainmet.stats import effects
 
 ONE_GROUP = "one_group"
 
 
-def one_group(
-    values: Values, donors: pd.DataFrame, comparison: Mapping[str, str], *, against: float, design: Design
-) -> pd.Series:
+def one_group(values: Values, donors: pd.DataFrame, contrast: Contrast, *, against: float, design: Design) -> pd.Series:
     """The pooled row of a condition's donors against a value.
 
     Args:
-        values: gives one value a donor.
+        values: gives one value per donor.
         donors: index profile; `study, donor, condition, platform, primary_site, simulated`.
-        comparison: `id`, and the condition `a`.
+        contrast: of one group.
         against: the value that the statement compares with, in the units of the values.
 
     Returns:
         Columns as in the pooled rows of `compare.contrast`; `effect` is Hedges' g of one sample, `difference` the mean
         less `against`, `opposed` the studies that show the opposite by themselves.
     """
-    own = donors[donors[Obs.CONDITION] == comparison["a"]]
-    if design.primary_site != ANY_SITE:
-        own = own[own["primary_site"] == design.primary_site]
-    own = of_patients(own)
+    values = contrast.per_donor(values, donors)
+    of_site, _ = contrast.eligible(donors, site=design.primary_site)
     parts, sizes = [], []
-    for (study, platform), members in own.groupby([Obs.STUDY, PLATFORM], sort=True):
+    for (study, platform), members in of_site.groupby([Obs.STUDY, PLATFORM], sort=True):
         table = values(members.index).dropna()
         sizes.append(len(table))
         if len(table) >= design.min_donors:
             x = table.to_numpy(float)
             parts.append(part_of(str(study), str(platform), x, np.full_like(x, against), paired=True))
-    found = one_a_study(parts)
-    if not found:
-        return _none(own, comparison, sizes, design)
-    estimates = [effects.one_sample(part.a - part.b) for part in found]
+    used = one_a_study(parts)
+    if not used:
+        return _none(of_site, contrast, sizes, design)
+    estimates = [effects.one_sample(part.a - part.b) for part in used]
     row = pooled(pd.Index(["value"]), estimates, design).iloc[0].copy()
-    p, least = permutation(found, design=design)
+    p, least = permutation(used, design=design)
     row["p_perm"], row["p_perm_min"] = p[0], least[0]
     n = [e.n_a for e in estimates]
     row["n_a"], row["n_b"], row["n_donors"] = sum(n), 0, sum(n)
     row["estimator"], row["design"] = WITHIN, ONE_GROUP
-    row["studies"] = ";".join(sorted({part.study for part in found}))
-    row["platform"] = ";".join(sorted({part.platform for part in found}))
-    row["simulated"] = bool(own[Uns.SIMULATED].any())
+    row["studies"] = ";".join(sorted({part.study for part in used}))
+    row["platform"] = ";".join(sorted({part.platform for part in used}))
+    row["simulated"] = bool(of_site[Uns.SIMULATED].any())
     against_it = [e.p[0] < design.alpha and np.sign(e.g[0]) == -np.sign(row["effect"]) for e in estimates]
-    row["opposed"] = ", ".join(part.study for part, opposed in zip(found, against_it, strict=True) if opposed)
+    row["opposed"] = ", ".join(part.study for part, opposed in zip(used, against_it, strict=True) if opposed)
     return row
 
 
-def _none(own: pd.DataFrame, comparison: Mapping[str, str], sizes: list[int], design: Design) -> pd.Series:
+def _none(members: pd.DataFrame, contrast: Contrast, sizes: list[int], design: Design) -> pd.Series:
     """The row that says what is missing."""
+    sited = design.primary_site != ANY_SITE and contrast.a not in contrast.without_site
+    donors = f"{design.primary_site} donors" if sited else "donors"
     reason = (
-        f"no study has {design.min_donors} {design.primary_site} donors of {comparison['a']} with a value; "
+        f"no study has {design.min_donors} {donors} of {contrast.a} with a value; "
         f"most in one study: {max(sizes, default=0)}"
     )
     return pd.Series(
         {
             "study": POOLED,
-            "studies": ";".join(sorted(set(own[Obs.STUDY]))),
+            "studies": ";".join(sorted(set(members[Obs.STUDY]))),
             "estimator": NOT_TESTABLE,
             "effect": np.nan,
-            "n_a": n_donors(own, comparison["a"]),
+            "n_a": n_donors(members, contrast.a),
             "n_b": 0,
-            "n_donors": n_donors(own, comparison["a"]),
-            "n_studies": own[Obs.STUDY].nunique(),
+            "n_donors": n_donors(members, contrast.a),
+            "n_studies": members[Obs.STUDY].nunique(),
             "design": ONE_GROUP,
-            "simulated": bool(own[Uns.SIMULATED].any()) if len(own) else False,
-            "reason": reason.replace(f" {ANY_SITE} ", " "),
+            "simulated": bool(members[Uns.SIMULATED].any()),
+            "platform": ";".join(sorted(set(members[PLATFORM]))),
+            "reason": reason,
         }
     )

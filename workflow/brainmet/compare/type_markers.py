@@ -25,7 +25,7 @@ def markers(bulk: Pseudobulk, *, min_cells: int, min_counts: int, top: int) -> p
     Args:
         bulk: the cohort's pseudobulk.
         min_cells, min_counts: profiles with less are left out.
-        top: genes a type, by the lower bound of the difference's interval (by the difference where two donors or
+        top: genes per type, by the lower bound of the difference's interval (by the difference where two donors or
             fewer).
     """
     obs = bulk.obs

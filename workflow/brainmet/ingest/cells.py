@@ -138,11 +138,13 @@ def _said(name: str, values: np.ndarray, conditions: dict[str, str] | None, wher
     """What the cells' table says of each cell's donor, study or condition, empty where it says nothing.
 
     Raises:
-        BrainmetError: a condition is none of ours, and the entry maps none.
+        BrainmetError: a condition is none of ours, and the entry maps none; or a study holds `;`.
     """
     if name == Obs.CONDITION and conditions is not None:
         return tables_beside.mapped(values, conditions, name=where, field="cells: conditions")
     said = np.where(np.isin(values, MISSING), "", values)
+    if name == Obs.STUDY and (joined := sorted(value for value in set(said) if ";" in value)):
+        raise BrainmetError(f"{where}: the study {joined[0]!r} holds ';', which joins studies in tables; rename it")
     if name == Obs.CONDITION and (foreign := sorted(set(said) - {"", *CONDITIONS})):
         raise BrainmetError(
             f"{where}: the cells' column condition says {foreign[0]!r}, which is no condition (allowed: "

@@ -34,6 +34,7 @@ COVARIATES = (
     "values",
     "organism",
 )
+SUBTYPE = "subtype"
 DETECTED = "n_cells_detected"
 
 
@@ -68,8 +69,17 @@ def subtype(er: str, pr: str, her2: str) -> str:
     return "TNBC" if (er, pr) == ("neg", "neg") else UNKNOWN
 
 
+def described(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a sample's record says of its donors: `COVARIATES` (`unknown` by default), `subtype` and `simulated`."""
+    said = {name: str(record.get(name, UNKNOWN)) for name in COVARIATES}
+    return said | {
+        SUBTYPE: subtype(said["er"], said["pr"], said["her2"]),
+        Uns.SIMULATED: bool(record.get(Uns.SIMULATED, False)),
+    }
+
+
 def pseudobulk(counts: Counts, annotation: pd.DataFrame, *, covariates: Mapping[str, Any]) -> Pseudobulk:
-    """Sums of one sample's counts over the cells of each donor, condition and cell type.
+    """Sums of one sample's counts over the cells of each study, donor, condition and cell type.
 
     Args:
         counts: the sample's counts; read once, in blocks.
@@ -77,8 +87,8 @@ def pseudobulk(counts: Counts, annotation: pd.DataFrame, *, covariates: Mapping[
         covariates: the sample's record; the fields named in `COVARIATES` and `simulated` go to every row.
 
     Returns:
-        Rows sorted by donor, condition and type. `X`: sums, float64. Layer `n_cells_detected`: cells with a count
-        above 0.
+        Rows sorted by study, donor, condition and type. `X`: sums, float64. Layer `n_cells_detected`: cells with a
+        count above 0.
 
     Raises:
         BrainmetError: an annotated cell is not in the counts.
@@ -120,8 +130,8 @@ def collect(parts: Sequence[Pseudobulk]) -> Pseudobulk:
     sums, detected = np.full((rows, len(genes)), np.nan), np.full((rows, len(genes)), np.nan, np.float32)
     start = 0
     for part in parts:
-        own = slice(start, start + len(part.obs)), genes.index.get_indexer(part.var.index)
-        sums[own], detected[own] = part.X, part.layers[DETECTED]
+        place = slice(start, start + len(part.obs)), genes.index.get_indexer(part.var.index)
+        sums[place], detected[place] = part.X, part.layers[DETECTED]
         start += len(part.obs)
     return Pseudobulk(sums, pd.concat([part.obs for part in parts]), genes, {DETECTED: detected})
 
@@ -162,20 +172,16 @@ def write(bulk: Pseudobulk, path: str | Path) -> None:
 
 def _groups(cells: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
     """Code of each cell's group, and the groups sorted by their keys with their number of cells."""
-    keys = [Obs.DONOR, Obs.CONDITION, Obs.CELL_TYPE]
+    # Donors of one name in two studies are two people, also where a sample holds both studies.
+    keys = [Obs.STUDY, Obs.DONOR, Obs.CONDITION, Obs.CELL_TYPE]
     grouped = cells.groupby(keys, sort=True, observed=True)
-    first = grouped[[Obs.DATASET, Obs.STUDY, Obs.SAMPLE]].first().reset_index()
+    first = grouped[[Obs.DATASET, Obs.SAMPLE]].first().reset_index()
     first[Obs.N_CELLS] = grouped.size().to_numpy(np.int64)
     return grouped.ngroup().to_numpy(), first[[*KEYS, Obs.N_CELLS]]
 
 
 def _describe(obs: pd.DataFrame, sums: np.ndarray, record: Mapping[str, Any]) -> pd.DataFrame:
-    values = {name: str(record.get(name, UNKNOWN)) for name in COVARIATES}
-    obs = obs.assign(total_counts=sums.sum(axis=1), **values)
-    obs["subtype"] = subtype(values["er"], values["pr"], values["her2"])
-    obs[Uns.SIMULATED] = bool(record.get(Uns.SIMULATED, False))
-    obs.index = pd.Index(
-        obs[Obs.SAMPLE] + "|" + obs[Obs.DONOR] + "|" + obs[Obs.CONDITION] + "|" + obs[Obs.CELL_TYPE], dtype=object
-    )
-    obs.index.name = "profile"
-    return obs
+    obs = obs.assign(total_counts=sums.sum(axis=1), **described(record))
+    study = [Obs.STUDY] if obs[Obs.STUDY].nunique() > 1 else []
+    names = obs[[Obs.SAMPLE, *study, Obs.DONOR, Obs.CONDITION, Obs.CELL_TYPE]].agg("|".join, axis=1)
+    return obs.set_axis(pd.Index(names.to_numpy(object), name="profile"))

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from brainmet.compare.donors import PLATFORM, platforms
 from brainmet.contract import MALIGNANT_PREFIX, TARGET_SUM, UNKNOWN, Obs, Uns, Var
 from brainmet.knowledge.cell_types import CellTypes
 from brainmet.pseudobulk import DETECTED, Pseudobulk
@@ -29,7 +30,7 @@ class TypeProfiles:
     Attributes:
         about: dataset, study, sample, donor, condition and the other fields of the sample.
         types: ids of the cell types, sorted.
-        n_cells: cells a type.
+        n_cells: number of cells of each type.
         sums: types × genes, counts summed over the cells of the type.
         detected: types × genes, cells of the type with at least one count.
         symbols: gene symbols, unique and sorted, so that random draws do not depend on the order of a file.
@@ -97,15 +98,17 @@ class TypeProfiles:
 
 def samples(pseudobulk: Pseudobulk, *, suspensions: Sequence[str], values: Sequence[str]) -> Iterator[TypeProfiles]:
     """Profiles of each sample and donor, sorted; samples of another suspension or kind of values are skipped.
+    `about` also holds the donor's `platform`.
 
-    A sample may hold several donors (pooled libraries, one matrix a study): what is said of cells that meet is said of
-    cells of one donor in one sample. Genes that the sample did not measure (NaN) are left out, of genes with one symbol
-    the first is taken, and cells of unknown type are no type.
+    A sample may hold several donors (pooled libraries, one matrix per study): what is said of cells that meet is said
+    of cells of one donor in one sample. Genes that the sample did not measure (NaN) are left out, of genes with one
+    symbol the first is taken, and cells of unknown type are no type.
     """
     obs, symbols = pseudobulk.obs, pseudobulk.var[Var.SYMBOL].to_numpy(str)
+    obs = obs.assign(**{PLATFORM: platforms(obs)})
     first = ~pd.Series(symbols).duplicated().to_numpy() & (symbols != "")
     fields = [c for c in obs.columns if c not in (Obs.CELL_TYPE, Obs.N_CELLS, Obs.TOTAL_COUNTS)]
-    for (sample, donor, _), rows in obs.groupby([Obs.SAMPLE, Obs.DONOR, Obs.CONDITION], sort=True):
+    for (sample, _, donor, _), rows in obs.groupby([Obs.SAMPLE, Obs.STUDY, Obs.DONOR, Obs.CONDITION], sort=True):
         about = rows.iloc[0][fields].to_dict()
         skipped = about[Uns.SUSPENSION] not in suspensions or about[Uns.VALUES] not in values
         rows = rows[(rows[Obs.CELL_TYPE] != UNKNOWN) & (rows[Obs.N_CELLS] > 0)].sort_values(
@@ -131,7 +134,8 @@ def samples(pseudobulk: Pseudobulk, *, suspensions: Sequence[str], values: Seque
 def donors(pseudobulk: Pseudobulk, keys: Sequence[str]) -> Iterator[TypeProfiles]:
     """Profiles of donors with single-cell counts, sorted by `keys`; samples that agree in all keys are summed.
 
-    Only genes that all of a donor's samples measured are kept.
+    Keys that lack the platform or the kind of values would sum cells and nuclei, or counts and TPM. Only genes that
+    all of a donor's samples measured are kept.
     """
     groups: dict[tuple[str, ...], list[TypeProfiles]] = {}
     for profiles in samples(pseudobulk, suspensions=CELLS, values=SUMMABLE):

@@ -1,6 +1,6 @@
 """Effect sizes and their inference, for many features at once: rows are donors, columns features.
 
-Everything here is a function of numbers alone. Two arms are compared by Welch's t (no equal variances assumed) and by
+Everything here is a function of numbers alone. Two groups are compared by Welch's t (no equal variances assumed) and by
 Hedges' g; studies are pooled with donors as replicates; labels are permuted within studies.
 
 Sources: Hedges 1981 J Educ Stat 6:107 (g and its correction); Hedges & Olkin 1985 (variance of g); Paule & Mandel 1982
@@ -28,19 +28,19 @@ FAR_OUT = 100.0
 
 @dataclass(frozen=True)
 class Estimate:
-    """Effects of one study, one value a feature. `difference` is in units of the values, `g` in pooled standard
+    """Effects of one study, one value per feature. `difference` is in units of the values, `g` in pooled standard
     deviations.
 
     Attributes:
-        difference, se, df: mean of arm a minus that of arm b, its standard error and degrees of freedom (Welch, or
+        difference, se, df: mean of group a minus that of group b, its standard error and degrees of freedom (Welch, or
             paired).
         p: two-sided.
         g, g_se, g_df: Hedges' g, its standard error, and the degrees of freedom of its t interval.
-        g_se_null: standard error that g has where there is no effect; what power is reckoned with.
+        g_se_null: standard error that g has where there is no effect; what power is computed with.
         g_growth: by how much the variance of g grows with g²: the standard deviation that it is measured in is known
             from few donors.
-        n_a, n_b: donors of each arm.
-        n: donors in all; one that was seen in both arms is one.
+        n_a, n_b: donors of each group.
+        n: donors in all; one that was seen in both groups is one.
     """
 
     difference: Array
@@ -69,7 +69,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Pooled:
-    """A pooled effect, one value a feature; NaN where no study has one."""
+    """A pooled effect, one value per feature; NaN where no study has one."""
 
     effect: Array
     se: Array
@@ -87,7 +87,7 @@ def small_sample(df: float) -> float:
     return float(np.exp(gammaln(df / 2) - gammaln((df - 1) / 2)) / np.sqrt(df / 2)) if df > 1 else np.nan
 
 
-def two_arms(a: Array, b: Array) -> Estimate:
+def two_groups(a: Array, b: Array) -> Estimate:
     """Compare independent donors: `a` and `b` are donors × features, at least two donors each."""
     n_a, n_b = len(a), len(b)
     var_a, var_b = a.var(axis=0, ddof=1), b.var(axis=0, ddof=1)
@@ -102,12 +102,25 @@ def two_arms(a: Array, b: Array) -> Estimate:
     null = np.full(len(g), (n_a + n_b) / (n_a * n_b))
     g_se = np.sqrt(null + g**2 / (2 * (n_a + n_b)))
     growth = np.full(len(g), 1 / (2 * (n_a + n_b - 2)))
-    return Estimate(difference, se, df, p, g, g_se, np.sqrt(null), growth, n_a + n_b - 2, n_a, n_b, n_a + n_b)
+    return Estimate(
+        difference=difference,
+        se=se,
+        df=df,
+        p=p,
+        g=g,
+        g_se=g_se,
+        g_se_null=np.sqrt(null),
+        g_growth=growth,
+        g_df=n_a + n_b - 2,
+        n_a=n_a,
+        n_b=n_b,
+        n=n_a + n_b,
+    )
 
 
 def pairs(a: Array, b: Array) -> Estimate:
-    """Compare donors seen in both arms: row i of `a` and of `b` is the same donor. g is in standard deviations of
-    the arms; NaN where all donors change alike, as there is no test then."""
+    """Compare donors seen in both groups: row i of `a` and of `b` is the same donor. g is in standard deviations of
+    the groups; NaN where all donors change alike, as there is no test then."""
     n = len(a)
     change = a - b
     difference, spread = change.mean(axis=0), change.std(axis=0, ddof=1)
@@ -117,8 +130,21 @@ def pairs(a: Array, b: Array) -> Estimate:
     g = np.where(spread > NO_SPREAD, correction * _ratio(difference, scale), np.nan)
     null = _ratio(spread, scale) ** 2 / n
     g_se = np.sqrt(null + g**2 / (2 * n))
-    growth = (1 + (1 - null * n / 2) ** 2) / (4 * (n - 1))  # two standard deviations that correlate as the arms do
-    return Estimate(difference, se, np.full(len(se), n - 1.0), p, g, g_se, np.sqrt(null), growth, n - 1, n, n, n)
+    growth = (1 + (1 - null * n / 2) ** 2) / (4 * (n - 1))  # two standard deviations that correlate as the groups do
+    return Estimate(
+        difference=difference,
+        se=se,
+        df=np.full(len(se), n - 1.0),
+        p=p,
+        g=g,
+        g_se=g_se,
+        g_se_null=np.sqrt(null),
+        g_growth=growth,
+        g_df=n - 1,
+        n_a=n,
+        n_b=n,
+        n=n,
+    )
 
 
 def one_sample(change: Array) -> Estimate:
@@ -131,14 +157,27 @@ def one_sample(change: Array) -> Estimate:
     g = small_sample(n - 1) * scaled
     null, growth = np.full(len(g), 1 / n), np.full(len(g), 1 / (2 * (n - 1)))
     g_se = np.sqrt(null + g**2 / (2 * n))
-    return Estimate(difference, se, np.full(len(se), n - 1.0), p, g, g_se, np.sqrt(null), growth, n - 1, n, n, n)
+    return Estimate(
+        difference=difference,
+        se=se,
+        df=np.full(len(se), n - 1.0),
+        p=p,
+        g=g,
+        g_se=g_se,
+        g_se_null=np.sqrt(null),
+        g_growth=growth,
+        g_df=n - 1,
+        n_a=n,
+        n_b=n,
+        n=n,
+    )
 
 
 def fixed_studies(estimates: list[Estimate]) -> tuple[Pooled, Array, Array, Array]:
     """The common effect in the studies at hand, for fewer than three of them: nothing is said of studies not seen.
 
     With one study this is that study. With two, tau² cannot be told from noise and the Hartung–Knapp interval has
-    one degree of freedom; the arms are compared with the study as a stratum, variances added (Welch–Satterthwaite).
+    one degree of freedom; the groups are compared with the study as a stratum, variances added (Welch–Satterthwaite).
 
     Studies weigh n_a n_b / (n_a + n_b) in g as in the difference: the variance of g grows with g, and weights by it
     would heed the smaller of two effects.
@@ -153,13 +192,24 @@ def fixed_studies(estimates: list[Estimate]) -> tuple[Pooled, Array, Array, Arra
     effect = (share * np.nan_to_num(g)).sum(axis=0)
     se = np.sqrt((share**2 * np.nan_to_num(g_se) ** 2).sum(axis=0))
     t, half, nothing = _ratio(difference, spread), student.isf(0.025, df) * spread, np.full(len(effect), np.nan)
-    pooled = Pooled(effect, se, *_interval(effect, se, g_df, t, df, level=0.95), p, nothing, nothing, nothing, k)
+    low, high = _interval(effect, se, g_df, t, df, level=0.95)
+    pooled = Pooled(
+        effect=effect,
+        se=se,
+        ci_low=low,
+        ci_high=high,
+        p=p,
+        tau2=nothing,
+        prediction_low=nothing,
+        prediction_high=nothing,
+        k=k,
+    )
     return pooled, difference, difference - half, difference + half
 
 
 def stratified(estimates: list[Estimate]) -> tuple[Array, Array, Array, Array, Array]:
-    """The difference of the arms with the study as a stratum: share of each study (studies × features), difference, its
-    standard error, degrees of freedom (Welch–Satterthwaite) and p."""
+    """The difference of the groups with the study as a stratum: share of each study (studies × features), difference,
+    its standard error, degrees of freedom (Welch–Satterthwaite) and p."""
     share = shares(estimates)
     with np.errstate(divide="ignore", invalid="ignore"):
         parts = share**2 * np.array([np.nan_to_num(e.se) for e in estimates]) ** 2
@@ -190,8 +240,8 @@ def _interval(g: Array, se: Array, g_df: Array | int, t: Array, df: Array, *, le
     half = student.isf(tail, g_df) * se
     low, high = g - half, g + half
     rows = np.flatnonzero((np.abs(t) > 1) & (np.sign(t) == np.sign(g)))  # both reach over zero where t is small
-    size, own = np.minimum(np.abs(t[rows]), FAR_OUT), np.broadcast_to(df, g.shape)[rows]
-    near, far = (np.abs(g[rows]) * nctdtrinc(own, p, size) / size for p in (1 - tail, tail))
+    size, degrees = np.minimum(np.abs(t[rows]), FAR_OUT), np.broadcast_to(df, g.shape)[rows]
+    near, far = (np.abs(g[rows]) * nctdtrinc(degrees, p, size) / size for p in (1 - tail, tail))
     far = np.fmax(far, np.abs(g[rows]) + half[rows])
     low[rows], high[rows] = np.where(g[rows] > 0, (near, far), (-far, -near))
     return low, high
@@ -238,7 +288,17 @@ def random_effects(effect: Array, se: Array) -> Pooled:
         p = 2 * student.sf(np.abs(_ratio(mean, error)), k - 1)
         half = student.isf(0.025, k - 1) * error
         reach = np.where(k > 2, student.isf(0.025, np.maximum(k - 2, 1)) * np.sqrt(tau2 + error**2), np.nan)
-    return Pooled(mean, error, mean - half, mean + half, p, tau2, mean - reach, mean + reach, k)
+    return Pooled(
+        effect=mean,
+        se=error,
+        ci_low=mean - half,
+        ci_high=mean + half,
+        p=p,
+        tau2=tau2,
+        prediction_low=mean - reach,
+        prediction_high=mean + reach,
+        k=k,
+    )
 
 
 def leave_one_out(effect: Array, se: Array) -> tuple[Array, Array]:
@@ -253,44 +313,44 @@ def leave_one_out(effect: Array, se: Array) -> tuple[Array, Array]:
 
 
 def nested(a: tuple[Array, Array], b: tuple[Array, Array]) -> tuple[Array, Array, Array, int]:
-    """Arms in different studies, the study is the unit: difference of two pooled arm means and its t test.
+    """Groups in different studies, the study is the unit: difference of two pooled means and its t test.
 
     Args:
-        a, b: (means, standard errors of the means) of each arm, studies × features, at least two studies an arm.
+        a, b: (means, standard errors of the means) of each group, studies × features, at least two studies each.
 
     Returns:
-        difference, its standard error, p, degrees of freedom (k_a + k_b − 2). The variance of an arm is 1 / Σ
+        difference, its standard error, p, degrees of freedom (k_a + k_b − 2). The variance of a group's mean is 1 / Σ
         1/(tau² + se²): tau²/k plus sampling when the studies are of one size.
     """
-    arm_a, arm_b = random_effects(*a), random_effects(*b)
+    pooled_a, pooled_b = random_effects(*a), random_effects(*b)
     df = len(a[0]) + len(b[0]) - 2
     difference, se = (
-        arm_a.effect - arm_b.effect,
-        np.sqrt(_mean_variance(a[1], arm_a.tau2) + _mean_variance(b[1], arm_b.tau2)),
+        pooled_a.effect - pooled_b.effect,
+        np.sqrt(_mean_variance(a[1], pooled_a.tau2) + _mean_variance(b[1], pooled_b.tau2)),
     )
     return difference, se, 2 * student.sf(np.abs(_ratio(difference, se)), df), df
 
 
-def labelings(strata: Array, arm: Array, *, limit: int, seed: int) -> tuple[Array, bool]:
-    """Relabelings of arm a within strata: every one when there are fewer than `limit`, else `limit` drawn with
+def labelings(strata: Array, is_a: Array, *, limit: int, seed: int) -> tuple[Array, bool]:
+    """Relabelings of group a within strata: every one when there are fewer than `limit`, else `limit` drawn with
     replacement.
 
     Returns:
         (labelings × donors) booleans with the observed labels first, and whether they are all there are.
     """
     groups = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
-    sizes = [int(arm[rows].sum()) for rows in groups]
+    sizes = [int(is_a[rows].sum()) for rows in groups]
     number = prod(comb(len(rows), size) for rows, size in zip(groups, sizes, strict=True))
     if number < limit:
         choices = product(*(combinations(rows, size) for rows, size in zip(groups, sizes, strict=True)))
-        labels = np.zeros((number, len(arm)), bool)
+        labels = np.zeros((number, len(is_a)), bool)
         for row, choice in zip(labels, choices, strict=True):
             row[[i for part in choice for i in part]] = True
-        observed = int(np.flatnonzero((labels == arm).all(axis=1))[0])
+        observed = int(np.flatnonzero((labels == is_a).all(axis=1))[0])
         labels[[0, observed]] = labels[[observed, 0]]
         return labels, True
     rng = np.random.default_rng(seed)
-    labels = np.repeat(arm[None], limit, axis=0)
+    labels = np.repeat(is_a[None], limit, axis=0)
     for rows in groups:
         labels[1:, rows] = rng.permuted(labels[1:, rows], axis=1)
     return labels, False
@@ -305,8 +365,8 @@ def signs(n: int, *, limit: int, seed: int) -> tuple[Array, bool]:
     return flips, False
 
 
-def arm_weights(strata: Array, labels: Array) -> Array:
-    """Weights W (labelings × donors) such that W @ values is the difference of arms, strata weighted by n_a n_b /
+def group_weights(strata: Array, labels: Array) -> Array:
+    """Weights W (labelings × donors) such that W @ values is the difference of groups, strata weighted by n_a n_b /
     (n_a + n_b)."""
     weights = np.zeros(labels.shape)
     total = 0.0

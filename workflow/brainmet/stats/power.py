@@ -11,7 +11,7 @@ from brainmet.stats.effects import Array, Estimate, shares
 
 
 def detectable(se: Array, df: Array | int, *, power: float, alpha: float) -> Array:
-    """Smallest effect that a two-sided t test finds with the given power, one a feature.
+    """Smallest effect that a two-sided t test finds with the given power, one per feature.
 
     Args:
         se: standard error of the effect where there is none.
@@ -25,8 +25,8 @@ def detectable_in(estimates: Sequence[Estimate], *, power: float, alpha: float) 
     """Smallest g found with the given power by the common effect of the studies at hand (`fixed_studies`).
 
     Pairs find smaller effects the more a donor's two values go together, so it is reckoned from the standard error that
-    g has in each study where there is no effect: 1/n_a + 1/n_b of two arms, 1/n times the variance of the differences
-    over that of the arms for pairs.
+    g has in each study where there is no effect: 1/n_a + 1/n_b of two groups, 1/n times the variance of the differences
+    over that of the groups for pairs.
     """
     used = _with_g(estimates)
     df = (used * np.array([e.g_df for e in estimates])[:, None]).sum(axis=0)
@@ -37,7 +37,7 @@ def detectable_in(estimates: Sequence[Estimate], *, power: float, alpha: float) 
 
 def detectable_over(estimates: Sequence[Estimate], tau2: Array, *, power: float, alpha: float) -> Array:
     """Smallest g found with the given power by the Hartung–Knapp test over studies (`random_effects`); NaN where no
-    effect reaches it, as over three studies of three donors an arm.
+    effect reaches it, as over three studies of three donors per group.
 
     The test has k − 1 degrees of freedom: all it knows is how far the k studies' g lie apart. They do by tau², by the
     noise of their means, and, the larger the effect x, by that of the standard deviations that g is measured in:
