@@ -18,6 +18,6 @@ rule slice:
     conda:
         "../envs/brainmet.yaml"
     resources:
-        mem_mb=memory(200, 1.0),
+        mem_mb=memory(215, 1.0),
     script:
         "../scripts/slice.py"

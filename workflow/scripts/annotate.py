@@ -12,14 +12,12 @@ with job(snakemake) as params:
     files = snakemake.input
     types = load_cell_types(files.types)
     # Copy number by arm is for the table of arms: at a million cells it would be a third of the memory here.
-    shown = {
-        name: evidence.read(name, files[name], without="(arm|shift|fdr|genes|marker)_") for name in params["methods"]
-    }
-    cells, clusters, neighbors = (evidence.read(name, files[name]) for name in ("cells", "clusters", "neighbors"))
+    arms = "(arm|shift|fdr|genes|marker)_"
+    shown = {name: evidence.read(name, files[name], without=arms) for name in params["methods"]}
     table = consensus(
-        evidence.kept(cells),
-        clusters,
-        neighbors,
+        evidence.kept(evidence.read("cells", files.cells)),
+        evidence.read("clusters", files.clusters),
+        evidence.read("neighbors", files.neighbors),
         shown,
         types=types,
         how=Settings(**params["options"]),
