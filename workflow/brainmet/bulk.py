@@ -18,7 +18,7 @@ import pandas as pd
 from brainmet.compare.contrast import Contrast
 from brainmet.compare.donor_scores import GeneSet, Scoring, coverage_of, first_of_symbol, weights_of
 from brainmet.compare.donors import described
-from brainmet.contract import MALIGNANT_PREFIX, Obs, Uns, Var
+from brainmet.contract import Obs, Uns, Var, is_malignant
 from brainmet.core.counts import Counts
 from brainmet.core.tables import columns
 from brainmet.pseudobulk import described as sample_described
@@ -99,7 +99,7 @@ class Tissue:
         for name, group in (("brain", _BRAIN), ("stroma", _STROMA), ("immune", _IMMUNE)):
             types = {t for word in group for t in (*words.get(word, ()), word)}
             content[name] = best.loc[best["cell_type"].isin(types), "symbol"]
-        content["tumour"] = best.loc[best["cell_type"].str.startswith(MALIGNANT_PREFIX), "symbol"]
+        content["tumour"] = best.loc[best["cell_type"].map(is_malignant), "symbol"]
         counted = pd.concat(content.values()).value_counts() if content else pd.Series(dtype=int)
         # A gene that marks two kinds of tissue tells of neither.
         unshared = {

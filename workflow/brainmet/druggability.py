@@ -22,14 +22,14 @@ import pandas as pd
 from scipy.special import bdtrc
 
 from brainmet.compare.donors import PLATFORM
-from brainmet.contract import UNKNOWN, Obs, Uns
+from brainmet.contract import UNKNOWN, Obs, Uns, is_malignant
 from brainmet.core import tables
 from brainmet.core.citations import cited
 from brainmet.core.documents import read_yaml
 from brainmet.core.validate import validate
 from brainmet.errors import BrainmetError
 from brainmet.pseudobulk import Pseudobulk
-from brainmet.pseudobulk.type_profiles import TypeProfiles, donors, is_malignant
+from brainmet.pseudobulk.type_profiles import TypeProfiles, donors
 
 log = logging.getLogger(__name__)
 SCHEMA = Path(__file__).parent.parent / "schemas" / "drug.schema.yaml"

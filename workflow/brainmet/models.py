@@ -17,11 +17,11 @@ import pandas as pd
 from brainmet.compare.donor_scores import log_cpm, thin
 from brainmet.compare.donors import PLATFORM
 from brainmet.conditions import ids
-from brainmet.contract import Obs, Uns
+from brainmet.contract import Obs, Uns, is_malignant
 from brainmet.core import tables
 from brainmet.knowledge.signatures import Signature
 from brainmet.pseudobulk import Pseudobulk
-from brainmet.pseudobulk.type_profiles import TypeProfiles, donors, is_malignant
+from brainmet.pseudobulk.type_profiles import TypeProfiles, donors
 from brainmet.stats.ranks import rank_correlations
 
 log = logging.getLogger(__name__)

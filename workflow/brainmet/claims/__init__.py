@@ -201,7 +201,7 @@ def measured(
     return row | {
         "n_donors": int(best["n_donors"]),
         "coverage": coverage,
-        "datasets": ";".join(sorted(set(used[Obs.DATASET]))),
+        "datasets": ";".join(sorted({name for names in used[Obs.DATASET] for name in str(names).split(";")})),
     }
 
 

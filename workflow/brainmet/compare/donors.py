@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from brainmet.contract import MALIGNANT_PREFIX, UNKNOWN, Obs, Uns, Var
+from brainmet.contract import UNKNOWN, Obs, Uns, Var, is_malignant
 from brainmet.pseudobulk import COVARIATES, SUBTYPE, Pseudobulk
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ def compartments(types: Collection[str], words: Mapping[str, Collection[str]]) -
         for word, members in words.items()
         if word not in (TUMOUR, ANY)
     }
-    pooled[MALIGNANT] = tuple(t for t in present if t.startswith(MALIGNANT_PREFIX))
+    pooled[MALIGNANT] = tuple(t for t in present if is_malignant(t))
     named |= {word: members for word, members in pooled.items() if members and (word not in named or len(members) > 1)}
     if present:
         named[ANY] = tuple(sorted(types))
@@ -103,8 +103,8 @@ def described(samples: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
         samples: rows of pseudobulk or samples: `study, donor, condition` and `DESCRIBED`.
 
     Returns:
-        The donors (index profile): `WHO` and `DESCRIBED`, the value that all samples of a donor share or `mixed`; and
-        for each row of `samples` the position of its donor.
+        The donors (index profile): `WHO` and `DESCRIBED`, the value that all samples of a donor share or `mixed`, but
+        `dataset` names all of them, joined by `;`; and for each row of `samples` the position of its donor.
     """
     samples = samples.assign(**{PLATFORM: platforms(samples)})
     grouped = samples.groupby(WHO, sort=True, observed=True)
@@ -113,6 +113,8 @@ def described(samples: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
     donors = samples.iloc[first][WHO].reset_index(drop=True)
     for name in DESCRIBED:
         donors[name] = _common(samples[name].to_numpy(object), code, first)
+    # A patient in two files of one study: a claim made from either of them was made from this donor.
+    donors[Obs.DATASET] = grouped[Obs.DATASET].agg(lambda of_donor: ";".join(sorted(set(of_donor)))).to_numpy()
     return donors.set_axis(
         pd.Index(["|".join(who) for who in donors[WHO].to_numpy()], dtype=object, name="profile")
     ), code

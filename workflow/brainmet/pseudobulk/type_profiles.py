@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from brainmet.compare.donors import PLATFORM, platforms
-from brainmet.contract import MALIGNANT_PREFIX, TARGET_SUM, UNKNOWN, Obs, Uns, Var
+from brainmet.contract import TARGET_SUM, UNKNOWN, Obs, Uns, Var
 from brainmet.knowledge.cell_types import CellTypes
 from brainmet.pseudobulk import DETECTED, Pseudobulk
 
@@ -181,11 +181,6 @@ def parents_of(types: CellTypes) -> dict[str, str]:
     """Parent of each type and state; lineages are no types and therefore no parents."""
     entries = types.entries.values()
     return {e.id: e.parent for e in entries if e.parent and types[e.parent].level != "lineage"}
-
-
-def is_malignant(name: str) -> bool:
-    """Whether a type id is one of tumour cells."""
-    return name.startswith(MALIGNANT_PREFIX)
 
 
 def strata(values: np.ndarray, n_bins: int) -> np.ndarray:
