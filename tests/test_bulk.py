@@ -1,6 +1,7 @@
 """Bulk tissue: tables, workbooks and series matrices to profiles of donors, and paired differences of signatures."""
 
 import gzip
+import re
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,16 @@ def test_series_matrix_with_its_platform(tmp_path: Path, human: GeneTable) -> No
     first = human.frame["symbol"].loc[genes_of(human)[0]]
     column = result.genes["symbol"].tolist().index(first)
     assert result.matrix.toarray()[:, column].tolist() == [7.5, 6.25]
+
+
+def test_a_blank_of_an_array_is_no_zero(tmp_path: Path, human: GeneTable) -> None:
+    """Logs of intensities begin near 0, as counts do; an array has measured nothing where it gives no value."""
+    matrix, platform = series_matrix(human, tmp_path)
+    text = gzip.decompress(matrix.read_bytes()).decode()
+    text = re.sub(r"\t(\d+)\.", lambda value: f"\t{int(value[1]) - 5}.", text).replace("\t7.5\t", "\tNA\t", 1)
+    matrix.write_bytes(gzip.compress(text.encode()))
+    result = bulk([matrix, platform], human)
+    assert result.matrix.shape == (2, GENES - 2) and result.matrix.data.min() == 0.25
 
 
 def test_source_and_characteristics_tell_profiles_apart(tmp_path: Path, human: GeneTable) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from brainmet import datasets, fetch
+from brainmet.core.names import begins
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "resources" / "datasets"
@@ -85,7 +86,7 @@ def test_no_match_is_the_beginning_of_another(id_: str) -> None:
     names = [sample["match"] for sample in entry["samples"] if sample.get("match")]
     assert len(set(names)) == len(names)
     if not entry.get("split_by"):
-        assert not [(a, b) for a in names for b in names if a != b and datasets.begins(b, a)]
+        assert not [(a, b) for a in names for b in names if a != b and begins(b, a)]
 
 
 @pytest.mark.parametrize("id_", IDS)

@@ -5,6 +5,7 @@ import json
 import platform
 import re
 from importlib import metadata
+from pathlib import Path
 
 import anndata as ad
 import h5py
@@ -14,6 +15,7 @@ import yaml
 from brainmet.contract import VERSION
 from brainmet.core import tables
 from brainmet.provenance import SOFTWARE
+from brainmet.run import code
 from snakemake.scheduling.job_scheduler import JobScheduler
 
 from tests.conftest import HOME
@@ -49,6 +51,33 @@ def test_on_a_cluster_memory_and_time_grow_with_every_retry():
     assert profile["retries"] > 0
     for name in ("mem_mb", "runtime"):
         assert profile["default-resources"][name].endswith(" * attempt"), name
+
+
+def code_of_rules():
+    """For each rule its `code` input as it is written, and the modules that this names and imports."""
+    for path in (HOME / "workflow/rules").glob("*.smk"):
+        head, *rules = re.split(r"^rule ", path.read_text(), flags=re.M)
+        for rule in rules:
+            if asked := re.search(r"^ {8}code=((?:.|\n {12})*)", rule, re.M):
+                # What is chosen by wildcards is listed above the rules.
+                text = asked[1] if "code(" in asked[1] else head
+                calls = re.findall(r"\bcode\((?:[^()]|\([^()]*\))*\)", text)
+                stages = re.findall(r'"([\w.]+)"', " ".join(calls))
+                yield rule.partition(":")[0], asked[1], set(code.modules(*stages))
+
+
+def test_a_rule_reruns_when_a_module_that_its_script_imports_changes():
+    rules = list(code_of_rules())
+    assert len(rules) > 60
+    for name, _, listed in rules:
+        used = {str(path) for path in code.imports(HOME / f"workflow/scripts/{name}.py")}
+        lacking = sorted(path for path in used - listed if Path(path).parent.name != "run")  # how jobs end, not what
+        assert not lacking, f"the code of rule {name} lacks {lacking}"
+
+
+def test_no_sample_looks_its_modules_up():
+    """`lookup` walks through all it is given: the modules of all samples, for each of them."""
+    assert not [name for name, asked, _ in code_of_rules() if "lookup" in asked and "{sample}" in asked]
 
 
 def test_ones_own_cell_types_and_signatures_go_wherever_the_shipped_ones_go():

@@ -170,7 +170,21 @@ def test_donors_whose_names_look_alike_to_a_file_system_have_a_file_each(tmp_pat
     tables = [pd.read_csv(path, sep="\t") for path in tmp_path.glob("*.seg")]
     assert {table["ID"].item(): table["seg.mean"].item() for table in tables} == {"P 1": 1, "P_1": -1, "p_1": 0}
     assert (tmp_path / "P_1.seg").read_text().splitlines()[1].startswith("P_1\t"), "a plain name is kept"
-    assert file_names(["a/b", "a_b", "a_b_2"]) == {"a_b": "a_b", "a_b_2": "a_b_2", "a/b": "a_b_3"}
+    assert file_names(["a/b", "a_b", "a_b_2"]) == ["a_b_3", "a_b", "a_b_2"]
+    assert file_names(["x", "x"]) == ["x", "x_2"]
+
+
+def test_a_donor_named_like_another_one_of_a_study_has_a_file_too(tmp_path):
+    """B of studies A and C becomes A_B and C_B, and a donor of study D bears the name A_B already."""
+    row = {"sample": "S", "group": "malignant", "arm": "1p", "n_cells": 30, "n_genes": 40.0}
+    shifts = {("A", "B"): np.log(2), ("C", "B"): 0.0, ("D", "A_B"): -np.log(2)}
+    write_segments(pd.DataFrame([row | {"study": s, "donor": d, "shift": v} for (s, d), v in shifts.items()]), tmp_path)
+    tables = [pd.read_csv(path, sep="\t") for path in tmp_path.glob("*.seg")]
+    assert sorted((table["ID"].item(), table["seg.mean"].item()) for table in tables) == [
+        ("A_B", -1),
+        ("A_B", 1),
+        ("C_B", 0),
+    ]
 
 
 def test_arms_of_the_tumour_are_called_and_kept_with_their_genes(tmp_path):

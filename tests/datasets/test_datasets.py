@@ -94,14 +94,6 @@ def test_without_samples_the_dataset_is_one(series):
     assert load(series(samples="drop", condition="cell_line"))["mine"]["condition"] == "cell_line"
 
 
-def test_prefixes_end_at_a_word():
-    assert datasets.matches_name("GSM1_BRBMET8.barcodes.tsv.gz", "GSM1_BRBMET8")
-    assert not datasets.matches_name("GSM1_BRBMET87.barcodes.tsv.gz", "GSM1_BRBMET8")
-    assert datasets.matches_name("folder/GSM1", "GSM1")
-    assert datasets.matches_name("runs/GSM1_BRBMET8.tar.gz", "BRBMET8")
-    assert not datasets.matches_name("GSM1_BRBMET87.h5", "BRBMET8")
-
-
 def test_a_folder_stands_for_the_files_in_it(tmp_path):
     for name in ("P1/outs/matrix.mtx", "P1/outs/web_summary.html", "P1/.hidden", "P10/outs/matrix.mtx", "genes.tsv"):
         (tmp_path / "runs" / name).parent.mkdir(parents=True, exist_ok=True)

@@ -320,6 +320,14 @@ def test_an_archive_is_hashed_once_for_all_its_samples(tmp_path: Path, monkeypat
         fetching.verify(source, archive, stamps=tmp_path / "stamps")
 
 
+def test_a_checksum_that_cannot_be_kept_is_taken_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive, occupied = tmp_path / "all.tar", tmp_path / "stamps"
+    archive.write_bytes(BODY)
+    occupied.write_text("a file where the folder should be")
+    monkeypatch.setattr(fetching, "LARGE", 1)
+    assert fetching.verify({"path": str(archive)}, archive, stamps=occupied) == hashlib.sha256(BODY).hexdigest()
+
+
 def test_a_file_in_place_is_verified_not_downloaded(server: Server, target: Path) -> None:
     target.parent.mkdir(parents=True)
     target.write_bytes(BODY)  # put there by hand

@@ -40,6 +40,15 @@ def test_sums_equal_a_group_by(tmp_path: Path) -> None:
     assert set(bulk.obs["subtype"]) == {"HR_pos"}
 
 
+def test_logs_are_undone_before_they_are_summed(tmp_path: Path) -> None:
+    counts, annotation, x = sample(tmp_path, "S", ["g1", "g2", "g3"])
+    write_counts(tmp_path / "L.h5ad", sp.csr_matrix(np.log1p(x)), counts.cells, counts.genes, {"values": "log"})
+    logs = stage.pseudobulk(open_counts(tmp_path / "L.h5ad"), annotation, covariates={})
+    plain = stage.pseudobulk(counts, annotation, covariates={})
+    np.testing.assert_allclose(logs.X, plain.X, rtol=1e-5)
+    np.testing.assert_array_equal(logs.layers["n_cells_detected"], plain.layers["n_cells_detected"])
+
+
 def test_what_the_matrix_was_found_to_hold_counts_not_what_was_declared(tmp_path: Path) -> None:
     counts, annotation, _ = sample(tmp_path, "S", ["g1", "g2"])
     found = replace(counts, uns={"values": "counts"})

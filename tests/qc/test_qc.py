@@ -49,6 +49,15 @@ def test_metrics_equal_scanpy(make_counts: Callable[..., Counts]) -> None:
     assert found.iloc[5][["pct_counts_mt", "pct_counts_in_top_50_genes"]].isna().all()
 
 
+def test_shares_of_logs_are_those_of_the_values_behind_the_logs(make_counts: Callable[..., Counts]) -> None:
+    X, symbols = sample()
+    plain = metrics(make_counts(X, symbols=symbols))
+    logs = metrics(make_counts(np.log1p(X), symbols=symbols, uns={"values": "log"}))
+    for name in ("pct_counts_mt", "pct_counts_hb", "pct_counts_ribo", "pct_counts_in_top_50_genes"):
+        np.testing.assert_allclose(logs[name], plain[name], rtol=1e-4, err_msg=name)
+    np.testing.assert_allclose(logs["total_counts"], np.log1p(X).sum(axis=1), rtol=1e-5)
+
+
 def test_gene_sets_leave_out_namesakes(make_counts: Callable[..., Counts]) -> None:
     names = ["MT-CO1", "HBA1", "HBEGF", "HBP1", "RPL10A", "RPL36AL", "RPS4Y1", "RPLP0", "RPS6KA1", "RPS19BP1", "MTOR"]
     masks = gene_sets(make_counts(np.eye(len(names)), symbols=names).genes)

@@ -36,6 +36,10 @@ def test_no_layout_depends_on_the_reader_of_another():
         assert used == {f"ingest/{layout}.py"} | ({"ingest/dense_text.py"} if layout == "bulk" else set())
 
 
+def test_the_demo_is_not_simulated_anew_for_the_reader_of_dataset_files():
+    assert not [name for name in names("simulate") if name.startswith("datasets/")]
+
+
 def test_an_unknown_module_is_refused():
     with pytest.raises(ValueError, match="no such module"):
         code.modules("nothing")

@@ -19,8 +19,8 @@ import scipy.sparse as sp
 
 from brainmet.conditions import BRAIN_METASTASIS, PRIMARY
 from brainmet.contract import MALIGNANT_PREFIX, is_malignant
+from brainmet.core.names import matches_name
 from brainmet.core.tables import columns
-from brainmet.datasets import matches_name
 from brainmet.errors import BrainmetError
 
 log = logging.getLogger(__name__)

@@ -30,7 +30,9 @@ COHORT_FILES = (
 COHORT_INPUTS = {
     name: {required: COHORT_FILES[required] for required in METHODS[name].requires} for name in COHORT_METHODS
 }
-COHORT_CODE = {name: code(f"annotate.{name}", "annotate._inputs") for name in COHORT_METHODS}
+COHORT_CODE = {
+    name: code(f"annotate.{name}", "annotate._inputs", "knowledge.cell_types") for name in COHORT_METHODS
+}
 
 
 rule evidence:
@@ -222,7 +224,7 @@ rule annotation_benchmark:
         annotation="<results>/cohort/annotation.parquet",
         types=TYPES,
         own=own_files(*ALL_METHODS),
-        code=code("concordance.benchmark", *(f"annotate.{name}" for name in ALL_METHODS)),
+        code=code("concordance.benchmark", "annotate._inputs", *(f"annotate.{name}" for name in ALL_METHODS)),
     output:
         "<results>/tables/annotation_benchmark.tsv",
     log:

@@ -5,7 +5,7 @@ rule stability:
     """How well the clusters of each resolution hold when cells are left out, beside cells without clusters."""
     input:
         embedding="<results>/cohort/embedding.parquet",
-        code=code("cluster", "embed"),
+        code=code("cluster", "embed", "core.tables"),
     output:
         table="<results>/tables/stability.tsv",
     log:
@@ -36,7 +36,7 @@ rule cluster:
         neighbors="<results>/cohort/neighbors.npz",
         embedding="<results>/cohort/embedding.parquet",
         stability="<results>/tables/stability.tsv",
-        code=code("cluster"),
+        code=code("cluster", "core.tables"),
     output:
         clusters="<results>/cohort/clusters.parquet",
     log:

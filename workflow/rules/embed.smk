@@ -5,7 +5,7 @@ rule embed:
     """One space for the cells of all samples: components, Harmony, nearest neighbours, layout."""
     input:
         slices=collect("<results>/samples/{sample}/slice.npz", sample=SAMPLES),
-        code=code("embed"),
+        code=code("embed", "core.tables"),
     output:
         embedding="<results>/cohort/embedding.parquet",
         neighbors="<results>/cohort/neighbors.npz",

@@ -12,7 +12,7 @@ rule choose_genes:
         drugs="<shipped>/drugs/drugs.yaml",
         claims=["<shipped>/claims/claims.yaml", *config["claims"]["files"]],
         types=TYPES,
-        code=code("genes_of_interest"),
+        code=code("genes_of_interest", "core.tables"),
     output:
         genes="<results>/cohort/genes_of_interest.tsv",
     log:

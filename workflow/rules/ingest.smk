@@ -11,8 +11,12 @@ LAYOUT_CODE = {
     layout: code("ingest", f"ingest.{layout}", "fetch", "provenance")
     for layout in {record["layout"] for record in RECORDS.values()}
 }
-INGEST_CODE = {sample: LAYOUT_CODE[record["layout"]] for sample, record in RECORDS.items()}
 INGESTED = {sample: {field: record[field] for field in READ_BY_INGEST} for sample, record in RECORDS.items()}
+
+
+def reader_code(wildcards):
+    """Modules that read a sample; `lookup` would walk through those of all samples for each of them."""
+    return LAYOUT_CODE[RECORDS[wildcards.sample]["layout"]]
 
 
 localrules:
@@ -26,7 +30,7 @@ rule ingest:
         files=raw_files,
         human="<shipped>/genes/human.tsv.gz",
         mouse="<shipped>/genes/mouse.tsv.gz",
-        code=lookup(dpath="{sample}", within=INGEST_CODE),
+        code=reader_code,
     output:
         counts="<results>/samples/{sample}/counts.h5ad",
         genes_lost="<results>/samples/{sample}/genes_lost.tsv",

@@ -47,7 +47,7 @@ rule project_sample:
         counts="<results>/samples/{sample}/counts.h5ad",
         cells="<results>/samples/{sample}/cells.parquet",
         reference="<results>/cohort/reference.npz",
-        code=code("project"),
+        code=code("project", "core.tables"),
     output:
         cells="<results>/samples/{sample}/projection.parquet",
     log:
@@ -72,7 +72,7 @@ rule project:
     """New samples mapped onto a finished atlas: cells by transferred type, and how many are unlike the atlas."""
     input:
         cells=collect("<results>/samples/{sample}/projection.parquet", sample=SAMPLES),
-        code=code("project"),
+        code=code("project", "core.tables"),
     output:
         table="<results>/tables/projection_summary.tsv",
     log:

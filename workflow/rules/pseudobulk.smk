@@ -11,7 +11,7 @@ rule pseudobulk:
     input:
         counts="<results>/samples/{sample}/counts.h5ad",
         annotation="<results>/cohort/annotation.parquet",
-        code=code("pseudobulk"),
+        code=code("pseudobulk", "core.tables"),
     output:
         pseudobulk="<results>/samples/{sample}/pseudobulk.h5ad",
     log:

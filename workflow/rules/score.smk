@@ -38,7 +38,7 @@ rule score:
         counts="<results>/samples/{sample}/counts.h5ad",
         cells="<results>/samples/{sample}/cells.parquet",
         genes="<results>/cohort/genes_of_interest.tsv",
-        code=code("score", "genes_of_interest"),
+        code=code("score", "genes_of_interest", "core.tables"),
     output:
         scores="<results>/samples/{sample}/scores.parquet",
         coverage="<results>/samples/{sample}/coverage.tsv",
@@ -65,7 +65,7 @@ rule aucell_cutoff:
     input:
         cells=collect("<results>/samples/{sample}/cells.parquet", sample=SAMPLES),
         moments=collect("<results>/samples/{sample}/moments.parquet", sample=SAMPLES),
-        code=code("score"),
+        code=code("score", "core.tables"),
     output:
         cutoff="<results>/cohort/aucell_cutoff.tsv",
     log:
@@ -91,7 +91,7 @@ rule score_aucell:
         cells="<results>/samples/{sample}/cells.parquet",
         coverage="<results>/samples/{sample}/coverage.tsv",
         cutoff="<results>/cohort/aucell_cutoff.tsv",
-        code=code("score"),
+        code=code("score", "core.tables"),
     output:
         scores="<results>/samples/{sample}/scores_aucell.parquet",
     log:
@@ -115,7 +115,7 @@ rule score_networks:
         counts="<results>/samples/{sample}/counts.h5ad",
         cells="<results>/samples/{sample}/cells.parquet",
         networks=lookup(dpath="score/networks", within=config),
-        code=code("score.networks"),
+        code=code("score.networks", "core.tables"),
     output:
         scores="<results>/samples/{sample}/scores_networks.parquet",
     log:
@@ -138,7 +138,7 @@ rule score_tasks:
         counts="<results>/samples/{sample}/counts.h5ad",
         cells="<results>/samples/{sample}/cells.parquet",
         database=config["score"]["metabolic_tasks"] or [],
-        code=code("score.metabolic_tasks"),
+        code=code("score.metabolic_tasks", "core.tables"),
     output:
         scores="<results>/samples/{sample}/scores_tasks.parquet",
     log:

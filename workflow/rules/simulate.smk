@@ -18,7 +18,7 @@ rule simulate:
             "<shipped>/signatures/signatures.yaml",
             "<shipped>/signatures/confounders.yaml",
         ],
-        code=code("simulate"),
+        code=code("simulate", "core.counts"),
     output:
         counts=collect("downloads/demo/{file[name]}", file=DEMO["files"]),
         shifts="downloads/demo/truth_shifts.tsv",

@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -105,23 +105,21 @@ def write_segments(arms: pd.DataFrame, folder: str | Path) -> None:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    tumours = dict(segments(arms))
-    for donor, name in file_names(tumours).items():
-        tumours[donor].to_csv(folder / f"{name}.seg", sep="\t", index=False, float_format="%.6g")
+    tumours = list(segments(arms))
+    for (_, table), name in zip(tumours, file_names([donor for donor, _ in tumours]), strict=True):
+        table.to_csv(folder / f"{name}.seg", sep="\t", index=False, float_format="%.6g")
 
 
-def file_names(donors: Iterable[str]) -> dict[str, str]:
-    """A file name for each donor, none of which a file system takes for another's.
+def file_names(donors: Sequence[str]) -> list[str]:
+    """A file name for each donor in their order, none of which a file system takes for another's.
 
     Letters that a file system may refuse become `_`. Where that gives a name twice, whatever its case, the later one is
-    numbered; donors whose names need no change keep them.
+    numbered, as it is where two donors have one name; donors whose names need no change come first.
     """
-    plain = {donor: re.sub(r"[^A-Za-z0-9._-]", "_", donor) for donor in donors}
-    names: dict[str, str] = {}
-    taken: set[str] = set()
-    for donor in sorted(plain, key=lambda donor: plain[donor] != donor):
-        numbered = (f"{plain[donor]}_{n}" for n in itertools.count(2))
-        name = next(name for name in itertools.chain([plain[donor]], numbered) if name.casefold() not in taken)
-        names[donor] = name
-        taken.add(name.casefold())
+    plain = [re.sub(r"[^A-Za-z0-9._-]", "_", donor) for donor in donors]
+    names, taken = [""] * len(donors), set[str]()
+    for i in sorted(range(len(donors)), key=lambda i: plain[i] != donors[i]):
+        numbered = (f"{plain[i]}_{n}" for n in itertools.count(2))
+        names[i] = next(name for name in itertools.chain([plain[i]], numbered) if name.casefold() not in taken)
+        taken.add(names[i].casefold())
     return names

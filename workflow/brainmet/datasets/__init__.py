@@ -13,6 +13,7 @@ import yaml
 
 from brainmet.contract import UNKNOWN
 from brainmet.core.documents import read_schema, read_yaml
+from brainmet.core.names import ACCESSION, begins, matches_name, places
 from brainmet.core.small_tables import read_table
 from brainmet.core.validate import guess, validate
 from brainmet.datasets import checks
@@ -66,8 +67,6 @@ NOT_READ = re.compile(
 """Files in a folder of results that hold no counts."""
 OF_ALL = re.compile(r"(features?|genes?)(\.(tsv|csv|txt))?(\.gz)?$", re.IGNORECASE)
 """A table of genes that no sample's name begins: it serves all samples."""
-ACCESSION = re.compile(r"^GSM\d+[_.\-]")
-"""What GEO writes in front of the name of a sample's file."""
 DEFAULTS = {"condition": "other", "organism": "human"}
 """What a file that does not say stands for, all else `unknown`; genes that are not human's stop the sample."""
 NAMING = ("id", "donor", "study", "match")
@@ -301,7 +300,7 @@ def _claims(dataset: Mapping[str, Any]) -> list[frozenset[str]]:
     return [
         frozenset(
             text[:end]
-            for place in _places(file["name"])
+            for place in places(file["name"])
             for text in (place, ACCESSION.sub("", place))
             for end in range(1, len(text) + 1)
             if not text[end : end + 1].isalnum()
@@ -356,23 +355,6 @@ def sharers(dataset: Mapping[str, Any], record: Mapping[str, Any]) -> list[int]:
     ]
     shared = record["id"] in inside
     return [len(inside) if shared and ARCHIVE.search(file["name"]) else 1 for file in record["files"]]
-
-
-def matches_name(name: str, match: str) -> bool:
-    """Whether a file is a sample's: its name begins with `match`, or its path from any of its folders on."""
-    return any(begins(place, match) for place in _places(name))
-
-
-def _places(name: str) -> list[str]:
-    """A path, from each of its folders on: a/b/c, b/c and c."""
-    return [name, *(name[i + 1 :] for i, mark in enumerate(name) if mark == "/")]
-
-
-def begins(name: str, match: str) -> bool:
-    """Whether `match` is a prefix of a name, with or without the accession in front, ended by a character that is
-    neither letter nor digit."""
-    names = (name, ACCESSION.sub("", name))
-    return any(text.startswith(match) and not text[len(match) : len(match) + 1].isalnum() for text in names)
 
 
 def _first(*values: Any) -> Any:

@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from brainmet import datasets
-from brainmet.datasets import OF_ALL, begins, matches_name
+from brainmet.core.names import begins, matches_name
+from brainmet.datasets import OF_ALL
 from brainmet.errors import BrainmetError
 from brainmet.ingest import tables_beside
 from brainmet.ingest.members import PACKED, Member, list_members

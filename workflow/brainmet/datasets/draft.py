@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 
 from brainmet import datasets
 from brainmet.core.files import replacing
-from brainmet.datasets import OF_ALL, begins
+from brainmet.core.names import begins
+from brainmet.datasets import OF_ALL
 from brainmet.datasets.discover import LAYOUTS, OF_CELLS, OF_GENES, entry, groups, matrices, of_one_matrix, unclaimed
 from brainmet.errors import BrainmetError
 from brainmet.fetch import archive_url, listing

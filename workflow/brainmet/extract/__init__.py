@@ -162,7 +162,7 @@ def pseudobulk_text(bulk: Pseudobulk) -> pd.DataFrame:
 
     Returns:
         One row per gene: `ensembl_id, symbol`, then one column per profile, `{sample}|{donor}|{condition}|{cell_type}`;
-        NaN where a sample does not measure the gene.
+        NaN where a sample does not measure the gene. The logs of a series of logs are undone before they are summed.
     """
     values = np.asarray(bulk.X)
     keys = (Obs.SAMPLE, Obs.DONOR, Obs.CONDITION, Obs.CELL_TYPE)

@@ -169,7 +169,8 @@ def stamped_sha256(path: Path, stamps: Path) -> str:
 
     The job of every sample asks for the checksum of the archive that its series shares. It is kept with the file's size
     and times, and is taken anew where these have changed. One of the times is that of the last change of the inode,
-    which the system sets: a file that was replaced by one of the same size and an older time shows it.
+    which the system sets: a file that was replaced by one of the same size and an older time shows it. Where the folder
+    cannot be written to, each job takes the checksum for itself.
 
     Args:
         path: the file.
@@ -178,14 +179,23 @@ def stamped_sha256(path: Path, stamps: Path) -> str:
     if path.stat().st_size < LARGE:
         return sha256(path)
     stamp = stamps / hashlib.sha256(str(path.resolve()).encode()).hexdigest()
-    with _locked(stamp, waits=f"another job takes the checksum of {path}", alone=""):
-        state = _state(path)
-        known, _, digest = stamp.read_text().partition("\t") if stamp.is_file() else ("", "", "")
-        if known != state:
-            digest = sha256(path)
-            if _state(path) == state:  # A file that changes while it is read has no checksum to keep.
-                with replacing(stamp) as partial:
-                    partial.write_text(f"{state}\t{digest}")
+    try:
+        with _locked(stamp, waits=f"another job takes the checksum of {path}", alone=""):
+            return _kept_sha256(path, stamp)
+    except OSError as error:  # It is kept to save time alone, which no job should fail for.
+        log.info("%s: its checksum is not kept for other jobs (%s)", path, error)
+        return sha256(path)
+
+
+def _kept_sha256(path: Path, stamp: Path) -> str:
+    """The checksum that a stamp holds for the file as it is now, or else a new one, which the stamp then holds."""
+    state = _state(path)
+    known, _, digest = stamp.read_text().partition("\t") if stamp.is_file() else ("", "", "")
+    if known != state:
+        digest = sha256(path)
+        if _state(path) == state:  # A file that changes while it is read has no checksum to keep.
+            with replacing(stamp) as partial:
+                partial.write_text(f"{state}\t{digest}")
     return digest
 
 

@@ -19,8 +19,8 @@ import scipy.sparse as sp
 
 from brainmet.contract import UNKNOWN, Uns
 from brainmet.core.counts import write_counts
+from brainmet.core.names import matches_name
 from brainmet.core.tables import write_table
-from brainmet.datasets import matches_name
 from brainmet.datasets.checks import layouts, unknown
 from brainmet.errors import BrainmetError
 from brainmet.ingest import forensics, tables_beside

@@ -101,7 +101,8 @@ def _series_matrix(member: Member, platforms: Sequence[Member]) -> Raw:
     names = frame.index.astype(str).to_numpy(object)
     if platforms:
         names = _symbols(names, platforms[0])
-    raw = from_frame(frame, names, member)
+    # It is an export of a full table: a blank was not measured.
+    raw = from_frame(frame, names, member, blank_may_be_zero=False)
     about = _about(head)
     if len(about) == len(raw.barcodes):
         raw = replace(raw, obs=pd.DataFrame({ABOUT: [text for _, text in about]}, dtype=object))

@@ -12,14 +12,14 @@ LOWEST = 1.0
 arrays, which hold no zeros either, begin higher: what they lack was not measured."""
 
 
-def without_gaps(raw: Raw, missing: np.ndarray, *, zeros: int) -> Raw:
+def without_gaps(raw: Raw, missing: np.ndarray, *, zeros: int | None) -> Raw:
     """The table without genes that are not measured in every cell, as `na.omit` of R leaves it; or, where a table of
     counts writes no zero, with its blanks as zeros.
 
     Args:
         raw: cells × genes, where nothing is stored for what is missing.
         missing: number of missing values of each gene.
-        zeros: number of zeros that the table writes.
+        zeros: number of zeros that the table writes; None where a blank cannot be one.
 
     Raises:
         BrainmetError: more than half of the genes would be left out.

@@ -23,7 +23,7 @@ from typing import IO, Any
 
 from isal import igzip, isal_zlib
 
-from brainmet.datasets import begins, matches_name
+from brainmet.core.names import begins, matches_name
 from brainmet.errors import BrainmetError
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from brainmet.core.barcodes import is_listed, match_rows, plain
-from brainmet.datasets import ACCESSION
+from brainmet.core.names import ACCESSION
 from brainmet.errors import BrainmetError
 from brainmet.ingest.members import Member, select
 from brainmet.ingest.raw import CellFilter, Raw

@@ -65,8 +65,14 @@ def _name(value: object) -> str:
     return f"{value.day}-{value:%b}" if isinstance(value, datetime.datetime) else str(value).strip()
 
 
-def from_frame(frame: pd.DataFrame, names: np.ndarray, member: Member) -> Raw:
+def from_frame(frame: pd.DataFrame, names: np.ndarray, member: Member, *, blank_may_be_zero: bool = True) -> Raw:
     """Cells or profiles × genes of a table of genes × cells or profiles.
+
+    Args:
+        frame: numbers, one row per gene.
+        names: names of the genes.
+        member: the file, for messages.
+        blank_may_be_zero: whether a table that writes no zero may leave its zeros blank, as those of counts do.
 
     Raises:
         BrainmetError: most genes lack values.
@@ -79,4 +85,5 @@ def from_frame(frame: pd.DataFrame, names: np.ndarray, member: Member) -> Raw:
         names=names,
         name=str(member),
     )
-    return without_gaps(raw, gap.sum(axis=0), zeros=int((values == 0).sum()))
+    zeros = int((values == 0).sum()) if blank_may_be_zero else None
+    return without_gaps(raw, gap.sum(axis=0), zeros=zeros)

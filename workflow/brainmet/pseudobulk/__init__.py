@@ -45,7 +45,7 @@ class Pseudobulk:
     Two dozen jobs that read or write it do not pay for importing anndata.
 
     Attributes:
-        X: counts, float64; NaN where a sample's platform does not list the gene.
+        X: sums of counts or of other values on a linear scale, float64; NaN where a sample's platform does not list the gene.
         obs: what each profile is of: `KEYS`, `COVARIATES`, `n_cells`, `total_counts`, `subtype`, `simulated`.
         var: index Ensembl id; `symbol, chromosome, start, end`.
         layers: `n_cells_detected`, cells with a count above 0.
@@ -87,8 +87,8 @@ def pseudobulk(counts: Counts, annotation: pd.DataFrame, *, covariates: Mapping[
         covariates: the sample's record; the fields named in `COVARIATES` and `simulated` go to every row.
 
     Returns:
-        Rows sorted by study, donor, condition and type. `X`: sums, float64. Layer `n_cells_detected`: cells with a
-        count above 0.
+        Rows sorted by study, donor, condition and type. `X`: sums, float64, of logs after they are undone. Layer
+        `n_cells_detected`: cells with a count above 0.
 
     Raises:
         BrainmetError: an annotated cell is not in the counts.
@@ -104,7 +104,7 @@ def pseudobulk(counts: Counts, annotation: pd.DataFrame, *, covariates: Mapping[
     code, obs = _groups(cells)
     sums, detected = np.zeros((2, len(obs), counts.shape[1]))
     start = 0
-    for block in counts.chunks(keep):
+    for block in counts.linear_chunks(keep):
         group = code[start : start + block.shape[0]]
         for row in np.unique(group):
             part = block[group == row]

@@ -18,6 +18,7 @@ import scipy.sparse as sp
 from brainmet.contract import Obs, Uns, Var
 from brainmet.core.counts import Counts, by_cell
 from brainmet.core.moments import gene_sums, moments
+from brainmet.core.normalise import linear
 from brainmet.core.robust import mad_sd
 from brainmet.core.tables import columns
 from brainmet.errors import BrainmetError
@@ -113,12 +114,14 @@ def profile_of(technology: str, suspension: str) -> str:
 def metrics(counts: Counts) -> pd.DataFrame:
     """QC metrics of every barcode, as scanpy's `calculate_qc_metrics` gives them, in one pass.
 
+    Logs are undone before shares are taken; their total stays the sum of what is written.
+
     Returns:
         Index cell id; total_counts, n_genes_by_counts, pct_counts_mt, pct_counts_hb, pct_counts_ribo,
         pct_counts_in_top_50_genes. A share is NaN where none of its genes is measured, or the barcode is empty.
     """
-    masks = gene_sets(counts.genes)
-    parts = [_block_metrics(block, masks) for block in counts.chunks()]
+    masks, values = gene_sets(counts.genes), str(counts.uns.get(Uns.VALUES))
+    parts = [_block_metrics(block, linear(block, values=values), masks) for block in counts.chunks()]
     return pd.concat(parts, ignore_index=True).set_index(counts.cells.index)
 
 
@@ -133,12 +136,13 @@ def gene_sets(genes: pd.DataFrame) -> dict[str, np.ndarray]:
     }
 
 
-def _block_metrics(block: sp.csr_matrix, masks: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    total = np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
-    scale = np.divide(100, total, out=np.full_like(total, np.nan), where=total > 0)
-    sums = block @ np.column_stack(list(masks.values())).astype(np.float64)
+def _block_metrics(block: sp.csr_matrix, plain: sp.csr_matrix, masks: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Metrics of some cells: totals of the values as they are written, shares of those on a linear scale."""
+    total, depth = (np.asarray(part.sum(axis=1, dtype=np.float64)).ravel() for part in (block, plain))
+    scale = np.divide(100, depth, out=np.full_like(depth, np.nan), where=depth > 0)
+    sums = plain @ np.column_stack(list(masks.values())).astype(np.float64)
     shares = {
-        f"pct_counts_{name}": sums[:, i] * scale if mask.any() else np.full(len(total), np.nan)
+        f"pct_counts_{name}": sums[:, i] * scale if mask.any() else np.full(len(depth), np.nan)
         for i, (name, mask) in enumerate(masks.items())
     }
     return pd.DataFrame(
@@ -146,7 +150,7 @@ def _block_metrics(block: sp.csr_matrix, masks: Mapping[str, np.ndarray]) -> pd.
             Obs.TOTAL_COUNTS: total,
             Obs.N_GENES: by_cell(block, block.data > 0).astype(np.float64),
             **shares,
-            f"pct_counts_in_top_{TOP}_genes": _top_sum(block) * scale,
+            f"pct_counts_in_top_{TOP}_genes": _top_sum(plain) * scale,
         }
     )
 
