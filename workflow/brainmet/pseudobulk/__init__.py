@@ -45,7 +45,7 @@ class Pseudobulk:
     Two dozen jobs that read or write it do not pay for importing anndata.
 
     Attributes:
-        X: sums of counts or of other values on a linear scale, float64; NaN where a sample's platform does not list the gene.
+        X: sums of counts or of other linear values, float64; NaN where a sample's platform does not list the gene.
         obs: what each profile is of: `KEYS`, `COVARIATES`, `n_cells`, `total_counts`, `subtype`, `simulated`.
         var: index Ensembl id; `symbol, chromosome, start, end`.
         layers: `n_cells_detected`, cells with a count above 0.
