@@ -162,7 +162,7 @@ def _full() -> dict[str, pd.DataFrame]:
         "estimator": "confounded",
         "study": "pooled",
         "primary_site": "breast",
-        "reason": "one study an arm",
+        "reason": "one study per condition",
     }
     claim = {
         "statement": "Cells are <more> proliferative.",
@@ -186,7 +186,7 @@ def _full() -> dict[str, pd.DataFrame]:
                     "reason": "clear",
                 },
                 claim | {"claim": "B4", "verdict": "not_testable", "reason": "too few donors"},
-                claim | {"claim": "B5", "verdict": "confounded", "reason": "one study an arm"},
+                claim | {"claim": "B5", "verdict": "confounded", "reason": "one study per condition"},
             ],
         ),
         "contrasts": rows(

@@ -149,6 +149,20 @@ def test_paired_bulk_from_samples_and_as_published() -> None:
     assert "as published" in row["reason"]
 
 
+def test_pairs_of_bulk_tissue_are_counted_by_primary_tumour() -> None:
+    records = {}
+    for site, n in (("breast", 3), ("lung", 2)):
+        for i in range(n):
+            for condition in ("brain_metastasis", "primary"):
+                name = f"{site}_{condition}_{i}"
+                fields = {"donor": f"{site}_{i}", "suspension": "bulk", "primary_site": site}
+                records[name] = record(name, "b1", condition, **fields)
+    rows = table(records)
+    rows = rows[rows["estimator"] == "bulk_paired"].set_index("primary_site")
+    assert rows["n_a"].to_dict() == {"breast": 3, "lung": 2}
+    assert np.isfinite(rows.loc["breast", "mde"]) and np.isnan(rows.loc["lung", "mde"])
+
+
 def test_claims_follow_their_comparison_and_its_floor() -> None:
     entries = claims.load([ROOT / "resources" / "claims" / "claims.yaml"])
     entries = [entry for entry in entries if entry["id"] in ("B2", "B11_HER2")]

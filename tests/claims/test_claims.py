@@ -98,7 +98,7 @@ def test_one_study_per_group_is_confounded_whatever_its_p() -> None:
         ({"readout": {"signature": "absent"}}, "the signature absent is not part of this run"),
         ({"readout": {"gene": "NOPE"}}, "NOPE is not in the gene list"),
         ({"comparison": COMPARISON | {"b": "normal_brain"}}, "normal_brain"),
-        ({"requires": ["paired"]}, "no patients sampled at both sites"),
+        ({"requires": ["paired"]}, "too few patients were sampled at both sites"),
         ({"comparison": {"id": "a_vs_b", "a": "HER2_pos", "b": "TNBC", "by": "subtype"}}, "HER2_pos"),
     ],
 )
@@ -106,6 +106,20 @@ def test_what_cannot_be_tested_says_what_is_missing(fields: dict[str, Any], reas
     row = judge(claim(**fields)).loc["X"]
     assert row["verdict"] == "not_testable"
     assert reason in row["reason"]
+
+
+def test_a_claim_without_donors_to_compare_is_told_of_them_and_not_of_genes() -> None:
+    """A study beside that lacks the gene is not why the other has nobody to compare with."""
+    lone, panel = bulk({"s": (4, 0)}, shift=0.0), bulk({"t": (4, 0)}, shift=0.0)
+    both = concat([lone, panel[:, 1:]], join="outer", fill_value=np.nan)[:, lone.var_names].copy()
+    both.var = lone.var
+    row = stage.claims([claim(readout={"gene": GENES[0]})], reader_of(both), design=DESIGN, bound=0.5).iloc[0]
+    assert row["verdict"] == "not_testable"
+    assert row["reason"] == "no breast donor of primary with enough cells and counts"
+    both.obs["technology"] = np.where(both.obs["study"] == "t", "smartseq2", "10x_3prime")
+    both.obs["condition"] = np.where(both.obs["study"] == "t", "primary", "brain_metastasis")
+    row = stage.claims([claim(readout={"gene": GENES[0]})], reader_of(both), design=DESIGN, bound=0.5).iloc[0]
+    assert "a difference of technology, suspension or species" in row["reason"]
 
 
 def test_a_claim_may_ask_for_a_better_estimator() -> None:
@@ -215,6 +229,14 @@ def test_a_malformed_claim_is_one_sentence(tmp_path: Path) -> None:
         stage.load([file])
 
 
+def test_a_companion_that_does_not_exist_is_told_with_its_file(tmp_path: Path) -> None:
+    files = [tmp_path / "first.yaml", tmp_path / "second.yaml"]
+    for path, entry in zip(files, (claim(id="A"), claim(id="B", also=["typo"])), strict=True):
+        path.write_text(yaml.safe_dump({"claims": [entry]}))
+    with pytest.raises(BrainmetError, match=r"second.yaml: the claim B: also: there is no claim typo"):
+        stage.load(files)
+
+
 def test_a_new_claim_is_one_entry(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(yaml.safe_dump({"claims": [claim(id="mine", readout={"gene": GENES[0]})]}))
@@ -235,7 +257,7 @@ def test_a_patient_sampled_at_two_sites_is_one_donor_of_its_subtype() -> None:
 
     two, four = found(2), found(4)
     assert two["verdict"] == "not_testable"
-    reason = "too few donors: 2 of HER2_pos, 2 of TNBC; 3 an arm are needed"
+    reason = "too few donors: 2 of HER2_pos, 2 of TNBC; 3 of each are needed"
     assert two["reason"] == two["why"] == reason
     assert (four["estimator"], four["n_donors"]) == ("within", 8)
 
@@ -243,7 +265,7 @@ def test_a_patient_sampled_at_two_sites_is_one_donor_of_its_subtype() -> None:
 def test_values_of_a_donor_are_the_mean_of_its_profiles() -> None:
     frame = donors({"s": (2, 2)}).assign(donor=["p", "q"] * 2, subtype=["TNBC", "TNBC", "TNBC", "HR_pos"])
     by = Contrast("x", "TNBC", "HR_pos", by="subtype", where={"platform": ("10x cell",)})
-    people, _ = by.asked(frame)
+    people, _ = by.taking_part(frame)
     assert people["condition"].tolist() == ["TNBC", "TNBC", "HR_pos"]
     table = pd.DataFrame({"x": [1.0, 2.0, 4.0, 8.0]}, frame.index)
     mean = by.per_donor(lambda index: table.loc[index], frame)
@@ -255,7 +277,7 @@ def test_where_no_effect_would_be_found_the_reason_says_so() -> None:
     null = claim(readout={"signature": "null"})
     row = judge(null, shift=0.0, studies=dict.fromkeys("stu", (3, 3))).loc["X"]
     assert row["verdict"] == "inconclusive" and np.isnan(row["mde"])
-    assert row["reason"].endswith("no effect, however large, is found with 80% power by so few donors a study")
+    assert row["reason"].endswith("no effect, however large, is found with 80% power by so few donors per study")
 
 
 def test_axes_of_cells_and_of_nuclei_are_values_of_their_own_profiles() -> None:
@@ -288,7 +310,7 @@ def test_what_goes_with_the_condition_settles_nothing() -> None:
     data.obs["dissociation"] = np.where(data.obs["condition"] == "primary", "cold", "enzymatic_37C")
     row = stage.claims([claim()], reader_of(data), design=DESIGN, bound=0.5).iloc[0]
     assert row["verdict"] == "inconclusive"
-    assert row["reason"].endswith("in every study the arms differ in dissociation too")
+    assert row["reason"].endswith("in every study the two groups differ in dissociation too")
     same = bulk(STUDIES, shift=0.0)
     same.obs["dissociation"] = data.obs["dissociation"]
     none = claim(direction="none", readout={"signature": "null"}, bound=3)
@@ -345,7 +367,7 @@ def test_a_share_that_goes_with_the_protocol_settles_nothing() -> None:
     share = claim(readout={"share": {"of": ["t_cell"], "among": ["malignant_epithelial"]}}, direction="down")
     data.obs["dissociation"] = np.where(is_a, "cold", "enzymatic_37C")
     row = stage.claims([share], reader_of(data), design=DESIGN, bound=0.5).iloc[0]
-    assert row["verdict"] == "inconclusive" and row["reason"].endswith("the arms differ in dissociation too")
+    assert row["verdict"] == "inconclusive" and row["reason"].endswith("the two groups differ in dissociation too")
     cold = share | {"comparison": COMPARISON | {"where": {"dissociation": ["cold", "enzymatic_37C"]}}}
     assert stage.claims([cold], reader_of(data), design=DESIGN, bound=0.5).iloc[0]["estimator"] == "within"
 

@@ -76,5 +76,7 @@ def test_subtypes_that_were_sampled_at_different_sites() -> None:
     by = {"a": "HER2_pos", "b": "TNBC", "by": "subtype"}
     assert found(frame, **by) == ["sampled"]
     twice = frame.assign(donor=[f"p{i}" for i in range(7)] * 2)  # p0 of s at both sites
-    sampled = replace(CONTRAST, **by).asked(twice.assign(subtype="TNBC"))[0].set_index(["study", "donor"])["sampled"]
+    sampled = (
+        replace(CONTRAST, **by).taking_part(twice.assign(subtype="TNBC"))[0].set_index(["study", "donor"])["sampled"]
+    )
     assert sampled["s"][["p0", "p1", "p6"]].tolist() == ["mixed", "brain_metastasis", "primary"]

@@ -49,12 +49,12 @@ def test_tissue_is_asked_for_its_protocol_and_only_tumours_for_what_tumours_have
 
 def test_groups_of_another_column_are_the_condition_of_settled_donors() -> None:
     contrast = Contrast("x", "TNBC", "HER2_pos", by="subtype", where={"condition": ("brain_metastasis",)})
-    asked, owner = contrast.asked(cohort())
-    assert asked["condition"].tolist() == ["TNBC", "HER2_pos"] * 2 and set(asked["sampled"]) == {"brain_metastasis"}
-    assert owner.index.equals(asked.index)
-    again, _ = contrast.settled.asked(asked)
-    pd.testing.assert_frame_equal(again, asked)
-    assert CONTRAST.settled is CONTRAST
+    people, owner = contrast.taking_part(cohort())
+    assert people["condition"].tolist() == ["TNBC", "HER2_pos"] * 2 and set(people["sampled"]) == {"brain_metastasis"}
+    assert owner.index.equals(people.index)
+    again, _ = contrast.of_conditions.taking_part(people)
+    pd.testing.assert_frame_equal(again, people)
+    assert CONTRAST.of_conditions is CONTRAST
 
 
 def test_a_row_rests_on_the_donors_of_its_studies_and_platforms() -> None:

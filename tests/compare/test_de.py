@@ -82,13 +82,13 @@ def test_too_few_pairs_count_in_one_arm_and_the_reason_says_so() -> None:
     assert run(data).loc[0, "reason"] == f"{reason}; a donor of both counts in one alone, as fewer than 3 are"
     data.obs["donor"] = data.obs["sample"]
     data.obs["values"] = np.where(data.obs["sample"] == "s_primary_0", "tpm", "counts")
-    few = "not testable: too few donors: 2 of primary; 3 an arm are needed; 1 profiles are not counts"
+    few = "not testable: too few donors: 2 of primary; 3 of each are needed; 1 profiles are not counts"
     assert run(data).loc[0, "reason"] == few
 
 
 def test_studies_of_one_arm_each_are_not_modelled_however_many() -> None:
     table = run(bulk({s: (3, 0) if s < "d" else (0, 3) for s in "abcxyz"}, shift=1.0))
-    assert table.loc[0, "reason"].endswith("primary in x, y, z; both arms in one study are needed")
+    assert table.loc[0, "reason"].endswith("primary in x, y, z; both in one study are needed")
 
 
 def test_values_that_are_no_counts_are_not_testable() -> None:

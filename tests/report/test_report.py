@@ -373,6 +373,30 @@ def test_an_axis_of_a_state_tells_the_type_that_it_was_read_in():
     assert set(plain[0].data[0]["y"]) == {"A–B · microglia → T cell"}
 
 
+def test_a_donor_measured_in_two_ways_has_two_columns():
+    row = {"study": "s", "donor": "P1", "condition": "primary", "compartment": "tumor", "gene": "ERBB2"}
+    ways = [{"platform": "10x_3prime, cell", "log2_cpm": 4.0}, {"platform": "10x_3prime, nucleus", "log2_cpm": 8.0}]
+    rows = [row | {"values": "counts"} | way for way in ways]
+    rows.append(row | {"values": "counts", "donor": "P2", "platform": "10x_3prime, cell", "log2_cpm": 5.0})
+    shown = ecosystem.drug_targets(toy.rows("druggability", rows)).variants[0].data[0]
+    assert dict(zip(shown["x"], shown["z"][0], strict=True)) == {
+        "P1 · primary · s, 10x_3prime, cell, counts": 4.0,
+        "P1 · primary · s, 10x_3prime, nucleus, counts": 8.0,
+        "P2 · primary": 5.0,
+    }
+
+
+def test_a_model_says_how_it_was_measured():
+    row = {"donor": "L1", "condition": "cell_line", "compartment": "malignant", "reference": "primary", "rho": 0.5}
+    rows = [
+        row | {"platform": "10x_3prime, cell", "same_platform": True},
+        row | {"platform": "smartseq2, cell", "same_platform": False},
+    ]
+    same, other = ecosystem.fidelity(toy.rows("fidelity", rows)).variants[0].data[0]["y"]
+    assert same.startswith("L1 (10x_3prime, cell) · ") and not same.endswith("measured otherwise")
+    assert other.startswith("L1 (smartseq2, cell) · ") and other.endswith(", measured otherwise")
+
+
 def test_what_integration_merged_is_named():
     shares = {"own_before": 0.9, "own_after": 0.25}
     rows = [{"level": "tumours", "label": "S:P1", "alarm": "merged"}, {"level": "types", "label": "mast", "alarm": ""}]
@@ -393,7 +417,10 @@ def test_claims_with_a_verdict_come_first_and_others_say_why():
     got = findings.verdicts(toy.run().tables["claims"])
     assert [c["claim"] for c in got["decided"]] == ["B2"]
     assert got["decided"][0]["numbers"] == "1.20 [0.30, 2.10]"
-    assert [(c["claim"], c["reason"]) for c in got["others"]] == [("B5", "One study an arm"), ("B4", "Too few donors")]
+    assert [(c["claim"], c["reason"]) for c in got["others"]] == [
+        ("B5", "One study per condition"),
+        ("B4", "Too few donors"),
+    ]
 
 
 def test_a_claim_that_is_not_settled_says_what_stands_against_it():

@@ -40,6 +40,11 @@ def test_the_demo_is_not_simulated_anew_for_the_reader_of_dataset_files():
     assert not [name for name in names("simulate") if name.startswith("datasets/")]
 
 
+@pytest.mark.parametrize("stage", ["contrasts", "nulls", "de", "gsea", "donor_scores", "confounders"])
+def test_an_edit_of_the_claims_reruns_no_contrast(stage):
+    assert not [path for path in names(f"compare.{stage}", "compare.inputs") if path.startswith("claims/")]
+
+
 def test_an_unknown_module_is_refused():
     with pytest.raises(ValueError, match="no such module"):
         code.modules("nothing")

@@ -34,6 +34,7 @@ def test_false_discovery_rate_is_that_of_scipy():
     "module",
     [
         "compare.inputs",
+        "claims.inputs",
         "compare.contrasts",
         "compare.nulls",
         "compare.type_markers",

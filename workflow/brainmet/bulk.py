@@ -43,8 +43,9 @@ class Tissue:
     """One bulk cohort: profiles of tissue, one value per donor and condition.
 
     Args:
-        samples: profiles as cells, of one sample or of the several that a dataset has, such as one a profile, over the
-            genes that all of them measure; logs are taken as they are, counts and TPM as log2 of counts per million.
+        samples: profiles as cells, of one sample or of the several that a dataset has, such as one per profile, over
+            the genes that all of them measure; logs are taken as they are, counts and TPM as log2 of counts per
+            million.
         records: what is said of the samples, by id.
         how: scoring of donors, as for cells; nothing is thinned.
     """

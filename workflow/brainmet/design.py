@@ -104,7 +104,7 @@ def cost(
 
     Args:
         records, published: as for `estimable`.
-        cells_per_sample: cells assumed a sample where a series does not say how many it holds.
+        cells_per_sample: cells assumed per sample where a series does not say how many it holds.
         gb_base … seconds_per_1k_cells: see `config: design`.
     """
     cells, download = 0.0, 0.0
@@ -217,16 +217,16 @@ def _made_up(donors: pd.DataFrame, contrast: Contrast, design: Design) -> Values
 
 def _rows(kind: str, id_: str, frame: pd.DataFrame, contrast: Contrast, design: Design) -> list[dict[str, Any]]:
     """One row per estimator and primary, the deciding one of each."""
-    asked, _ = contrast.asked(frame)
-    plain = contrast.settled
-    if asked.empty:
+    taking_part, _ = contrast.taking_part(frame)
+    plain = contrast.of_conditions
+    if taking_part.empty:
         nothing = "no samples with the conditions it compares"
         return [_row(kind, id_, contrast, design.primary_site, NOT_TESTABLE, reason=nothing)]
     if contrast.b:
-        compared = compare(_made_up(asked, plain, design), asked, plain, design=design)
+        compared = compare(_made_up(taking_part, plain, design), taking_part, plain, design=design)
         deciding = compared[compared["study"] == POOLED].to_dict("records")
     else:  # Donors of one condition, each compared with itself.
-        alone = one_group(_made_up(asked, plain, design), asked, plain, against=0.0, design=design)
+        alone = one_group(_made_up(taking_part, plain, design), taking_part, plain, against=0.0, design=design)
         deciding = [{"primary_site": design.primary_site, **alone.to_dict()}]
     rows = []
     for entry in deciding:
@@ -266,25 +266,32 @@ def _bulk(
     published: Mapping[str, Mapping[str, Any]],
     design: Design,
 ) -> list[dict[str, Any]]:
-    """Paired bulk cohorts: pairs among the listed samples, else as published."""
+    """Paired bulk cohorts by primary tumour: pairs among the listed samples, else as published."""
     rows = []
     samples = _samples(records)
     for dataset, of_dataset in samples[samples["suspension"] == BULK].groupby("dataset", sort=True):
-        conditions = of_dataset.groupby("donor")["condition"].agg(set)
-        listed = int(sum(set(PAIRED_TISSUE) <= pair for pair in conditions))
-        pairs = listed or int(published.get(str(dataset), {}).get("pairs", 0))
-        if not pairs:
-            continue
-        site = ";".join(sorted(set(of_dataset["primary_site"])))
-        row = _row("contrast", contrast.id, contrast, site, BULK_PAIRED, n_a=pairs, n_b=pairs, n_studies=1)
-        row |= {
-            "mde": paired_detectable(pairs, power=design.power, alpha=design.alpha),
-            "studies": str(dataset),
-            "reason": "tissue, not tumour cells: shown beside, never pooled"
-            + ("" if listed else "; pairs as published"),
-        }
-        rows.append(row)
+        listed = _pairs(of_dataset)
+        all_sites = ";".join(sorted(set(of_dataset["primary_site"])))
+        said = {all_sites: int(published.get(str(dataset), {}).get("pairs", 0))}
+        for site, pairs in (listed or said).items():
+            if not pairs:
+                continue
+            row = _row("contrast", contrast.id, contrast, site, BULK_PAIRED, n_a=pairs, n_b=pairs, n_studies=1)
+            row |= {
+                "mde": paired_detectable(pairs, power=design.power, alpha=design.alpha),
+                "studies": str(dataset),
+                "reason": "tissue, not tumour cells: shown beside, never pooled"
+                + ("" if listed else "; pairs as published"),
+            }
+            rows.append(row)
     return rows
+
+
+def _pairs(samples: pd.DataFrame) -> dict[str, int]:
+    """Donors with both conditions of paired tissue, by primary tumour; a tumour without such donors is left out."""
+    tissue = samples[samples["condition"].isin(PAIRED_TISSUE)]
+    both = tissue.groupby(["primary_site", "donor"])["condition"].nunique() == len(PAIRED_TISSUE)
+    return {str(site): int(n) for site, n in both.groupby(level=0).sum().items() if n}
 
 
 def paired_detectable(pairs: int, *, power: float, alpha: float) -> float:

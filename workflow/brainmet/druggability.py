@@ -292,7 +292,7 @@ def expression(
 
 
 def _by_gene(drugs: Drugs) -> dict[tuple[str, str], dict[str, str]]:
-    """By compartment and gene, sorted: the entries that use it, one string a role."""
+    """By compartment and gene, sorted: the entries that use it, one string per role."""
     uses: dict[tuple[str, str], dict[str, list[str]]] = {}
     for place, gene, role, entry in drugs.uses():
         if place != SYSTEMIC:

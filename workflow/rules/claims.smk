@@ -16,7 +16,7 @@ rule correlations:
         types=TYPES,
         claims="<shipped>/claims/claims.yaml",
         claim_files=lookup(dpath="claims/files", within=config),
-        code=code("claims.correlations", "features", "compare.inputs"),
+        code=code("claims.correlations", "features", "claims.inputs"),
     output:
         table="<results>/tables/correlations.tsv",
     log:
@@ -49,7 +49,7 @@ rule claims:
         types=TYPES,
         claims="<shipped>/claims/claims.yaml",
         claim_files=lookup(dpath="claims/files", within=config),
-        code=code("claims", "compare.inputs"),
+        code=code("claims", "claims.inputs"),
     output:
         table=listed("claims", "Findings", "verdicts on published claims"),
     log:

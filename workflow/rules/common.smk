@@ -48,7 +48,7 @@ WRITTEN = [".", *map(workflow.pathvars.apply, ("<results>", "<logs>", "<benchmar
 
 
 def load_run():
-    """The dataset files of this run and one record a sample; problems as one line."""
+    """The dataset files of this run and one record per sample; problems as one line."""
     try:
         folders.check(WRITTEN)
         loaded, records = plan.load(config, shipped=HOME / "resources")

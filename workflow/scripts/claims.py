@@ -2,9 +2,9 @@
 
 from brainmet.bulk import tissues
 from brainmet.claims import claims, load
+from brainmet.claims.inputs import reader
 from brainmet.compare.donor_scores import Scoring
 from brainmet.compare.estimators import Design
-from brainmet.compare.inputs import reader
 from brainmet.core.counts import open_counts
 from brainmet.core.tables import write_table
 from brainmet.run.job import job

@@ -4,7 +4,7 @@ import pandas as pd
 from brainmet import slice
 from brainmet.claims import load
 from brainmet.claims.correlations import correlations
-from brainmet.compare.inputs import every_set, typed_cells, types_of
+from brainmet.claims.inputs import every_set, typed_cells, types_of
 from brainmet.core.tables import read_table, write_table
 from brainmet.features import informative
 from brainmet.run.job import job

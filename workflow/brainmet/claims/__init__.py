@@ -35,7 +35,17 @@ from brainmet.compare.coincidence import coinciding
 from brainmet.compare.contrast import Contrast
 from brainmet.compare.donors import ANY, TUMOUR
 from brainmet.compare.drift import drift_of_random_sets
-from brainmet.compare.estimators import CONFOUNDED, NESTED, NOT_TESTABLE, POOLED, RANK, WITHIN, Design, strongest
+from brainmet.compare.estimators import (
+    CONFOUNDED,
+    NESTED,
+    NOT_TESTABLE,
+    POOLED,
+    RANK,
+    REFUSED,
+    WITHIN,
+    Design,
+    strongest,
+)
 from brainmet.compare.one_group import one_group
 from brainmet.contract import Obs
 from brainmet.core.citations import identifiers, mark
@@ -61,6 +71,7 @@ def load(files: Sequence[str | Path]) -> list[dict[str, Any]]:
         BrainmetError: a file is malformed, an id appears twice, or a claim asks for what its readout cannot give.
     """
     claims: dict[str, dict[str, Any]] = {}
+    file_of: dict[str, Path] = {}
     for file in files:
         path = Path(file)
         if not path.is_file():
@@ -78,9 +89,11 @@ def load(files: Sequence[str | Path]) -> list[dict[str, Any]]:
             if mistake := _mistake(claim):
                 raise BrainmetError(f"{path}: the claim {claim['id']}: {mistake}")
             claims[claim["id"]] = claim
+            file_of[claim["id"]] = path
     for claim in claims.values():
         if unknown := [name for name in claim.get("also", []) if name not in claims]:
-            raise BrainmetError(f"the claim {claim['id']}: also: there is no claim {unknown[0]}; correct the name")
+            where = f"{file_of[claim['id']]}: the claim {claim['id']}"
+            raise BrainmetError(f"{where}: also: there is no claim {unknown[0]}; correct the name")
     return list(claims.values())
 
 
@@ -196,7 +209,9 @@ def measured(
     used = contrast.resting_on(best, readout.donors, site=site)
     coverage, why = readout.coverage(used, together=best["estimator"] in (NESTED, CONFOUNDED))
     row = {name: best[name] for name in _MEASURED if name in best.index} | estimate(best, entry)
-    if why and not np.isfinite(row["effect"]):
+    # Two groups that lack donors, or were measured differently, were never scored: the design is why.
+    scored = not contrast.b or best["estimator"] not in (NOT_TESTABLE, REFUSED)
+    if why and scored and not np.isfinite(row["effect"]):
         row["reason"] = why
     return row | {
         "n_donors": int(best["n_donors"]),

@@ -8,7 +8,7 @@ import numpy as np
 from brainmet.compare.estimators import CONFOUNDED, NESTED, NOT_TESTABLE, RANK, REFUSED, TRANSFER, Design
 
 PAIRED = "paired"
-UNPAIRED = "no patients sampled at both sites; the claim is about changes within patients"
+UNPAIRED = "too few patients were sampled at both sites; the claim is about changes within patients"
 SUPPORTING = ("supported", "recovered", "reproduced_in_source")
 
 
@@ -72,7 +72,7 @@ def objection_to(row: Mapping[str, Any], *, significant: bool, alpha: float) -> 
     if row["opposed"]:
         return f"the opposite in {row['opposed']}"
     if row["coinciding"]:
-        return f"in every study the arms differ in {row['coinciding']} too"
+        return f"in every study the two groups differ in {row['coinciding']} too"
     if significant and row["p_drift"] >= alpha:
         return f"random sets of genes differ as much between these studies (p {row['p_drift']:.2g})"
     return ""
@@ -130,7 +130,7 @@ def _less_ambient(row: Mapping[str, Any]) -> str:
 def _detectable(row: Mapping[str, Any], design: Design) -> str:
     """What an effect would have to be to be found, in words."""
     if not np.isfinite(row["mde"]):
-        return f"no effect, however large, is found with {design.power:.0%} power by so few donors a study"
+        return f"no effect, however large, is found with {design.power:.0%} power by so few donors per study"
     return f"detectable g {row['mde']:.2f} at {design.power:.0%} power"
 
 

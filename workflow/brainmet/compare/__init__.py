@@ -95,7 +95,7 @@ def parts_of(values: Values, donors: pd.DataFrame, contrast: Contrast, *, design
             table = values(a.append(b))
         paired = list(members.loc[a, Obs.DONOR]) == list(members.loc[b, Obs.DONOR])
         parts.append(part_of(study, platform, table.loc[a].to_numpy(), table.loc[b].to_numpy(), paired=paired))
-    return one_a_study(parts)
+    return one_per_study(parts)
 
 
 def part_of(study: str, platform: str, a: np.ndarray, b: np.ndarray, *, paired: bool) -> Part:
@@ -111,7 +111,7 @@ def by_values(x: np.ndarray) -> np.ndarray:
     return np.lexsort(x.T[::-1])
 
 
-def one_a_study(parts: Sequence[Part]) -> list[Part]:
+def one_per_study(parts: Sequence[Part]) -> list[Part]:
     """The largest part of each study: a donor measured on two platforms counts once, and so does the study."""
     by_study: dict[str, list[Part]] = {}
     for part in parts:

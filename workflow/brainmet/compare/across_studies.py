@@ -147,7 +147,7 @@ def verdict_of_design(
         asked = f" ({', '.join(contrast.words())})" if contrast.where else ""
         return NOT_TESTABLE, f"no {donor} of {' or '.join(lacking)} with enough cells and counts{asked}"
     if few := [f"{n[group]} of {group}" for group in contrast.groups if n[group] < design.min_donors]:
-        return NOT_TESTABLE, f"too few donors: {', '.join(few)}; {design.min_donors} an arm are needed"
+        return NOT_TESTABLE, f"too few donors: {', '.join(few)}; {design.min_donors} of each are needed"
     a, b = contrast.groups
     if not shared_platform(donors, contrast):
         return REFUSED, (
@@ -162,9 +162,9 @@ def verdict_of_design(
     return CONFOUNDED, (
         f"study and condition coincide: {a} in {', '.join(studies[a])}, {b} in {', '.join(studies[b])}; "
         + (
-            f"{design.min_studies} studies an arm, or both arms in one study, are needed"
+            f"{design.min_studies} studies of each, or both in one study, are needed"
             if across
-            else "both arms in one study are needed"
+            else "both in one study are needed"
         )
     )
 

@@ -70,15 +70,15 @@ class Contrast:
         return NO_SITE | ({GLIOMA} if tumours or not self.b else set())
 
     @property
-    def settled(self) -> "Contrast":
-        """The contrast of donors that `asked` returned."""
+    def of_conditions(self) -> "Contrast":
+        """The contrast of donors that `taking_part` returned, which are grouped by condition."""
         return self if self.by == Obs.CONDITION else replace(self, by=Obs.CONDITION, where={})
 
     def words(self) -> list[str]:
         """What is asked of the donors, in words."""
         return [f"{column} {' or '.join(wanted)}" for column, wanted in self.where.items()]
 
-    def asked(self, donors: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+    def taking_part(self, donors: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
         """Donors with the values asked for, their `condition` being the group that they are compared by.
 
         Returns:
@@ -107,7 +107,7 @@ class Contrast:
         metastasis is compared with its own primary tumour only. The site `*` takes all donors. Models stand in for
         patients, never beside them (`of_patients`).
         """
-        donors, _ = self.asked(donors)
+        donors, _ = self.taking_part(donors)
         donors = donors[donors[Obs.CONDITION].isin(self.groups)]
         if site == ANY_SITE:
             return Eligible(of_patients(donors), donors[:0])
@@ -123,7 +123,7 @@ class Contrast:
 
     def per_donor(self, values: Values, donors: pd.DataFrame) -> Values:
         """Values of donors as they are compared: each the mean over the profiles of the donor in its group."""
-        _, owner = self.asked(donors)
+        _, owner = self.taking_part(donors)
         if (owner == owner.index).all():
             return values
 

@@ -41,8 +41,8 @@ log = logging.getLogger(__name__)
 
 AS_CHANCE = "as chance allows"
 _LABELS_EXCEEDED = "the tests find too much: p values of this run cannot be trusted"
-_AMBIENT = "ambient RNA differs between the arms and shifts many genes: believe what holds without it (p_clean)"
-_BROAD = "many genes differ between the arms, whatever their function: a set's effect need not be its pathway's"
+_AMBIENT = "ambient RNA differs between the conditions and shifts many genes: believe what holds without it (p_clean)"
+_BROAD = "many genes differ between the conditions, whatever their function: a set's effect need not be its pathway's"
 
 
 class RandomSet(NamedTuple):

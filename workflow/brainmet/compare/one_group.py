@@ -8,7 +8,7 @@ replicates, studies are pooled as in `compare`.
 import numpy as np
 import pandas as pd
 
-from brainmet.compare import one_a_study, part_of, permutation, pooled
+from brainmet.compare import one_per_study, part_of, permutation, pooled
 from brainmet.compare.across_studies import n_donors
 from brainmet.compare.contrast import ANY_SITE, Contrast
 from brainmet.compare.donors import PLATFORM
@@ -29,7 +29,7 @@ def one_group(values: Values, donors: pd.DataFrame, contrast: Contrast, *, again
         against: the value that the statement compares with, in the units of the values.
 
     Returns:
-        Columns as in the pooled rows of `compare.contrast`; `effect` is Hedges' g of one sample, `difference` the mean
+        Columns as in the pooled rows of `compare.compare`; `effect` is Hedges' g of one sample, `difference` the mean
         less `against`, `opposed` the studies that show the opposite by themselves.
     """
     values = contrast.per_donor(values, donors)
@@ -41,7 +41,7 @@ def one_group(values: Values, donors: pd.DataFrame, contrast: Contrast, *, again
         if len(table) >= design.min_donors:
             x = table.to_numpy(float)
             parts.append(part_of(str(study), str(platform), x, np.full_like(x, against), paired=True))
-    used = one_a_study(parts)
+    used = one_per_study(parts)
     if not used:
         return _none(of_site, contrast, sizes, design)
     estimates = [effects.one_sample(part.a - part.b) for part in used]

@@ -107,7 +107,7 @@ def qc(
 
 
 def profile_of(technology: str, suspension: str) -> str:
-    """Which defaults a sample gets: `plates` (full length, one cell a well), `nuclei` or `cells`."""
+    """Which defaults a sample gets: `plates` (full length, one cell per well), `nuclei` or `cells`."""
     return "plates" if technology == "smartseq" else "nuclei" if suspension == "nucleus" else "cells"
 
 

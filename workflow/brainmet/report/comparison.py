@@ -199,7 +199,7 @@ def contrast_forest(table: pd.DataFrame, names: Names, *, alpha: float, top: int
         "Orange: the FDR is as low, but something else may explain the difference, such as ambient RNA or the cell "
         "cycle; hover to see what. Effects of three or more studies are pooled by random effects, of fewer by fixed "
         "effects.",
-        empty="No contrast could be tested: an arm lacks donors, or conditions lie in different studies (see "
+        empty="No contrast could be tested: a condition lacks donors, or conditions lie in different studies (see "
         "the reasons in the table).",
         variants=variants,
     )

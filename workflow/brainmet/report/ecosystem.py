@@ -97,6 +97,10 @@ def drug_targets(table: pd.DataFrame) -> Figure:
     groups = sorted(tested.groupby("compartment"), key=lambda group: (group[0] != "tumor", group[0]))
     for compartment, own in groups:
         own = own.assign(column=own["donor"] + " · " + own["condition"].map(words))
+        # Columns of one name are other donors, or one donor measured in several ways: these are kept apart.
+        measured = ["study", "platform", "values"]
+        several = own.groupby("column")[measured].transform("nunique").gt(1).any(axis=1)
+        own.loc[several, "column"] += " · " + own["study"] + ", " + own["platform"] + ", " + own["values"]
         for label, value, scale, middle, bar in (
             ("expression", "log2_cpm", SEQUENTIAL, None, "log2 CPM"),
             ("above the highest normal type", "difference", DIVERGING, 0, "log2 difference"),
@@ -198,8 +202,9 @@ def fidelity(table: pd.DataFrame) -> Figure:
     """Models beside patients, with the ceiling that patients set among themselves."""
     own = table[table["rho"].notna()]
     names = [
-        f"{d} · {words(c)} · beside {words(r)}"
-        for d, c, r in zip(own["donor"], own["compartment"], own["reference"], strict=True)
+        f"{row['donor']} ({row['platform']}) · {words(row['compartment'])} · beside {words(row['reference'])}"
+        + ("" if row["same_platform"] else ", measured otherwise")
+        for row in own.to_dict("records")
     ]
     data = [
         {

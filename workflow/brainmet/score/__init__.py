@@ -139,7 +139,7 @@ def _gains(block: sp.csr_matrix, members: np.ndarray, *, cutoff: int) -> tuple[s
     """What each member contributes in each cell beyond an unseen gene, and what an unseen gene contributes.
 
     Returns:
-        Cells × members, and one value a cell.
+        Cells × members, and one value per cell.
     """
     n_genes = block.shape[1]
     wanted = sp.csr_matrix(block[:, members], dtype=np.float64)

@@ -35,7 +35,7 @@ class Network:
 
     Attributes:
         name: the file's stem.
-        edges: `source, target, weight`, one row an edge.
+        edges: `source, target, weight`, one row per edge.
     """
 
     name: str
