@@ -74,6 +74,11 @@ def raw_files(wildcards):
     return raw_paths(wildcards.sample)
 
 
+def reader_code(wildcards):
+    """Modules that read a sample; `lookup` would walk through those of all samples for each of them."""
+    return LAYOUT_CODE[RECORDS[wildcards.sample]["layout"]]
+
+
 def memory(base, per_input_mb=0, size_mb=lambda wildcards, input: input.size_mb):
     """Memory a job asks for, in MB: `base`, more for larger inputs, and as much again with every retry on a cluster.
 

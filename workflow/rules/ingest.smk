@@ -14,11 +14,6 @@ LAYOUT_CODE = {
 INGESTED = {sample: {field: record[field] for field in READ_BY_INGEST} for sample, record in RECORDS.items()}
 
 
-def reader_code(wildcards):
-    """Modules that read a sample; `lookup` would walk through those of all samples for each of them."""
-    return LAYOUT_CODE[RECORDS[wildcards.sample]["layout"]]
-
-
 localrules:
     draft,
     discover,

@@ -33,7 +33,7 @@ class Eligible(NamedTuple):
 
 @dataclass(frozen=True)
 class Contrast:
-    """Two groups of donors: effects are a minus b. Without b, each donor of a is compared with itself.
+    """Two groups of donors: effects are a minus b. Without b, the donors of a are tested against a fixed value.
 
     Attributes:
         id: name of the contrast.
