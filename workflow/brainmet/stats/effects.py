@@ -126,25 +126,10 @@ def pairs(a: Array, b: Array) -> Estimate:
     difference, spread = change.mean(axis=0), change.std(axis=0, ddof=1)
     scale = np.sqrt((a.var(axis=0, ddof=1) + b.var(axis=0, ddof=1)) / 2)
     se, correction = spread / np.sqrt(n), small_sample(n - 1)
-    p = 2 * student.sf(np.abs(_ratio(difference, se)), n - 1)
     g = np.where(spread > NO_SPREAD, correction * _ratio(difference, scale), np.nan)
     null = _ratio(spread, scale) ** 2 / n
-    g_se = np.sqrt(null + g**2 / (2 * n))
     growth = (1 + (1 - null * n / 2) ** 2) / (4 * (n - 1))  # two standard deviations that correlate as the groups do
-    return Estimate(
-        difference=difference,
-        se=se,
-        df=np.full(len(se), n - 1.0),
-        p=p,
-        g=g,
-        g_se=g_se,
-        g_se_null=np.sqrt(null),
-        g_growth=growth,
-        g_df=n - 1,
-        n_a=n,
-        n_b=n,
-        n=n,
-    )
+    return _of_changes(n, difference, se=se, g=g, null=null, growth=growth)
 
 
 def one_sample(change: Array) -> Estimate:
@@ -153,17 +138,20 @@ def one_sample(change: Array) -> Estimate:
     n = len(change)
     difference, spread = change.mean(axis=0), change.std(axis=0, ddof=1)
     se, scaled = spread / np.sqrt(n), _ratio(difference, spread)
-    p = 2 * student.sf(np.abs(_ratio(difference, se)), n - 1)
     g = small_sample(n - 1) * scaled
     null, growth = np.full(len(g), 1 / n), np.full(len(g), 1 / (2 * (n - 1)))
-    g_se = np.sqrt(null + g**2 / (2 * n))
+    return _of_changes(n, difference, se=se, g=g, null=null, growth=growth)
+
+
+def _of_changes(n: int, difference: Array, *, se: Array, g: Array, null: Array, growth: Array) -> Estimate:
+    """The estimate of `n` changes, each within one donor; `null` is the variance of g where there is no effect."""
     return Estimate(
         difference=difference,
         se=se,
         df=np.full(len(se), n - 1.0),
-        p=p,
+        p=2 * student.sf(np.abs(_ratio(difference, se)), n - 1),
         g=g,
-        g_se=g_se,
+        g_se=np.sqrt(null + g**2 / (2 * n)),
         g_se_null=np.sqrt(null),
         g_growth=growth,
         g_df=n - 1,
