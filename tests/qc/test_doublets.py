@@ -56,6 +56,13 @@ def planted(n: int = 270, doublets: int = 25, genes: int = 300, seed: int = 0) -
     return X, np.arange(n + doublets) >= n
 
 
+def test_a_series_without_doublets_is_not_searched(make_counts: Callable[..., Counts], config: dict[str, Any]) -> None:
+    X, _ = planted()
+    found = find(make_counts(X), np.ones(len(X), bool), **config | {"known_rate": 0})
+    assert found.skipped == "none left, as the dataset file says (doublet_rate: 0)"
+    assert not found.called.any() and np.isnan(found.score).all()
+
+
 def test_planted_doublets_are_found_in_any_order(make_counts: Callable[..., Counts], config: dict[str, Any]) -> None:
     X, truth = planted()
     config["known_rate"] = 0.09

@@ -20,7 +20,7 @@ SYMBOLS = ["MT-CO1", "MT-ND1", "HBA1", "HBEGF", "RPL3", "RPS6KA1", "RPSA"]
 def config(home: Any) -> dict[str, Any]:
     """The defaults, without doublets: small samples are skipped; what is judged after annotation is left out."""
     section = yaml.safe_load((home / "config" / "config.yaml").read_text())["qc"]
-    section = {key: section[key] for key in ("n_mads", "profiles", "doublets", "flag_dropped", "seed")}
+    section = {key: section[key] for key in ("n_mads", "profiles", "fixed", "doublets", "flag_dropped", "seed")}
     types = load_cell_types([home / "resources/markers/markers.yaml"])
     return section | {"types": types, "doublet_rate": None, "doublets": section["doublets"] | {"min_cells": 10_000}}
 
@@ -89,6 +89,30 @@ def test_shallow_samples_keep_their_cells(make_counts: Callable[..., Counts], co
     cells, _, summary = qc(make_counts(X, symbols=symbols), **config)
     assert summary["median_genes"].iloc[0] < 400
     assert cells["keep"].mean() > 0.9
+
+
+def test_fixed_limits_take_the_place_of_the_samples_own(
+    make_counts: Callable[..., Counts], config: dict[str, Any]
+) -> None:
+    X, symbols = sample()
+    X[:, :2] = 1
+    X[0, :2] = 2_000
+    counts = make_counts(X, symbols=symbols)
+    own = qc(counts, **config)[2].iloc[0]
+    depth, genes = np.sort(X.sum(axis=1))[20], np.sort((X > 0).sum(axis=1))[10]
+    fixed = {"min_counts": depth, "min_genes": genes, "max_pct_mt": 100}
+    cells, _, summary = qc(counts, **config | {"fixed": fixed})
+    assert summary.iloc[0][list(fixed)].tolist() == list(fixed.values())
+    expected = (cells["total_counts"] >= depth) & (cells["n_genes_by_counts"] >= genes)
+    assert cells["keep"].tolist() == expected.tolist() and 10 < (~cells["keep"]).sum() < 40
+    part = qc(counts, **config | {"fixed": {"min_counts": None, "min_genes": genes, "max_pct_mt": None}})[2].iloc[0]
+    assert (
+        part["min_genes"] == genes
+        and part[["min_counts", "max_pct_mt"]].tolist() == own[["min_counts", "max_pct_mt"]].tolist()
+    )
+    # What a sample does not measure has no limit.
+    tpm = make_counts(X / X.sum(axis=1, keepdims=True) * 1e6, uns={"values": "tpm"}, sample="T")
+    assert qc(tpm, **config | {"fixed": fixed})[2].iloc[0][["min_counts", "max_pct_mt"]].isna().all()
 
 
 def test_empty_droplets_do_not_move_the_limits(make_counts: Callable[..., Counts], config: dict[str, Any]) -> None:

@@ -522,6 +522,11 @@ def test_methods_tell_of_no_step_that_had_nothing_to_work_on():
     assert full.count("\n\n") == 5 and bare.count("\n\n") == 4
     assert "scDblFinder" in full and "AUCell" not in full, "AUCell is made on request"
     assert "with Harmony" in full
+    assert "fixed limits" not in full
+    fixed = toy.run()
+    fixed.provenance["config"]["qc"]["fixed"] |= {"min_counts": 500, "max_pct_mt": 7.5}
+    limits = "in place of the sample's own (at least 500 counts, at most 7.5 % mitochondrial counts)"
+    assert limits in told(fixed)
     few = told(replace(toy.run(), integrated=False))
     assert "Harmony" not in few and "used without integration" in few
 

@@ -26,6 +26,7 @@ rule qc:
     params:
         n_mads=lookup(dpath="qc/n_mads", within=config),
         profiles=lookup(dpath="qc/profiles", within=config),
+        fixed=lookup(dpath="qc/fixed", within=config),
         doublets=lookup(dpath="qc/doublets", within=config),
         doublet_rate=lookup(dpath="{sample}/doublet_rate", within=SAMPLES),
         flag_dropped=lookup(dpath="qc/flag_dropped", within=config),

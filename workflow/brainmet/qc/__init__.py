@@ -2,13 +2,14 @@
 
 Limits adapt to the sample (median absolute deviations on log counts and log genes, as in the OSCA book) and are lower
 limits only: neurons and aneuploid cells are large, doublets are found on their own. The mitochondrial share has an
-upper limit that never falls below a floor for the kind of assay. A measure that the sample does not have drops nothing.
+upper limit that never falls below a floor for the kind of assay. Fixed limits may take their place. A measure that the
+sample does not have drops nothing.
 """
 
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,7 @@ def qc(
     types: CellTypes,
     n_mads: float,
     profiles: Mapping[str, Mapping[str, float]],
+    fixed: Mapping[str, float | None],
     doublets: Mapping[str, Any],
     doublet_rate: float | None,
     flag_dropped: float,
@@ -61,6 +63,7 @@ def qc(
         types: the resource of cell types, whose markers help to find doublets.
         n_mads: median absolute deviations from the median at which a limit lies.
         profiles: for `cells`, `nuclei` and `plates`: `min_genes` and `mt_floor`.
+        fixed: fields of `Limits` that replace the sample's own limit; None where the sample's own holds.
         doublets: fields of `doublets.DoubletOptions`.
         doublet_rate: expected share of doublets where the dataset file states it.
         flag_dropped: share of dropped barcodes from which a sample is flagged.
@@ -79,7 +82,7 @@ def qc(
     profile = profile_of(counts.uns[Uns.TECHNOLOGY], counts.uns[Uns.SUSPENSION])
     cells = counts.cells.join(metrics(counts))
     totals_are_depth = counts.uns[Uns.VALUES] in DEEP
-    limits = set_limits(cells, n_mads=n_mads, totals_are_depth=totals_are_depth, **profiles[profile])
+    limits = set_limits(cells, n_mads=n_mads, fixed=fixed, totals_are_depth=totals_are_depth, **profiles[profile])
     failed = judge(cells, limits)
     passing = ~np.any(list(failed.values()), axis=0)
     if not passing.any():
@@ -166,25 +169,35 @@ def _top_sum(block: sp.csr_matrix) -> np.ndarray:
 
 
 def set_limits(
-    cells: pd.DataFrame, *, n_mads: float, min_genes: float, mt_floor: float, totals_are_depth: bool
+    cells: pd.DataFrame,
+    *,
+    n_mads: float,
+    min_genes: float,
+    mt_floor: float,
+    fixed: Mapping[str, float | None],
+    totals_are_depth: bool,
 ) -> Limits:
-    """Limits of a sample from its own barcodes, leaving aside those that hold next to nothing.
+    """Limits of a sample from its own barcodes, leaving aside those that hold next to nothing; or the fixed ones.
 
     Args:
         cells: metrics of every barcode.
         n_mads: median absolute deviations from the median.
         min_genes: lower bound of the limit on genes; barcodes below it do not enter the medians.
         mt_floor: lower bound of the limit on the mitochondrial share, in per cent.
+        fixed: fields of `Limits` that replace the sample's own; None where the sample's own holds.
         totals_are_depth: the sum of a barcode's values says how deeply it was sequenced, as it does for counts. The sum
             of TPM is a million in every cell, and that of logs means nothing: they have no limit on counts.
     """
     used = cells[cells[Obs.N_GENES] >= min_genes]
     share = used[Obs.PCT_MT].dropna().to_numpy()
-    return Limits(
+    own = Limits(
         min_counts=_lower(used[Obs.TOTAL_COUNTS], n_mads) if totals_are_depth else float("nan"),
         min_genes=float(np.fmax(min_genes, _lower(used[Obs.N_GENES], n_mads))),
         max_pct_mt=max(mt_floor, float(np.median(share) + n_mads * mad_sd(share))) if len(share) else float("nan"),
     )
+    unmeasured = {"min_counts": not totals_are_depth, "max_pct_mt": not len(share)}
+    given = {name: limit for name, limit in fixed.items() if limit is not None and not unmeasured.get(name)}
+    return replace(own, **given)
 
 
 def _lower(values: pd.Series, n_mads: float) -> float:
@@ -219,7 +232,7 @@ def _nothing_passes(counts: Counts, cells: pd.DataFrame, limits: Limits) -> str:
     return (
         f"{counts.path}: none of {len(cells)} barcodes passes (limits: genes >= {limits.min_genes:.0f}{more}; medians: "
         f"{medians.iloc[1]:.0f} genes, {medians.iloc[0]:.0f} counts, {medians.iloc[2]:.1f} %); lower "
-        "qc.profiles.*.min_genes or raise mt_floor"
+        "qc.profiles.*.min_genes or raise mt_floor; where qc.fixed sets the limit, correct it there"
     )
 
 

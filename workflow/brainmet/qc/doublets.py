@@ -157,7 +157,7 @@ def find_doublets(
     """
     n = int(passing.sum())
     rate = min(options.rate_per_thousand * n / 1000, options.max_rate) if known_rate is None else known_rate
-    skipped = _skipped(counts, profile=profile, n=n, min_cells=options.min_cells)
+    skipped = _skipped(counts, profile=profile, n=n, min_cells=options.min_cells, known_rate=known_rate)
     score = np.full(len(passing), np.nan, np.float32)
     called = np.zeros(len(passing), bool)
     if skipped:
@@ -430,7 +430,9 @@ def _artificial_share(n: int) -> float:
     return float(made / (made + n))
 
 
-def _skipped(counts: Counts, *, profile: str, n: int, min_cells: int) -> str:
+def _skipped(counts: Counts, *, profile: str, n: int, min_cells: int, known_rate: float | None) -> str:
+    if known_rate == 0:
+        return "none left, as the dataset file says (doublet_rate: 0)"
     if profile == "plates":
         return "one cell a well"
     if counts.uns[Uns.VALUES] != "counts":

@@ -9,6 +9,11 @@ from brainmet.annotate import describe
 
 _ENTRY = re.compile(r"@\w+\{(?P<key>[^,]+),(?P<body>.*?)\n\}", re.DOTALL)
 _FIELD = re.compile(r"^\s*(\w+)\s*=\s*\{(.*)\},?\s*$", re.MULTILINE)
+FIXED = {
+    "min_counts": "at least {:g} counts",
+    "min_genes": "at least {:g} genes",
+    "max_pct_mt": "at most {:g} % mitochondrial counts",
+}
 _CITED = re.compile(r"\[@([\w;@ -]+)\]")
 
 
@@ -79,7 +84,7 @@ def write(
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["evidence"] = evidence
+    environment.filters |= {"evidence": evidence, "limits": fixed_limits}
     text = environment.from_string(template).render(**facts, config=run["config"], v=run["software"], named=named)
     order: list[str] = []
     for group in _CITED.findall(text):
@@ -123,6 +128,11 @@ def evidence(methods: Sequence[str]) -> str:
     """The methods of annotation in words, as each states them in its file."""
     names = [describe(name).in_words for name in methods]
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]])) or "no method"
+
+
+def fixed_limits(limits: Mapping[str, float | None]) -> str:
+    """The fixed limits of quality control in words; empty where each sample has its own."""
+    return ", ".join(FIXED[name].format(limit) for name, limit in limits.items() if limit is not None)
 
 
 def _keys(group: str) -> list[str]:

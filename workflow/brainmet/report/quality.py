@@ -98,7 +98,8 @@ def distributions(cells: pd.DataFrame, qc: pd.DataFrame, samples: list[str]) -> 
         choose="Metric",
         source="qc.tsv",
         caption="Boxes: quartiles of all barcodes of a sample, whiskers: 5th and 95th percentile. "
-        "Orange lines: the limit set for that sample by median absolute deviations; what lies beyond was dropped.",
+        "Orange lines: the limit of that sample, by median absolute deviations unless the settings fix it (qc.fixed); "
+        "what lies beyond was dropped.",
         empty="No sample went through quality control.",
         variants=variants,
     )
