@@ -91,6 +91,21 @@ def test_a_name_that_yaml_reads_as_a_number_is_to_be_quoted():
     assert [written(name) for name in ("A1", "010", "NO")] == ["A1", "'010'", "'NO'"]
 
 
+def test_numbers_from_the_command_line_are_read():
+    document = {"datasets": ["8"], "exclude": ["010", "8"], "draft": None} | {
+        "qc": {"n_mads": "4", "seed": "2", "fixed": {"min_counts": "null", "max_pct_mt": "7.5"}},
+        "score": {"tier": ["1", "2"]}, "cluster": {"resolution": "0.8", "resolutions": ["0.5", "1"]},
+        "duplicates": {"drop": "False"}, "embed": {"integrate": "none"},
+    }  # fmt: skip
+    config.check(document)
+    assert document["qc"] == {"n_mads": 4, "seed": 2, "fixed": {"min_counts": None, "max_pct_mt": 7.5}}
+    assert document["score"]["tier"] == [1, 2] and document["duplicates"]["drop"] is False
+    assert document["cluster"] == {"resolution": 0.8, "resolutions": [0.5, 1]}
+    assert document["exclude"] == ["010", "8"] and document["embed"]["integrate"] == "none", "text stays text"
+    assert refuse({"qc": {"n_mads": "three"}}) == "config.yaml: qc.n_mads: 'three' must be number"
+    assert refuse({"qc": {"fixed": {"max_pct_mt": "500"}}}).endswith("max_pct_mt: 500 must be at most 100")
+
+
 def test_a_key_that_is_no_text_is_refused():
     assert refuse({"annotate": {None: {}}}).startswith("config.yaml: annotate.None: unknown key; allowed: ")
 

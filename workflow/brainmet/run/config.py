@@ -1,9 +1,13 @@
 """The user's configuration, checked before any rule is made."""
 
+import json
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
 import yaml
+from jsonschema import Draft202012Validator
 
 from brainmet.core.documents import read_schema, read_yaml
 from brainmet.core.validate import guess, validate
@@ -14,12 +18,13 @@ SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
 
 
 def check(config: dict[str, Any]) -> None:
-    """Check the merged configuration against the schema.
+    """Check the merged configuration against the schema, and turn text that stands for a number into the number.
 
     Raises:
         BrainmetError: one line with the key, the value, what is allowed and the nearest guess.
     """
     rules = schema()
+    read_numbers(config, rules)
     validate(config, rules, name="config.yaml")
     # A section of its own belongs to a method, of the run or of the benchmark; any other name is a slip of the pen.
     known, section = list(rules["properties"]["annotate"]["properties"]), config.get("annotate", {})
@@ -31,6 +36,28 @@ def check(config: dict[str, Any]) -> None:
             f"config.yaml: annotate.{unknown[0]}: unknown key{guess(unknown[0], allowed)}; "
             f"allowed: {', '.join(allowed)}"
         )
+
+
+def read_numbers(config: dict[str, Any], rules: dict[str, Any]) -> None:
+    """Turn text into the number, truth value or null that the schema wants, in place.
+
+    Snakemake reads everything inside braces on its command line as text: `--config 'qc={n_mads: 4}'` gives "4".
+    """
+    for error in list(Draft202012Validator(rules).iter_errors(config)):
+        value = _typed(error.instance)
+        if error.absolute_path and Draft202012Validator({error.validator: error.validator_value}).is_valid(value):
+            *above, last = error.absolute_path
+            reduce(getitem, above, config)[last] = value
+
+
+def _typed(value: Any) -> Any:
+    """What a text, or the texts of a list, stand for."""
+    if isinstance(value, list):
+        return [_typed(entry) for entry in value]
+    try:
+        return json.loads(value.lower()) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def schema() -> dict[str, Any]:
