@@ -321,6 +321,35 @@ def test_covariates_fill_fields_and_are_carried(series, tmp_path):
         assert records["B"]["her2"] == "low" and records["B"]["age"] == "unknown" and records["B"]["covariates"] == {}
 
 
+def test_a_table_that_the_dataset_file_overrules_is_named(series, tmp_path):
+    (tmp_path / "who.csv").write_text("id,donor,her2,age\nA,P1,neg,61\nB,P2,low,50\n")
+    path = series(covariates="who.csv")
+    assert load(path)["B"]["donor"] == "P1", "the dataset file's own word stands"
+    loaded = datasets.load(["mine"], folders=[path.parent])
+    (said,) = checks.overruled(loaded)
+    assert "her2 of A is pos (table: neg), donor of B is P1 (table: P2); where the table is right, take" in said
+    many = {"mine": {"overruled": ["a", "b", "c", "d"]}, "other": {}}
+    assert "before the table: a, b, c, and 1 more; where" in checks.overruled(many)[0]
+    (tmp_path / "who.csv").write_text("id,donor,her2\nA,P1,pos\n")
+    assert checks.overruled(datasets.load(["mine"], folders=[path.parent])) == []
+
+
+def test_a_sample_may_have_a_layout_of_its_own(series):
+    samples = [SERIES["samples"][0], SERIES["samples"][1] | {"layout": "tenx_h5"}]
+    assert [record["layout"] for record in load(series(samples=samples)).values()] == ["h5ad", "tenx_h5"]
+    with pytest.raises(BrainmetError, match="layout: 'tenx' is no reader; did you mean"):
+        load(series(samples=[SERIES["samples"][0] | {"layout": "tenx"}]))
+
+
+def test_covariates_of_a_folder_of_files(series, tmp_path):
+    (tmp_path / "data").mkdir()
+    for name in ("a.h5ad", "b.h5ad"):
+        (tmp_path / "data" / name).write_text("x")
+    (tmp_path / "who.csv").write_text("id,age\nA,61\n")
+    record = load(series(files=[{"name": "data", "path": "data"}], covariates="who.csv"))["A"]
+    assert record["age"] == "61" and [file["name"] for file in record["files"]] == ["data/a.h5ad"]
+
+
 def test_covariates_as_excel_writes_them(series, tmp_path):
     (tmp_path / "who.csv").write_bytes("Probe;age;Ort\r\n A;61;München\r\n".encode("cp1252"))
     record = load(series(covariates="who.csv"))["A"]

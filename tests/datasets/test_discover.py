@@ -51,6 +51,15 @@ def test_files_of_an_archive_that_are_no_samples(tmp_path: Path, human: GeneTabl
     assert "# gone: no file begins with GSM7_Breast; correct its match" in text and "2 groups of files" in text
 
 
+def test_samples_of_every_layout_in_use_are_looked_for(tmp_path: Path, human: GeneTable) -> None:
+    ends = ("GSM2_B", "GSM3_C")
+    beside = {f"{end}_filtered_feature_bc_matrix.h5": b"x" for end in ends} | {"GSM4_D.h5ad": b"x"}
+    pack(tmp_path / "a.tar", triplets(tmp_path, "GSM1_A_") | beside)
+    listed = [{"id": "A", "match": "GSM1_A"}, {"id": "B", "match": "GSM2_B", "layout": "tenx_h5"}]
+    assert found(tmp_path, human, "tenx_triplet", ["a.tar"], samples=listed)[1] == {"C": "GSM3_C"}
+    assert found(tmp_path, human, "tenx_triplet", ["a.tar"], samples=listed[:1])[1] == {}
+
+
 def test_genes_of_all_samples_are_no_sample_and_files_of_cells_may_be_one(tmp_path: Path, human: GeneTable) -> None:
     pack(tmp_path / "a.tar", triplets(tmp_path, "GSM1_", "GSM2_") | {"GSE1_features.tsv": b"x"})
     _, proposed = found(tmp_path, human, "tenx_triplet", ["a.tar"], samples=[{"id": "one", "match": "GSM1"}])

@@ -13,6 +13,8 @@ import pandas as pd
 import pytest
 import scipy.io
 import scipy.sparse as sp
+import yaml
+from brainmet import datasets
 from brainmet.core.counts import open_counts
 from brainmet.datasets import READ_BY_INGEST
 from brainmet.errors import BrainmetError
@@ -310,6 +312,25 @@ def test_tenx_h5(tmp_path: Path, human: GeneTable, version: int, gz: bool) -> No
         packed.write_bytes(gzip.compress(path.read_bytes()))
         path = packed
     same(run("tenx_h5", [path], human), counts())
+
+
+def test_one_archive_of_several_layouts(tmp_path: Path, human: GeneTable) -> None:
+    X, Y = counts(), counts(1)
+    files = [*write_triplet(tmp_path, X, prefix="GSM1_A_"), write_h5(tmp_path / "GSM2_B.h5", Y, version=3)]
+    with tarfile.open(tmp_path / "GSE1_RAW.tar", "w") as tar:
+        for path in files:
+            tar.add(path, arcname=path.name)
+    samples = [{"id": "A", "match": "GSM1_A"}, {"id": "B", "match": "GSM2_B", "layout": "tenx_h5"}]
+    archive = [{"name": "GSE1_RAW.tar", "path": "GSE1_RAW.tar"}]
+    document = {"schema": 1, "id": "GSE1", "layout": "tenx_triplet", "files": archive, "samples": samples}
+    (tmp_path / "GSE1.yaml").write_text(yaml.safe_dump(document))
+    records = datasets.records(datasets.load(["GSE1"], folders=[tmp_path]), exclude=[])
+    for id_, expected_counts in (("A", X), ("B", Y)):
+        given = {field: records[id_][field] for field in READ_BY_INGEST}
+        result = ingest(
+            [tmp_path / "GSE1_RAW.tar"], human, None, record=given, warn_lost=0.1, max_lost=0.4, species_share=0.9
+        )
+        same(result, expected_counts)
 
 
 def test_genomes_with_different_barcodes_are_named(tmp_path: Path, human: GeneTable) -> None:

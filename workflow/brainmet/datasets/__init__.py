@@ -48,7 +48,7 @@ DESCRIPTIVE = (
 )
 """Fields that a sample takes from its own entry, else from its dataset, else `unknown`."""
 SOURCE = ("layout", "split_by", "cells", "labels", "profiles")
-"""Fields that every sample takes from its dataset."""
+"""Fields that every sample takes from its dataset, but for a layout of its own."""
 HIDDEN = ("files", "labels", "cells", "split_by", "layout", "match", "longer_matches")
 """Fields of a record that say how its files are read on this machine and nothing of the sample."""
 READ_BY_INGEST = (
@@ -115,6 +115,8 @@ def read(path: Path) -> dict[str, Any]:
     condition = dataset.get("condition") or DEFAULTS["condition"]
     dataset.setdefault("samples", [{"id": dataset["id"], "donor": dataset["id"], "condition": condition}])
     checks.check(dataset, path)
+    if dataset.get("covariates"):
+        _add_covariates(dataset, path)
     dataset["files"] = [found for file in dataset["files"] for found in on_disk(file, path)]
     names = {file["name"] for file in dataset["files"]}
     for role in ("cells", "labels"):
@@ -124,8 +126,6 @@ def read(path: Path) -> dict[str, Any]:
             if beside.name not in names:
                 dataset["files"].append({"name": beside.name, "path": str(beside.resolve())})
                 names.add(beside.name)
-    if dataset.get("covariates"):
-        _add_covariates(dataset, path)
     return dataset
 
 
@@ -185,7 +185,9 @@ def _name(dataset: Any) -> None:
 
 
 def _add_covariates(dataset: dict[str, Any], path: Path) -> None:
-    """What the table of covariates says of each sample; the dataset file's own word stands before the table's."""
+    """What the table of covariates says of each sample; the dataset file's own word stands before the table's, and is
+    noted as `overruled` where the two differ.
+    """
     spec = dataset["covariates"]
     spec = {"file": spec} if isinstance(spec, str) else spec
     table = path.parent / spec["file"]
@@ -205,6 +207,7 @@ def _add_covariates(dataset: dict[str, Any], path: Path) -> None:
         raise BrainmetError(
             f"{path}: covariates: {table}: {foreign[0]!r} is no sample of the dataset; samples: {', '.join(known)}"
         )
+    overruled = []
     for row in rows:
         said = {name: value for name, value in row.items() if name != key and value}
         sample = known[row[key]]
@@ -212,12 +215,15 @@ def _add_covariates(dataset: dict[str, Any], path: Path) -> None:
             value = said.pop(field, None)
             if sample.get(field) is None and value is not None:
                 sample[field] = value
+            elif value is not None and _text(sample[field]) != value:
+                overruled.append(f"{field} of {sample['id']} is {_text(sample[field])} (table: {value})")
         sample["covariates"] = said
     validate(
         {**dataset, "samples": [{k: v for k, v in s.items() if k != "covariates"} for s in dataset["samples"]]},
         read_schema(SCHEMA),
         name=f"{path} with {table.name}",
     )
+    dataset["overruled"] = overruled
 
 
 def records(datasets: dict[str, dict[str, Any]], *, exclude: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -275,6 +281,7 @@ def _record(dataset: dict[str, Any], sample: dict[str, Any], claims: Sequence[Se
     if described["organism"] == UNKNOWN:
         described["organism"] = DEFAULTS["organism"]
     source = {key: dataset.get(key) for key in SOURCE}
+    source["layout"] = sample.get("layout") or dataset["layout"]
     return {
         "id": sample["id"],
         "dataset": dataset["id"],

@@ -11,11 +11,18 @@ from brainmet.core.validate import guess
 from brainmet.errors import BrainmetError
 
 READERS = Path(__file__).parents[1] / "ingest"
+SHOWN = 3
 
 
 def layouts() -> list[str]:
     """Names of the readers: modules of `brainmet/ingest` with a function `read`, found without importing them."""
     return sorted(path.stem for path in READERS.glob("[a-z]*.py") if "\ndef read(" in path.read_text())
+
+
+def layouts_of(dataset: Mapping[str, Any]) -> list[str]:
+    """Layouts of a dataset's samples: its own, and those of samples that differ."""
+    others = (sample.get("layout") for sample in dataset["samples"])
+    return list(dict.fromkeys([dataset["layout"], *filter(None, others)]))
 
 
 def check(dataset: Mapping[str, Any], path: Path) -> None:
@@ -30,8 +37,9 @@ def check(dataset: Mapping[str, Any], path: Path) -> None:
     """
     if dataset["id"] != path.stem:
         raise BrainmetError(f"{path}: id: {dataset['id']!r} must be the file's name without .yaml, {path.stem!r}")
-    if dataset["layout"] not in (known := layouts()):
-        raise BrainmetError(f"{path}: layout: {unknown(dataset['layout'], known, 'reader')}")
+    for layout in layouts_of(dataset):
+        if layout not in (known := layouts()):
+            raise BrainmetError(f"{path}: layout: {unknown(layout, known, 'reader')}")
     _files(dataset, path)
     _patterns(dataset, path)
     _samples(dataset, path)
@@ -83,6 +91,19 @@ def shared_donors(datasets: Mapping[str, Mapping[str, Any]]) -> list[str]:
         "take one of them out of datasets, or exclude: the samples of one"
         for a, b in sorted(pairs)
     ]
+
+
+def overruled(datasets: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A sentence for every dataset whose table of covariates says otherwise than its samples' entries."""
+    sentences = []
+    for id_, dataset in datasets.items():
+        if differences := dataset.get("overruled"):
+            more = f", and {len(differences) - SHOWN} more" if len(differences) > SHOWN else ""
+            sentences.append(
+                f"{id_}: covariates: the dataset file stands before the table: {', '.join(differences[:SHOWN])}{more}; "
+                "where the table is right, take the field out of the sample's line"
+            )
+    return sentences
 
 
 def type_ids(files: Sequence[Path]) -> list[str]:

@@ -19,6 +19,7 @@ import pandas as pd
 from brainmet import datasets
 from brainmet.core.names import begins, matches_name
 from brainmet.datasets import OF_ALL
+from brainmet.datasets.checks import layouts_of
 from brainmet.errors import BrainmetError
 from brainmet.ingest import tables_beside
 from brainmet.ingest.members import PACKED, Member, list_members
@@ -82,7 +83,7 @@ def discover(dataset: Mapping[str, Any], paths: Sequence[Path], genes: GeneTable
     found = list_members([(file["name"], path) for file, path in named])
     tables = {(dataset.get(role) or {}).get("file") for role in ("cells", "labels")}
     data = [member for member in found if member.name not in tables]
-    fitting = matrices(data, dataset["layout"]) or data
+    fitting = [member for layout in layouts_of(dataset) for member in matrices(data, layout)] or data
     if dataset["layout"] == "bulk":
         lines = ["# its profiles are told apart by the patterns under profiles:"]
     elif dataset.get("split_by"):

@@ -218,7 +218,8 @@ def _not_read(found: Sequence[Member], data: Sequence[Member], matches: Sequence
     others = {m for layout in LAYOUTS if layout != "dense_text" for m in matrices(found, layout)} - set(data)
     rest = sorted(unclaimed([member.full_name for member in others], matches))
     more = f" and {len(rest) - SHOWN} more" if len(rest) > SHOWN else ""
-    return [f"# not read, of another layout: {', '.join(rest[:SHOWN])}{more}"] if rest else []
+    own = "a sample among them is a line of its own, with its layout"
+    return [f"# not read, of another layout: {', '.join(rest[:SHOWN])}{more} ({own})"] if rest else []
 
 
 def _head(id_: str, source: str, series: bool) -> list[str]:
@@ -226,6 +227,7 @@ def _head(id_: str, source: str, series: bool) -> list[str]:
     return [
         f"# Drafted from the names of the files of {_quoted(source)}.",
         "# Set condition and donor of every sample, and what is said of all; docs/adding.md lists the words.",
+        "# Where a table has them, name it (covariates: TABLE) and take both out of the lines of the samples.",
         *([page] if series else []),
         "schema: 1",
         f"id: {_quoted(id_)}",
