@@ -56,6 +56,12 @@ def test_a_wrong_type_names_key_and_value():
     assert refuse({"exclude": "S1"}) == "config.yaml: exclude: 'S1' must be a list ([one, two])"
 
 
+def test_mistakes_beneath_a_number_and_a_word_are_told():
+    schema = {"additionalProperties": {"type": "string"}}
+    with pytest.raises(BrainmetError, match=r"^x\.yaml: b: \[\] must be string$"):
+        validate.validate({0: [], "b": []}, schema, name="x.yaml")
+
+
 def test_an_empty_list_of_datasets_is_refused():
     assert refuse({"datasets": []}) == "config.yaml: datasets: [] must have at least 1 entries"
 

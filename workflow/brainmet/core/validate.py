@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError, best_match
+from jsonschema.exceptions import ValidationError, best_match, relevance
 
 from brainmet.errors import BrainmetError
 
@@ -27,8 +27,14 @@ def validate(document: Any, schema: dict[str, Any], *, name: str) -> None:
         raise BrainmetError(f"{name}: {key}: not a finite number")
     errors = list(Draft202012Validator(schema).iter_errors(document))
     unknown = next((error for error in errors if error.validator == "additionalProperties"), None)
-    if error := unknown or best_match(errors):
+    if error := unknown or best_match(errors, key=_relevance):
         raise BrainmetError(f"{name}: {' '.join(message(error).split())}")
+
+
+def _relevance(error: ValidationError) -> tuple[Any, ...]:
+    """The library's order, by keys as text: those of YAML may be numbers beside words, which do not compare."""
+    depth, path, *rest = relevance(error)
+    return depth, [str(part) for part in path], *rest
 
 
 def _not_finite(value: Any, key: str = "") -> str:
