@@ -177,6 +177,16 @@ def test_shipped_claims_are_valid_and_name_known_signatures() -> None:
         assert set(entry.get("also", [])) <= {other["id"] for other in entries}
 
 
+def test_series_of_the_paper_behind_a_claim_cannot_confirm_it() -> None:
+    series = [yaml.safe_load(path.read_text()) for path in sorted((HOME / "resources/datasets").glob("*.yaml"))]
+    papers = [(str(one["id"]), (one.get("citation") or {}).get("doi")) for one in series]
+    entries = stage.load([HOME / "resources/claims/claims.yaml"])
+    own = {e["id"]: {name for name, doi in papers if doi and doi == e["reference"].get("doi")} for e in entries}
+    assert {"B1": {"GSE186344", "GSE186344_melanoma"}, "C1": {"GSE125989"}}.items() <= own.items()
+    missing = {e["id"]: own[e["id"]] - set(e.get("derived_from", [])) for e in entries}
+    assert not {name: lacking for name, lacking in missing.items() if lacking}
+
+
 def test_what_is_from_memory_is_marked_in_the_table() -> None:
     row = judge(claim(reference={"text": "Nobody 2000", "doi": "10.1/x", "verify": True})).loc["X"]
     assert row["reference"] == "Nobody 2000 (doi:10.1/x) (to be verified)"
