@@ -48,6 +48,7 @@ def test_tiers():
     assert table.malignancy.tolist() == expected.split()
     assert table.evidence.iloc[3] == "carries the tumour's copy number: doublet-like"
     assert table.evidence.iloc[6].endswith("; no such normal cells in this tissue")
+    assert table.evidence.iloc[9].endswith("; the sample is hardly anything but epithelium, as a tumour's line is")
     assert table.evidence.iloc[11].endswith("; taken for tumour as the sample is declared a cell line")
     assert table.malignancy_score.between(0, 1).all() and table.malignancy_score.iloc[0] > 0.9
 

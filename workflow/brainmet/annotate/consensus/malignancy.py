@@ -5,6 +5,7 @@
 | epithelial or melanocytic | like its donor's aneuploid profile in the sample | malignant |
 | | there is such a profile, the cell does not follow it | normal; uncertain in between, and in foreign tissue |
 | | nothing to compare with, or no aneuploid profile | likely_malignant in tumours and foreign tissue, else uncertain |
+| | nothing to compare with in a sample of epithelium alone | likely_malignant, but in tissue declared normal |
 | neuron or macroglia, in glioma | like an aneuploid profile | malignant |
 | astrocyte or precursor, in glioma | nothing to compare with, or no aneuploid profile | likely_malignant |
 | neuron, in glioma | the same | uncertain: glioma cells resemble neurons too |
@@ -40,6 +41,7 @@ class Seen:
         epithelial, glial, stromal, neuron, progenitor: of the identity; progenitors are those of a glioma.
         cell_line, glioma, culture, normal_tissue, primary: of the tissue's condition.
         foreign: tissue without such epithelium of its own.
+        pure: other tissue, in a sample of epithelium alone, in which copy number has nothing to be compared with.
         tested: copy number was inferred.
         shared: the sample holds other donors too.
         profile: the cell's donor has an aneuploid profile in the sample.
@@ -57,6 +59,7 @@ class Seen:
     normal_tissue: np.ndarray
     primary: np.ndarray
     foreign: np.ndarray
+    pure: np.ndarray
     tested: np.ndarray
     shared: np.ndarray
     profile: np.ndarray
@@ -103,6 +106,7 @@ def _seen(cells: pd.DataFrame, *, positive_slope: float, positive_z: float, line
     epithelial = np.isin(lineage, ["epithelial", "malignant_melanocytic"]) & ~np.isin(broad, NEVER)
     share = pd.Series(epithelial, index=cells.index).groupby(cells[Obs.SAMPLE], sort=False).transform("mean").to_numpy()
     glioma, normal_tissue = condition == GLIOMA, np.isin(condition, ids(normal=True))
+    foreign = np.isin(condition, ids(epithelium="foreign"))
     return Seen(
         epithelial=epithelial,
         glial=lineage == "neuroglia",
@@ -115,7 +119,8 @@ def _seen(cells: pd.DataFrame, *, positive_slope: float, positive_z: float, line
         normal_tissue=normal_tissue,
         # Most epithelium of a tumour's biopsy is tumour; shallow cells and near-diploid tumours show no copy number.
         primary=condition == PRIMARY,
-        foreign=np.isin(condition, ids(epithelium="foreign")) | (~normal_tissue & untested & (share > line_share)),
+        foreign=foreign,
+        pure=~foreign & ~normal_tissue & untested & (share > line_share),
         tested=tested,
         shared=by_sample[Obs.DONOR].transform("nunique").to_numpy() > 1,
         profile=profile,
@@ -129,7 +134,7 @@ def _tiers(seen: Seen) -> np.ndarray:
     tier = np.full(len(seen.profile), Tier.NORMAL, dtype=object)
     alone = seen.epithelial & ~seen.profile
     tier[alone] = Tier.UNCERTAIN
-    tier[alone & (seen.foreign | seen.primary)] = Tier.LIKELY_MALIGNANT
+    tier[alone & (seen.foreign | seen.pure | seen.primary)] = Tier.LIKELY_MALIGNANT
     tier[alone & seen.normal_tissue] = Tier.NORMAL
     tier[seen.epithelial & seen.between] = Tier.UNCERTAIN
     # Brain has no normal epithelium of its own: such a cell is of a subclone near diploid, shallow or a doublet.
@@ -149,7 +154,7 @@ def _tiers(seen: Seen) -> np.ndarray:
 
 def _scores(seen: Seen, like_tumour: np.ndarray) -> np.ndarray:
     """0 to 1: what the identity is capable of, times likeness to the tumour or, without a profile, what is usual."""
-    prior = np.select([seen.normal_tissue, seen.foreign, seen.primary], [0.02, 0.9, 0.7], 0.5)
+    prior = np.select([seen.normal_tissue, seen.foreign | seen.pure, seen.primary], [0.02, 0.9, 0.7], 0.5)
     prior = np.where(seen.glial, np.where(seen.progenitor, 0.7, 0.01), prior)
     tumours_own = seen.epithelial | (seen.glial & seen.glioma) | seen.cell_line
     capable = np.select([tumours_own, seen.glial | seen.stromal], [1.0, 0.6], 0.02)
@@ -170,9 +175,10 @@ def _words(seen: Seen, tier: np.ndarray, note: pd.Series) -> np.ndarray:
     words[neural] = "carries the tumour's copy number: doublet-like, or tumour with a neural programme"
     words[seen.follows & ~capable] = "carries the tumour's copy number: doublet-like"
     why = np.select(
-        [seen.cell_line & ~seen.epithelial, seen.foreign, seen.primary],
-        ["; taken for tumour as the sample is declared a cell line", "; no such normal cells in this tissue",
-         "; a tumour's biopsy"], "",
+        [seen.cell_line & ~seen.epithelial, seen.pure, seen.foreign, seen.primary],
+        ["; taken for tumour as the sample is declared a cell line",
+         "; the sample is hardly anything but epithelium, as a tumour's line is",
+         "; no such normal cells in this tissue", "; a tumour's biopsy"], "",
     )  # fmt: skip
     by_tissue = (tier == Tier.LIKELY_MALIGNANT) | (seen.epithelial & seen.profile & seen.foreign)
     return np.where(by_tissue & ~seen.follows, words + why, words)
