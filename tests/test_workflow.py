@@ -1,5 +1,6 @@
 """The workflow as a user runs it: targets, messages, a tiny run from start to end, a rerun with nothing to do."""
 
+import hashlib
 import inspect
 import json
 import platform
@@ -198,7 +199,11 @@ def test_benchmarks_hold_the_memory_of_every_job(tiny_run):
 def test_provenance_names_versions(tiny_run):
     contract = json.loads((tiny_run / "results/provenance/contract.json").read_text())
     assert contract["contract_version"] == VERSION
-    software = json.loads((tiny_run / "results/provenance/run.json").read_text())["software"]
+    run = json.loads((tiny_run / "results/provenance/run.json").read_text())
+    software, knowledge = run["software"], run["knowledge"]
+    assert {"resources/genes/human.tsv.gz", "resources/claims/claims.yaml"} <= set(knowledge)
+    for name, digest in knowledge.items():
+        assert hashlib.sha256((HOME / name).read_bytes()).hexdigest() == digest
     assert software["python"] == platform.python_version()
     assert {name: software[name] for name in SOFTWARE} == {name: metadata.version(name) for name in SOFTWARE}
 

@@ -480,7 +480,7 @@ def test_what_is_published_of_a_sample_does_not_tell_where_its_files_lie(series,
         path = series(labels={"file": "labels.csv", "column": "x"}).rename(tmp_path / name / "mine.yaml")
         records = load(path)
         datasets.stamp(records)
-        published.append((description(records), provenance.run(config={}, samples=records)["samples"]))
+        published.append((description(records), provenance.run(config={}, samples=records, knowledge={})["samples"]))
     assert published[0] == published[1] and str(tmp_path) not in repr(published)
     assert json.loads(published[0][0]["samples"])["A"]["her2"] == "pos"
 

@@ -12,6 +12,7 @@ from rocrate.rocrate import ROCrate
 RUN = {
     "software": {"python": "3.12.1", "brainmet": "0.1.0", "numpy": "2.4.0"},
     "config": {"datasets": ["D"], "qc": {"n_mads": 3, "seed": 1}},
+    "knowledge": {"resources/markers/markers.yaml": "c" * 64, "/data/mine/types.yaml": "d" * 64},
 }
 INPUTS = pd.DataFrame(
     {"file": ["downloads/D/a.h5", "/data/mine.h5ad"], "bytes": [5, 7], "sha256": ["a" * 64, "b" * 64]}
@@ -56,9 +57,13 @@ def test_the_run_joins_inputs_settings_software_and_results(document):
     used = [found[entity["@id"]] for entity in action["object"]]
     assert found["https://ftp.ncbi.nlm.nih.gov/geo/series/GSE123nnn/GSE123456/suppl/a.h5"]["sha256"] == "a" * 64
     assert [entity["name"] for entity in used[:2]] == ["a.h5", "mine.h5ad"]
-    assert {entity["name"]: entity["value"] for entity in used[2:]} == {
+    assert {entity["name"]: entity["value"] for entity in used[2:5]} == {
         "datasets": '["D"]', "qc.n_mads": "3", "qc.seed": "1",
     }  # fmt: skip
+    assert [(entity["name"], entity["sha256"][0]) for entity in used[5:]] == [
+        ("markers.yaml", "c"),
+        ("types.yaml", "d"),
+    ]
     assert "/data/mine" not in json.dumps(document), "paths of a machine stay where they are"
     needs = [found[entity["@id"]] for entity in found["#brainmet"]["softwareRequirements"]]
     assert {entity["name"]: entity["softwareVersion"] for entity in needs} == RUN["software"]

@@ -1,15 +1,23 @@
 """Provenance: what went in, and what it was done with.
 
-In: the checksums that ingest took of the raw files. Out: results/provenance/, exempt from the promise of equal bytes
+In: the checksums that ingest took of the raw files, and the files of knowledge, shipped and the user's own. Out: results/provenance/, exempt from the promise of equal bytes
 because it names versions and paths. Raw files are read by ingest alone: downloads may be deleted once their samples are ingested.
 """
 
+# Signatures, markers, claims, genes, ...: files that results depend on, by the name under which they are recorded.
+KNOWLEDGE = {
+    path.relative_to(HOME).as_posix(): str(path)
+    for path in sorted((HOME / "resources").glob("*/*"))
+    if path.parent.name not in ("datasets", "demo") and path.suffix in (".yaml", ".tsv", ".gz")
+} | {file: file for _, file in plan.own_files(config)}
+
 
 rule provenance:
-    """Versions, settings, samples and checksums of every raw file."""
+    """Versions, settings, samples and checksums of every raw file and of all knowledge."""
     input:
         inputs=collect("<results>/samples/{sample}/inputs.tsv", sample=RECORDS),
-        code=code("provenance"),
+        knowledge=list(KNOWLEDGE.values()),
+        code=code("provenance", "fetch"),
     output:
         contract="<results>/provenance/contract.json",
         run="<results>/provenance/run.json",
@@ -25,6 +33,7 @@ rule provenance:
     params:
         config=config,
         samples=RECORDS,
+        knowledge=list(KNOWLEDGE),
     script:
         "../scripts/provenance.py"
 

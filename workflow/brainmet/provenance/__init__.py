@@ -43,12 +43,21 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in SOFTWARE}
 
 
-def run(*, config: Mapping[str, Any], samples: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """What a run was: contract version, software, every setting, every sample with its description."""
+def run(
+    *, config: Mapping[str, Any], samples: Mapping[str, Mapping[str, Any]], knowledge: Mapping[str, str]
+) -> dict[str, Any]:
+    """What a run was: contract version, software, every setting, every sample with its description.
+
+    Args:
+        config: the merged configuration.
+        samples: records by sample id.
+        knowledge: file of signatures, markers, claims, ... → sha256.
+    """
     return {
         "contract_version": contract.VERSION,
         "software": versions(),
         "config": dict(config),
+        "knowledge": dict(knowledge),
         "samples": {id_: public(record) for id_, record in samples.items()},
     }
 

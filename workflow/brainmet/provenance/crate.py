@@ -45,7 +45,7 @@ def describe(
     Args:
         root: the results folder, which is the crate.
         outputs: files below `root`, each described with its size and sha256.
-        run: as `provenance.run` gives it.
+        run: as `provenance.run` gives it; the files of knowledge are inputs too.
         inputs: file, bytes, sha256 of every raw file.
         sources: raw file to its `files:` entry, whose `url` identifies a published file.
         titles: dataset id to title.
@@ -63,9 +63,13 @@ def describe(
     workflow = _workflow(crate, run)
     taken = [_input(crate, row, sources.get(str(row["file"]), {})) for row in inputs.to_dict("records")]
     settings = [_setting(crate, key, value) for key, value in _leaves(run["config"])]
+    known = [
+        _entity(crate, f"#input/{digest[:16]}", "CreativeWork", name=Path(name).name, sha256=digest)
+        for name, digest in run["knowledge"].items()
+    ]
     made = [_output(crate, root, path) for path in sorted(outputs)]
     about = {"name": "Run of brainmet", "description": crate.description}
-    action = {**about, "instrument": workflow, "object": [*taken, *settings], "result": made}
+    action = {**about, "instrument": workflow, "object": [*taken, *settings, *known], "result": made}
     crate.root_dataset["mentions"] = [_entity(crate, "#run", "CreateAction", **action)]
     return dict(crate.metadata.generate())
 

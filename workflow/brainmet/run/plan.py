@@ -26,7 +26,7 @@ def load(config: Mapping[str, Any], *, shipped: Path) -> tuple[dict[str, dict[st
         BrainmetError: the configuration or a dataset file is wrong, in one line.
     """
     configuration.check(dict(config))
-    for key, file in _own_files(config):
+    for key, file in own_files(config):
         if not Path(file).is_file():
             raise BrainmetError(
                 f"config.yaml: {key}: there is no file {Path(file).absolute()}; correct the path "
@@ -55,7 +55,7 @@ def load(config: Mapping[str, Any], *, shipped: Path) -> tuple[dict[str, dict[st
     return loaded, records
 
 
-def _own_files(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def own_files(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Key and path of every file that the configuration names."""
     for key in OWN_FILES:
         section, name = key.split(".")
