@@ -62,7 +62,7 @@ def reduced(arrows: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 QUESTIONS = {
     "What became of each sample?": ["qc", "samples", "genes_lost", "dropped", "duplicates"],
-    "What is each cell, and why?": ["annotation", "cells", "clusters", "concordance", "cnv_arms"],
+    "What is each cell, and why?": ["annotation", "cells", "clusters", "author_labels", "concordance", "cnv_arms"],
     "What differs between conditions?": ["contrasts", "de", "gsea", "composition", "nulls"],
     "Do published claims hold?": ["claims", "correlations", "bulk"],
     "Which cells could talk, and what could be targeted?": ["crosstalk_summary", "druggability", "adc_coverage"],

@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from brainmet.concordance import calibration, concordance, confusion
+from brainmet.concordance import author_labels, calibration, concordance, confusion
 from brainmet.knowledge.cell_types import load_cell_types
 
 from tests.annotation_toy import TYPES
@@ -44,3 +44,20 @@ def test_calibration_and_no_labels():
     bins = calibration(_annotation(PAIRS), types=types, n_bins=4)
     assert bins.n.sum() == 20 and (bins.n * bins.accuracy).sum() == 17
     assert concordance(_annotation([("", "astrocyte", "normal", 3)]), types=types, n_bootstrap=5, seed=1).empty
+
+
+def test_every_label_of_the_authors_is_listed_with_its_calls():
+    cells = [
+        ("D", "Astro 1", "astrocyte", "astrocyte", 6),
+        ("D", "Astro 1", "astrocyte", "unknown", 2),
+        ("D", "Hybrid", "", "neuron", 1),
+        ("E", "Astro 1", "", "astrocyte", 3),
+        ("E", "", "", "neuron", 4),
+    ]
+    names = ["dataset", "author_label", "author_cell_type", "cell_type"]
+    annotation = pd.DataFrame([row[:4] for row in cells[::-1] for _ in range(row[4])], columns=names)
+    table = author_labels(annotation, types=load_cell_types([TYPES]))
+    assert table[[*names, "n"]].to_numpy().tolist() == [list(row) for row in cells[:4]]
+    assert table["share"].tolist() == [0.75, 0.25, 1, 1]
+    assert table["author_cell_ontology_term_id"].tolist() == ["CL:0000127", "CL:0000127", "", ""]
+    assert author_labels(annotation[annotation["author_label"] == ""], types=load_cell_types([TYPES])).empty

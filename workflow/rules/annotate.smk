@@ -148,6 +148,7 @@ rule concordance:
         code=code("concordance"),
     output:
         concordance=listed("concordance", "Cells", "agreement with the authors"),
+        author_labels="<results>/tables/author_labels.tsv",
         confusion="<results>/tables/confusion.tsv",
         calibration="<results>/tables/calibration.tsv",
     log:

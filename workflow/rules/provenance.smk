@@ -1,7 +1,8 @@
 """Provenance: what went in, and what it was done with.
 
-In: the checksums that ingest took of the raw files, and the files of knowledge, shipped and the user's own. Out: results/provenance/, exempt from the promise of equal bytes
-because it names versions and paths. Raw files are read by ingest alone: downloads may be deleted once their samples are ingested.
+In: the checksums that ingest took of the raw files, and the files of knowledge, shipped and the user's own. Out:
+results/provenance/, exempt from the promise of equal bytes because it names versions and paths. Raw files are read by
+ingest alone: downloads may be deleted once their samples are ingested.
 """
 
 # Signatures, markers, claims, genes, ...: files that results depend on, by the name under which they are recorded.

@@ -26,7 +26,10 @@ rule annotated:
     """What every cell is, and how that agrees with the authors: results/cohort/annotation.parquet."""
     input:
         "<results>/cohort/annotation.parquet",
-        collect("<results>/tables/{table}.tsv", table=["concordance", "confusion", "calibration", "cnv_arms"]),
+        collect(
+            "<results>/tables/{table}.tsv",
+            table=["author_labels", "concordance", "confusion", "calibration", "cnv_arms"],
+        ),
 
 
 rule compared:

@@ -58,6 +58,32 @@ def confusion(annotation: pd.DataFrame, *, types: CellTypes) -> pd.DataFrame:
     )
 
 
+def author_labels(annotation: pd.DataFrame, *, types: CellTypes) -> pd.DataFrame:
+    """What the cells of every label of the authors were called, whether or not a type stands for the label.
+
+    Args:
+        annotation: the columns of `annotation.parquet`.
+        types: the resource, for Cell Ontology ids.
+
+    Returns:
+        The columns of `author_labels.tsv`, the most frequent call of a label first; empty without labels.
+    """
+    label = [Obs.DATASET, Obs.AUTHOR_LABEL]
+    labelled = annotation[annotation[Obs.AUTHOR_LABEL] != ""]
+    table = (
+        labelled.groupby([*label, Obs.AUTHOR_CELL_TYPE, Obs.CELL_TYPE], sort=True, observed=True)
+        .size()
+        .rename("n")
+        .reset_index()
+    )
+    table["share"] = table["n"] / table.groupby(label, observed=True)["n"].transform("sum")
+    table["author_cell_ontology_term_id"] = [
+        types.ontology(name) if name else "" for name in table[Obs.AUTHOR_CELL_TYPE]
+    ]
+    order = table.sort_values([*label, "n", Obs.CELL_TYPE], ascending=[True, True, False, True], kind="stable")
+    return order[columns("author_labels")].reset_index(drop=True)
+
+
 def calibration(annotation: pd.DataFrame, *, types: CellTypes, n_bins: int) -> pd.DataFrame:
     """Confidence against the share of right calls in bins of equal mass: `bin, n, confidence, accuracy`.
 
