@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 DESIGN = Design(min_donors=3, min_studies=3, primary_site="breast", permutations=1000, seed=1, power=0.8, alpha=0.05)
-HOW = Scoring(seed=1, min_counts=1000, n_bins=5, n_controls=20, min_genes=5, min_coverage=0.4)
+SCORING = Scoring(seed=1, min_counts=1000, n_bins=5, n_controls=20, min_genes=5, min_coverage=0.4)
 CONTRAST = Contrast("brain_metastasis_vs_primary", "brain_metastasis", "primary")
 COMPARISON = {"id": CONTRAST.id, "a": CONTRAST.a, "b": CONTRAST.b}
 """The same as a claim writes it."""

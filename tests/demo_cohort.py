@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 CONFIG = yaml.safe_load((HOME / "config/config.yaml").read_text())
-DESIGN, HOW = Design(**CONFIG["compare"]["design"]), Scoring(**CONFIG["compare"]["scoring"])
+DESIGN, SCORING = Design(**CONFIG["compare"]["design"]), Scoring(**CONFIG["compare"]["scoring"])
 AMBIENCE = Ambience(**CONFIG["compare"]["ambient"])
 CONTRASTS = read_contrasts(CONFIG["compare"]["contrasts"])
 FOLDER = HOME / "resources/signatures"

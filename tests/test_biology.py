@@ -18,7 +18,7 @@ from brainmet.knowledge.signatures import configured
 from brainmet.score import score
 from scipy import stats
 
-from tests.demo_cohort import HOW
+from tests.demo_cohort import SCORING
 from tests.running import HOME
 
 FOLDER = HOME / "resources/signatures"
@@ -128,7 +128,7 @@ def test_metabolism_of_tumour_cells_does_not_track_depth(tumour: tuple[np.ndarra
     assert donors[1].sum() > 2 * donors[0].sum()
     position = {symbol: i for i, symbol in reversed(list(enumerate(symbols)))}
     values = thinned_log_cpm(donors)
-    shallow, deep = values @ weights_of(sets, position, values.mean(axis=0), how=HOW)
+    shallow, deep = values @ weights_of(sets, position, values.mean(axis=0), scoring=SCORING)
     assert abs(deep - shallow).item() < 0.25  # log2 units; planted and published shifts are 0.5 and more
 
 

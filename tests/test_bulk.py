@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from brainmet.compare.contrast import Contrast
+from brainmet.compare.donor_scores import Scoring
 from brainmet.datasets import read
 from brainmet.errors import BrainmetError
 from brainmet.knowledge.genes import GeneTable, read_genes
@@ -208,7 +209,7 @@ def cohort(make_counts, values: np.ndarray, conditions: list[str], donors: list[
     )
 
 
-HOW = {"seed": 1, "min_counts": 0, "n_bins": 5, "n_controls": 10, "min_genes": 1, "min_coverage": 0.4}
+SCORING = Scoring(seed=1, min_counts=0, n_bins=5, n_controls=10, min_genes=1, min_coverage=0.4)
 CONTRASTS = [Contrast("brain_vs_primary", "brain_metastasis", "primary")]
 RECORDS = {name: {"primary_site": "breast"} for name in ("S", *(f"T{i}" for i in range(10)))}
 
@@ -223,14 +224,14 @@ def profiles_of(n: int, seed: int = 0) -> tuple[np.ndarray, list[str], list[str]
 
 def test_pairs_by_hand(make_counts) -> None:
     from brainmet.bulk import bulk as effects_of
-    from brainmet.compare.donor_scores import GeneSet, Scoring
+    from brainmet.compare.donor_scores import GeneSet
     from scipy import stats
 
     values, conditions, donors = profiles_of(6)
     gene = GeneSet("g0", ("G0",), single=True)
     lost = GeneSet("lost", ("X1", "X2", "G3"))
     table = effects_of(
-        [cohort(make_counts, values, conditions, donors)], [gene, lost], CONTRASTS, records=RECORDS, how=Scoring(**HOW)
+        [cohort(make_counts, values, conditions, donors)], [gene, lost], CONTRASTS, records=RECORDS, scoring=SCORING
     )
     row = table.set_index("signature").loc["g0"]
     stored = values.astype(np.float32).astype(float)
@@ -243,35 +244,35 @@ def test_pairs_by_hand(make_counts) -> None:
 
 def test_order_and_repeated_profiles_change_nothing(make_counts) -> None:
     from brainmet.bulk import bulk as effects_of
-    from brainmet.compare.donor_scores import GeneSet, Scoring
+    from brainmet.compare.donor_scores import GeneSet
 
     values, conditions, donors = profiles_of(5)
     gene = [GeneSet("g0", ("G0",), single=True)]
     first = effects_of(
-        [cohort(make_counts, values, conditions, donors)], gene, CONTRASTS, records=RECORDS, how=Scoring(**HOW)
+        [cohort(make_counts, values, conditions, donors)], gene, CONTRASTS, records=RECORDS, scoring=SCORING
     )
     order = np.random.default_rng(1).permutation(10)
     order = np.append(order, order[0])  # One profile twice: still one replicate.
     turned = values[order]
     turned[0], turned[-1] = turned[0] + 1, turned[-1] - 1
     again = cohort(make_counts, turned, [conditions[i] for i in order], [donors[i] for i in order])
-    second = effects_of([again], gene, CONTRASTS, records=RECORDS, how=Scoring(**HOW))
+    second = effects_of([again], gene, CONTRASTS, records=RECORDS, scoring=SCORING)
     assert second["effect"].to_numpy() == pytest.approx(first["effect"].to_numpy(), rel=1e-5)
     assert second["n_a"].item() == 5
 
 
 def test_unpaired_and_too_few(make_counts) -> None:
     from brainmet.bulk import bulk as effects_of
-    from brainmet.compare.donor_scores import GeneSet, Scoring
+    from brainmet.compare.donor_scores import GeneSet
 
     values, conditions, _ = profiles_of(5)
     gene = [GeneSet("g0", ("G0",), single=True)]
     apart = cohort(make_counts, values, conditions, [f"P{i}" for i in range(10)])
-    assert effects_of([apart], gene, CONTRASTS, records=RECORDS, how=Scoring(**HOW))["estimator"].tolist() == [
+    assert effects_of([apart], gene, CONTRASTS, records=RECORDS, scoring=SCORING)["estimator"].tolist() == [
         "bulk_unpaired"
     ]
     few = cohort(make_counts, values[:4], conditions[:4], ["P0", "P0", "P1", "P1"])
-    assert effects_of([few], gene, CONTRASTS, records=RECORDS, how=Scoring(**HOW)).empty
+    assert effects_of([few], gene, CONTRASTS, records=RECORDS, scoring=SCORING).empty
 
 
 def test_counts_become_log_cpm(make_counts) -> None:
@@ -285,7 +286,7 @@ def test_counts_become_log_cpm(make_counts) -> None:
 def test_profiles_described_as_samples_are_one_cohort(make_counts) -> None:
     """One sample a profile gives what one matrix of all profiles gives; donors pair over the files."""
     from brainmet.bulk import bulk as effects_of
-    from brainmet.compare.donor_scores import GeneSet, Scoring
+    from brainmet.compare.donor_scores import GeneSet
 
     values, conditions, donors = profiles_of(5)
     whole = cohort(make_counts, values, conditions, donors)
@@ -300,7 +301,7 @@ def test_profiles_described_as_samples_are_one_cohort(make_counts) -> None:
     ]
     sets = [GeneSet("g0", ("G0",), single=True), GeneSet("last", ("G59",), single=True)]
     expected, found = (
-        effects_of(samples, sets, CONTRASTS, records=RECORDS, how=Scoring(**HOW)).set_index("signature")
+        effects_of(samples, sets, CONTRASTS, records=RECORDS, scoring=SCORING).set_index("signature")
         for samples in ([whole], single)
     )
     assert (found.loc["g0", "estimator"], found.loc["g0", "n_a"]) == ("bulk_paired", 5)
@@ -310,7 +311,7 @@ def test_profiles_described_as_samples_are_one_cohort(make_counts) -> None:
 
 def test_cohorts_of_two_primaries_stay_apart(make_counts) -> None:
     from brainmet.bulk import bulk as effects_of
-    from brainmet.compare.donor_scores import GeneSet, Scoring
+    from brainmet.compare.donor_scores import GeneSet
 
     values, conditions, donors = profiles_of(5)
     cells = {"condition": conditions, "donor": donors}
@@ -320,8 +321,8 @@ def test_cohorts_of_two_primaries_stay_apart(make_counts) -> None:
     ]
     records = {site: {"primary_site": site} for site in ("breast", "lung")}
     gene = [GeneSet("g0", ("G0",), single=True)]
-    table = effects_of(samples, gene, CONTRASTS, records=records, how=Scoring(**HOW))
+    table = effects_of(samples, gene, CONTRASTS, records=records, scoring=SCORING)
     assert table["primary_site"].tolist() == ["breast", "lung"]
     one = [make_counts(values.astype(np.float32), sample=f"L{i}", cells=cells, uns={"values": "log"}) for i in range(2)]
     mixed = {"L0": {"primary_site": "breast"}, "L1": {"primary_site": "lung"}}
-    assert effects_of(one, gene, CONTRASTS, records=mixed, how=Scoring(**HOW))["primary_site"].tolist() == ["mixed"]
+    assert effects_of(one, gene, CONTRASTS, records=mixed, scoring=SCORING)["primary_site"].tolist() == ["mixed"]

@@ -6,12 +6,12 @@ import pytest
 import scipy.sparse as sp
 from brainmet.core import tables
 from brainmet.knowledge.signatures import Signature
-from brainmet.programmes import Cells, Factor, How, _spread, gather, how, programmes, recurrent
+from brainmet.programmes import Cells, Factor, Settings, _spread, gather, programmes, recurrent
 from brainmet.slice import Slice
 
 GENES = [f"G{i:03d}" for i in range(300)]
-HOW = How(ranks=(3, 4, 5), n_genes=20, min_cells=30, max_cells=500, min_detected=0.01, min_donors=3,
-          overlap_within=0.7, overlap_between=0.3, max_iter=200, seed=1)  # fmt: skip
+SETTINGS = Settings(ranks=(3, 4, 5), n_genes=20, min_cells=30, max_cells=500, min_detected=0.01, min_donors=3,
+                    overlap_within=0.7, overlap_between=0.3, max_iter=200, seed=1)  # fmt: skip
 CYCLE, HYPOXIA = slice(0, 25), slice(100, 125)
 SIGNATURES = [
     Signature("cycle", tuple(GENES[CYCLE]), (), {}),
@@ -35,7 +35,7 @@ def donor(number: int, *, planted: bool = True, exclude: bool = True, n: int = 1
 
 @pytest.fixture(scope="module")
 def found() -> tuple[pd.DataFrame, pd.DataFrame]:
-    return programmes([donor(i) for i in range(4)], GENES, SIGNATURES, how=HOW)
+    return programmes([donor(i) for i in range(4)], GENES, SIGNATURES, settings=SETTINGS)
 
 
 def test_planted_programmes_are_found_and_named(found: tuple[pd.DataFrame, pd.DataFrame]) -> None:
@@ -56,18 +56,18 @@ def test_programmes_that_exclude_each_other(found: tuple[pd.DataFrame, pd.DataFr
 
 
 def test_noise_holds_no_programme() -> None:
-    table, pairs = programmes([donor(i, planted=False) for i in range(5)], GENES, SIGNATURES, how=HOW)
+    table, pairs = programmes([donor(i, planted=False) for i in range(5)], GENES, SIGNATURES, settings=SETTINGS)
     assert table.empty and pairs.empty
 
 
 def test_order_of_donors_is_nothing(found: tuple[pd.DataFrame, pd.DataFrame]) -> None:
-    again = programmes([donor(i) for i in (2, 0, 3, 1)], GENES, SIGNATURES, how=HOW)
+    again = programmes([donor(i) for i in (2, 0, 3, 1)], GENES, SIGNATURES, settings=SETTINGS)
     pd.testing.assert_frame_equal(again[0], found[0])
 
 
 @pytest.mark.parametrize("cells", [[], [donor(0), donor(1)], [donor(i, n=20) for i in range(4)]])
 def test_too_little_gives_headers(cells: list[Cells]) -> None:
-    table, pairs = programmes(cells, GENES, SIGNATURES, how=HOW)
+    table, pairs = programmes(cells, GENES, SIGNATURES, settings=SETTINGS)
     assert list(table.columns) == tables.columns("programmes") and table.empty
     assert list(pairs.columns) == tables.columns("programme_pairs") and pairs.empty
 
@@ -76,9 +76,9 @@ def test_a_donor_counts_once_and_too_few_donors_are_no_programme() -> None:
     genes = tuple(GENES[:20])
     same = [Factor("A", f"D{d}", genes) for d in (1, 1, 2)]
     assert recurrent(same, min_donors=3, overlap=0.3, n_genes=20) == []
-    (group,) = recurrent([*same, Factor("B", "D1", genes)], min_donors=3, overlap=0.3, n_genes=20)
-    assert [(f.study, f.donor) for f in group["factors"]] == [("A", "D1"), ("A", "D2"), ("B", "D1")]
-    assert group["genes"] == genes
+    (programme,) = recurrent([*same, Factor("B", "D1", genes)], min_donors=3, overlap=0.3, n_genes=20)
+    assert [(f.study, f.donor) for f in programme.factors] == [("A", "D1"), ("A", "D2"), ("B", "D1")]
+    assert programme.genes == genes
 
 
 def test_gather_takes_malignant_cells_by_donor() -> None:
@@ -103,7 +103,3 @@ def test_gather_takes_malignant_cells_by_donor() -> None:
 def test_rows_are_spread_evenly() -> None:
     assert _spread(3, 5).tolist() == [0, 1, 2]
     assert _spread(101, 3).tolist() == [0, 50, 100]
-
-
-def test_settings_come_from_params() -> None:
-    assert how({**HOW.__dict__, "ranks": [3, 4, 5]}) == HOW

@@ -56,7 +56,7 @@ def judged(bulk: "AnnData") -> pd.DataFrame:
         demo.WORDS,
         demo.every_set(),
         min_share_cells=20,
-        how=demo.HOW,
+        scoring=demo.SCORING,
         tables=demo.other_tables(),
     )
     return stage.claims(CLAIMS, reader, design=demo.DESIGN, bound=0.5)
@@ -79,12 +79,14 @@ def test_every_planted_shift_is_found(demo_bulk: "AnnData") -> None:
         demo.signatures(),
         demo.CONTRASTS[:1],
         design=demo.DESIGN,
-        how=demo.HOW,
+        scoring=demo.SCORING,
         clean={"malignant": clean["malignant"]},
     )
     confounders = [s for s in demo.every_set() if s.id not in {t.id for t in demo.signatures()} and "ambient" in s.id]
-    how = {"design": demo.DESIGN, "how": demo.HOW}
-    table["explained_by"] = explained_by(table, malignant, demo.signatures(), confounders, demo.CONTRASTS[:1], **how)
+    settings = {"design": demo.DESIGN, "scoring": demo.SCORING}
+    table["explained_by"] = explained_by(
+        table, malignant, demo.signatures(), confounders, demo.CONTRASTS[:1], **settings
+    )
     found = metrics(shift_rows(table, truth_shifts(demo.known(), demo.settings()), alpha=demo.DESIGN.alpha))
     assert found["found"] == 1
     assert found["wrong_sign"] == found["falsely_found"] == 0
@@ -107,7 +109,9 @@ def test_verdicts_flip_with_the_truth() -> None:
 
 def test_nulls_hold_where_ambient_rna_is_taken_off(demo_bulk: "AnnData") -> None:
     raw, clean = both(demo_bulk)
-    table = nulls(raw, demo.signatures(), demo.CONTRASTS[:1], design=demo.DESIGN, how=demo.HOW, runs=200, clean=clean)
+    table = nulls(
+        raw, demo.signatures(), demo.CONTRASTS[:1], design=demo.DESIGN, scoring=demo.SCORING, runs=200, clean=clean
+    )
     rows = table.set_index("kind")
     assert rows.loc["labels", "runs_with_discovery"] <= 16
     assert 0.04 <= rows.loc["labels", "share_p05"] <= 0.06
@@ -145,7 +149,11 @@ def test_cohorts_without_any_change_have_no_findings() -> None:
     for seed in range(1, 21):
         raw, _ = both(demo.cohort(seed=seed, direction=0, design=nothing, ambient=[0.0001, 0.0002]))
         table = contrasts(
-            {"malignant": raw["malignant"]}, demo.signatures(), demo.CONTRASTS[:1], design=demo.DESIGN, how=demo.HOW
+            {"malignant": raw["malignant"]},
+            demo.signatures(),
+            demo.CONTRASTS[:1],
+            design=demo.DESIGN,
+            scoring=demo.SCORING,
         )
         rows = table[(table["study"] == "pooled") & (table["family"] == "confirmatory") & table["p"].notna()]
         ps += rows["p"].tolist()
@@ -195,7 +203,7 @@ def of_cells(
         {s.id: s for s in demo.every_set()},
         types,
         **demo.CONFIG["claims"]["correlation"],
-        min_genes=demo.HOW.min_genes,
+        min_genes=demo.SCORING.min_genes,
     )
     axes = crosstalk.load(HOME / "resources/crosstalk/axes.yaml")
     named = {
@@ -213,7 +221,13 @@ def of_cells(
         turned = {"up": "down", "down": "up"}
         asked = [{**c, "direction": turned[c["direction"]] if sign else c["direction"]} for c in shipped]
         reader = Reader(
-            raw, None, demo.WORDS, demo.every_set(), min_share_cells=20, how=demo.HOW, tables=Tables(table, found)
+            raw,
+            None,
+            demo.WORDS,
+            demo.every_set(),
+            min_share_cells=20,
+            scoring=demo.SCORING,
+            tables=Tables(table, found),
         )
         rows = stage.claims(asked, reader, design=demo.DESIGN, bound=0.5)
         verdicts |= dict(zip(rows["claim"] + sign, rows["verdict"], strict=True))

@@ -19,7 +19,7 @@ from brainmet.compare.one_group import one_group
 from brainmet.core.tables import conform
 from brainmet.errors import BrainmetError
 
-from tests.compare_toy import COMPARISON, DESIGN, GENES, HOW, NULL, SET, bulk, donors
+from tests.compare_toy import COMPARISON, DESIGN, GENES, NULL, SCORING, SET, bulk, donors
 from tests.running import HOME
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def claim(**fields: Any) -> dict[str, Any]:
 
 
 def reader_of(data: "AnnData") -> Reader:
-    return Reader(Cohort(data, WORDS, min_cells=10), None, WORDS, [SET, NULL], min_share_cells=20, how=HOW)
+    return Reader(Cohort(data, WORDS, min_cells=10), None, WORDS, [SET, NULL], min_share_cells=20, scoring=SCORING)
 
 
 def judge(
@@ -205,7 +205,7 @@ def test_bulk_tissue_stands_beside_and_decides_nothing(make_counts: Any) -> None
         reader,
         design=DESIGN,
         bound=0.5,
-        tissues=tissues([counts], {"S": {"primary_site": "breast"}}, how=HOW),
+        tissues=tissues([counts], {"S": {"primary_site": "breast"}}, scoring=SCORING),
     )
     row = conform(table, "claims").iloc[0]
     assert row["verdict"] == "supported"
@@ -300,7 +300,9 @@ def test_axes_of_cells_and_of_nuclei_are_values_of_their_own_profiles() -> None:
     rows = both.obs.drop_duplicates("sample")[["study", "donor", "condition", "sample", "suspension"]]
     ranks = {"axis": "u", "magnitude_rank": np.where(rows["suspension"] == "cell", 0.1, 0.9), "p": 0.5}
     tables = Tables(pd.DataFrame(), rows.drop(columns="suspension").assign(**ranks))
-    reader = Reader(Cohort(both, WORDS, min_cells=10), None, WORDS, [SET], min_share_cells=20, how=HOW, tables=tables)
+    reader = Reader(
+        Cohort(both, WORDS, min_cells=10), None, WORDS, [SET], min_share_cells=20, scoring=SCORING, tables=tables
+    )
     found = reader.readout(claim(readout={"crosstalk": {"axes": ["u"]}}))
     value = found.values(found.donors.index)["readout"]
     assert value[found.donors["platform"] == "10x_3prime cell"].tolist() == [0.1] * 4
@@ -449,7 +451,7 @@ def test_bulk_tissue_of_another_primary_says_nothing_of_this_one(make_counts: An
     cells = {"condition": ["brain_metastasis", "primary"] * 8, "donor": [f"P{i // 2}" for i in range(16)]}
     counts = make_counts(values.astype(np.float32), symbols=GENES, cells=cells, uns={"values": "log"})
     for site, estimator in (("lung", ""), ("breast", "bulk_paired")):
-        tissue = tissues([counts], {"S": {"primary_site": site}}, how=HOW)
+        tissue = tissues([counts], {"S": {"primary_site": site}}, scoring=SCORING)
         reader = reader_of(bulk(STUDIES, shift=1.0))
         row = stage.claims([claim()], reader, design=DESIGN, bound=0.5, tissues=tissue).iloc[0]
         assert row["bulk_estimator"] == estimator

@@ -19,7 +19,7 @@ from brainmet.core.tables import conform
 from brainmet.stats.power import noncentrality
 from scipy import stats
 
-from tests.compare_toy import CONTRAST, DESIGN, HOW, NULL, SET, bulk, donors
+from tests.compare_toy import CONTRAST, DESIGN, NULL, SCORING, SET, bulk, donors
 
 
 def values_of(frame: pd.DataFrame, effect: float = 0.0, seed: int = 0):
@@ -223,11 +223,11 @@ def test_signatures_of_donors_on_two_platforms_can_be_set_beside_those_without_a
     again = data.copy()
     again.obs = again.obs.assign(suspension="nucleus").rename(index=lambda i: f"{i}|n")
     cohort = Cohort(concat([data, again], merge="same"), {}, min_cells=10, needed=["malignant"])
-    table = contrasts(cohort, [SET, NULL], [CONTRAST], design=DESIGN, how=HOW, clean=cohort)
+    table = contrasts(cohort, [SET, NULL], [CONTRAST], design=DESIGN, scoring=SCORING, clean=cohort)
     rows = table[(table["study"] == "pooled") & table["signature"].eq("shifted") & table["family"].eq("confirmatory")]
     assert rows[["n_a", "n_b", "n_studies", "model"]].to_numpy().tolist() == [[4, 4, 1, "one_study"]]
     assert rows["effect_clean"].item() == rows["effect"].item()
-    marks = explained_by(table, cohort, [SET, NULL], [], [CONTRAST], design=DESIGN, how=HOW)
+    marks = explained_by(table, cohort, [SET, NULL], [], [CONTRAST], design=DESIGN, scoring=SCORING)
     assert (marks == "").all()
 
 
@@ -345,7 +345,7 @@ def test_samples_of_a_donor_are_summed() -> None:
 @pytest.fixture(scope="module")
 def shifted() -> pd.DataFrame:
     cohort = Cohort(bulk({"s": (4, 4), "t": (4, 4)}, shift=1.0), {"tumor": []}, min_cells=10, needed=["malignant"])
-    return contrasts(cohort, [SET, NULL], [CONTRAST], design=DESIGN, how=HOW)
+    return contrasts(cohort, [SET, NULL], [CONTRAST], design=DESIGN, scoring=SCORING)
 
 
 def test_a_planted_shift_is_found_where_it_is(shifted: pd.DataFrame) -> None:
@@ -362,7 +362,7 @@ def test_a_planted_shift_is_found_where_it_is(shifted: pd.DataFrame) -> None:
 
 def test_turning_the_truth_around_turns_the_sign() -> None:
     cohort = Cohort(bulk({"s": (4, 4), "t": (4, 4)}, shift=-1.0), {}, min_cells=10)
-    rows = contrasts(cohort, [SET], [CONTRAST], design=DESIGN, how=HOW)
+    rows = contrasts(cohort, [SET], [CONTRAST], design=DESIGN, scoring=SCORING)
     row = rows[(rows["study"] == "pooled") & (rows["family"] == "confirmatory")].iloc[0]
     assert row["effect"] < -2
     assert row["fdr"] < 0.01
@@ -371,7 +371,7 @@ def test_turning_the_truth_around_turns_the_sign() -> None:
 def test_a_gene_list_too_short_says_so() -> None:
     data = bulk({"s": (4, 4)}, shift=1.0)
     data.X[:, 3:20] = np.nan
-    rows = contrasts(Cohort(data, {}, min_cells=10), [SET], [CONTRAST], design=DESIGN, how=HOW)
+    rows = contrasts(Cohort(data, {}, min_cells=10), [SET], [CONTRAST], design=DESIGN, scoring=SCORING)
     row = rows[(rows["study"] == "pooled") & (rows["family"] == "confirmatory")].iloc[0]
     assert np.isnan(row["effect"])
     assert row["reason"] == "3 of 20 genes measured"
@@ -389,7 +389,7 @@ def test_other_contrasts_say_nothing_of_the_genes_of_this_one() -> None:
     cohort = Cohort(data, {}, min_cells=10)
     fluid, none = (replace(CONTRAST, id=f"vs_{b}", b=b) for b in ("csf", "normal_brain"))
     first, second = (
-        contrasts({"malignant": cohort["malignant"]}, [SET], order, design=DESIGN, how=HOW)
+        contrasts({"malignant": cohort["malignant"]}, [SET], order, design=DESIGN, scoring=SCORING)
         for order in ([fluid, none, CONTRAST], [CONTRAST, none, fluid])
     )
     pd.testing.assert_frame_equal(first, second)
@@ -402,7 +402,9 @@ def test_other_contrasts_say_nothing_of_the_genes_of_this_one() -> None:
 
 def test_no_cells_at_all_leave_a_header() -> None:
     empty = bulk({"s": (1, 0)}, shift=0)[:0]
-    table = contrasts(Cohort(empty, {}, min_cells=10, needed=["malignant"]), [SET], [CONTRAST], design=DESIGN, how=HOW)
+    table = contrasts(
+        Cohort(empty, {}, min_cells=10, needed=["malignant"]), [SET], [CONTRAST], design=DESIGN, scoring=SCORING
+    )
     assert set(table["estimator"]) <= {"not_testable"}
     conform(table, "contrasts")
 
@@ -411,7 +413,7 @@ def _null_runs(number: int) -> pd.DataFrame:
     found = []
     for seed in range(number):
         cohort = Cohort(bulk({"s": (4, 4), "t": (4, 4)}, shift=0.0, seed=seed), {}, min_cells=10)
-        rows = contrasts(cohort, [SET, NULL], [CONTRAST], design=DESIGN, how=HOW)
+        rows = contrasts(cohort, [SET, NULL], [CONTRAST], design=DESIGN, scoring=SCORING)
         found.append(rows[(rows["study"] == "pooled") & (rows["family"] == "confirmatory")].assign(run=seed))
     return pd.concat(found)
 
@@ -431,7 +433,7 @@ def test_200_null_cohorts_are_calibrated() -> None:
 
 def test_nulls_of_a_run_are_counted() -> None:
     cohort = Cohort(bulk({"s": (4, 4), "t": (4, 4)}, shift=0.0), {}, min_cells=10)
-    table = nulls(cohort, [SET, NULL], [CONTRAST], design=DESIGN, how=HOW, runs=30, clean=cohort)
+    table = nulls(cohort, [SET, NULL], [CONTRAST], design=DESIGN, scoring=SCORING, runs=30, clean=cohort)
     conform(table, "nulls")
     kinds = ["labels", "random_sets in malignant", "random_sets in malignant, less ambient RNA"]
     assert table["kind"].tolist() == kinds
@@ -457,7 +459,7 @@ def test_no_null_is_drawn_where_no_donor_can_be_compared(monkeypatch: pytest.Mon
     )
     sets = [SET, GeneSet("elsewhere", NULL.up, compartment="t_cell")]
     cohort = Cohort(data, {"t_cell": ["t_cell"]}, min_cells=10)
-    table = nulls(cohort, sets, [CONTRAST], design=DESIGN, how=HOW, runs=5)
+    table = nulls(cohort, sets, [CONTRAST], design=DESIGN, scoring=SCORING, runs=5)
     assert asked == ["shifted"]
     assert table["kind"].tolist() == ["labels", "random_sets in malignant"]
 
@@ -472,10 +474,12 @@ def test_random_sets_pass_where_many_genes_differ_and_the_reading_says_so() -> N
         Cohort(data, {}, min_cells=10),
         Cohort(bulk({"s": (4, 4), "t": (4, 4)}, shift=0.0), {}, min_cells=10),
     )
-    raw = nulls(cohort, [SET, NULL], [CONTRAST], design=DESIGN, how=HOW, runs=30, clean=clean).set_index("kind")
+    raw = nulls(cohort, [SET, NULL], [CONTRAST], design=DESIGN, scoring=SCORING, runs=30, clean=clean).set_index("kind")
     assert raw.loc["random_sets in malignant", "exceeded"]
     assert "ambient RNA differs" in raw.loc["random_sets in malignant", "reading"]
-    broad = nulls(cohort, [SET, NULL], [CONTRAST], design=DESIGN, how=HOW, runs=30, clean=cohort).set_index("kind")
+    broad = nulls(cohort, [SET, NULL], [CONTRAST], design=DESIGN, scoring=SCORING, runs=30, clean=cohort).set_index(
+        "kind"
+    )
     assert "many genes differ" in broad.loc["random_sets in malignant", "reading"]
     assert not broad.loc["labels", "exceeded"]
 

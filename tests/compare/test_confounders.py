@@ -13,7 +13,7 @@ from brainmet.compare.donor_scores import GeneSet
 from brainmet.compare.donors import Cohort
 from scipy import stats
 
-from tests.compare_toy import CONTRAST, DESIGN, GENES, HOW, SET, bulk
+from tests.compare_toy import CONTRAST, DESIGN, GENES, SCORING, SET, bulk
 
 STRESS = GeneSet("dissociation_stress", tuple(GENES[200:220]))
 
@@ -34,8 +34,8 @@ def named(*, through_stress: bool, seed: int = 0, n: int = 8, others: Sequence[G
     data.X = np.rint(data.X)
     data.obs["er"] = "unknown"
     cohort = {"malignant": Cohort(data, {}, min_cells=10)["malignant"]}
-    table = contrasts(cohort, [SET], [CONTRAST], design=DESIGN, how=HOW)
-    marks = explained_by(table, cohort, [SET], [STRESS, *others], [CONTRAST], design=DESIGN, how=HOW)
+    table = contrasts(cohort, [SET], [CONTRAST], design=DESIGN, scoring=SCORING)
+    marks = explained_by(table, cohort, [SET], [STRESS, *others], [CONTRAST], design=DESIGN, scoring=SCORING)
     pooled = (table["study"] == "pooled").to_numpy()
     assert table.loc[pooled, "fdr"].item() < 0.05
     assert (marks[~pooled] == "").all()
@@ -62,12 +62,12 @@ def test_one_donor_of_unknown_receptor_leaves_the_others_to_tell() -> None:
     data.obs["er"] = np.where(positive, "pos", "neg")
     data.obs.loc[data.obs["donor"] == "s_primary_0", "er"] = "unknown"
     cohort = {"malignant": Cohort(data, {}, min_cells=10)["malignant"]}
-    table = contrasts(cohort, [SET], [CONTRAST], design=DESIGN, how=HOW)
-    how = {"how": HOW}
-    marks = explained_by(table, cohort, [SET], [], [CONTRAST], design=DESIGN, **how)
+    table = contrasts(cohort, [SET], [CONTRAST], design=DESIGN, scoring=SCORING)
+    marks = explained_by(table, cohort, [SET], [], [CONTRAST], design=DESIGN, scoring=SCORING)
     assert marks[table["study"] == "pooled"].item() == "er"
     strict = replace(DESIGN, alpha=1e-10)
-    assert set(explained_by(table.assign(fdr=0.0), cohort, [SET], [], [CONTRAST], design=strict, **how)) == {""}
+    significant = table.assign(fdr=0.0)
+    assert set(explained_by(significant, cohort, [SET], [], [CONTRAST], design=strict, scoring=SCORING)) == {""}
 
 
 def test_one_of_many_confounders_marks_no_finding_by_chance() -> None:
@@ -82,8 +82,8 @@ def test_a_finding_that_is_gone_without_ambient_rna_is_marked() -> None:
     cohort = {"malignant": Cohort(data, {}, min_cells=10)["malignant"]}
     clean = {"malignant": Cohort(bulk({"s": (4, 4), "t": (4, 4)}, shift=0.0), {}, min_cells=10)["malignant"]}
     for other, mark in ((clean, "ambient_rna"), (cohort, "")):
-        table = contrasts(cohort, [SET], [CONTRAST], design=DESIGN, how=HOW, clean=other)
-        marks = explained_by(table, cohort, [SET], [], [CONTRAST], design=DESIGN, how=HOW)
+        table = contrasts(cohort, [SET], [CONTRAST], design=DESIGN, scoring=SCORING, clean=other)
+        marks = explained_by(table, cohort, [SET], [], [CONTRAST], design=DESIGN, scoring=SCORING)
         assert marks[table["study"] == "pooled"].item() == mark
         flagged = table.loc[table["study"] == "pooled", "ambient_flag"].item()
         assert flagged == (table["ambient_max"].max() > 0.2)

@@ -5,7 +5,7 @@ import pytest
 from brainmet.compare.donor_scores import GeneSet, log_cpm, thin, thinned_log_cpm, weights_of
 from scipy.stats import binom
 
-from tests.compare_toy import HOW
+from tests.compare_toy import SCORING
 
 
 def test_the_mean_over_thinnings_is_exact() -> None:
@@ -42,7 +42,7 @@ def test_a_single_down_gene_does_not_outweigh_the_up_genes() -> None:
     symbols = [f"G{i}" for i in range(200)]
     position = {symbol: i for i, symbol in enumerate(symbols)}
     level = np.arange(200.0)
-    weights = weights_of([GeneSet("s", tuple(symbols[:19]), (symbols[50],))], position, level, how=HOW)[:, 0]
+    weights = weights_of([GeneSet("s", tuple(symbols[:19]), (symbols[50],))], position, level, scoring=SCORING)[:, 0]
     assert weights[:19] == pytest.approx(1 / 20)
     assert weights[50] == pytest.approx(-1 / 20)
     assert weights.sum() == pytest.approx(0, abs=1e-12)

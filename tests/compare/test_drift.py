@@ -11,7 +11,7 @@ from brainmet.compare.drift import drift, drift_of_random_sets
 from brainmet.core.tables import conform
 
 from tests.claims.test_claims import claim
-from tests.compare_toy import CONTRAST, DESIGN, HOW, NULL, SET, bulk
+from tests.compare_toy import CONTRAST, DESIGN, NULL, SCORING, SET, bulk
 
 APART = {"a": (5, 0), "b": (5, 0), "c": (5, 0), "x": (0, 5), "y": (0, 5), "z": (0, 5)}
 
@@ -26,8 +26,8 @@ def drifted(*, shift: float, batch: float) -> Cohort:
 
 
 def pooled(cohort: Cohort) -> pd.DataFrame:
-    table = contrasts(cohort, [SET, NULL], [CONTRAST], design=DESIGN, how=HOW)
-    table = conform(drift(table, cohort, [SET, NULL], [CONTRAST], design=DESIGN, how=HOW), "contrasts")
+    table = contrasts(cohort, [SET, NULL], [CONTRAST], design=DESIGN, scoring=SCORING)
+    table = conform(drift(table, cohort, [SET, NULL], [CONTRAST], design=DESIGN, scoring=SCORING), "contrasts")
     rows = table[(table["study"] == "pooled") & (table["family"] == "confirmatory")]
     assert set(rows["estimator"]) == {"nested"}
     return rows.set_index("signature")
@@ -50,7 +50,9 @@ def test_a_batch_that_moves_any_gene_is_no_finding() -> None:
 @pytest.mark.parametrize(("p_drift", "verdict"), [(0.01, "supported"), (0.4, "inconclusive")])
 def test_a_verdict_does_not_rest_on_drift(p_drift: float, verdict: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "drift_of_random_sets", lambda *args, **kwargs: np.array([[1.0, p_drift]]))
-    reader = Reader(drifted(shift=3.0, batch=0.0), None, {"tumor": []}, [SET, NULL], min_share_cells=20, how=HOW)
+    reader = Reader(
+        drifted(shift=3.0, batch=0.0), None, {"tumor": []}, [SET, NULL], min_share_cells=20, scoring=SCORING
+    )
     row = stage.claims([claim()], reader, design=DESIGN, bound=0.5).iloc[0]
     assert row["estimator"] == "nested"
     assert row["verdict"] == verdict
@@ -64,7 +66,9 @@ def test_drift_of_a_claim_by_subtype_is_that_of_its_own_groups(primary: str, mor
     data.obs["subtype"] = np.where(her2, "HER2_pos", "TNBC")
     tumour = data.obs["cell_type"].str.startswith("malignant")
     data.X[np.ix_(her2 & tumour, np.arange(20))] *= 8
-    reader = Reader(Cohort(data, {}, min_cells=10), None, {"tumor": []}, [SET, NULL], min_share_cells=20, how=HOW)
+    reader = Reader(
+        Cohort(data, {}, min_cells=10), None, {"tumor": []}, [SET, NULL], min_share_cells=20, scoring=SCORING
+    )
     by = {"id": "x", "a": "HER2_pos", "b": "TNBC", "by": "subtype", "where": {"condition": "brain_metastasis"}}
     table = stage.claims([claim(comparison=by | more)], reader, design=DESIGN, bound=0.5)
     assert set(table["estimator"]) == {"nested"} and set(table["verdict"]) == {"supported"}
@@ -74,5 +78,5 @@ def test_drift_of_a_claim_by_subtype_is_that_of_its_own_groups(primary: str, mor
 def test_drift_without_enough_donors_is_not_known() -> None:
     profiles = Cohort(bulk(APART, shift=0.0), {}, min_cells=10)["malignant"]
     row = {"studies": "a;b;c;x;y", "platform": "10x_3prime cell"}
-    how = {"listed": [SET, NULL], "design": DESIGN, "how": HOW}
-    assert np.isnan(drift_of_random_sets(profiles, [SET], np.array([3.0]), row, CONTRAST, **how)).all()
+    settings = {"listed": [SET, NULL], "design": DESIGN, "scoring": SCORING}
+    assert np.isnan(drift_of_random_sets(profiles, [SET], np.array([3.0]), row, CONTRAST, **settings)).all()

@@ -47,13 +47,15 @@ class Tissue:
             the genes that all of them measure; logs are taken as they are, counts and TPM as log2 of counts per
             million.
         records: what is said of the samples, by id.
-        how: scoring of donors, as for cells; nothing is thinned.
+        scoring: of donors, as for cells; nothing is thinned.
     """
 
-    def __init__(self, samples: Sequence[Counts], records: Mapping[str, Mapping[str, Any]], *, how: Scoring) -> None:
+    def __init__(
+        self, samples: Sequence[Counts], records: Mapping[str, Mapping[str, Any]], *, scoring: Scoring
+    ) -> None:
         shared = reduce(pd.Index.intersection, (sample.genes.index for sample in samples[1:]), samples[0].genes.index)
         cells = pd.concat([sample.cells for sample in samples])
-        self.how = how
+        self.scoring = scoring
         self.values = np.vstack([levels(sample)[:, sample.genes.index.get_indexer(shared)] for sample in samples])
         self.keys = [cells[Obs.CONDITION].to_numpy(), cells[Obs.DONOR].to_numpy()]
         self.study, self.dataset = cells[[Obs.STUDY, Obs.DATASET]].iloc[0]
@@ -65,10 +67,12 @@ class Tissue:
     def scores(self, sets: Sequence[GeneSet]) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Scores by condition and donor, and the coverage of the sets. Several profiles of a donor at one site are one
         replicate."""
-        how = self.how
+        scoring = self.scoring
         seen = np.ones(self.values.shape[1], bool)
-        coverage = coverage_of(sets, self.position, seen, min_genes=how.min_genes, min_coverage=how.min_coverage)
-        scores = self.values @ weights_of(sets, self.position, self.values.mean(axis=0), how=how)
+        coverage = coverage_of(
+            sets, self.position, seen, min_genes=scoring.min_genes, min_coverage=scoring.min_coverage
+        )
+        scores = self.values @ weights_of(sets, self.position, self.values.mean(axis=0), scoring=scoring)
         scores[:, (coverage["reason"] != "").to_numpy()] = np.nan
         return pd.DataFrame(scores, columns=[s.id for s in sets]).groupby(self.keys, sort=True).mean(), coverage
 
@@ -114,13 +118,13 @@ class Tissue:
         return pd.DataFrame(table, index=range(len(self.values))).groupby(self.keys, sort=True).mean()
 
 
-def tissues(samples: Iterable[Counts], records: Mapping[str, Mapping[str, Any]], *, how: Scoring) -> list[Tissue]:
+def tissues(samples: Iterable[Counts], records: Mapping[str, Mapping[str, Any]], *, scoring: Scoring) -> list[Tissue]:
     """Bulk samples as cohorts, one per dataset, study and kind of values; `records` are those of the samples by id."""
     cohorts: dict[tuple[str, ...], list[Counts]] = {}
     for sample in samples:
         key = (*sample.cells[[Obs.DATASET, Obs.STUDY]].iloc[0], str(sample.uns.get(Uns.VALUES)))
         cohorts.setdefault(key, []).append(sample)
-    return [Tissue(cohort, records, how=how) for cohort in cohorts.values()]
+    return [Tissue(cohort, records, scoring=scoring) for cohort in cohorts.values()]
 
 
 @dataclass(frozen=True)
@@ -158,7 +162,7 @@ def bulk(
     contrasts: Sequence[Contrast],
     *,
     records: Mapping[str, Mapping[str, Any]],
-    how: Scoring,
+    scoring: Scoring,
     markers: pd.DataFrame | None = None,
     words: Mapping[str, Collection[str]] | None = None,
 ) -> pd.DataFrame:
@@ -169,12 +173,12 @@ def bulk(
         sets: signatures.
         contrasts: a cohort without three donors of each condition and one primary tumour has no rows.
         records: of the samples, by id.
-        how: scoring of donors.
+        scoring: of donors.
         markers: the run's own marker genes, for admixture; None where it holds no single cells.
         words: cell types by compartment word.
     """
     blocks = []
-    for tissue in tissues(samples, records, how=how):
+    for tissue in tissues(samples, records, scoring=scoring):
         scores, coverage = tissue.scores(sets)
         admixture = tissue.admixture(markers, words or {}) if markers is not None else pd.DataFrame()
         for contrast in (c for c in contrasts if not c.where):  # receptors of bulk profiles are not known

@@ -8,10 +8,10 @@ factors that share genes over donors.
 
 import logging
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -55,11 +55,25 @@ class Factor:
     genes: tuple[str, ...]
 
 
+class Programme(NamedTuple):
+    """A programme that several donors share.
+
+    Attributes:
+        name: `MP1`, the programme of most donors, and so on.
+        genes: those that lead most of its factors, most frequent first.
+        factors: one of each donor.
+    """
+
+    name: str
+    genes: tuple[str, ...]
+    factors: list[Factor]
+
+
 @dataclass(frozen=True)
-class How:
+class Settings:
     """How programmes are sought; see `config: programmes`."""
 
-    ranks: tuple[int, ...]
+    ranks: Sequence[int]
     n_genes: int
     min_cells: int
     max_cells: int
@@ -69,11 +83,6 @@ class How:
     overlap_between: float
     max_iter: int
     seed: int
-
-
-def how(params: Mapping[str, Any]) -> How:
-    """Settings from the configuration's `programmes`, whose lists become tuples."""
-    return How(**{**params, "ranks": tuple(params["ranks"])})
 
 
 def gather(parts: Iterable[Slice], annotation: pd.DataFrame, depth: pd.Series) -> list[Cells]:
@@ -90,7 +99,7 @@ def gather(parts: Iterable[Slice], annotation: pd.DataFrame, depth: pd.Series) -
 
 
 def programmes(
-    cells: Sequence[Cells], symbols: Sequence[str], signatures: Sequence[Signature], *, how: How
+    cells: Sequence[Cells], symbols: Sequence[str], signatures: Sequence[Signature], *, settings: Settings
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Recurrent programmes and how they go together (`tables/programmes.yaml`, `tables/programme_pairs.yaml`).
 
@@ -98,23 +107,25 @@ def programmes(
         cells: malignant cells, one entry per donor.
         symbols: of the genes, the columns of `Cells.X`.
         signatures: to match programmes with.
-        how: settings.
+        settings: how programmes are sought.
     """
-    enough = [donor for donor in cells if donor.X.shape[0] >= how.min_cells]
-    log.info("%d of %d donors have %d malignant cells", len(enough), len(cells), how.min_cells)
-    if len(enough) < how.min_donors:
-        log.info("%d donors are needed: the tables are empty", how.min_donors)
+    enough = [donor for donor in cells if donor.X.shape[0] >= settings.min_cells]
+    log.info("%d of %d donors have %d malignant cells", len(enough), len(cells), settings.min_cells)
+    if len(enough) < settings.min_donors:
+        log.info("%d donors are needed: the tables are empty", settings.min_donors)
         return tables.empty("programmes"), tables.empty("programme_pairs")
     names = np.asarray(symbols, dtype=object)
     if wrong := [donor.donor for donor in enough if donor.X.shape[1] != len(names)]:
         raise ValueError(f"{wrong[0]}: {len(names)} symbols do not name the genes of the slices")
-    factors = [factor for donor in enough for factor in factorise(donor, names, how=how)]
-    found = recurrent(factors, min_donors=how.min_donors, overlap=how.overlap_between, n_genes=how.n_genes)
+    factors = [factor for donor in enough for factor in factorise(donor, names, settings=settings)]
+    found = recurrent(
+        factors, min_donors=settings.min_donors, overlap=settings.overlap_between, n_genes=settings.n_genes
+    )
     log.info(
         "%d factors return within their donor, %d programmes in %d donors or more",
         len(factors),
         len(found),
-        how.min_donors,
+        settings.min_donors,
     )
     if not found:
         return tables.empty("programmes"), tables.empty("programme_pairs")
@@ -123,7 +134,7 @@ def programmes(
     return _describe(found, signatures, universe, scores), _pairs(found, scores)
 
 
-def factorise(donor: Cells, symbols: np.ndarray, *, how: How) -> list[Factor]:
+def factorise(donor: Cells, symbols: np.ndarray, *, settings: Settings) -> list[Factor]:
     """Factors of one donor that return for another number of factors, without near-copies.
 
     A factor is kept when a factor of another rank shares `overlap_within` of its leading genes; of those that share
@@ -132,25 +143,27 @@ def factorise(donor: Cells, symbols: np.ndarray, *, how: How) -> list[Factor]:
     from sklearn.decomposition import NMF
     from sklearn.exceptions import ConvergenceWarning
 
-    rows = _spread(donor.X.shape[0], how.max_cells)
+    rows = _spread(donor.X.shape[0], settings.max_cells)
     X = donor.X[rows]
     seen = np.asarray((X > 0).mean(axis=0)).ravel()
-    use = np.flatnonzero(donor.measured & (seen >= how.min_detected))
-    if len(use) < how.n_genes:
-        log.info("donor %s: %d genes detected, %d needed", donor.donor, len(use), how.n_genes)
+    use = np.flatnonzero(donor.measured & (seen >= settings.min_detected))
+    if len(use) < settings.n_genes:
+        log.info("donor %s: %d genes detected, %d needed", donor.donor, len(use), settings.n_genes)
         return []
     # Single precision takes half the time; over 300 rounds the leading genes come out the same.
     dense = X[:, use].toarray().astype(np.float32)
     dense /= dense.std(axis=0, dtype=np.float64) + 1e-9  # genes count alike; means stay, NMF needs values of 0 or more
     by_rank: list[list[tuple[str, ...]]] = []
-    for rank in how.ranks:
+    for rank in settings.ranks:
         if rank >= min(dense.shape):
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            model = NMF(rank, init="nndsvd", max_iter=how.max_iter, random_state=how.seed, tol=1e-4).fit(dense)
-        by_rank.append(_leading(model.components_, symbols[use], how.n_genes))
-    return [Factor(donor.study, donor.donor, genes) for genes in _stable(by_rank, how)]
+            model = NMF(rank, init="nndsvd", max_iter=settings.max_iter, random_state=settings.seed, tol=1e-4).fit(
+                dense
+            )
+        by_rank.append(_leading(model.components_, symbols[use], settings.n_genes))
+    return [Factor(donor.study, donor.donor, genes) for genes in _stable(by_rank, settings)]
 
 
 def _spread(n: int, most: int) -> np.ndarray:
@@ -166,17 +179,17 @@ def _leading(components: np.ndarray, symbols: np.ndarray, n_genes: int) -> list[
     return [tuple(symbols[row]) for row in order]
 
 
-def _stable(by_rank: Sequence[Sequence[tuple[str, ...]]], how: How) -> list[tuple[str, ...]]:
+def _stable(by_rank: Sequence[Sequence[tuple[str, ...]]], settings: Settings) -> list[tuple[str, ...]]:
     returns: list[tuple[float, tuple[str, ...]]] = []
     for i, factors in enumerate(by_rank):
         others = [genes for j, listed in enumerate(by_rank) if j != i for genes in listed]
         for genes in factors:
             shared = sorted((_shared(genes, other) for other in others), reverse=True)
-            if shared and shared[0] >= how.overlap_within:
-                returns.append((sum(s >= how.overlap_within for s in shared) + shared[0], genes))
+            if shared and shared[0] >= settings.overlap_within:
+                returns.append((sum(s >= settings.overlap_within for s in shared) + shared[0], genes))
     kept: list[tuple[str, ...]] = []
     for _, genes in sorted(returns, key=lambda item: -item[0]):
-        if all(_shared(genes, other) < how.overlap_between for other in kept):
+        if all(_shared(genes, other) < settings.overlap_between for other in kept):
             kept.append(genes)
     return kept
 
@@ -185,26 +198,24 @@ def _shared(a: Sequence[str], b: Sequence[str]) -> float:
     return len(set(a) & set(b)) / max(len(a), 1)
 
 
-def recurrent(factors: Sequence[Factor], *, min_donors: int, overlap: float, n_genes: int) -> list[dict[str, Any]]:
-    """Groups of factors from several donors that share genes, largest first.
+def recurrent(factors: Sequence[Factor], *, min_donors: int, overlap: float, n_genes: int) -> list[Programme]:
+    """Programmes: groups of factors from several donors that share genes, largest first.
 
     The factor that shares `overlap` of its genes with factors of most other donors founds a group; a donor adds its
     factor. Genes of the group are those in most of its factors, ties by their mean place.
     """
     left = sorted(factors, key=lambda f: (f.genes, f.study, f.donor))
-    groups: list[dict[str, Any]] = []
+    found: list[Programme] = []
     while left:
         candidates = [_group(founder, left, overlap) for founder in left]
         best = max(candidates, key=lambda group: (len(group), sum(_shared(group[0].genes, f.genes) for f in group)))
         if len(best) < min_donors:
             break
-        groups.append({"factors": best, "genes": _consensus(best, n_genes)})
-        taken = {id(f) for f in best}
+        genes, taken = _consensus(best, n_genes), {id(f) for f in best}
+        found.append(Programme(f"MP{len(found) + 1}", genes, best))
         # Copies in the same donors go with the group: they would found it again.
-        left = [f for f in left if id(f) not in taken and _shared(f.genes, groups[-1]["genes"]) < overlap]
-    for number, group in enumerate(groups, start=1):
-        group["name"] = f"MP{number}"
-    return groups
+        left = [f for f in left if id(f) not in taken and _shared(f.genes, genes) < overlap]
+    return found
 
 
 def _group(founder: Factor, factors: Sequence[Factor], overlap: float) -> list[Factor]:
@@ -225,19 +236,19 @@ def _consensus(factors: Sequence[Factor], n_genes: int) -> tuple[str, ...]:
     return tuple(order[:n_genes])
 
 
-def _scores(donor: Cells, symbols: np.ndarray, found: Sequence[Mapping[str, Any]]) -> np.ndarray:
+def _scores(donor: Cells, symbols: np.ndarray, found: Sequence[Programme]) -> np.ndarray:
     """Cells × programmes and depth last: mean of the programme's genes less that of all measured ones."""
     position = {symbol: i for i, symbol in enumerate(symbols) if donor.measured[i]}
     every = np.asarray(donor.X[:, np.flatnonzero(donor.measured)].mean(axis=1)).ravel()
     columns = []
-    for group in found:
-        at = [position[gene] for gene in group["genes"] if gene in position]
+    for programme in found:
+        at = [position[gene] for gene in programme.genes if gene in position]
         columns.append(np.asarray(donor.X[:, at].mean(axis=1)).ravel() - every if at else np.full(len(every), np.nan))
     return np.column_stack([*columns, donor.depth])
 
 
 def _describe(
-    found: Sequence[Mapping[str, Any]],
+    found: Sequence[Programme],
     signatures: Sequence[Signature],
     universe: set[str],
     scores: Sequence[np.ndarray],
@@ -245,25 +256,25 @@ def _describe(
     """Rows of `programmes.tsv`: each programme, the signature nearest to it, and how it goes with depth."""
     nearest = _nearest(found, signatures, universe)
     rows = []
-    for column, group in enumerate(found):
-        donors = sorted({f"{f.study}/{f.donor}" for f in group["factors"]})
+    for column, programme in enumerate(found):
+        donors = sorted({f"{f.study}/{f.donor}" for f in programme.factors})
         rows.append(
             {
-                "programme": group["name"],
+                "programme": programme.name,
                 "n_donors": len(donors),
-                "n_studies": len({f.study for f in group["factors"]}),
+                "n_studies": len({f.study for f in programme.factors}),
                 "donors": ";".join(donors),
-                "n_programmes": len(group["factors"]),
-                "genes": ";".join(group["genes"]),
+                "n_programmes": len(programme.factors),
+                "genes": ";".join(programme.genes),
                 "depth_rho": float(np.nanmedian([rank_correlations(donor)[column, -1] for donor in scores])),
-                **nearest[group["name"]],
+                **nearest[programme.name],
             }
         )
     return pd.DataFrame(rows)[tables.columns("programmes")]
 
 
 def _nearest(
-    found: Sequence[Mapping[str, Any]], signatures: Sequence[Signature], universe: set[str]
+    found: Sequence[Programme], signatures: Sequence[Signature], universe: set[str]
 ) -> dict[str, dict[str, Any]]:
     """By programme, `signature, n_shared, shared, p, fdr` of the signature that shares more genes than chance gives.
 
@@ -272,13 +283,13 @@ def _nearest(
     none = {"signature": "", "n_shared": 0, "shared": "", "p": np.nan, "fdr": np.nan}
     tests = pd.DataFrame(
         [
-            {"programme": group["name"]} | _overlap(group["genes"], signature, universe)
-            for group in found
+            {"programme": programme.name} | _overlap(programme.genes, signature, universe)
+            for programme in found
             for signature in signatures
         ]
     )
     if tests.empty:
-        return {group["name"]: none for group in found}
+        return {programme.name: none for programme in found}
     tests["fdr"] = false_discovery_control(tests["p"].to_numpy(float))
     best = tests.loc[tests.groupby("programme", sort=False)["p"].idxmin()].set_index("programme")
     records = best.to_dict("index")
@@ -294,7 +305,7 @@ def _overlap(genes: Sequence[str], signature: Signature, universe: set[str]) -> 
     return {"signature": signature.id, "n_shared": len(shared), "shared": ";".join(shared), "p": float(p)}
 
 
-def _pairs(found: Sequence[Mapping[str, Any]], scores: Sequence[np.ndarray]) -> pd.DataFrame:
+def _pairs(found: Sequence[Programme], scores: Sequence[np.ndarray]) -> pd.DataFrame:
     """Partial rank correlations of two programmes' scores over a donor's cells, given depth; then over donors."""
     if len(found) < 2:
         return tables.empty("programme_pairs")
@@ -307,7 +318,7 @@ def _pairs(found: Sequence[Mapping[str, Any]], scores: Sequence[np.ndarray]) -> 
     rows = []
     for a, b in combinations(range(len(found)), 2):
         values = np.array([rho[a, b] for rho in partial if np.isfinite(rho[a, b])])
-        rows.append({"programme_a": found[a]["name"], "programme_b": found[b]["name"]} | _over_donors(values))
+        rows.append({"programme_a": found[a].name, "programme_b": found[b].name} | _over_donors(values))
     table = pd.DataFrame(rows)
     known = table["p"].notna()
     table["fdr"] = np.nan

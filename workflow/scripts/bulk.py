@@ -17,7 +17,7 @@ with job(snakemake) as params:
         signatures,
         read_contrasts(params["contrasts"]),
         records=params["records"],
-        how=Scoring(**params["scoring"]),
+        scoring=Scoring(**params["scoring"]),
         markers=markers,
         words=words(files),
     )

@@ -12,7 +12,7 @@ from brainmet.run.job import job
 with job(snakemake) as params:
     files = snakemake.input
     entries = load([files.claims, *files.claim_files])
-    cohorts = tissues(map(open_counts, files.tissues), params["bulk_records"], how=Scoring(**params["scoring"]))
+    cohorts = tissues(map(open_counts, files.tissues), params["bulk_records"], scoring=Scoring(**params["scoring"]))
     design = Design(**params["design"])
     table = claims(entries, reader(files, params), design=design, bound=params["bound"], tissues=cohorts)
     write_table(table, snakemake.output.table, "claims")

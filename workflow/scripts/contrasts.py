@@ -14,11 +14,11 @@ with job(snakemake) as params:
     signatures = sets(snakemake.input, tier=params["tier"])
     donors = cohort(snakemake.input, signatures, min_cells=params["min_cells"])
     compared, cleaned = read_contrasts(params["contrasts"]), clean(donors, params["ambient"])
-    design, how = Design(**params["design"]), Scoring(**params["scoring"])
-    table = contrasts(donors, signatures, compared, clean=cleaned, design=design, how=how)
-    table = drift(table, donors, signatures, compared, design=design, how=how)
+    design, scoring = Design(**params["design"]), Scoring(**params["scoring"])
+    table = contrasts(donors, signatures, compared, clean=cleaned, design=design, scoring=scoring)
+    table = drift(table, donors, signatures, compared, design=design, scoring=scoring)
     others, shares = confounder_sets(snakemake.input), donors.leading_share
     table["explained_by"] = explained_by(
-        table, donors, signatures, others, compared, composition=shares, design=design, how=how
+        table, donors, signatures, others, compared, composition=shares, design=design, scoring=scoring
     )
     write_table(table, snakemake.output.table, "contrasts")

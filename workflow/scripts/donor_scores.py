@@ -8,4 +8,4 @@ from brainmet.run.job import job
 with job(snakemake) as params:
     signatures = sets(snakemake.input, tier=params["tier"])
     donors = cohort(snakemake.input, signatures, min_cells=params["min_cells"])
-    write_table(table(donors, signatures, how=Scoring(**params["scoring"])), snakemake.output.table, "donor_scores")
+    write_table(table(donors, signatures, scoring=Scoring(**params["scoring"])), snakemake.output.table, "donor_scores")

@@ -16,7 +16,7 @@ with job(snakemake) as params:
         signatures,
         read_contrasts(params["contrasts"]),
         design=Design(**params["design"]),
-        how=Scoring(**params["scoring"]),
+        scoring=Scoring(**params["scoring"]),
         runs=params["runs"],
         clean=clean(donors, params["ambient"]),
     )

@@ -12,6 +12,6 @@ with job(snakemake) as params:
     depth = pd.concat([read_table(path, "cells", columns=["total_counts"])["total_counts"] for path in files.cells])
     cells = programmes.gather(slice.Slices(files.slices), read_table(files.annotation, "annotation"), depth)
     symbols = read_table(files.features, "features").query("highly_variable")["symbol"].tolist()
-    found, pairs = programmes.programmes(cells, symbols, signatures, how=programmes.how(params))
+    found, pairs = programmes.programmes(cells, symbols, signatures, settings=programmes.Settings(**params))
     write_table(found, snakemake.output.programmes, "programmes")
     write_table(pairs, snakemake.output.pairs, "programme_pairs")

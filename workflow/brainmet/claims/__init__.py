@@ -236,7 +236,7 @@ def _p_drift(readout: Readout, best: pd.Series, contrast: Contrast, reader: Read
     scorer, t = readout.scorers[0], np.array([best["effect"] / best["se"]])
     listed = list(reader.sets.values())
     found = drift_of_random_sets(
-        scorer.profiles, scorer.sets, t, best, contrast, listed=listed, design=design, how=reader.how
+        scorer.profiles, scorer.sets, t, best, contrast, listed=listed, design=design, scoring=reader.scoring
     )
     return float(found[0, 1])
 

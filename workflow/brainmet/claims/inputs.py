@@ -40,6 +40,6 @@ def reader(files: Any, params: Mapping[str, Any]) -> Reader:
         words(files),
         every_set(files),
         min_share_cells=params["min_share_cells"],
-        how=Scoring(**params["scoring"]),
+        scoring=Scoring(**params["scoring"]),
         tables=Tables(**{name: read_table(getattr(files, name), name) for name in ("correlations", "crosstalk")}),
     )

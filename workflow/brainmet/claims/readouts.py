@@ -82,7 +82,7 @@ class Reader:
         words: cell types by compartment word.
         sets: the run's signatures.
         min_share_cells: cells that a donor needs in the denominator of a share.
-        how: scoring.
+        scoring: of donors.
         tables: what other stages found.
     """
 
@@ -94,19 +94,16 @@ class Reader:
         sets: Sequence[GeneSet],
         *,
         min_share_cells: int,
-        how: Scoring,
+        scoring: Scoring,
         tables: Tables | None = None,
     ) -> None:
-        self.cohort, self.words, self.how, self.min_share_cells, self.tables = (
-            cohort,
-            words,
-            how,
-            min_share_cells,
-            tables,
-        )
+        self.cohort, self.words, self.min_share_cells = cohort, words, min_share_cells
+        self.scoring, self.tables = scoring, tables
         self.sets = {s.id: s for s in sets}
         self._kept: dict[tuple[tuple[str, ...], int], Profiles] = {}
-        self.cleaned = Reader(clean, None, words, sets, min_share_cells=min_share_cells, how=how) if clean else None
+        self.cleaned = (
+            Reader(clean, None, words, sets, min_share_cells=min_share_cells, scoring=scoring) if clean else None
+        )
 
     def control(self, entry: Mapping[str, Any]) -> Readout | None:
         """The readout after ambient RNA is taken off; None for what is not read from the expression of one
@@ -163,13 +160,13 @@ class Reader:
         profiles = self._profiles(entry)
         if profiles is None:
             return self._nothing(f"no cells of {entry['compartment']}")
-        scorer = Scorer(profiles, sets, how=self.how)
+        scorer = Scorer(profiles, sets, scoring=self.scoring)
         donors, taken_off = profiles.donors, []
         if "over" in spec or "over_arm" in spec:
             other = self._over(spec, profiles)
             if isinstance(other, str):
                 return self._nothing(other)
-            taken_off.append(Scorer(profiles, [other], how=self.how))
+            taken_off.append(Scorer(profiles, [other], scoring=self.scoring))
         if spec.get("minus"):
             names = [word for word in map(declared, spec["minus"]) if word in self.cohort]
             if not names:
@@ -177,7 +174,7 @@ class Reader:
             # The same donor's cells that cannot express it: what ambient RNA brings cancels.
             types = tuple(sorted({t for name in names for t in self.cohort.types[name]}))
             others = self._of_types(types, self.cohort.min_cells)
-            taken_off.append(Scorer(others, sets, how=self.how))
+            taken_off.append(Scorer(others, sets, scoring=self.scoring))
             donors = donors[donors.index.isin(others.donors.index)]
         return Readout(donors, _difference(scorer, taken_off), scorers=[scorer, *taken_off])
 
@@ -237,7 +234,9 @@ class Reader:
                 return _no_values()
             compared = profiles.take(profiles.donors.index.get_indexer(index))
             normal = shared_types(bulk, compared.donors, min_cells=self.min_share_cells)
-            found = burden(compared, normal, bulk.var, seed=self.how.seed) if len(normal) else pd.Series(dtype=float)
+            found = (
+                burden(compared, normal, bulk.var, seed=self.scoring.seed) if len(normal) else pd.Series(dtype=float)
+            )
             return found.reindex(index.intersection(found.index, sort=False)).to_frame(NAME)
 
         return Readout(profiles.donors, values)
@@ -267,7 +266,7 @@ class Reader:
         others = self._of_types(types, self.cohort.min_cells)
         if absent or profiles is None or not len(others.donors):
             return self._nothing(f"no {'signature ' + absent if absent else 'cells of ' + ', '.join(spec['to'])}")
-        scorer, other = Scorer(profiles, sets, how=self.how), Scorer(others, sets, how=self.how)
+        scorer, other = Scorer(profiles, sets, scoring=self.scoring), Scorer(others, sets, scoring=self.scoring)
         target = other(others.donors.index)
 
         def values(index: pd.Index) -> pd.DataFrame:

@@ -45,7 +45,7 @@ def explained_by(
     contrasts: Sequence[Contrast],
     *,
     design: Design,
-    how: Scoring,
+    scoring: Scoring,
     composition: Callable[[str, pd.Index], pd.Series | None] = lambda name, index: None,
 ) -> pd.Series:
     """Names of what explains each row, joined by `;`: for findings of the estimator `within` in cells. `ambient_rna`
@@ -74,7 +74,7 @@ def explained_by(
             s.id: s for name in rows["signature"] for s in (by_id[name], *_unshared(by_id[name], confounders).values())
         }
         places = parts.get_group((cell_type, id_))[[Obs.STUDY, PLATFORM]].drop_duplicates()
-        scores = _scores(Scorer(profiles, list(wanted.values()), how=how), donors, places)
+        scores = _scores(Scorer(profiles, list(wanted.values()), scoring=scoring), donors, places)
         donors = donors.loc[scores.index]
         shared = _of_donors(donors) | {"composition": composition(str(cell_type), scores.index)}
         few = [name for name, values in shared.items() if values is None or values.notna().sum() < FEWEST]

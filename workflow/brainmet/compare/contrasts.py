@@ -35,8 +35,8 @@ class Scorer:
     Call it with donors to get donors × signatures.
     """
 
-    def __init__(self, profiles: Profiles, sets: Sequence[GeneSet], *, how: Scoring) -> None:
-        self.profiles, self.sets, self.how = profiles, sets, how
+    def __init__(self, profiles: Profiles, sets: Sequence[GeneSet], *, scoring: Scoring) -> None:
+        self.profiles, self.sets, self.scoring = profiles, sets, scoring
         self._known: dict[tuple[str, ...], tuple[pd.DataFrame, pd.DataFrame]] = {}
 
     def __call__(self, donors: pd.Index) -> pd.DataFrame:
@@ -46,7 +46,7 @@ class Scorer:
         together = self._scored_with(donors)
         key = tuple(together)
         if key not in self._known:
-            self._known[key] = donor_scores.scores(self._taken(together), self.sets, how=self.how)
+            self._known[key] = donor_scores.scores(self._taken(together), self.sets, scoring=self.scoring)
         table, _ = self._known[key]
         return table.loc[donors.intersection(table.index, sort=False)]
 
@@ -57,7 +57,7 @@ class Scorer:
         key = tuple(together)
         if key in self._known:
             return self._known[key][1]
-        return donor_scores.coverage(self._taken(together), self.sets, how=self.how)
+        return donor_scores.coverage(self._taken(together), self.sets, scoring=self.scoring)
 
     def _scored_with(self, donors: pd.Index) -> pd.Index:
         """The donors that these are scored with: all of their study and platform, where these are one."""
@@ -77,7 +77,7 @@ def contrasts(
     compared: Sequence[Contrast],
     *,
     design: Design,
-    how: Scoring,
+    scoring: Scoring,
     clean: Mapping[str, Profiles] | None = None,
 ) -> pd.DataFrame:
     """Every signature in every compartment for every contrast, sorted; exploratory rows only where something was
@@ -87,18 +87,18 @@ def contrasts(
         profiles_of: donor profiles by compartment.
         sets: signatures.
         compared: the contrasts.
-        design, how: what every contrast shares, and how donors are scored.
+        design, scoring: what every contrast shares, and how donors are scored.
         clean: the same less ambient RNA: what is left of an effect there stands beside it (`effect_clean`, `p_clean`).
     """
     blocks = [
-        contrasts_of(cell_type, profiles, sets, compared, design=design, how=how)
+        contrasts_of(cell_type, profiles, sets, compared, design=design, scoring=scoring)
         for cell_type, profiles in profiles_of.items()
     ]
     if not blocks:
         return empty("contrasts")
     table = pd.concat(blocks, ignore_index=True)
     if clean is not None:
-        table = _with_clean(table, profiles_of, clean, sets, compared, design=design, how=how)
+        table = _with_clean(table, profiles_of, clean, sets, compared, design=design, scoring=scoring)
     return with_families(table, {s.id: declared(s.compartment) for s in sets})
 
 
@@ -109,10 +109,10 @@ def contrasts_of(
     compared: Sequence[Contrast],
     *,
     design: Design,
-    how: Scoring,
+    scoring: Scoring,
 ) -> pd.DataFrame:
     """Rows of every signature in one compartment for every contrast, with the share of its genes measured."""
-    scorer = Scorer(profiles, sets, how=how)
+    scorer = Scorer(profiles, sets, scoring=scoring)
     blocks = []
     for contrast in compared:
         rows = compare(scorer, profiles.donors, contrast, design=design)
@@ -162,14 +162,14 @@ def _with_clean(
     compared: Sequence[Contrast],
     *,
     design: Design,
-    how: Scoring,
+    scoring: Scoring,
 ) -> pd.DataFrame:
     """The table with effect, p and difference of each deciding row after ambient RNA is taken off, and the largest
     ambient share."""
     keys = ["signature", "cell_type", "contrast", "estimator", "primary_site", "study"]
     blocks = []
     for cell_type in sorted(set(table.loc[table["estimator"].isin([WITHIN, NESTED]), "cell_type"]) - {ANY}):
-        rows = contrasts_of(cell_type, clean[cell_type], sets, compared, design=design, how=how)
+        rows = contrasts_of(cell_type, clean[cell_type], sets, compared, design=design, scoring=scoring)
         rows["ambient_max"] = rows["signature"].map(ambient_share(raw[cell_type], clean[cell_type], sets))
         blocks.append(rows)
     if not blocks:

@@ -54,7 +54,7 @@ class Scoring:
     min_coverage: float
 
 
-def scores(profiles: Profiles, sets: Sequence[GeneSet], *, how: Scoring) -> tuple[pd.DataFrame, pd.DataFrame]:
+def scores(profiles: Profiles, sets: Sequence[GeneSet], *, scoring: Scoring) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Scores of donors that are to be compared with each other: one platform, genes measured in all of them.
 
     Args:
@@ -66,31 +66,31 @@ def scores(profiles: Profiles, sets: Sequence[GeneSet], *, how: Scoring) -> tupl
         coverage, reason`. `n_detected` counts members seen in at least one of the donors: absence of a signal is a
         result, reported apart.
     """
-    kept = profiles.take(deep_enough(profiles, min_counts=how.min_counts))
+    kept = profiles.take(deep_enough(profiles, min_counts=scoring.min_counts))
     use = kept.measured()
-    covered = _coverage(kept, use, sets, how=how)
+    covered = _coverage(kept, use, sets, scoring=scoring)
     if not len(kept.donors):
         return pd.DataFrame(np.empty((0, len(sets))), kept.donors.index, [s.id for s in sets]), covered
     values = thinned_log_cpm(kept.counts[:, use])
     position = first_of_symbol(kept.symbols.to_numpy()[use])
-    weights = weights_of(sets, position, values.mean(axis=0), how=how)
+    weights = weights_of(sets, position, values.mean(axis=0), scoring=scoring)
     # Few genes count in each signature; a dense product would wake the threads of BLAS for nothing.
     table = pd.DataFrame(values @ sp.csc_matrix(weights), kept.donors.index, [s.id for s in sets])
     table.loc[:, (covered["reason"] != "").to_numpy()] = np.nan
     return table, covered
 
 
-def coverage(profiles: Profiles, sets: Sequence[GeneSet], *, how: Scoring) -> pd.DataFrame:
+def coverage(profiles: Profiles, sets: Sequence[GeneSet], *, scoring: Scoring) -> pd.DataFrame:
     """The second table of `scores`, for donors whose scores are not wanted."""
-    kept = profiles.take(deep_enough(profiles, min_counts=how.min_counts))
-    return _coverage(kept, kept.measured(), sets, how=how)
+    kept = profiles.take(deep_enough(profiles, min_counts=scoring.min_counts))
+    return _coverage(kept, kept.measured(), sets, scoring=scoring)
 
 
-def _coverage(kept: Profiles, use: np.ndarray, sets: Sequence[GeneSet], *, how: Scoring) -> pd.DataFrame:
+def _coverage(kept: Profiles, use: np.ndarray, sets: Sequence[GeneSet], *, scoring: Scoring) -> pd.DataFrame:
     """Coverage of signatures by the genes `use` (mask) of donors that are deep enough."""
     seen = kept.counts[:, use].sum(axis=0) > 0 if len(kept.donors) else np.zeros(use.sum(), bool)
     position = first_of_symbol(kept.symbols.to_numpy()[use])
-    return coverage_of(sets, position, seen, min_genes=how.min_genes, min_coverage=how.min_coverage)
+    return coverage_of(sets, position, seen, min_genes=scoring.min_genes, min_coverage=scoring.min_coverage)
 
 
 def first_of_symbol(symbols: Sequence[str]) -> dict[str, int]:
@@ -185,15 +185,17 @@ def coverage_of(
     return pd.DataFrame(rows, columns=names).set_index("signature")
 
 
-def weights_of(sets: Sequence[GeneSet], position: Mapping[str, int], level: np.ndarray, *, how: Scoring) -> np.ndarray:
+def weights_of(
+    sets: Sequence[GeneSet], position: Mapping[str, int], level: np.ndarray, *, scoring: Scoring
+) -> np.ndarray:
     """Weights W (genes × signatures) such that log2 CPM @ W is the score.
 
     Each member, up or down, weighs the same and is set against `n_controls` random genes of its expression bin that
     are not members. A signature's random genes depend on its name and the seed, not on which other signatures are
     scored.
     """
-    bins = expression_bins(level, n_bins=how.n_bins)
-    genes_of_bin = [np.flatnonzero(bins == b) for b in range(how.n_bins)]
+    bins = expression_bins(level, n_bins=scoring.n_bins)
+    genes_of_bin = [np.flatnonzero(bins == b) for b in range(scoring.n_bins)]
     weights = np.zeros((len(level), len(sets)))
     for column, gene_set in enumerate(sets):
         sides = [
@@ -205,7 +207,7 @@ def weights_of(sets: Sequence[GeneSet], position: Mapping[str, int], level: np.n
             share = len(rows) / max(len(members), 1)
             weights[rows, column] += sign / max(len(members), 1)
             if not gene_set.single:
-                drawn = _controls(gene_set, rows, members, bins, genes_of_bin, how=how)
+                drawn = _controls(gene_set, rows, members, bins, genes_of_bin, scoring=scoring)
                 np.add.at(weights[:, column], drawn, -sign * share / max(len(drawn), 1))
     return weights
 
@@ -217,18 +219,18 @@ def _controls(
     bins: np.ndarray,
     genes_of_bin: Sequence[np.ndarray],
     *,
-    how: Scoring,
+    scoring: Scoring,
 ) -> np.ndarray:
     """Random genes for one side of a signature: `n_controls` a gene, of its bin, none of them a member."""
-    rng = np.random.default_rng([how.seed, crc32(gene_set.id.encode())])
+    rng = np.random.default_rng([scoring.seed, crc32(gene_set.id.encode())])
     is_member = np.zeros(len(bins), bool)
     is_member[members] = True
-    numbers = np.bincount(bins[rows], minlength=how.n_bins)
+    numbers = np.bincount(bins[rows], minlength=scoring.n_bins)
     drawn = []
     for b in np.flatnonzero(numbers).tolist():
         pool = genes_of_bin[b][~is_member[genes_of_bin[b]]]
         if len(pool):
-            drawn.append(rng.choice(pool, size=int(numbers[b]) * how.n_controls))
+            drawn.append(rng.choice(pool, size=int(numbers[b]) * scoring.n_controls))
     return np.concatenate(drawn) if drawn else np.empty(0, np.int64)
 
 
@@ -240,14 +242,14 @@ def expression_bins(level: np.ndarray, *, n_bins: int) -> np.ndarray:
     return bins
 
 
-def table(profiles_of: Mapping[str, Profiles], sets: Sequence[GeneSet], *, how: Scoring) -> pd.DataFrame:
+def table(profiles_of: Mapping[str, Profiles], sets: Sequence[GeneSet], *, scoring: Scoring) -> pd.DataFrame:
     """Scores of every donor in every compartment, donors of one study and platform scored together: the rows of
     `donor_scores.tsv`."""
     parts = []
     for cell_type, profiles in profiles_of.items():
         for _, donors in profiles.donors.groupby([Obs.STUDY, PLATFORM], sort=True):
             here = profiles.take(profiles.donors.index.get_indexer(donors.index))
-            values, covered = scores(here, sets, how=how)
+            values, covered = scores(here, sets, scoring=scoring)
             names = pd.MultiIndex.from_product([values.index, values.columns], names=["profile", "signature"])
             long = pd.DataFrame({"score": values.to_numpy().ravel()}, names).reset_index()
             long = long.merge(donors, left_on="profile", right_index=True).merge(

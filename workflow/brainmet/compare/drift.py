@@ -28,7 +28,7 @@ def drift(
     contrasts: Sequence[Contrast],
     *,
     design: Design,
-    how: Scoring,
+    scoring: Scoring,
 ) -> pd.DataFrame:
     """The table of contrasts with `drift`, `p_drift` and `drift_elsewhere` in its nested rows.
 
@@ -44,7 +44,7 @@ def drift(
         t = rows["effect"].to_numpy(float) / rows["se"].to_numpy(float)
         profiles = profiles_of[str(cell_type)]
         found = drift_of_random_sets(
-            profiles, asked, t, rows.iloc[0], contrast_of[str(id_)], listed=sets, design=design, how=how
+            profiles, asked, t, rows.iloc[0], contrast_of[str(id_)], listed=sets, design=design, scoring=scoring
         )
         table.loc[rows.index, ["drift", "p_drift"]] = found
     for _, rows in nested.groupby(["signature", "contrast"], sort=True):
@@ -63,7 +63,7 @@ def drift_of_random_sets(
     *,
     listed: Sequence[GeneSet],
     design: Design,
-    how: Scoring,
+    scoring: Scoring,
 ) -> np.ndarray:
     """Per set: the 95 % point of |g| of its random versions, and the share whose |t| reaches the set's own; NaN where
     too few donors can be scored.
@@ -77,8 +77,8 @@ def drift_of_random_sets(
         listed: signatures whose genes are no random ones.
     """
     members = contrast.resting_on(row, profiles.donors, site=design.primary_site)
-    drawn = random_like(sets, profiles, listed, runs=RUNS, how=how)
-    scores = contrast.per_donor(RandomScores(profiles, drawn, how=how), profiles.donors)(members.index)
+    drawn = random_like(sets, profiles, listed, runs=RUNS, scoring=scoring)
+    scores = contrast.per_donor(RandomScores(profiles, drawn, scoring=scoring), profiles.donors)(members.index)
     members = members.loc[scores.index]
     if not enough_studies(members, contrast, design):
         return np.full((len(sets), 2), np.nan)

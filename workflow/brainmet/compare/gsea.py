@@ -109,10 +109,17 @@ def _of_donors(
     keys = [Obs.STUDY, Obs.DONOR, Obs.CONDITION]
     if not names:
         return pd.DataFrame(columns=[*keys, "signature", "direction", "ssgsea", "gsva"])
-    how = {"data": values, "gene_sets": names, "outdir": None, "min_size": min_size, "max_size": max_size, "seed": seed}
-    found = {"ssgsea": gseapy.ssgsea(**how, threads=1, no_plot=True).res2d}
+    shared = {
+        "data": values,
+        "gene_sets": names,
+        "outdir": None,
+        "min_size": min_size,
+        "max_size": max_size,
+        "seed": seed,
+    }
+    found = {"ssgsea": gseapy.ssgsea(**shared, threads=1, no_plot=True).res2d}
     if values.shape[1] >= FEWEST:
-        found["gsva"] = gseapy.gsva(**how, threads=1).res2d
+        found["gsva"] = gseapy.gsva(**shared, threads=1).res2d
     scores = {name: table.set_index(["Name", "Term"])["ES"].astype(float) for name, table in found.items()}
     table = pd.DataFrame(scores).reindex(columns=["ssgsea", "gsva"]).sort_index(kind="stable").reset_index()
     table = table.assign(**_sides(table["Term"], terms))

@@ -58,7 +58,7 @@ def nulls(
     contrasts: Sequence[Contrast],
     *,
     design: Design,
-    how: Scoring,
+    scoring: Scoring,
     runs: int,
     clean: Mapping[str, Profiles] | None = None,
 ) -> pd.DataFrame:
@@ -74,7 +74,7 @@ def nulls(
     families: dict[str, list[tuple[list[Part], np.ndarray]]] = {}
     for cell_type in sorted(homes):
         profiles = profiles_of[cell_type]
-        scorer = Scorer(profiles, sets, how=how)
+        scorer = Scorer(profiles, sets, scoring=scoring)
         home = np.array([declared(s.compartment) == cell_type for s in sets])
         compared = [_parts(scorer, profiles, contrast, design=design) for contrast in contrasts]
         if any(compared):
@@ -88,9 +88,9 @@ def nulls(
         at_home = [s for s in sets if declared(s.compartment) == cell_type]
         profiles = profiles_of[cell_type]
         both = {Null.MEASURED: profiles} | ({Null.LESS_AMBIENT: clean[cell_type]} if clean else {})
-        drawn = random_like(at_home, profiles, sets, runs=runs, how=how)
+        drawn = random_like(at_home, profiles, sets, runs=runs, scoring=scoring)
         for state, tested in both.items():
-            if p := _random(tested, drawn, contrasts, design=design, how=how):
+            if p := _random(tested, drawn, contrasts, design=design, scoring=scoring):
                 rows.append(_of_random_sets(cell_type, state) | _summary(p, design=design))
     if not rows:
         return empty("nulls")
@@ -137,19 +137,19 @@ def shuffle(part: Part, rng: np.random.Generator, *, runs: int) -> Part:
 
 
 def random_like(
-    sets: Sequence[GeneSet], profiles: Profiles, listed: Sequence[GeneSet], *, runs: int, how: Scoring
+    sets: Sequence[GeneSet], profiles: Profiles, listed: Sequence[GeneSet], *, runs: int, scoring: Scoring
 ) -> list[RandomSet]:
     """Random versions of each set: every gene is replaced by one of its expression bin that none of `listed` lists."""
     use = np.flatnonzero(profiles.measured())
     symbols = profiles.symbols.to_numpy()[use]
-    bins = expression_bins(log_cpm(profiles.counts[:, use]).mean(axis=0), n_bins=how.n_bins)
+    bins = expression_bins(log_cpm(profiles.counts[:, use]).mean(axis=0), n_bins=scoring.n_bins)
     taken = {gene for s in listed for gene in (*s.up, *s.down)}
     free = np.array([symbol not in taken for symbol in symbols], bool)
-    pools = [np.flatnonzero((bins == b) & free) for b in range(how.n_bins)]
+    pools = [np.flatnonzero((bins == b) & free) for b in range(scoring.n_bins)]
     where = first_of_symbol(symbols)
     drawn = []
     for s in sets:
-        rng = np.random.default_rng([how.seed, crc32(s.id.encode())])
+        rng = np.random.default_rng([scoring.seed, crc32(s.id.encode())])
         signed = [(g, 1.0) for g in dict.fromkeys(s.up)] + [(g, -1.0) for g in dict.fromkeys(s.down)]
         wanted = [(pools[bins[where[g]]], sign) for g, sign in signed if g in where and len(pools[bins[where[g]]])]
         members = use[[rng.choice(pool, size=runs) for pool, _ in wanted]].T if wanted else np.empty((runs, 0), int)
@@ -163,10 +163,10 @@ def _random(
     contrasts: Sequence[Contrast],
     *,
     design: Design,
-    how: Scoring,
+    scoring: Scoring,
 ) -> list[np.ndarray]:
     """p of the random sets in all contrasts, one array per run."""
-    values = RandomScores(profiles, drawn, how=how)
+    values = RandomScores(profiles, drawn, scoring=scoring)
     blocks = []
     for contrast in contrasts:
         if parts := _parts(values, profiles, contrast, design=design):
@@ -178,22 +178,22 @@ class RandomScores:
     """Scores of random sets as `Scorer` gives those of signatures; their genes are set against all genes of the bin,
     not against draws from it, which is the limit of many draws."""
 
-    def __init__(self, profiles: Profiles, drawn: Sequence[RandomSet], *, how: Scoring) -> None:
-        self.profiles, self.drawn, self.how = profiles, drawn, how
+    def __init__(self, profiles: Profiles, drawn: Sequence[RandomSet], *, scoring: Scoring) -> None:
+        self.profiles, self.drawn, self.scoring = profiles, drawn, scoring
 
     def __call__(self, donors: pd.Index) -> pd.DataFrame:
         everyone = self.profiles.donors
         chosen = everyone.loc[donors, [Obs.STUDY, PLATFORM]].drop_duplicates()
         same = (everyone[[Obs.STUDY, PLATFORM]] == chosen.iloc[0]).all(axis=1) if len(chosen) == 1 else None
         here = self.profiles.take(everyone.index.isin(everyone.index[same] if same is not None else donors))
-        here = here.take(deep_enough(here, min_counts=self.how.min_counts))
+        here = here.take(deep_enough(here, min_counts=self.scoring.min_counts))
         values = np.full(here.counts.shape, np.nan)
         use = np.flatnonzero(here.measured())
         if len(here.donors):
-            values[:, use] = _centred(thinned_log_cpm(here.counts[:, use]), n_bins=self.how.n_bins)
+            values[:, use] = _centred(thinned_log_cpm(here.counts[:, use]), n_bins=self.scoring.n_bins)
         scores = [
             (values[:, rows] * sign).mean(axis=2)
-            if len(sign) >= self.how.min_genes
+            if len(sign) >= self.scoring.min_genes
             else np.full((len(values), len(rows)), np.nan)
             for rows, sign in self.drawn
         ]
