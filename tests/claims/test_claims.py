@@ -272,6 +272,23 @@ def test_a_patient_sampled_at_two_sites_is_one_donor_of_its_subtype() -> None:
     assert (four["estimator"], four["n_donors"]) == ("within", 8)
 
 
+def test_normal_tissue_of_a_patient_says_nothing_of_its_tumour() -> None:
+    """Tumours differ between the subtypes; the normal breast of the same patients does not."""
+    by = claim(comparison={"id": "x", "a": "HER2_pos", "b": "TNBC", "by": "subtype"})
+    data = bulk({"s": (8, 0)}, shift=2.0)
+    data.obs["subtype"] = np.repeat(["HER2_pos", "TNBC"], len(data) // 2)
+    data.X[len(data) // 2 :] = bulk({"s": (8, 0)}, shift=0.0).X[len(data) // 2 :]
+    normal = data.copy()
+    normal.X[:] = bulk({"s": (8, 0)}, shift=0.0, seed=1).X
+    normal.obs = normal.obs.assign(condition="normal_breast").rename(index=lambda i: f"{i}|n")
+    alone, both = (
+        stage.claims([by], reader_of(cohort), design=DESIGN, bound=0.5).iloc[0]
+        for cohort in (data, concat([data, normal], merge="same"))
+    )
+    assert alone["estimate"] > 1
+    assert both["estimate"] == pytest.approx(alone["estimate"], rel=0.1)
+
+
 def test_values_of_a_donor_are_the_mean_of_its_profiles() -> None:
     frame = donors({"s": (2, 2)}).assign(donor=["p", "q"] * 2, subtype=["TNBC", "TNBC", "TNBC", "HR_pos"])
     by = Contrast("x", "TNBC", "HR_pos", by="subtype", where={"platform": ("10x cell",)})

@@ -1,5 +1,7 @@
 """A contrast: read from the configuration and from claims alike, and the donors that may stand in its groups."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from brainmet.compare.contrast import ANY_SITE, Contrast, read_contrasts
@@ -55,6 +57,16 @@ def test_groups_of_another_column_are_the_condition_of_settled_donors() -> None:
     again, _ = contrast.of_conditions.taking_part(people)
     pd.testing.assert_frame_equal(again, people)
     assert CONTRAST.of_conditions is CONTRAST
+
+
+def test_tumours_are_compared_by_their_subtype_without_the_normal_tissue_of_the_same_patients() -> None:
+    frame = cohort().assign(donor=["p", "q", "r", "s"] * 2, subtype=["TNBC", "HER2_pos"] * 4)
+    by = Contrast("x", "TNBC", "HER2_pos", by="subtype")
+    people, owner = by.taking_part(frame)
+    assert set(people["sampled"]) == {"brain_metastasis"} and owner.index.equals(people.index)
+    # A contrast that asks for normal tissue by name is one of normal tissue.
+    normal, _ = replace(by, where={"condition": ("normal_brain",)}).taking_part(frame)
+    assert set(normal["sampled"]) == {"normal_brain"}
 
 
 def test_a_row_rests_on_the_donors_of_its_studies_and_platforms() -> None:

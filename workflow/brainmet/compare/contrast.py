@@ -81,6 +81,9 @@ class Contrast:
     def taking_part(self, donors: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
         """Donors with the values asked for, their `condition` being the group that they are compared by.
 
+        Groups other than conditions are properties of tumours: a donor's normal tissue takes no part, unless the
+        condition is asked for.
+
         Returns:
             The donors; where they are compared by another column, `sampled` keeps their condition. And for each of
             their profiles the one that stands for the donor: the two differ where `by` puts several conditions of a
@@ -93,6 +96,8 @@ class Contrast:
             donors = donors[keep]
         if self.by == Obs.CONDITION:
             return donors, pd.Series(donors.index, donors.index)
+        if Obs.CONDITION not in self.where:
+            donors = donors[~donors[Obs.CONDITION].isin(NO_SITE)]
         donors = donors.assign(**{SAMPLED: donors[Obs.CONDITION], Obs.CONDITION: donors[self.by]})
         grouped = donors.groupby([Obs.STUDY, PLATFORM, Obs.DONOR, Obs.CONDITION], sort=False)
         donors[SAMPLED] = donors[SAMPLED].where(grouped[SAMPLED].transform("nunique") == 1, MIXED)
