@@ -176,7 +176,7 @@ def test_claims_follow_their_comparison_and_its_floor() -> None:
     rows = design.estimable(both, {}, CONTRASTS, entries, design=DESIGN).set_index("id")
     assert rows.loc["B2", "estimator"] == "within"
     assert rows.loc["B11_HER2", "estimator"] == "not_testable"
-    assert rows.loc["B11_HER2", "reason"] == verdicts.UNPAIRED
+    assert rows.loc["B11_HER2", "reason"] == verdicts.TOO_FEW_PAIRS
 
 
 def test_order_of_samples_changes_nothing() -> None:

@@ -15,6 +15,7 @@ from brainmet.claims.verdicts import verdict
 from brainmet.compare.contrast import Contrast
 from brainmet.compare.donor_scores import GeneSet
 from brainmet.compare.donors import Cohort
+from brainmet.compare.estimators import DonorValues
 from brainmet.compare.one_group import one_group
 from brainmet.core.tables import conform
 from brainmet.errors import BrainmetError
@@ -295,9 +296,9 @@ def test_values_of_a_donor_are_the_mean_of_its_profiles() -> None:
     people, _ = by.taking_part(frame)
     assert people["condition"].tolist() == ["TNBC", "TNBC", "HR_pos"]
     table = pd.DataFrame({"x": [1.0, 2.0, 4.0, 8.0]}, frame.index)
-    mean = by.per_donor(lambda index: table.loc[index], frame)
-    assert mean(people.index)["x"].tolist() == [2.5, 2.0, 8.0]
-    assert mean(people.index[:0]).columns.tolist() == ["x"]
+    mean = by.per_donor(DonorValues.of_table(table), frame)
+    assert mean.of(people.index)["x"].tolist() == [2.5, 2.0, 8.0]
+    assert mean.features.tolist() == ["x"]
 
 
 def test_where_no_effect_would_be_found_the_reason_says_so() -> None:
@@ -321,7 +322,7 @@ def test_axes_of_cells_and_of_nuclei_are_values_of_their_own_profiles() -> None:
         Cohort(both, WORDS, min_cells=10), None, WORDS, [SET], min_share_cells=20, scoring=SCORING, tables=tables
     )
     found = reader.readout(claim(readout={"crosstalk": {"axes": ["u"]}}))
-    value = found.values(found.donors.index)["readout"]
+    value = found.values.of(found.donors.index)["readout"]
     assert value[found.donors["platform"] == "10x_3prime cell"].tolist() == [0.1] * 4
     assert value[found.donors["platform"] == "10x_3prime nucleus"].tolist() == [0.9] * 4
 
@@ -384,7 +385,7 @@ def test_a_study_against_a_statement_about_one_group_is_named() -> None:
     rng = np.random.default_rng(0)
     values = pd.DataFrame({"x": rng.normal(np.where(frame["study"] == "s", 3, -2), 0.5)}, frame.index)
     alone = Contrast("within", "brain_metastasis")
-    found = one_group(lambda index: values.loc[index], frame, alone, against=0.0, design=DESIGN)
+    found = one_group(DonorValues.of_table(values), frame, alone, against=0.0, design=DESIGN)
     assert found["p"] < 1e-6 and found["opposed"] == "t"
 
 
@@ -456,9 +457,9 @@ def test_tissue_without_a_primary_is_asked_for_none() -> None:
     values = pd.DataFrame({"x": np.random.default_rng(0).normal(1, 0.2, 4)}, frame.index)
     for condition in ("normal_brain", "glioma"):
         here, alone = frame.assign(condition=condition), Contrast("x", condition)
-        found = one_group(lambda index: values.loc[index], here, alone, against=0.0, design=DESIGN)
+        found = one_group(DonorValues.of_table(values), here, alone, against=0.0, design=DESIGN)
         assert (found["estimator"], found["n_a"]) == ("within", 4)
-        few = one_group(lambda index: values.loc[index], here[:2], alone, against=0.0, design=DESIGN)
+        few = one_group(DonorValues.of_table(values), here[:2], alone, against=0.0, design=DESIGN)
         assert few["reason"] == f"no study has 3 donors of {condition} with a value; most in one study: 2"
 
 

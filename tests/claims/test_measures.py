@@ -10,6 +10,7 @@ from brainmet.claims import measures
 from brainmet.claims.correlations import _partial, correlations
 from brainmet.compare.contrast import Contrast
 from brainmet.compare.donor_scores import GeneSet
+from brainmet.compare.estimators import DonorValues
 from brainmet.compare.one_group import one_group
 from brainmet.core.tables import conform
 from brainmet.slice import Slice
@@ -34,14 +35,14 @@ def test_one_sample_is_scipys() -> None:
 def test_one_group_tests_donors_against_a_value_and_flips_signs() -> None:
     frame = donors({"s": (8, 0)})
     values = pd.DataFrame({"readout": np.random.default_rng(1).normal(0.5, 0.4, 8)}, frame.index)
-    row = one_group(lambda index: values.loc[index], frame, WITHIN, against=0.1, design=DESIGN)
+    row = one_group(DonorValues.of_table(values), frame, WITHIN, against=0.1, design=DESIGN)
     assert row["p"] == pytest.approx(stats.ttest_1samp(values["readout"], 0.1).pvalue)
     assert row["difference"] == pytest.approx(values["readout"].mean() - 0.1)
     assert row["mde"] == pytest.approx(TTestPower().solve_power(nobs=8, alpha=0.05, power=DESIGN.power))
     change = values["readout"].to_numpy() - 0.1
     flips = np.array(np.meshgrid(*[[1, -1]] * 8)).reshape(8, -1).T @ change
     assert row["p_perm"] == pytest.approx((np.abs(flips) >= abs(change.sum()) - 1e-9).mean())
-    few = one_group(lambda index: values.loc[index], frame.iloc[:2], WITHIN, against=0.1, design=DESIGN)
+    few = one_group(DonorValues.of_table(values), frame.iloc[:2], WITHIN, against=0.1, design=DESIGN)
     assert few["estimator"] == "not_testable"
     assert "no study has 3 breast donors of brain_metastasis with a value; most in one study: 2" in few["reason"]
 
@@ -145,10 +146,12 @@ def test_one_group_counts_a_donor_on_two_platforms_once_and_no_model_beside_pati
     mice = donors({"m": (6, 0)}, organism="mouse", platform="10x cell mouse")
     both = pd.concat([frame, nuclei, mice])
     values = pd.DataFrame({"readout": np.random.default_rng(1).normal(0.5, 0.4, len(both))}, both.index)
-    found = [one_group(lambda i: values.loc[i], f, WITHIN, against=0.1, design=DESIGN) for f in (frame, both)]
+    found = [one_group(DonorValues.of_table(values), f, WITHIN, against=0.1, design=DESIGN) for f in (frame, both)]
     pd.testing.assert_series_equal(*found)
     assert (found[0]["n_a"], found[0]["n_studies"], found[0]["studies"]) == (5, 1, "s")
-    few = one_group(lambda i: values.loc[i], pd.concat([frame[:2], nuclei[:1]]), WITHIN, against=0.1, design=DESIGN)
+    few = one_group(
+        DonorValues.of_table(values), pd.concat([frame[:2], nuclei[:1]]), WITHIN, against=0.1, design=DESIGN
+    )
     assert few["n_a"] == 2
 
 

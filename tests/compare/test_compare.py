@@ -14,6 +14,7 @@ from brainmet.compare.contrast import Contrast
 from brainmet.compare.contrasts import contrasts
 from brainmet.compare.donor_scores import GeneSet
 from brainmet.compare.donors import Cohort, compartments, declared, platforms, profiles
+from brainmet.compare.estimators import DonorValues
 from brainmet.compare.nulls import nulls
 from brainmet.core.tables import conform
 from brainmet.stats.power import noncentrality
@@ -26,7 +27,7 @@ def values_of(frame: pd.DataFrame, effect: float = 0.0, seed: int = 0):
     x = np.random.default_rng(seed).normal(size=(len(frame), 2))
     x[:, 0] += effect * (frame["condition"] == "brain_metastasis")
     table = pd.DataFrame(x, frame.index, ["f", "other"])
-    return lambda index: table.loc[index]
+    return DonorValues.of_table(table)
 
 
 def pooled(rows: pd.DataFrame, feature: str = "f") -> pd.Series:
@@ -37,7 +38,7 @@ def test_within_one_study_is_welchs_test() -> None:
     frame = donors({"s": (5, 6)})
     values = values_of(frame, 1.0)
     row = pooled(compare(values, frame, CONTRAST, design=DESIGN))
-    table = values(frame.index)["f"]
+    table = values.of(frame.index)["f"]
     is_a = frame["condition"] == "brain_metastasis"
     assert row["estimator"] == "within"
     assert row["model"] == "one_study"
@@ -96,7 +97,7 @@ def test_estimators_keep_their_level_and_flip_with_the_groups(name: str, shape: 
     table = pd.DataFrame(x, frame.index, [f"f{i}" for i in range(many)])
 
     def deciding(order: pd.DataFrame, compared: Contrast) -> pd.DataFrame:
-        rows = compare(lambda index: table.loc[index], order, compared, design=DESIGN)
+        rows = compare(DonorValues.of_table(table), order, compared, design=DESIGN)
         rows = rows[(rows["study"] == "pooled") & rows["estimator"].isin(["within", "nested", "transfer"])]
         return rows.reindex(columns=[*rows.columns, *({"p_perm", "p_perm_min"} - set(rows.columns))])
 
@@ -127,10 +128,7 @@ def test_a_contrast_of_one_subtype_leaves_the_others_out() -> None:
     frame["subtype"] = np.tile(["TNBC", "HER2_pos"], 8)
     high = ((frame["subtype"] == "TNBC") & (frame["condition"] == "brain_metastasis")).to_numpy()
     table = pd.DataFrame({"f": np.random.default_rng(0).normal(size=16) + 5 * high}, frame.index)
-
-    def values(index: pd.Index) -> pd.DataFrame:
-        return table.loc[index]
-
+    values = DonorValues.of_table(table)
     found = {
         value: pooled(compare(values, frame, replace(CONTRAST, where={"subtype": (value,)}), design=DESIGN))
         for value in ("TNBC", "HER2_pos", "HR_pos")
@@ -157,7 +155,7 @@ def test_a_gene_that_no_primary_expresses_can_be_tested_across_studies() -> None
     high = (frame["condition"] == "brain_metastasis").to_numpy()
     value = np.where(high, 3 + np.random.default_rng(0).normal(size=len(frame)), 0.0)
     table = pd.DataFrame({"f": value}, frame.index)
-    row = pooled(compare(lambda index: table.loc[index], frame, CONTRAST, design=DESIGN))
+    row = pooled(compare(DonorValues.of_table(table), frame, CONTRAST, design=DESIGN))
     assert row["estimator"] == "nested" and row["p"] < 0.01 and 2 < row["difference"] < 4
 
 
@@ -301,7 +299,7 @@ def test_donors_seen_twice_are_compared_with_themselves() -> None:
     frame["donor"] = frame["donor"].str.replace("brain_metastasis", "d").str.replace("primary", "d")
     values = values_of(frame, 1.0)
     row = pooled(compare(values, frame, CONTRAST, design=DESIGN))
-    table = values(frame.index)["f"]
+    table = values.of(frame.index)["f"]
     a, b = (table[frame["condition"] == group].to_numpy() for group in ("brain_metastasis", "primary"))
     assert row["design"] == "paired"
     assert row["p"] == pytest.approx(stats.ttest_rel(a, b).pvalue)
@@ -509,9 +507,9 @@ def test_names_of_donors_and_conditions_decide_nothing(name: str) -> None:
         condition=frame["condition"].map({"brain_metastasis": "primary", "primary": "brain_metastasis"}),
     )
     other.index = other["study"] + "|" + other["donor"] + "|" + other["condition"]
-    table = values(frame.index).set_axis(other.index)
+    table = values.of(frame.index).set_axis(other.index)
     turned = Contrast(CONTRAST.id, "primary", "brain_metastasis")
-    again = compare(lambda index: table.loc[index], other.iloc[::-1], turned, design=design)
+    again = compare(DonorValues.of_table(table), other.iloc[::-1], turned, design=design)
     shown = ["feature", "study", "effect", "ci_low", "p", "p_perm", "difference", "mde"]
     pd.testing.assert_frame_equal(rows[shown], again[shown], check_exact=True)
 
@@ -519,7 +517,7 @@ def test_names_of_donors_and_conditions_decide_nothing(name: str) -> None:
 def test_a_nested_feature_without_variation_says_why_it_has_no_effect() -> None:
     frame = DESIGNS["nested"]
     table = pd.DataFrame({"f": 1.0, "other": np.arange(len(frame)) % 5.0}, frame.index)
-    rows = compare(lambda index: table.loc[index], frame, CONTRAST, design=DESIGN)
+    rows = compare(DonorValues.of_table(table), frame, CONTRAST, design=DESIGN)
     assert rows.set_index("feature")["reason"].to_dict() == {"f": "not scorable, or without variation", "other": ""}
 
 
@@ -532,7 +530,12 @@ def test_values_are_those_of_the_donors_that_are_compared(name: str) -> None:
 
     def effect(members: pd.DataFrame, depths: pd.Series) -> pd.DataFrame:
         table = pd.DataFrame(np.random.default_rng(0).normal(size=(len(members), 2)), members.index, ["f", "other"])
-        rows = compare(lambda i: table.loc[i] * depths.reindex(i).min(), members, CONTRAST, design=DESIGN)
+        rows = compare(
+            DonorValues(table.columns, lambda i: table.loc[i] * depths.reindex(i).min()),
+            members,
+            CONTRAST,
+            design=DESIGN,
+        )
         return rows[["feature", "study", "estimator", "difference"]]
 
     other.index = "other|" + other.index

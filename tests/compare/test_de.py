@@ -6,6 +6,7 @@ import pytest
 from brainmet.compare import de as stage
 from brainmet.compare.de import ambient_shares
 from brainmet.compare.donors import Cohort, Profiles
+from brainmet.compare.estimators import pairing
 from brainmet.core.tables import conform
 from brainmet.errors import BrainmetError
 
@@ -72,7 +73,7 @@ def test_a_paired_study_stands_beside_others_in_one_model() -> None:
     assert matrix.columns.tolist() == ["intercept", "is_a", *(f"donor_s|s_p{i}" for i in (1, 2, 3)), "study_t"]
     assert matrix.drop(columns=["intercept", "is_a"]).sum().tolist() == [2, 2, 2, 6]
     stage.check_rank(matrix)
-    assert stage.design_word(donors) == "mixed"
+    assert pairing(donors.duplicated(["study", "donor"], keep=False)) == "mixed"
 
 
 def test_too_few_pairs_count_in_one_arm_and_the_reason_says_so() -> None:

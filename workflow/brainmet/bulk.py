@@ -18,7 +18,7 @@ import pandas as pd
 from brainmet.compare.contrast import Contrast
 from brainmet.compare.donor_scores import GeneSet, Scoring, coverage_of, first_of_symbol, weights_of
 from brainmet.compare.donors import described
-from brainmet.contract import Obs, Uns, Var, is_malignant
+from brainmet.contract import LOG, Obs, Uns, Var, is_malignant
 from brainmet.core.counts import Counts
 from brainmet.core.tables import columns
 from brainmet.pseudobulk import described as sample_described
@@ -27,9 +27,10 @@ from brainmet.stats.effects import Estimate
 
 log = logging.getLogger(__name__)
 
-PAIRED, UNPAIRED = "bulk_paired", "bulk_unpaired"
+BULK_PAIRED, BULK_UNPAIRED = "bulk_paired", "bulk_unpaired"
 MEASURED = "tissue was measured, not tumour cells"
-FEWEST = 3
+MIN_DONORS = 3
+"""Donors that each condition of a cohort needs."""
 SPARE = 4
 """Donors beyond the coefficients without which a difference at equal admixture is not given."""
 N_MARKERS = 20
@@ -89,11 +90,11 @@ class Tissue:
         condition = compared.index.get_level_values(0)
         a, b = (compared[condition == group].droplevel(0) for group in contrast.groups)
         both = a.index.intersection(b.index)
-        if len(both) >= FEWEST:
+        if len(both) >= MIN_DONORS:
             a, b = a.loc[both], b.loc[both]
-            return Compared(PAIRED, effects.pairs(a.to_numpy(), b.to_numpy()), a, b)
-        if min(len(a), len(b)) >= FEWEST:
-            return Compared(UNPAIRED, effects.two_groups(a.to_numpy(), b.to_numpy()), a, b)
+            return Compared(BULK_PAIRED, effects.pairs(a.to_numpy(), b.to_numpy()), a, b)
+        if min(len(a), len(b)) >= MIN_DONORS:
+            return Compared(BULK_UNPAIRED, effects.two_groups(a.to_numpy(), b.to_numpy()), a, b)
         log.info("%s: %s, %s: %d and %d donors, too few", self.dataset, contrast.id, site, len(a), len(b))
         return None
 
@@ -140,7 +141,7 @@ class Compared:
         """Differences of pairs at equal admixture and their p: NaN for unpaired donors, or with too few pairs."""
         nothing = np.full(self.a.shape[1], np.nan)
         n, k = len(self.a), admixture.shape[1]
-        if self.estimator != PAIRED or k == 0 or n < k + 1 + SPARE:
+        if self.estimator != BULK_PAIRED or k == 0 or n < k + 1 + SPARE:
             return nothing, nothing
         change = admixture.loc[contrast.a].loc[self.a.index] - admixture.loc[contrast.b].loc[self.b.index]
         return intercept(np.column_stack([np.ones(n), change]), self.a.to_numpy() - self.b.to_numpy())
@@ -226,6 +227,6 @@ def _rows(
 def levels(cohort: Counts) -> np.ndarray:
     """Profiles × genes on a log2 scale."""
     X = cohort.matrix().toarray().astype(np.float64)
-    if cohort.uns[Uns.VALUES] == "log":
+    if cohort.uns[Uns.VALUES] == LOG:
         return X
     return np.log2((X + 0.5) / (X.sum(axis=1, keepdims=True) + 1) * 1e6)

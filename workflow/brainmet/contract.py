@@ -1,7 +1,7 @@
 """The data contract: every key that crosses a file boundary, with its meaning, type and unit.
 
 Modules use these names instead of string literals. The columns of tables are frozen in `workflow/schemas/tables/`
-(one file a table, read by `brainmet.core.tables`); this module holds what the matrices carry and the vocabularies.
+(one file per table, read by `brainmet.core.tables`); this module holds what the matrices carry and the vocabularies.
 """
 
 from dataclasses import dataclass
@@ -145,6 +145,30 @@ COUNTS_KEYS: Final = (
 """What `results/samples/{sample}/counts.h5ad` holds."""
 
 VALUES: Final = ("counts", "expected_counts", "tpm", "log")
+LOG: Final = "log"
+BULK: Final = "bulk"
+"""Suspension of tissue that was measured as a whole."""
+
+
+class Compartment:
+    """Words for cells of several types: in tables, signatures, claims and the drug list."""
+
+    MALIGNANT: Final = "malignant"
+    """Tables: every type whose id starts with `malignant_`."""
+    TUMOUR: Final = "tumor"
+    """Signatures, claims and drugs: the same cells."""
+    ANY: Final = "any"
+    """Tables and drugs: the whole sample, where composition and expression are not told apart; signatures: no cells in
+    particular."""
+    WHOLE: Final = "whole_sample"
+    """Claims: all cells of a donor."""
+
+
+class Status:
+    """Whether a row of a table holds a test; its `reason` says why not."""
+
+    TESTED: Final = "tested"
+    NOT_TESTED: Final = "not_tested"
 
 
 class Null:

@@ -12,26 +12,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brainmet.bulk import PAIRED as BULK_PAIRED
+from brainmet.bulk import BULK_PAIRED
 from brainmet.claims import design_of
 from brainmet.claims.verdicts import untested
 from brainmet.compare import compare
 from brainmet.compare.contrast import Contrast
 from brainmet.compare.donors import PLATFORM, described
-from brainmet.compare.estimators import NOT_TESTABLE, POOLED, Design, Values, strongest
+from brainmet.compare.estimators import NOT_TESTABLE, POOLED, Design, DonorValues, strongest
 from brainmet.compare.one_group import one_group
 from brainmet.conditions import BRAIN_METASTASIS, PRIMARY
-from brainmet.contract import Obs, Uns
+from brainmet.contract import BULK, LOG, Obs, Uns
 from brainmet.core.tables import columns
 from brainmet.pseudobulk import COVARIATES, SUBTYPE
 from brainmet.pseudobulk import described as sample_described
 
 log = logging.getLogger(__name__)
 
-BULK = "bulk"
 PAIRED_TISSUE = (BRAIN_METASTASIS, PRIMARY)
 """The two conditions that paired bulk tissue can be asked about."""
-GROUPS = ["study", "condition", "primary_site", SUBTYPE, "technology", "suspension", "values"]
+GROUPS = [Obs.STUDY, Obs.CONDITION, "primary_site", SUBTYPE, Uns.TECHNOLOGY, Uns.SUSPENSION, Uns.VALUES]
 
 
 def donors(records: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
@@ -44,7 +43,7 @@ def donors(records: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
         Index profile; `study, platform, donor, condition, n_samples` and covariates (`mixed` where samples differ).
     """
     samples = _samples(records)
-    samples = samples[(samples["suspension"] != BULK) & (samples["values"] != "log")]
+    samples = samples[(samples[Uns.SUSPENSION] != BULK) & (samples[Uns.VALUES] != LOG)]
     frame, code = described(samples)
     return frame.assign(n_samples=np.bincount(code, minlength=len(frame)))
 
@@ -52,7 +51,7 @@ def donors(records: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
 def cohort(records: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """Rows of `design_cohort.tsv`: donors and samples by study, condition, primary tumour, subtype and platform."""
     grouped = _samples(records).groupby(GROUPS, sort=True)
-    return grouped.agg(n_samples=("sample", "nunique"), n_donors=("donor", "nunique")).reset_index()
+    return grouped.agg(n_samples=(Obs.SAMPLE, "nunique"), n_donors=(Obs.DONOR, "nunique")).reset_index()
 
 
 def estimable(
@@ -108,17 +107,17 @@ def cost(
         gb_base … seconds_per_1k_cells: see `config: design`.
     """
     cells, download = 0.0, 0.0
-    for dataset in sorted({str(record["dataset"]) for record in records.values()}):
+    for dataset in sorted({str(record[Obs.DATASET]) for record in records.values()}):
         said = published.get(dataset, {})
-        of_dataset = [record for record in records.values() if record["dataset"] == dataset]
-        if of_dataset[0]["suspension"] == BULK:
+        of_dataset = [record for record in records.values() if record[Obs.DATASET] == dataset]
+        if of_dataset[0][Uns.SUSPENSION] == BULK:
             continue
         number = said.get("cells") or cells_per_sample * len(of_dataset)
         cells += number
         download += said.get("gigabytes") or number / 1e5 * download_gb_per_100k_cells
     return {
         "cells": cells,
-        "cores": float(sum(record["suspension"] != BULK for record in records.values())),
+        "cores": float(sum(record[Uns.SUSPENSION] != BULK for record in records.values())),
         "memory_gb": gb_base + cells / 1e5 * gb_per_100k_cells,
         "download_gb": download,
         "disk_gb": download + cells / 1e5 * disk_gb_per_100k_cells,
@@ -132,10 +131,12 @@ def unlisted(
     """Published donors by condition of the datasets whose files list fewer of them: what stands above for them is less
     than what they hold."""
     found = {}
-    for dataset in sorted({str(record["dataset"]) for record in records.values()}):
+    for dataset in sorted({str(record[Obs.DATASET]) for record in records.values()}):
         said = published.get(dataset, {}).get("donors") or {}
-        of_dataset = [record for record in records.values() if record["dataset"] == dataset]
-        listed = {condition: len({r["donor"] for r in of_dataset if r["condition"] == condition}) for condition in said}
+        of_dataset = [record for record in records.values() if record[Obs.DATASET] == dataset]
+        listed = {
+            condition: len({r[Obs.DONOR] for r in of_dataset if r[Obs.CONDITION] == condition}) for condition in said
+        }
         if any(number > listed[condition] for condition, number in said.items()):
             found[dataset] = said
     return found
@@ -198,7 +199,7 @@ def _samples(records: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[Obs.SAMPLE, *names, *COVARIATES, SUBTYPE, Uns.SIMULATED])
 
 
-def _made_up(donors: pd.DataFrame, contrast: Contrast, design: Design) -> Values:
+def _made_up(donors: pd.DataFrame, contrast: Contrast, design: Design) -> DonorValues:
     """Values without an effect, so that every estimator that the donors allow runs and what it could detect is that of
     studies which agree and of pairs which do not go together: mean 0 and variance 1 in each group of a study, and
     no correlation between the groups of pairs."""
@@ -212,7 +213,7 @@ def _made_up(donors: pd.DataFrame, contrast: Contrast, design: Design) -> Values
                 value[side] = np.sqrt(2 * (1 - 1 / max(len(side), 1))) * np.cos(turn)
         return value.to_frame("value")
 
-    return values
+    return DonorValues(pd.Index(["value"]), values)
 
 
 def _rows(kind: str, id_: str, frame: pd.DataFrame, contrast: Contrast, design: Design) -> list[dict[str, Any]]:
@@ -269,7 +270,7 @@ def _bulk(
     """Paired bulk cohorts by primary tumour: pairs among the listed samples, else as published."""
     rows = []
     samples = _samples(records)
-    for dataset, of_dataset in samples[samples["suspension"] == BULK].groupby("dataset", sort=True):
+    for dataset, of_dataset in samples[samples[Uns.SUSPENSION] == BULK].groupby(Obs.DATASET, sort=True):
         listed = _pairs(of_dataset)
         all_sites = ";".join(sorted(set(of_dataset["primary_site"])))
         said = {all_sites: int(published.get(str(dataset), {}).get("pairs", 0))}
@@ -289,8 +290,8 @@ def _bulk(
 
 def _pairs(samples: pd.DataFrame) -> dict[str, int]:
     """Donors with both conditions of paired tissue, by primary tumour; a tumour without such donors is left out."""
-    tissue = samples[samples["condition"].isin(PAIRED_TISSUE)]
-    both = tissue.groupby(["primary_site", "donor"])["condition"].nunique() == len(PAIRED_TISSUE)
+    tissue = samples[samples[Obs.CONDITION].isin(PAIRED_TISSUE)]
+    both = tissue.groupby(["primary_site", Obs.DONOR])[Obs.CONDITION].nunique() == len(PAIRED_TISSUE)
     return {str(site): int(n) for site, n in both.groupby(level=0).sum().items() if n}
 
 

@@ -22,7 +22,7 @@ import pandas as pd
 from scipy.special import bdtrc
 
 from brainmet.compare.donors import PLATFORM
-from brainmet.contract import UNKNOWN, Obs, Uns, is_malignant
+from brainmet.contract import UNKNOWN, Compartment, Obs, Status, Uns, is_malignant
 from brainmet.core import tables
 from brainmet.core.citations import cited
 from brainmet.core.documents import read_yaml
@@ -33,10 +33,8 @@ from brainmet.pseudobulk.type_profiles import TypeProfiles, donors
 
 log = logging.getLogger(__name__)
 SCHEMA = Path(__file__).parent.parent / "schemas" / "drug.schema.yaml"
-TESTED, NOT_TESTED = "tested", "not_tested"
 ROLES = ("target", "payload", "uptake", "resistance_up", "resistance_down", "efflux", "context", "transport")
 SYSTEMIC = "systemic"
-TUMOUR, ANY = "tumor", "any"
 DONOR = [Obs.DATASET, Obs.STUDY, Obs.DONOR, Obs.CONDITION]
 
 
@@ -218,14 +216,14 @@ def _few(counted: pd.DataFrame, deep: pd.DataFrame, *, depth: int, min_cells: in
 
 def _covered(p: np.ndarray, genes: Sequence[str], few: str, *, cover: float) -> dict[str, Any]:
     if few or not genes:
-        return {"status": NOT_TESTED, "reason": few or "no antigen is measured"}
+        return {"status": Status.NOT_TESTED, "reason": few or "no antigen is measured"}
     shares = dict(zip(("share_0", "share_1", "share_2_or_more"), n_positive(p), strict=True))
     chosen, covered = smallest_set(p, genes, cover=cover)
     return shares | {
         "smallest_set": "+".join(chosen),
         "covered": covered,
         "reached": bool(covered >= cover - 1e-9),
-        "status": TESTED,
+        "status": Status.TESTED,
         "reason": "",
     }
 
@@ -248,11 +246,11 @@ def _single(
     p: np.ndarray, measured: Sequence[str], genes: Sequence[str], normal: pd.DataFrame, few: str
 ) -> Iterator[dict[str, Any]]:
     for gene in genes:
-        row = {"gene": gene, "n_deep": len(p), "status": NOT_TESTED}
+        row = {"gene": gene, "n_deep": len(p), "status": Status.NOT_TESTED}
         if few or gene not in measured:
             yield row | {"reason": few or f"{gene} is not measured"}
         else:
-            row |= {"share": float(p[:, measured.index(gene)].mean()), "status": TESTED, "reason": ""}
+            row |= {"share": float(p[:, measured.index(gene)].mean()), "status": Status.TESTED, "reason": ""}
             if len(normal):
                 row |= {"normal_type": str(normal[gene].idxmax()), "normal_share": float(normal[gene].max())}
             yield row
@@ -302,9 +300,9 @@ def _by_gene(drugs: Drugs) -> dict[tuple[str, str], dict[str, str]]:
 
 
 def _members(place: str, types: Sequence[str], compartments: Mapping[str, Collection[str]]) -> list[int]:
-    if place == ANY:
+    if place == Compartment.ANY:
         return list(range(len(types)))
-    if place == TUMOUR:
+    if place == Compartment.TUMOUR:
         return [i for i, t in enumerate(types) if is_malignant(t)]
     wanted = compartments.get(place, [place])
     return [i for i, t in enumerate(types) if t in wanted]
@@ -316,13 +314,13 @@ def _level(profiles: TypeProfiles, members: list[int], normal: list[int], gene: 
     beside = [i for i in normal if i not in members]
     row: dict[str, Any] = {"cell_types": "+".join(profiles.types[i] for i in members), "n_cells": n_cells}
     if n_cells < min_cells:
-        return row | {"status": NOT_TESTED, "reason": f"{n_cells} cells, {min_cells} needed"}
+        return row | {"status": Status.NOT_TESTED, "reason": f"{n_cells} cells, {min_cells} needed"}
     depth = profiles.sums[members].sum()
     level = float(np.log2(1e6 * profiles.sums[members, column].sum() / depth + 1)) if depth else 0.0
     row |= {
         "log2_cpm": level,
         "detected": float(profiles.detected[members, column].sum() / n_cells),
-        "status": TESTED,
+        "status": Status.TESTED,
         "reason": "",
     }
     if beside:

@@ -41,7 +41,7 @@ BYTES_PER_VALUE = 4.0
 CORRECTED = "ambient_corrected"
 """Layer with the counts less ambient RNA, and in `uns` the share that was taken from each sample."""
 Array = Callable[[], np.ndarray]
-ELSEWHERE = ("condition", "organism", "assay", "tissue", "disease", "sex", "development_stage", "ethnicity")
+ELSEWHERE = (Obs.CONDITION, Uns.ORGANISM, "assay", "tissue", "disease", "sex", "development_stage", "ethnicity")
 """Fields that come with the annotation, stand in `uns`, or are given as ontology terms."""
 SAMPLE_COLUMNS = tuple(field for field in DESCRIPTIVE if field not in ELSEWHERE)
 """Fields of a sample's record that its cells carry. `organism` is in `uns`; CELLxGENE forbids it here."""
@@ -312,9 +312,9 @@ def check_room(path: Path, nnz: int) -> None:
 
 def description(records: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """`uns` of the atlas: what it is, of which series, and that it is simulated where it is."""
-    datasets = sorted({record["dataset"] for record in records.values()})
-    organisms = {record["organism"] for record in records.values()}
-    simulated = any(record["simulated"] for record in records.values())
+    datasets = sorted({record[Obs.DATASET] for record in records.values()})
+    organisms = {record[Uns.ORGANISM] for record in records.values()}
+    simulated = any(record[Uns.SIMULATED] for record in records.values())
     return {
         "title": f"brainmet atlas of {', '.join(datasets)}{' (simulated)' if simulated else ''}",
         "default_embedding": "X_umap",

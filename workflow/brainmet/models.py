@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 
 from brainmet.compare.donor_scores import log_cpm, thin
-from brainmet.compare.donors import PLATFORM
+from brainmet.compare.donors import HUMAN, PLATFORM
 from brainmet.conditions import ids
-from brainmet.contract import Obs, Uns, is_malignant
+from brainmet.contract import Compartment, Obs, Status, Uns, is_malignant
 from brainmet.core import tables
 from brainmet.knowledge.signatures import Signature
 from brainmet.pseudobulk import Pseudobulk
@@ -25,8 +25,6 @@ from brainmet.pseudobulk.type_profiles import TypeProfiles, donors
 from brainmet.stats.ranks import rank_correlations
 
 log = logging.getLogger(__name__)
-TESTED, NOT_TESTED = "tested", "not_tested"
-MALIGNANT = "malignant"
 KEYS = [Obs.DATASET, Obs.STUDY, Obs.DONOR, Obs.CONDITION, Uns.ORGANISM, PLATFORM, Uns.VALUES]
 MEASURED = (Uns.TECHNOLOGY, Uns.SUSPENSION, Uns.VALUES)
 """What two profiles share that were measured in the same way; species apart, which differ between model and patient."""
@@ -88,14 +86,14 @@ def fidelity(
 
 def is_model(about: Mapping[str, Any]) -> bool:
     """Whether a sample is a preclinical model."""
-    return about[Obs.CONDITION] in ids(model=True) or about["organism"] != "human"
+    return about[Obs.CONDITION] in ids(model=True) or about[Uns.ORGANISM] not in HUMAN
 
 
 def _compartments(profiles: TypeProfiles) -> dict[str, list[str]]:
     """The malignant cells as one compartment, every other type as its own."""
     groups: dict[str, list[str]] = {}
     for name in profiles.types:
-        groups.setdefault(MALIGNANT if is_malignant(name) else name, []).append(name)
+        groups.setdefault(Compartment.MALIGNANT if is_malignant(name) else name, []).append(name)
     return groups
 
 
@@ -128,7 +126,12 @@ class _Comparison:
 
     def row(self, signatures: Sequence[Signature], *, min_genes: int) -> dict[str, Any]:
         row: dict[str, Any] = {"n_cells": self.n_cells, "n_patients": self.n_patients, "n_genes": len(self.expressed)}
-        row |= {"n_signatures": 0, "outside": "", "status": NOT_TESTED, "same_platform": self.same_platform} | EMPTY
+        row |= {
+            "n_signatures": 0,
+            "outside": "",
+            "status": Status.NOT_TESTED,
+            "same_platform": self.same_platform,
+        } | EMPTY
         if reason := self._reason():
             return row | {"reason": reason}
         rho = rank_correlations(self.values[:, self.expressed].T)
@@ -141,7 +144,7 @@ class _Comparison:
         }
         row |= {"ceiling": float(np.median(each)), "ceiling_min": float(each.min())}
         row |= {"relative": row["rho"] / row["ceiling"] if row["ceiling"] > 0 else np.nan}
-        return row | self._signatures(signatures, min_genes) | {"status": TESTED, "reason": ""}
+        return row | self._signatures(signatures, min_genes) | {"status": Status.TESTED, "reason": ""}
 
     def _reason(self) -> str:
         if self.n_cells < self.min_cells:

@@ -19,7 +19,7 @@ import scipy.sparse as sp
 from scipy.stats import binomtest, false_discovery_control, hypergeom
 
 from brainmet import slice
-from brainmet.contract import Obs, is_malignant
+from brainmet.contract import Compartment, Obs, is_malignant
 from brainmet.core import tables
 from brainmet.knowledge.signatures import Signature
 from brainmet.slice import Slice
@@ -94,8 +94,11 @@ def gather(parts: Iterable[Slice], annotation: pd.DataFrame, depth: pd.Series) -
         depth: counts by cell id.
     """
     types = set(filter(is_malignant, annotation[Obs.CELL_TYPE].unique()))
-    donors = slice.gather(parts, annotation, depth, {"malignant": types}, keys=[Obs.STUDY, Obs.DONOR])["malignant"]
-    return [Cells(study, donor, own.X, own.depth, own.measured) for (study, donor), own in donors.items()]
+    donors = slice.gather(parts, annotation, depth, {Compartment.MALIGNANT: types}, keys=[Obs.STUDY, Obs.DONOR])
+    return [
+        Cells(study, donor, own.X, own.depth, own.measured)
+        for (study, donor), own in donors[Compartment.MALIGNANT].items()
+    ]
 
 
 def programmes(

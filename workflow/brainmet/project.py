@@ -35,7 +35,7 @@ CALIBRATED = 5_000
 """Cells of the atlas, drawn at random, that distances are calibrated on."""
 OVER = 10
 """So many times more neighbours are searched to find those of other samples."""
-FEWEST = 20
+MIN_CALIBRATED = 20
 """Cells of a type below which its limit is that of all types."""
 _ARRAYS = ("mean", "loadings", "offset", "points", "layout", "centres", "weights", "sums")
 BATCH_RIDGE = 1.0
@@ -390,8 +390,8 @@ def _limits(
     limits = {}
     for name in sorted(set(types[rows])):
         own = types[rows] == name
-        distances = across[own & held] if (own & held).sum() >= FEWEST else within[own]
-        if len(distances) >= FEWEST:
+        distances = across[own & held] if (own & held).sum() >= MIN_CALIBRATED else within[own]
+        if len(distances) >= MIN_CALIBRATED:
             limits[str(name)] = float(np.quantile(distances, quantile))
     return limits | {"": float(np.quantile(across[held] if held.any() else within, quantile))}
 

@@ -12,10 +12,9 @@ import numpy as np
 import pandas as pd
 
 from brainmet.compare.contrasts import AMBIENT
-from brainmet.contract import CELL_ID, MALIGNANT_TIERS, UNKNOWN, Obs
+from brainmet.compare.estimators import NOT_TESTABLE, POOLED, WITHIN
+from brainmet.contract import CELL_ID, MALIGNANT_TIERS, UNKNOWN, Compartment, Obs, Tier
 
-TUMOUR = "malignant"
-"""Compartment in which a contrast reads malignant cells."""
 CONFIRMING = ("recovered", "supported")
 HARMLESS_TO_NULL = (*CONFIRMING, "equivalent", "inconclusive")
 """Verdicts that do not contradict a claim of no change, where none was planted."""
@@ -141,7 +140,7 @@ def malignancy(annotated: pd.DataFrame) -> list[Metric]:
     known = ~np.isnan(score)
     sensitivity = _share("malignancy", "sensitivity", called, real, "malignant or likely_malignant")
     specificity = _share("malignancy", "specificity", ~called, ~real, "normal or uncertain")
-    uncertain = _mean((cells[Obs.MALIGNANCY] == "uncertain").to_numpy())
+    uncertain = _mean((cells[Obs.MALIGNANCY] == Tier.UNCERTAIN).to_numpy())
     return [
         Metric(
             "malignancy",
@@ -162,7 +161,7 @@ def copy_number(arms: pd.DataFrame, true_arms: pd.DataFrame) -> list[Metric]:
 
     Trunk alterations count as altered, untouched arms as neutral; arms that only a subclone carries are judged apart.
     """
-    called = arms[arms["group"] == "malignant"][["sample", "arm", "call"]]
+    called = arms[arms["group"] == Compartment.MALIGNANT][["sample", "arm", "call"]]
     both = true_arms.merge(called, on=["sample", "arm"], how="inner")
     trunk = ((both["state"] != "neutral") & (both["share"] >= 1 - 1e-6)).to_numpy()
     neutral = (both["state"] == "neutral").to_numpy()
@@ -181,8 +180,8 @@ def shift_rows(contrasts: pd.DataFrame, shifts: pd.DataFrame, *, alpha: float) -
 
     A finding that the table marks as ambient RNA (`explained_by`) is no finding.
     """
-    decides = (contrasts["estimator"] == "within") & (contrasts["study"] == "pooled") & contrasts["fdr"].notna()
-    rows = contrasts[decides & (contrasts["cell_type"] == TUMOUR)]
+    decides = (contrasts["estimator"] == WITHIN) & (contrasts["study"] == POOLED) & contrasts["fdr"].notna()
+    rows = contrasts[decides & (contrasts["cell_type"] == Compartment.MALIGNANT)]
     keys = ["signature", "contrast"]
     judged = shifts.merge(rows[[*keys, "effect", "fdr", "explained_by"]], on=keys, how="inner")
     marked = judged["explained_by"].fillna("").str.split(";").map(lambda names: AMBIENT in names)
@@ -217,7 +216,7 @@ def claim_rows(claims: pd.DataFrame, shifts: pd.DataFrame) -> list[Metric]:
     """Verdicts on claims against the verdict that the truth calls for."""
     stated = shifts[shifts["claim"] != ""].drop_duplicates("claim")
     judged = stated.merge(claims[["claim", "verdict"]], on="claim", how="inner", suffixes=("_expected", ""))
-    judged = judged[judged["verdict"] != "not_testable"]
+    judged = judged[judged["verdict"] != NOT_TESTABLE]
     right = np.array([_fits(e, v) for e, v in zip(judged["verdict_expected"], judged["verdict"], strict=True)], bool)
     kind = judged["kind"].to_numpy()
     wrong = ", ".join(f"{c} {v}" for c, v in zip(judged["claim"][~right], judged["verdict"][~right], strict=True))

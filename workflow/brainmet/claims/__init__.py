@@ -16,15 +16,12 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from brainmet.bulk import PAIRED as BULK_PAIRED
-from brainmet.bulk import UNPAIRED as BULK_UNPAIRED
-from brainmet.bulk import Tissue
+from brainmet.bulk import BULK_PAIRED, BULK_UNPAIRED, Tissue
 from brainmet.claims.measures import log_odds
 from brainmet.claims.readouts import (
     CELLS_OF_THEIR_OWN,
     EXPRESSION,
     KINDS,
-    WHOLE,
     Reader,
     Readout,
     gene_sets_of,
@@ -33,7 +30,6 @@ from brainmet.claims.verdicts import untested, verdict, with_companions
 from brainmet.compare import compare, pooled
 from brainmet.compare.coincidence import coinciding
 from brainmet.compare.contrast import Contrast
-from brainmet.compare.donors import ANY, TUMOUR
 from brainmet.compare.drift import drift_of_random_sets
 from brainmet.compare.estimators import (
     CONFOUNDED,
@@ -47,7 +43,7 @@ from brainmet.compare.estimators import (
     strongest,
 )
 from brainmet.compare.one_group import one_group
-from brainmet.contract import Obs
+from brainmet.contract import Compartment, Obs
 from brainmet.core.citations import identifiers, mark
 from brainmet.core.documents import read_yaml
 from brainmet.core.tables import blank, columns, empty
@@ -113,8 +109,9 @@ def _mistake(claim: Mapping[str, Any]) -> str:
         return "readout: of over and over_arm one is possible"
     if kind == "crosstalk" and set(readout[kind]) not in ({"axes"}, {"above", "below"}):
         return "readout: crosstalk needs axes, or above and below"
-    if claim["compartment"] == ANY and kind not in CELLS_OF_THEIR_OWN:
-        return f"compartment: {ANY} names no cells; write tumor, or {WHOLE} for all cells of a donor"
+    if claim["compartment"] == Compartment.ANY and kind not in CELLS_OF_THEIR_OWN:
+        all_cells = f"{Compartment.WHOLE} for all cells of a donor"
+        return f"compartment: {Compartment.ANY} names no cells; write {Compartment.TUMOUR}, or {all_cells}"
     ignored = {"share": ("types",), "crosstalk": ("types", "min_cells")}.get(kind, ())
     if unread := [name for name in ignored if name in claim]:
         return f"{unread[0]}: {kind} names its cells itself; delete the line"
@@ -295,7 +292,7 @@ def in_bulk(entry: Mapping[str, Any], reader: Reader, tissues: Sequence[Tissue],
     """What bulk tissue says of the same readout: paired cohorts pooled where there are any, else unpaired ones."""
     row = {name: value for name, value in blank("claims").items() if name.startswith("bulk_")}
     spec, comparison = entry["readout"], entry["comparison"]
-    expressed = set(EXPRESSION) & set(spec) and entry["compartment"] in (TUMOUR, WHOLE)
+    expressed = set(EXPRESSION) & set(spec) and entry["compartment"] in (Compartment.TUMOUR, Compartment.WHOLE)
     if not expressed or "minus" in spec or "b" not in comparison or {"by", "where"} & set(comparison):
         return row
     sets, absent = gene_sets_of(spec, reader.sets)

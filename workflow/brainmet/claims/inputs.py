@@ -9,6 +9,7 @@ from brainmet.claims.readouts import Reader, Tables, read_in
 from brainmet.compare.donor_scores import GeneSet, Scoring
 from brainmet.compare.donors import PLATFORM, Cohort, compartments, platforms
 from brainmet.compare.inputs import clean, sets, words
+from brainmet.contract import Obs
 from brainmet.core.tables import read_table
 from brainmet.pseudobulk import read
 
@@ -20,9 +21,9 @@ def every_set(files: Any) -> list[GeneSet]:
 
 def typed_cells(path: str, samples: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """Study, donor, condition, platform and type of every annotated cell; `samples` are the records by id."""
-    cells = read_table(path, "annotation", ["sample", "study", "donor", "condition", "cell_type"])
+    cells = read_table(path, "annotation", [Obs.SAMPLE, Obs.STUDY, Obs.DONOR, Obs.CONDITION, Obs.CELL_TYPE])
     platform = platforms(pd.DataFrame.from_dict(samples, orient="index"))
-    return cells.assign(**{PLATFORM: cells["sample"].map(platform)})
+    return cells.assign(**{PLATFORM: cells[Obs.SAMPLE].map(platform)})
 
 
 def types_of(files: Any, claims: Sequence[Mapping[str, Any]], present: Collection[str]) -> dict[str, tuple[str, ...]]:

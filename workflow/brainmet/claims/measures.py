@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from brainmet.compare.donors import PLATFORM, platforms
-from brainmet.contract import Obs
+from brainmet.contract import Obs, Var
 from brainmet.pseudobulk import DETECTED, Pseudobulk
 
 WHO = [Obs.STUDY, Obs.DONOR, Obs.CONDITION, PLATFORM]
@@ -44,7 +44,7 @@ def _axes(table: pd.DataFrame, axes: Sequence[str], column: str) -> pd.DataFrame
 def detected(bulk: Pseudobulk, types: Collection[str], gene: str, *, min_cells: int) -> pd.Series:
     """Share of a donor's cells of some types with a count of a gene, half a cell added on either side; those with fewer
     cells are left out."""
-    column = np.flatnonzero(bulk.var["symbol"].to_numpy() == gene)
+    column = np.flatnonzero(bulk.var[Var.SYMBOL].to_numpy() == gene)
     if not len(column) or DETECTED not in bulk.layers:
         return pd.Series(dtype=float)
     rows = np.flatnonzero(bulk.obs[Obs.CELL_TYPE].isin(list(types)).to_numpy())

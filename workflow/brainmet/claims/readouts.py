@@ -16,16 +16,14 @@ from brainmet.claims import measures
 from brainmet.compare import composition
 from brainmet.compare.contrasts import Scorer
 from brainmet.compare.donor_scores import GeneSet, Scoring
-from brainmet.compare.donors import ANY, PLATFORM, Cohort, Profiles, declared, platforms
+from brainmet.compare.donors import PLATFORM, Cohort, Profiles, declared, platforms
 from brainmet.compare.donors import profiles as profiles_of
-from brainmet.compare.estimators import Values
-from brainmet.contract import Obs, Var
+from brainmet.compare.estimators import DonorValues
+from brainmet.contract import Compartment, Obs, Var
 from brainmet.copy_number import gene_order
 from brainmet.copy_number.burden import burden, shared_types
 
 NAME = "readout"
-WHOLE = "whole_sample"
-"""The compartment word for all cells of a donor."""
 CELLS_OF_THEIR_OWN = ("share", "crosstalk")
 """Readouts that name their cells themselves."""
 EXPRESSION = ("signature", "gene", "genes", "mean")
@@ -40,7 +38,7 @@ class Readout:
     """Donors, and the value of the readout in them (one column); `reason` says why there is none."""
 
     donors: pd.DataFrame
-    values: Values
+    values: DonorValues
     reason: str = ""
     scorers: Sequence[Scorer] = field(default=())
 
@@ -70,7 +68,7 @@ class Tables:
 
 def read_in(word: str) -> str:
     """The compartment in which a claim is read, by its word."""
-    return ANY if word == WHOLE else declared(word)
+    return Compartment.ANY if word == Compartment.WHOLE else declared(word)
 
 
 class Reader:
@@ -111,7 +109,7 @@ class Reader:
         if (
             self.cleaned is None
             or set(entry["readout"]) & set(self._kinds) - {"similarity", "burden"}
-            or entry["compartment"] == WHOLE
+            or entry["compartment"] == Compartment.WHOLE
         ):
             return None
         return self.cleaned.readout(entry)
@@ -184,7 +182,7 @@ class Reader:
             sets, absent = gene_sets_of(spec["over"], self.sets)
             return f"the signature {absent} is not part of this run (score.tier)" if absent else sets[0]
         genes = self.cohort.bulk.var
-        if "chromosome" not in genes:
+        if Var.CHROMOSOME not in genes:
             return "places of genes are not known"
         use = profiles.measured()
         cpm = profiles.counts / np.maximum(np.nansum(profiles.counts, axis=1, keepdims=True), 1) * 1e6
@@ -207,10 +205,9 @@ class Reader:
             reason = f"no unenriched donor with {min_cells} cells of {', '.join(share['among'])}"
             return self._nothing(reason)
         if "b" not in entry["comparison"]:  # a level is read with all cells that there are
-            return Readout(
-                donors, lambda index: np.log2((parts + 0.5)["part"] / (parts + 0.5)["rest"])[index].to_frame(NAME)
-            )
-        return Readout(donors, lambda index: composition.log_odds(parts.loc[index]).to_frame(NAME))
+            odds = (parts["part"] + 0.5) / (parts["rest"] + 0.5)
+            return Readout(donors, DonorValues.of_table(np.log2(odds).to_frame(NAME)))
+        return Readout(donors, _values(lambda index: composition.log_odds(parts.loc[index])))
 
     def _correlation(self, entry: Mapping[str, Any], spec: Mapping[str, Any]) -> Readout:
         if self.tables is None:
@@ -229,17 +226,15 @@ class Reader:
         if Var.CHROMOSOME not in bulk.var:
             return self._nothing("places of genes are not known")
 
-        def values(index: pd.Index) -> pd.DataFrame:
-            if not len(index):
-                return _no_values()
+        def burdens(index: pd.Index) -> pd.Series:
             compared = profiles.take(profiles.donors.index.get_indexer(index))
             normal = shared_types(bulk, compared.donors, min_cells=self.min_share_cells)
             found = (
                 burden(compared, normal, bulk.var, seed=self.scoring.seed) if len(normal) else pd.Series(dtype=float)
             )
-            return found.reindex(index.intersection(found.index, sort=False)).to_frame(NAME)
+            return found.reindex(index.intersection(found.index, sort=False))
 
-        return Readout(profiles.donors, values)
+        return Readout(profiles.donors, _values(burdens))
 
     def _crosstalk(self, entry: Mapping[str, Any], spec: Mapping[str, Any]) -> Readout:
         if self.tables is None:
@@ -267,11 +262,8 @@ class Reader:
         if absent or profiles is None or not len(others.donors):
             return self._nothing(f"no {'signature ' + absent if absent else 'cells of ' + ', '.join(spec['to'])}")
         scorer, other = Scorer(profiles, sets, scoring=self.scoring), Scorer(others, sets, scoring=self.scoring)
-        target = other(others.donors.index)
-
-        def values(index: pd.Index) -> pd.DataFrame:
-            return measures.similarity(scorer(index), target).to_frame(NAME) if len(index) else _no_values()
-
+        target = other.scores(others.donors.index)
+        values = _values(lambda index: measures.similarity(scorer.scores(index), target))
         return Readout(profiles.donors, values, scorers=[scorer, other])
 
     @cached_property
@@ -280,10 +272,10 @@ class Reader:
         any."""
         bulk = self.cohort.bulk
         donors = profiles_of(bulk, sorted(set(bulk.obs[Obs.CELL_TYPE])), min_cells=1).donors
-        tumours = (
-            self.cohort["malignant"].donors["total_counts"] if "malignant" in self.cohort else pd.Series(dtype=float)
-        )
-        return donors.assign(total_counts=tumours.reindex(donors.index).fillna(donors["total_counts"]))
+        if Compartment.MALIGNANT not in self.cohort:
+            return donors
+        of_tumours = self.cohort[Compartment.MALIGNANT].donors[Obs.TOTAL_COUNTS].reindex(donors.index)
+        return donors.assign(**{Obs.TOTAL_COUNTS: of_tumours.fillna(donors[Obs.TOTAL_COUNTS])})
 
     def _of_donors(self, values: pd.Series, missing: str) -> Readout:
         """A readout of values by study, donor, condition and platform."""
@@ -292,10 +284,10 @@ class Reader:
         table = pd.DataFrame({NAME: known.to_numpy(float)}, self._everyone.index).dropna()
         if not len(table):
             return self._nothing(missing)
-        return Readout(self._everyone.loc[table.index], lambda index: table.loc[index])
+        return Readout(self._everyone.loc[table.index], DonorValues.of_table(table))
 
     def _nothing(self, reason: str) -> Readout:
-        return Readout(pd.DataFrame(), lambda index: _no_values(), reason)
+        return Readout(pd.DataFrame(), DonorValues.of_table(pd.DataFrame(columns=[NAME], dtype=float)), reason)
 
 
 def gene_sets_of(spec: Mapping[str, Any], known: Mapping[str, GeneSet]) -> tuple[list[GeneSet], str]:
@@ -315,24 +307,25 @@ def _without(gene_set: GeneSet, genes: Collection[str]) -> GeneSet:
     return replace(gene_set, up=up, down=down)
 
 
-def _difference(scorer: Scorer, taken_off: Sequence[Scorer]) -> Values:
+def _difference(scorer: Scorer, taken_off: Sequence[Scorer]) -> DonorValues:
     """Mean of a scorer's sets less those of others, in the donors that have all of them."""
 
-    def values(index: pd.Index) -> pd.DataFrame:
-        table = _mean(scorer(index))
+    def difference(index: pd.Index) -> pd.Series:
+        found = _mean(scorer, index)
         for other in taken_off:
-            reference = _mean(other(index.intersection(other.profiles.donors.index, sort=False)))
-            both = table.index.intersection(reference.index, sort=False)
-            table = table.loc[both] - reference.loc[both]
-        return table
+            reference = _mean(other, index.intersection(other.profiles.donors.index, sort=False))
+            both = found.index.intersection(reference.index, sort=False)
+            found = found[both] - reference[both]
+        return found
 
-    return values
+    return _values(difference)
 
 
-def _mean(table: pd.DataFrame) -> pd.DataFrame:
+def _mean(scorer: Scorer, donors: pd.Index) -> pd.Series:
     """Mean over the signatures of a readout; NaN where one cannot be scored."""
-    return table.mean(axis=1, skipna=False).to_frame(NAME)
+    return scorer.scores(donors).mean(axis=1, skipna=False)
 
 
-def _no_values() -> pd.DataFrame:
-    return pd.DataFrame(columns=[NAME], dtype=float)
+def _values(read: Callable[[pd.Index], pd.Series]) -> DonorValues:
+    """Values of a readout by what reads them."""
+    return DonorValues(pd.Index([NAME]), lambda index: read(index).to_frame(NAME))

@@ -5,10 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from brainmet.compare.estimators import CONFOUNDED, NESTED, NOT_TESTABLE, RANK, REFUSED, TRANSFER, Design
+from brainmet.compare.estimators import CONFOUNDED, NESTED, NOT_TESTABLE, PAIRED, RANK, REFUSED, TRANSFER, Design
 
-PAIRED = "paired"
-UNPAIRED = "too few patients were sampled at both sites; the claim is about changes within patients"
+TOO_FEW_PAIRS = "too few patients were sampled at both sites; the claim is about changes within patients"
 SUPPORTING = ("supported", "recovered", "reproduced_in_source")
 
 
@@ -30,16 +29,16 @@ def untested(row: Mapping[str, Any], entry: Mapping[str, Any]) -> Verdict | None
     """Verdict on a claim that these donors cannot test; None of one that they can."""
     state, reason = row["estimator"], str(row.get("reason") or "")
     if PAIRED in entry.get("requires", []) and state in RANK and row["design"] != PAIRED:
-        return Verdict("not_testable", UNPAIRED, UNPAIRED)
+        return Verdict(NOT_TESTABLE, TOO_FEW_PAIRS, TOO_FEW_PAIRS)
     if state in (NOT_TESTABLE, REFUSED) or (state in RANK and not np.isfinite(row["effect"])):
         why = reason or "the readout cannot be scored in these donors"
-        return Verdict("not_testable", why, why)
+        return Verdict(NOT_TESTABLE, why, why)
     if state == CONFOUNDED:
-        return Verdict("confounded", reason, reason)
+        return Verdict(CONFOUNDED, reason, reason)
     floor = entry.get("estimator_min", TRANSFER if "b" not in entry["comparison"] else NESTED)
     if RANK[state] < RANK[floor]:
         why = f"only an estimate by {state} is possible; the claim needs {floor} or better"
-        return Verdict("not_testable", why, why)
+        return Verdict(NOT_TESTABLE, why, why)
     return None
 
 

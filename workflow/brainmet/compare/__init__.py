@@ -21,7 +21,17 @@ import pandas as pd
 from brainmet.compare.across_studies import n_donors, nested, shared_platform, verdict_of_design
 from brainmet.compare.contrast import Contrast
 from brainmet.compare.donors import PLATFORM
-from brainmet.compare.estimators import CONFOUNDED, NESTED, POOLED, TRANSFER, WITHIN, Design, Values
+from brainmet.compare.estimators import (
+    CONFOUNDED,
+    NESTED,
+    POOLED,
+    TRANSFER,
+    UNPAIRED,
+    WITHIN,
+    Design,
+    DonorValues,
+    pairing,
+)
 from brainmet.contract import Obs, Uns
 from brainmet.stats import effects
 from brainmet.stats.effects import Estimate
@@ -30,11 +40,11 @@ from brainmet.stats.power import detectable_in, detectable_over
 log = logging.getLogger(__name__)
 
 
-def compare(values: Values, donors: pd.DataFrame, contrast: Contrast, *, design: Design) -> pd.DataFrame:
+def compare(values: DonorValues, donors: pd.DataFrame, contrast: Contrast, *, design: Design) -> pd.DataFrame:
     """All rows of one contrast in one compartment.
 
     Args:
-        values: gives the features' values for a set of donors.
+        values: what the donors are compared by.
         donors: index profile; `study, donor, condition, platform, primary_site, organism, simulated`, and the columns
             that the contrast names.
         contrast: the groups; effects are a minus b.
@@ -77,7 +87,7 @@ class Part:
         return effects.pairs(self.a, self.b) if self.paired else effects.two_groups(self.a, self.b)
 
 
-def parts_of(values: Values, donors: pd.DataFrame, contrast: Contrast, *, design: Design) -> list[Part]:
+def parts_of(values: DonorValues, donors: pd.DataFrame, contrast: Contrast, *, design: Design) -> list[Part]:
     """Studies that hold at least `min_donors` of both groups on one platform, each on the one with most donors.
 
     Args:
@@ -87,12 +97,12 @@ def parts_of(values: Values, donors: pd.DataFrame, contrast: Contrast, *, design
     for (study, platform), members in donors.groupby([Obs.STUDY, PLATFORM], sort=True):
         if min(map(len, contrast.sides(members, min_donors=design.min_donors))) < design.min_donors:
             continue
-        table = values(members.index)
+        table = values.of(members.index)
         a, b = contrast.sides(members.loc[table.index], min_donors=design.min_donors)
         if min(len(a), len(b)) < design.min_donors:
             continue
         if len(a) + len(b) < len(table):  # the smallest donor may be one that is not compared
-            table = values(a.append(b))
+            table = values.of(a.append(b))
         paired = list(members.loc[a, Obs.DONOR]) == list(members.loc[b, Obs.DONOR])
         parts.append(part_of(study, platform, table.loc[a].to_numpy(), table.loc[b].to_numpy(), paired=paired))
     return one_per_study(parts)
@@ -130,26 +140,25 @@ def pooled_p(parts: Sequence[Part], *, min_studies: int) -> np.ndarray:
 
 
 def _by_study(
-    values: Values, donors: pd.DataFrame, contrast: Contrast, estimator: str, design: Design
+    values: DonorValues, donors: pd.DataFrame, contrast: Contrast, estimator: str, design: Design
 ) -> list[pd.DataFrame]:
     """Rows of every study that holds both groups on one platform, and the pooled row."""
     parts = parts_of(values, donors, contrast, design=design)
     if not parts:
         return []
-    features = values(donors.index[:0]).columns
     simulated = bool(donors[Uns.SIMULATED].any())
     blocks = []
     for part in parts:
         p, least = permutation([part], design=design)
-        row = _study_row(features, part.estimate(), part.study, part.platform, design)
-        blocks.append(pd.DataFrame(row).assign(p_perm=p, p_perm_min=least, design=_design_word([part])))
+        row = _study_row(values.features, part.estimate(), part.study, part.platform, design)
+        blocks.append(pd.DataFrame(row).assign(p_perm=p, p_perm_min=least, design=pairing([part.paired])))
     p, least = permutation(parts, design=design)
     estimates = [part.estimate() for part in parts]
-    all_studies = pooled(features, estimates, design).assign(p_perm=p, p_perm_min=least)
+    all_studies = pooled(values.features, estimates, design).assign(p_perm=p, p_perm_min=least)
     used = np.isfinite([e.g for e in estimates])
     all_studies["studies"] = _named([part.study for part in parts], used)
     all_studies["platform"] = _named([part.platform for part in parts], used)
-    all_studies["design"] = _design_word(parts)
+    all_studies["design"] = pairing(part.paired for part in parts)
     return [block.assign(estimator=estimator, simulated=simulated) for block in [*blocks, all_studies]]
 
 
@@ -157,11 +166,6 @@ def _named(names: Sequence[str], used: np.ndarray) -> np.ndarray:
     """Names of the parts that have a feature (parts × features), joined by `;`; of all where none has it."""
     patterns, which = np.unique(used | ~used.any(axis=0), axis=1, return_inverse=True)
     return np.array([";".join(sorted(set(compress(names, pattern)))) for pattern in patterns.T], object)[which.ravel()]
-
-
-def _design_word(parts: Sequence[Part]) -> str:
-    paired = [part.paired for part in parts]
-    return "paired" if all(paired) else "mixed" if any(paired) else "unpaired"
 
 
 def _study_row(features: pd.Index, e: Estimate, study: str, platform: str, design: Design) -> dict[str, Any]:
@@ -287,13 +291,13 @@ def _labelled(parts: Sequence[Part], columns: np.ndarray) -> tuple[np.ndarray, n
     return x, is_a, strata
 
 
-def _no_verdict(values: Values, donors: pd.DataFrame, contrast: Contrast, design: Design) -> pd.DataFrame:
+def _no_verdict(values: DonorValues, donors: pd.DataFrame, contrast: Contrast, design: Design) -> pd.DataFrame:
     """One row per feature that says why the contrast cannot be judged; a confounded difference is shown in it."""
     state, reason = verdict_of_design(donors, contrast, design)
     if state == CONFOUNDED:
         platform = shared_platform(donors, contrast)
         members = donors[donors[PLATFORM] == platform]
-        table = values(members.index)
+        table = values.of(members.index)
         members = members.loc[table.index]
         # Donors of one name in two studies are two people.
         people = members.assign(**{Obs.DONOR: members[Obs.STUDY] + "|" + members[Obs.DONOR]})
@@ -304,16 +308,15 @@ def _no_verdict(values: Values, donors: pd.DataFrame, contrast: Contrast, design
             row |= {"studies": ";".join(sorted(set(members[Obs.STUDY]))), "n_studies": members[Obs.STUDY].nunique()}
             row |= {
                 "reason": reason,
-                "model": "two_arms",
+                "model": "two_groups",
                 "mde": np.nan,
                 "simulated": bool(members[Uns.SIMULATED].any()),
             }
-            return pd.DataFrame(row).assign(estimator=state, design="unpaired")
-    features = values(donors.index[:0]).columns
+            return pd.DataFrame(row).assign(estimator=state, design=UNPAIRED)
     n_a, n_b = (n_donors(donors, group) for group in contrast.groups)
     return pd.DataFrame(
         {
-            "feature": features,
+            "feature": values.features,
             "study": POOLED,
             "studies": ";".join(sorted(set(donors[Obs.STUDY]))),
             "estimator": state,

@@ -11,7 +11,7 @@ import pandas as pd
 
 from brainmet.compare.contrast import ANY_SITE, Contrast
 from brainmet.compare.donors import PLATFORM
-from brainmet.compare.estimators import CONFOUNDED, NESTED, NOT_TESTABLE, POOLED, REFUSED, Design, Values
+from brainmet.compare.estimators import CONFOUNDED, NESTED, NOT_TESTABLE, POOLED, REFUSED, UNPAIRED, Design, DonorValues
 from brainmet.contract import Obs, Uns
 from brainmet.stats import effects, student
 from brainmet.stats.power import detectable
@@ -29,7 +29,7 @@ class Shared(NamedTuple):
     members: pd.DataFrame
 
 
-def nested(values: Values, donors: pd.DataFrame, contrast: Contrast, design: Design) -> list[pd.DataFrame]:
+def nested(values: DonorValues, donors: pd.DataFrame, contrast: Contrast, design: Design) -> list[pd.DataFrame]:
     """Pooled rows where studies hold one group only, at least `min_studies` of each on one platform: the study is the
     unit. Of several such platforms the one with most studies decides: their donors may be the same."""
     found = []
@@ -37,10 +37,10 @@ def nested(values: Values, donors: pd.DataFrame, contrast: Contrast, design: Des
         alone = members.groupby(Obs.STUDY)[Obs.CONDITION].transform("nunique") == 1
         if not enough_studies(members[alone], contrast, design):
             continue
-        table = values(members.index[alone])
+        table = values.of(members.index[alone])
         used = _of_full_studies(members.loc[table.index], design)
         if enough_studies(used, contrast, design):
-            table = table if len(used) == len(table) else values(used.index)
+            table = table if len(used) == len(table) else values.of(used.index)
             found.append(Shared(str(platform), table.loc[used.index], used))
     if not found:
         return []
@@ -64,7 +64,7 @@ def _nested(shared: Shared, contrast: Contrast, design: Design) -> pd.DataFrame:
             "platform": platform,
             "studies": ";".join(sorted(set(used[Obs.STUDY]))),
             "n_studies": used[Obs.STUDY].nunique(),
-            "design": "unpaired",
+            "design": UNPAIRED,
             "effect": difference / spread,
             "se": se / spread,
             "ci_low": (difference - half) / spread,

@@ -18,8 +18,8 @@ from brainmet.compare import compare
 from brainmet.compare.contrast import ANY_SITE, Contrast
 from brainmet.compare.donor_scores import thinned_log_cpm
 from brainmet.compare.donors import described
-from brainmet.compare.estimators import NESTED, POOLED, TRANSFER, WITHIN, Design
-from brainmet.contract import UNKNOWN, Obs
+from brainmet.compare.estimators import NESTED, POOLED, TRANSFER, WITHIN, Design, DonorValues
+from brainmet.contract import BULK, UNKNOWN, Obs, Uns
 from brainmet.core.tables import columns, empty
 from brainmet.stats import effects
 
@@ -38,7 +38,7 @@ def cells_of(obs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         donors × types (int), and the donors with the same index. Cells called `unknown` are not counted.
     """
     obs = obs[
-        (obs["enrichment"].astype(str) == UNENRICHED) & (obs[Obs.CELL_TYPE] != UNKNOWN) & (obs["suspension"] != "bulk")
+        (obs["enrichment"].astype(str) == UNENRICHED) & (obs[Obs.CELL_TYPE] != UNKNOWN) & (obs[Uns.SUSPENSION] != BULK)
     ]
     donors, code = described(obs)
     cells = obs[Obs.N_CELLS].groupby([donors.index[code], obs[Obs.CELL_TYPE].to_numpy(str)]).sum().unstack(fill_value=0)
@@ -82,9 +82,10 @@ def composition(obs: pd.DataFrame, contrasts: Sequence[Contrast], *, design: Des
         log.info("no donor with %d cells from an unenriched sample: composition is not testable", min_cells)
         return empty("composition")
     shares = cells.div(cells.sum(axis=1), axis=0)
+    values = DonorValues(cells.columns, lambda index: log_ratios(cells.loc[index]))
     blocks = []
     for contrast in contrasts:
-        rows = compare(lambda index: log_ratios(cells.loc[index]), donors, contrast, design=design)
+        rows = compare(values, donors, contrast, design=design)
         compared, _ = contrast.eligible(donors, site=ANY_SITE)
         for side, group in zip("ab", contrast.groups, strict=True):
             chosen = compared.index[compared[Obs.CONDITION] == group]

@@ -18,9 +18,9 @@ from brainmet.compare.coincidence import RECEPTORS, coinciding
 from brainmet.compare.contrast import Contrast
 from brainmet.compare.contrasts import AMBIENT, Scorer
 from brainmet.compare.donor_scores import GeneSet, Scoring
-from brainmet.compare.donors import ANY, PLATFORM, Profiles
+from brainmet.compare.donors import PLATFORM, Profiles
 from brainmet.compare.estimators import POOLED, WITHIN, Design
-from brainmet.contract import Obs
+from brainmet.contract import Compartment, Obs
 from brainmet.stats import effects, student
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 CELL_CYCLE = ("cell_cycle_s", "cell_cycle_g2m")
 SAME = 5
 """Genes of the cell cycle that a signature shares with it from which on it is the cell cycle, not confounded by it."""
-FEWEST = 5
+MIN_KNOWN = 5
 """Donors of known value without which no slope is taken."""
 PART = 0.5
 """Part of a finding that a confounder must account for."""
@@ -63,7 +63,7 @@ def explained_by(
     out = pd.Series("", table.index, dtype=object)
     # The whole sample mixes composition and expression: there is nothing to explain that composition does not.
     found = table[(table["study"] == POOLED) & (table["estimator"] == WITHIN) & (table["fdr"] < design.alpha)]
-    found = found[found["cell_type"] != ANY]
+    found = found[found["cell_type"] != Compartment.ANY]
     parts = table[(table["study"] != POOLED) & (table["estimator"] == WITHIN)].groupby(["cell_type", "contrast"])
     by_id = {s.id: s for s in sets}
     contrast_of = {contrast.id: contrast for contrast in contrasts}
@@ -77,7 +77,7 @@ def explained_by(
         scores = _scores(Scorer(profiles, list(wanted.values()), scoring=scoring), donors, places)
         donors = donors.loc[scores.index]
         shared = _of_donors(donors) | {"composition": composition(str(cell_type), scores.index)}
-        few = [name for name, values in shared.items() if values is None or values.notna().sum() < FEWEST]
+        few = [name for name, values in shared.items() if values is None or values.notna().sum() < MIN_KNOWN]
         log.info("%s, %s: not tried, known of too few donors: %s", cell_type, id_, ", ".join(few) or "none")
         same = {
             place: coinciding(donors, contrast, of_place.iloc[0], design=design)
@@ -121,12 +121,12 @@ def _scores(scorer: Scorer, donors: pd.DataFrame, places: pd.DataFrame) -> pd.Da
     """Scores of the donors of the studies that the findings rest on, on the platform that they rest on, each study by
     itself."""
     by_place = donors.groupby([Obs.STUDY, PLATFORM], sort=True).groups
-    return pd.concat([scorer(by_place[place]) for place in sorted(places.itertuples(index=False, name=None))])
+    return pd.concat([scorer.scores(by_place[place]) for place in sorted(places.itertuples(index=False, name=None))])
 
 
 def _of_donors(donors: pd.DataFrame) -> dict[str, pd.Series | None]:
     """Depth and receptors by donor; NaN where a donor's receptor is not known, or differs between its samples."""
-    depth = np.log2(donors["total_counts"].astype(float) / donors[Obs.N_CELLS].astype(float))
+    depth = np.log2(donors[Obs.TOTAL_COUNTS].astype(float) / donors[Obs.N_CELLS].astype(float))
     receptors = {name: donors[name].map(words).map({"pos": 1.0, "neg": 0.0}) for name, words in RECEPTORS.items()}
     return {"depth": depth} | receptors
 
@@ -160,7 +160,7 @@ def _part(y: np.ndarray, x: np.ndarray, stratum: np.ndarray, is_a: np.ndarray) -
     of_a, of_b = (np.bincount(stratum[known & side], minlength=len(stratum)) for side in (is_a, ~is_a))
     rows = np.flatnonzero(known & ((of_a > 0) & (of_b > 0))[stratum])
     y, x, stratum, is_a = y[rows], x[rows], stratum[rows], is_a[rows]
-    if len(y) < FEWEST:
+    if len(y) < MIN_KNOWN:
         return 0.0, np.nan
     slope, p = inner_slope(x, y, np.unique(2 * stratum + is_a, return_inverse=True)[1])
     weights = effects.group_weights(stratum, is_a[None])[0]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from brainmet.compare.donors import HUMAN, MIXED, PLATFORM
-from brainmet.compare.estimators import Values
+from brainmet.compare.estimators import DonorValues
 from brainmet.conditions import GLIOMA, ids
 from brainmet.contract import UNKNOWN, Obs, Uns
 
@@ -126,18 +126,18 @@ class Contrast:
         studies, platforms = (str(row[name]).split(";") for name in ("studies", "platform"))
         return of_site[of_site[Obs.STUDY].isin(studies) & of_site[PLATFORM].isin(platforms)]
 
-    def per_donor(self, values: Values, donors: pd.DataFrame) -> Values:
+    def per_donor(self, values: DonorValues, donors: pd.DataFrame) -> DonorValues:
         """Values of donors as they are compared: each the mean over the profiles of the donor in its group."""
         _, owner = self.taking_part(donors)
         if (owner == owner.index).all():
             return values
 
         def mean(index: pd.Index) -> pd.DataFrame:
-            table = values(owner.index[owner.isin(index)])
+            table = values.of(owner.index[owner.isin(index)])
             table = table.groupby(owner[table.index].to_numpy()).mean()
             return table.loc[index.intersection(table.index, sort=False)]
 
-        return mean
+        return DonorValues(values.features, mean)
 
     def sides(self, members: pd.DataFrame, *, min_donors: int) -> tuple[pd.Index, pd.Index]:
         """Profiles of each group. Donors seen in both are compared with themselves when there are `min_donors` of them

@@ -13,9 +13,9 @@ import pandas as pd
 from brainmet.compare import compare, donor_scores
 from brainmet.compare.contrast import Contrast
 from brainmet.compare.donor_scores import GeneSet, Scoring
-from brainmet.compare.donors import ANY, PLATFORM, Profiles, declared
-from brainmet.compare.estimators import NESTED, NOT_TESTABLE, POOLED, REFUSED, TRANSFER, WITHIN, Design
-from brainmet.contract import Obs
+from brainmet.compare.donors import PLATFORM, Profiles, declared
+from brainmet.compare.estimators import NESTED, NOT_TESTABLE, POOLED, REFUSED, TRANSFER, WITHIN, Design, DonorValues
+from brainmet.contract import Compartment, Obs
 from brainmet.core.tables import columns, empty
 from brainmet.stats import effects
 
@@ -30,19 +30,19 @@ MUCH_AMBIENT = 0.2
 
 class Scorer:
     """Scores of donors for a contrast: donors of one study as in `donor_scores.tsv`, donors of several on their
-    common genes.
-
-    Call it with donors to get donors × signatures.
-    """
+    common genes."""
 
     def __init__(self, profiles: Profiles, sets: Sequence[GeneSet], *, scoring: Scoring) -> None:
         self.profiles, self.sets, self.scoring = profiles, sets, scoring
         self._known: dict[tuple[str, ...], tuple[pd.DataFrame, pd.DataFrame]] = {}
 
-    def __call__(self, donors: pd.Index) -> pd.DataFrame:
-        """Values of the donors that are deep enough."""
-        if not len(donors):
-            return pd.DataFrame(columns=[s.id for s in self.sets], dtype=float)
+    @property
+    def values(self) -> DonorValues:
+        """The scores as what donors are compared by."""
+        return DonorValues(pd.Index([s.id for s in self.sets]), self.scores)
+
+    def scores(self, donors: pd.Index) -> pd.DataFrame:
+        """Donors × signatures, of the donors that are deep enough."""
         together = self._scored_with(donors)
         key = tuple(together)
         if key not in self._known:
@@ -115,7 +115,7 @@ def contrasts_of(
     scorer = Scorer(profiles, sets, scoring=scoring)
     blocks = []
     for contrast in compared:
-        rows = compare(scorer, profiles.donors, contrast, design=design)
+        rows = compare(scorer.values, profiles.donors, contrast, design=design)
         blocks.append(_covered(rows, scorer, contrast, site=design.primary_site))
     return pd.concat(blocks, ignore_index=True).rename(columns={"feature": "signature"}).assign(cell_type=cell_type)
 
@@ -168,7 +168,7 @@ def _with_clean(
     ambient share."""
     keys = ["signature", "cell_type", "contrast", "estimator", "primary_site", "study"]
     blocks = []
-    for cell_type in sorted(set(table.loc[table["estimator"].isin([WITHIN, NESTED]), "cell_type"]) - {ANY}):
+    for cell_type in sorted(set(table.loc[table["estimator"].isin([WITHIN, NESTED]), "cell_type"]) - {Compartment.ANY}):
         rows = contrasts_of(cell_type, clean[cell_type], sets, compared, design=design, scoring=scoring)
         rows["ambient_max"] = rows["signature"].map(ambient_share(raw[cell_type], clean[cell_type], sets))
         blocks.append(rows)

@@ -17,8 +17,8 @@ from brainmet.compare.across_studies import verdict_of_design
 from brainmet.compare.contrast import Contrast
 from brainmet.compare.contrasts import MUCH_AMBIENT
 from brainmet.compare.donors import PLATFORM, Profiles
-from brainmet.compare.estimators import Design
-from brainmet.contract import Obs
+from brainmet.compare.estimators import Design, pairing
+from brainmet.contract import Obs, Uns
 from brainmet.core.tables import columns
 from brainmet.errors import BrainmetError
 
@@ -92,13 +92,13 @@ def donors_of(profiles: Profiles, contrast: Contrast, *, design: Design, min_cou
     One platform is modelled: the one with most profiles. Donors of both groups are pairs, or stay in one group
     (`Contrast.sides`).
     """
-    deep = profiles.donors["total_counts"] >= min_counts
+    deep = profiles.donors[Obs.TOTAL_COUNTS] >= min_counts
     of_site, _ = contrast.eligible(profiles.donors[deep], site=design.primary_site)
-    counts = of_site[of_site["values"] == "counts"]
+    counts = of_site[of_site[Uns.VALUES] == "counts"]
     if len(of_site) and not len(counts):
         return np.zeros(
             len(profiles.donors), bool
-        ), f"not testable: not counts ({', '.join(sorted(set(of_site['values'])))})"
+        ), f"not testable: not counts ({', '.join(sorted(set(of_site[Uns.VALUES])))})"
     kept: dict[str, list[str]] = {}
     for (_, platform), members in counts.groupby([Obs.STUDY, PLATFORM], sort=True):
         a, b = contrast.sides(members, min_donors=design.min_donors)
@@ -141,7 +141,7 @@ def fit(profiles: Profiles, contrast: Contrast, *, min_gene_counts: int) -> pd.D
     result.insert(0, "symbol", profiles.symbols.loc[result.index].to_numpy())
     result.insert(0, "ensembl_id", result.index.to_numpy(object))
     studies = ";".join(sorted(set(donors[Obs.STUDY])))
-    return result.assign(n_a=int(is_a.sum()), n_b=int((~is_a).sum()), studies=studies, design=design_word(donors))
+    return result.assign(n_a=int(is_a.sum()), n_b=int((~is_a).sum()), studies=studies, design=pairing(_twice(donors)))
 
 
 def model(donors: pd.DataFrame, is_a: np.ndarray) -> pd.DataFrame:
@@ -158,12 +158,6 @@ def model(donors: pd.DataFrame, is_a: np.ndarray) -> pd.DataFrame:
 def _twice(donors: pd.DataFrame) -> pd.Series:
     """Whether the donor of each profile has another one."""
     return donors.duplicated([Obs.STUDY, Obs.DONOR], keep=False)
-
-
-def design_word(donors: pd.DataFrame) -> str:
-    """paired, unpaired or mixed."""
-    paired = _twice(donors)
-    return "paired" if paired.all() else "mixed" if paired.any() else "unpaired"
 
 
 def check_rank(design: pd.DataFrame) -> None:

@@ -17,8 +17,8 @@ import pandas as pd
 import scipy.sparse as sp
 from scipy.special import gammaln
 
-from brainmet.compare.donors import ANY, PLATFORM, Profiles
-from brainmet.contract import Obs
+from brainmet.compare.donors import PLATFORM, Profiles
+from brainmet.contract import Compartment, Obs
 from brainmet.core.tables import columns, empty
 from brainmet.knowledge.signatures import Signature
 
@@ -33,13 +33,13 @@ class GeneSet:
     id: str
     up: tuple[str, ...]
     down: tuple[str, ...] = ()
-    compartment: str = "any"
+    compartment: str = Compartment.ANY
     single: bool = False
 
 
 def gene_sets(signatures: Sequence[Signature]) -> list[GeneSet]:
     """Signatures as gene sets."""
-    return [GeneSet(s.id, s.up, s.down, str(s.entry.get("compartment", ANY))) for s in signatures]
+    return [GeneSet(s.id, s.up, s.down, str(s.entry.get("compartment", Compartment.ANY))) for s in signatures]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from brainmet.contract import UNKNOWN, Obs, Uns, Var, is_malignant
+from brainmet.contract import LOG, UNKNOWN, Compartment, Obs, Uns, Var, is_malignant
 from brainmet.pseudobulk import COVARIATES, SUBTYPE, Pseudobulk
 
 log = logging.getLogger(__name__)
@@ -26,12 +26,6 @@ MIXED = "mixed"
 """Value of donors whose samples differ."""
 HUMAN = frozenset({"human", UNKNOWN})
 """Organisms of patients: what a file does not name is read as human."""
-MALIGNANT = "malignant"
-"""The tumour compartment: every type whose id starts with `malignant_`."""
-ANY = "any"
-"""The whole sample: composition and expression are not told apart there."""
-TUMOUR = "tumor"
-"""The word signatures use for the tumour compartment."""
 
 
 @dataclass(frozen=True)
@@ -74,24 +68,24 @@ def compartments(types: Collection[str], words: Mapping[str, Collection[str]]) -
     pooled = {
         word: tuple(t for t in present if t in set(members))
         for word, members in words.items()
-        if word not in (TUMOUR, ANY)
+        if word not in (Compartment.TUMOUR, Compartment.ANY)
     }
-    pooled[MALIGNANT] = tuple(t for t in present if is_malignant(t))
+    pooled[Compartment.MALIGNANT] = tuple(t for t in present if is_malignant(t))
     named |= {word: members for word, members in pooled.items() if members and (word not in named or len(members) > 1)}
     if present:
-        named[ANY] = tuple(sorted(types))
+        named[Compartment.ANY] = tuple(sorted(types))
     return dict(sorted(named.items()))
 
 
 def declared(word: str) -> str:
     """The compartment a signature is confirmed in. `any` names no cells; it is read in the tumour, and elsewhere
     explored."""
-    return MALIGNANT if word in (TUMOUR, ANY) else word
+    return Compartment.MALIGNANT if word in (Compartment.TUMOUR, Compartment.ANY) else word
 
 
 def platforms(samples: pd.DataFrame) -> pd.Series:
     """Platform of each row: `technology` and `suspension`, and the species (`organism`) where it is not human."""
-    name = samples["technology"].astype(str) + " " + samples["suspension"].astype(str)
+    name = samples[Uns.TECHNOLOGY].astype(str) + " " + samples[Uns.SUSPENSION].astype(str)
     species = samples[Uns.ORGANISM].astype(str)
     return name.where(species.isin(HUMAN), name + " " + species)
 
@@ -129,7 +123,7 @@ def profiles(bulk: Pseudobulk, types: Collection[str], *, min_cells: int) -> Pro
         min_cells: donors with fewer cells of the compartment are left out.
     """
     rows = np.flatnonzero(
-        bulk.obs[Obs.CELL_TYPE].isin(list(types)).to_numpy() & (bulk.obs["values"] != "log").to_numpy()
+        bulk.obs[Obs.CELL_TYPE].isin(list(types)).to_numpy() & (bulk.obs[Uns.VALUES] != LOG).to_numpy()
     )
     obs = bulk.obs.iloc[rows]
     donors, code = described(obs)

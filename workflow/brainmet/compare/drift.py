@@ -78,7 +78,8 @@ def drift_of_random_sets(
     """
     members = contrast.resting_on(row, profiles.donors, site=design.primary_site)
     drawn = random_like(sets, profiles, listed, runs=RUNS, scoring=scoring)
-    scores = contrast.per_donor(RandomScores(profiles, drawn, scoring=scoring), profiles.donors)(members.index)
+    random = RandomScores(profiles, drawn, scoring=scoring).values
+    scores = contrast.per_donor(random, profiles.donors).of(members.index)
     members = members.loc[scores.index]
     if not enough_studies(members, contrast, design):
         return np.full((len(sets), 2), np.nan)

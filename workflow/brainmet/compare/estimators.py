@@ -1,6 +1,6 @@
-"""What all contrasts share: the names of the estimators, their order, and the design."""
+"""What all contrasts share: the values of donors, the names of the estimators, their order, and the design."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,26 @@ WITHIN, NESTED, TRANSFER = "within", "nested", "transfer"
 CONFOUNDED, REFUSED, NOT_TESTABLE = "confounded", "refused", "not_testable"
 RANK = {TRANSFER: 0, NESTED: 1, WITHIN: 2}
 """Estimators, weakest first: a claim names the weakest that it may rest on."""
-Values = Callable[[pd.Index], pd.DataFrame]
-"""Donors that are to be compared with each other → donors × features; NaN where a feature cannot be read in them."""
+PAIRED, MIXED_PAIRS, UNPAIRED = "paired", "mixed", "unpaired"
+
+
+@dataclass(frozen=True)
+class DonorValues:
+    """What donors are compared by.
+
+    Attributes:
+        features: names of the values.
+        of: donors that are to be compared with each other → donors × features, without the donors that have no values;
+            NaN where a feature cannot be read in them.
+    """
+
+    features: pd.Index
+    of: Callable[[pd.Index], pd.DataFrame]
+
+    @classmethod
+    def of_table(cls, table: pd.DataFrame) -> "DonorValues":
+        """Values that do not depend on the donors that one is compared with: donors × features."""
+        return cls(table.columns, lambda donors: table.loc[donors])
 
 
 @dataclass(frozen=True)
@@ -26,6 +44,12 @@ class Design:
     seed: int
     power: float
     alpha: float
+
+
+def pairing(paired: Iterable[bool]) -> str:
+    """Whether donors are compared with themselves: all of them (`paired`), some (`mixed`) or none (`unpaired`)."""
+    found = set(paired)
+    return MIXED_PAIRS if len(found) > 1 else PAIRED if True in found else UNPAIRED
 
 
 def strongest(rows: pd.DataFrame) -> Any:

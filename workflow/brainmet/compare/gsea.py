@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from brainmet.compare.contrasts import MUCH_AMBIENT
+from brainmet.compare.contrasts import CONFIRMATORY, EXPLORATORY, MUCH_AMBIENT
 from brainmet.compare.donor_scores import GeneSet, log_cpm
 from brainmet.compare.donors import PLATFORM, Profiles, declared
 from brainmet.contract import Obs
@@ -19,7 +19,7 @@ from brainmet.core.tables import columns, empty
 
 log = logging.getLogger(__name__)
 
-FEWEST = 5
+MIN_GSVA_DONORS = 5
 """Donors of a platform without which GSVA has nothing to compare a gene with."""
 
 
@@ -50,7 +50,7 @@ def sets(
         result["ambient_max"] = [
             float(np.nanmedian(known)) if len(known := share.reindex(e).dropna()) else np.nan for e in edges
         ]
-        family = np.where(result["signature"].map(home) == cell_type, "confirmatory", "exploratory")
+        family = np.where(result["signature"].map(home) == cell_type, CONFIRMATORY, EXPLORATORY)
         blocks.append(result.assign(cell_type=cell_type, contrast=contrast, family=family, reason=""))
     if not blocks:
         return empty("gsea")
@@ -83,7 +83,8 @@ def per_donor(
 ) -> pd.DataFrame:
     """Rows of `donor_sets.tsv`: gseapy's ssGSEA and GSVA of every set in the pseudobulk of every donor, to look at.
 
-    ssGSEA ranks the genes of one donor; GSVA compares a gene with the other donors of the platform, `FEWEST` at least.
+    ssGSEA ranks the genes of one donor; GSVA compares a gene with the other donors of the platform, of which it needs
+    `MIN_GSVA_DONORS` in all.
     """
     tables = []
     for cell_type in compartments:
@@ -118,7 +119,7 @@ def _of_donors(
         "seed": seed,
     }
     found = {"ssgsea": gseapy.ssgsea(**shared, threads=1, no_plot=True).res2d}
-    if values.shape[1] >= FEWEST:
+    if values.shape[1] >= MIN_GSVA_DONORS:
         found["gsva"] = gseapy.gsva(**shared, threads=1).res2d
     scores = {name: table.set_index(["Name", "Term"])["ES"].astype(float) for name, table in found.items()}
     table = pd.DataFrame(scores).reindex(columns=["ssgsea", "gsva"]).sort_index(kind="stable").reset_index()

@@ -32,7 +32,7 @@ from brainmet.compare.donor_scores import (
     thinned_log_cpm,
 )
 from brainmet.compare.donors import PLATFORM, Profiles, declared
-from brainmet.compare.estimators import Design, Values
+from brainmet.compare.estimators import Design, DonorValues
 from brainmet.contract import Null, Obs
 from brainmet.core.tables import columns, empty
 from brainmet.stats import effects
@@ -76,7 +76,7 @@ def nulls(
         profiles = profiles_of[cell_type]
         scorer = Scorer(profiles, sets, scoring=scoring)
         home = np.array([declared(s.compartment) == cell_type for s in sets])
-        compared = [_parts(scorer, profiles, contrast, design=design) for contrast in contrasts]
+        compared = [_parts(scorer.values, profiles, contrast, design=design) for contrast in contrasts]
         if any(compared):
             families[cell_type] = [(parts, home) for parts in compared if parts]
     rows = []
@@ -101,7 +101,7 @@ def nulls(
     return table.rename(columns={"found": "runs_with_discovery"})[columns("nulls")]
 
 
-def _parts(values: Values, profiles: Profiles, contrast: Contrast, *, design: Design) -> list[Part]:
+def _parts(values: DonorValues, profiles: Profiles, contrast: Contrast, *, design: Design) -> list[Part]:
     """Studies of the confirmatory test of a contrast."""
     of_site, _ = contrast.eligible(profiles.donors, site=design.primary_site)
     return parts_of(values, of_site, contrast, design=design)
@@ -166,7 +166,7 @@ def _random(
     scoring: Scoring,
 ) -> list[np.ndarray]:
     """p of the random sets in all contrasts, one array per run."""
-    values = RandomScores(profiles, drawn, scoring=scoring)
+    values = RandomScores(profiles, drawn, scoring=scoring).values
     blocks = []
     for contrast in contrasts:
         if parts := _parts(values, profiles, contrast, design=design):
@@ -181,7 +181,13 @@ class RandomScores:
     def __init__(self, profiles: Profiles, drawn: Sequence[RandomSet], *, scoring: Scoring) -> None:
         self.profiles, self.drawn, self.scoring = profiles, drawn, scoring
 
-    def __call__(self, donors: pd.Index) -> pd.DataFrame:
+    @property
+    def values(self) -> DonorValues:
+        """The scores as what donors are compared by: the runs of the first set, then those of the second, and so on."""
+        return DonorValues(pd.RangeIndex(sum(len(random.members) for random in self.drawn)), self.scores)
+
+    def scores(self, donors: pd.Index) -> pd.DataFrame:
+        """Donors × random sets, of the donors that are deep enough."""
         everyone = self.profiles.donors
         chosen = everyone.loc[donors, [Obs.STUDY, PLATFORM]].drop_duplicates()
         same = (everyone[[Obs.STUDY, PLATFORM]] == chosen.iloc[0]).all(axis=1) if len(chosen) == 1 else None

@@ -12,14 +12,16 @@ from brainmet.compare import one_per_study, part_of, permutation, pooled
 from brainmet.compare.across_studies import n_donors
 from brainmet.compare.contrast import ANY_SITE, Contrast
 from brainmet.compare.donors import PLATFORM
-from brainmet.compare.estimators import NOT_TESTABLE, POOLED, WITHIN, Design, Values
+from brainmet.compare.estimators import NOT_TESTABLE, POOLED, WITHIN, Design, DonorValues
 from brainmet.contract import Obs, Uns
 from brainmet.stats import effects
 
 ONE_GROUP = "one_group"
 
 
-def one_group(values: Values, donors: pd.DataFrame, contrast: Contrast, *, against: float, design: Design) -> pd.Series:
+def one_group(
+    values: DonorValues, donors: pd.DataFrame, contrast: Contrast, *, against: float, design: Design
+) -> pd.Series:
     """The pooled row of a condition's donors against a value.
 
     Args:
@@ -36,7 +38,7 @@ def one_group(values: Values, donors: pd.DataFrame, contrast: Contrast, *, again
     of_site, _ = contrast.eligible(donors, site=design.primary_site)
     parts, sizes = [], []
     for (study, platform), members in of_site.groupby([Obs.STUDY, PLATFORM], sort=True):
-        table = values(members.index).dropna()
+        table = values.of(members.index).dropna()
         sizes.append(len(table))
         if len(table) >= design.min_donors:
             x = table.to_numpy(float)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from brainmet.compare.donor_scores import log_cpm
-from brainmet.contract import UNKNOWN, Obs, Var
+from brainmet.contract import LOG, UNKNOWN, Obs, Uns, Var
 from brainmet.core.tables import empty
 from brainmet.pseudobulk import Pseudobulk
 from brainmet.stats import effects, student
@@ -29,8 +29,8 @@ def markers(bulk: Pseudobulk, *, min_cells: int, min_counts: int, top: int) -> p
             fewer).
     """
     obs = bulk.obs
-    usable = (obs[Obs.N_CELLS] >= min_cells) & (obs["total_counts"] >= min_counts) & (obs[Obs.CELL_TYPE] != UNKNOWN)
-    usable &= obs["values"] != "log"
+    usable = (obs[Obs.N_CELLS] >= min_cells) & (obs[Obs.TOTAL_COUNTS] >= min_counts) & (obs[Obs.CELL_TYPE] != UNKNOWN)
+    usable &= obs[Uns.VALUES] != LOG
     rows = np.flatnonzero(usable.to_numpy())
     obs = obs.iloc[rows].reset_index(drop=True)
     counts = np.asarray(bulk.X[rows], float)

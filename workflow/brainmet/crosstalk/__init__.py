@@ -21,6 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from brainmet.contract import Obs, Status
 from brainmet.core import tables
 from brainmet.core.documents import read_yaml
 from brainmet.core.validate import validate
@@ -36,7 +37,6 @@ RANKS = ("magnitude_rank", "specificity_rank")
 Ranks = dict[tuple[str, str, str, str], tuple[float, float]]
 """The consensus ranks by ligand, receptor, sender and receiver."""
 SCHEMA = Path(__file__).parents[2] / "schemas" / "crosstalk.schema.yaml"
-TESTED, NOT_TESTED = "tested", "not_tested"
 SENDER, RECEIVER = "<sender>", "<receiver>"
 MIN_TYPES = 3
 """Types of a sample below which there is no "elsewhere" to compare with."""
@@ -112,7 +112,7 @@ def crosstalk(
             if sides := sample.sides(axis, parents):
                 rows.append(_row(axis, pair, sample, sides, axes.responses, ranks))
         about = profiles.about
-        log.info("%s, donor %s: %d axes have sender and receiver", about["sample"], about["donor"], len(rows))
+        log.info("%s, donor %s: %d axes have sender and receiver", about[Obs.SAMPLE], about[Obs.DONOR], len(rows))
         if rows:
             frames.append(_with_fdr(pd.DataFrame(rows)))
     if not frames:
@@ -368,7 +368,7 @@ def _row(
     readout, response = READOUTS[axis["readout"]], Response.of(axis, responses)
     row = tables.blank("crosstalk") | _described(axis, pair, sample, sides) | readout.levels(axis, sides)
     row["reason"] = _too_few(sample, sides) or readout.missing(axis, sides.profiles, response) or _alone(sides)
-    row["status"] = NOT_TESTED if row["reason"] else TESTED
+    row["status"] = Status.NOT_TESTED if row["reason"] else Status.TESTED
     if row["reason"]:
         return row
     rng = sample.generator(axis["id"])
@@ -382,7 +382,7 @@ def _row(
 def _described(axis: Mapping[str, Any], pair: tuple[str, str] | None, sample: Sample, sides: Sides) -> dict[str, Any]:
     """What a row is of: sample, axis, types."""
     about, n_cells = sample.profiles.about, sides.profiles.n_cells
-    of_sample = ("dataset", "study", "sample", "donor", "condition", "primary_site")
+    of_sample = (Obs.DATASET, Obs.STUDY, Obs.SAMPLE, Obs.DONOR, Obs.CONDITION, "primary_site")
     of_axis = ("kind", "sender", "receiver", "readout", "tier")
     return {
         **{key: about.get(key, "") for key in of_sample},

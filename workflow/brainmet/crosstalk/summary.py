@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from brainmet.contract import Obs, Status
 from brainmet.core import tables
 from brainmet.core.citations import cited
-from brainmet.crosstalk import NOT_TESTED, TESTED, Axes
+from brainmet.crosstalk import Axes
 from brainmet.stats import effects
 from brainmet.stats.ranks import permuted_within, ranks, signed_rank_p
 
@@ -43,7 +44,7 @@ def summary(
         n_permutations: permutations for its p.
         seed: of the permutations.
     """
-    tested = rows[rows["status"] == TESTED]
+    tested = rows[rows["status"] == Status.TESTED]
     out: list[dict[str, Any]] = []
     for axis in axes.entries:
         own = tested[tested["axis"] == axis["id"]]
@@ -62,10 +63,10 @@ def summary(
                 | {
                     "condition": condition,
                     "primary_site": site,
-                    "n_samples": group["sample"].nunique(),
+                    "n_samples": group[Obs.SAMPLE].nunique(),
                     "n_donors": len(donors),
                 }
-                | {"n_studies": donors["study"].nunique(), "status": TESTED, "reason": ""}
+                | {"n_studies": donors[Obs.STUDY].nunique(), "status": Status.TESTED, "reason": ""}
                 | _levels(donors, alpha)
                 | _sites(group, min_donors, n_permutations, rng)
                 | _response(donors, min_donors, n_permutations, rng)
@@ -78,14 +79,14 @@ def summary(
     log.info(
         "%d axes summarised, %d without a testable sample",
         len(axes.entries),
-        int((table["status"] == NOT_TESTED).sum()),
+        int((table["status"] == Status.NOT_TESTED).sum()),
     )
     return table
 
 
 def _groups(rows: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """Conditions, each as a whole and, where it holds several primary sites, by site."""
-    for condition, group in rows.groupby("condition", sort=True):
+    for condition, group in rows.groupby(Obs.CONDITION, sort=True):
         yield str(condition), ALL, group
         if group["primary_site"].nunique() > 1:
             yield from ((str(condition), str(site), own) for site, own in group.groupby("primary_site", sort=True))
@@ -93,7 +94,7 @@ def _groups(rows: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 def _by_donor(rows: pd.DataFrame) -> pd.DataFrame:
     """One row per donor of a study."""
-    by = rows.groupby(["study", "donor"], sort=True)
+    by = rows.groupby([Obs.STUDY, Obs.DONOR], sort=True)
     means = by[VALUES].mean()
     means[["p", "p_perm_types"]] = by[["p", "p_perm_types"]].agg(_median)
     means["top"] = by["sender_specificity"].min() >= 1
@@ -141,14 +142,14 @@ def _specific(values: pd.Series) -> float:
 def _sites(rows: pd.DataFrame, min_donors: int, n_permutations: int, rng: np.random.Generator) -> dict[str, Any]:
     """Do scores differ between primary sites? Sites are permuted among the donors of a study: only studies with several
     sites say anything, as study and site are one in all others."""
-    donors = rows.groupby(["study", "donor", "primary_site"], sort=True)["score"].mean().dropna().reset_index()
-    donors = donors[donors.groupby("study")["primary_site"].transform("nunique") > 1]
+    donors = rows.groupby([Obs.STUDY, Obs.DONOR, "primary_site"], sort=True)["score"].mean().dropna().reset_index()
+    donors = donors[donors.groupby(Obs.STUDY)["primary_site"].transform("nunique") > 1]
     donors = donors.sort_values(["score", "primary_site"], ignore_index=True)  # names decide no draw
     out: dict[str, Any] = {"n_site": len(donors), "site_p": np.nan}
     if len(donors) < min_donors:
         return out
-    study, site = (pd.factorize(donors[name])[0] for name in ("study", "primary_site"))
-    centred = (donors["score"] - donors.groupby("study")["score"].transform("mean")).to_numpy(float)
+    study, site = (pd.factorize(donors[name])[0] for name in (Obs.STUDY, "primary_site"))
+    centred = (donors["score"] - donors.groupby(Obs.STUDY)["score"].transform("mean")).to_numpy(float)
     order = np.vstack([np.arange(len(donors)), permuted_within(study, n_permutations, rng)])
     sums = np.stack([centred[order][:, site == s].sum(axis=1) ** 2 / (site == s).sum() for s in np.unique(site)]).sum(
         axis=0
@@ -164,8 +165,8 @@ def _response(donors: pd.DataFrame, min_donors: int, n_permutations: int, rng: n
     out: dict[str, float] = {"n_response": len(known), "response_rho": np.nan, "response_p": np.nan}
     if len(known) < min_donors:
         return out
-    studies = pd.factorize(known["study"])[0]
-    centred = [known[c] - known.groupby("study")[c].transform("mean") for c in values]
+    studies = pd.factorize(known[Obs.STUDY])[0]
+    centred = [known[c] - known.groupby(Obs.STUDY)[c].transform("mean") for c in values]
     ligand, response = (ranks(values.to_numpy()) - (len(known) + 1) / 2 for values in centred)
     scale = np.sqrt((ligand @ ligand) * (response @ response))
     if scale == 0:
@@ -185,4 +186,4 @@ def _absent(rows: pd.DataFrame) -> dict[str, Any]:
     """Row of an axis that no sample could test, with the most frequent reason."""
     reason = "no sample holds its sender and its receiver" if rows.empty else str(rows["reason"].mode().iloc[0])
     counts = dict.fromkeys(("n_samples", "n_donors", "n_studies", "n_response", "n_site"), 0)
-    return {"condition": "", "primary_site": "", "status": NOT_TESTED, "reason": reason} | counts
+    return {"condition": "", "primary_site": "", "status": Status.NOT_TESTED, "reason": reason} | counts

@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from brainmet.conditions import CONDITIONS, PRIMARY
-from brainmet.contract import UNKNOWN
+from brainmet.contract import UNKNOWN, Obs, Uns
 
 ORGANISMS = {"human": "NCBITaxon:9606", "mouse": "NCBITaxon:10090", "human_mouse": "NCBITaxon:9606"}
 ASSAYS = {"10x_3prime": "EFO:0030003", "10x_5prime": "EFO:0030004", "smartseq": "EFO:0008930"}
@@ -38,16 +38,16 @@ def terms(record: dict[str, Any]) -> dict[str, str | bool]:
     Args:
         record: the sample's record (`brainmet.datasets.records`).
     """
-    tissue_type = CONDITIONS[record["condition"]].tissue_type
+    tissue_type = CONDITIONS[record[Obs.CONDITION]].tissue_type
     found: dict[str, str | bool] = {
-        "assay_ontology_term_id": _stated(record, "assay") or ASSAYS.get(record["technology"], ANY_ASSAY),
+        "assay_ontology_term_id": _stated(record, "assay") or ASSAYS.get(record[Uns.TECHNOLOGY], ANY_ASSAY),
         "tissue_ontology_term_id": _stated(record, "tissue") or _tissue(record),
         "tissue_type": tissue_type,
         "disease_ontology_term_id": _stated(record, "disease") or _disease(record),
         "sex_ontology_term_id": _stated(record, "sex") or SEXES.get(str(record["sex"]).lower(), UNKNOWN),
         "self_reported_ethnicity_ontology_term_id": _stated(record, "ethnicity") or UNKNOWN,
         "development_stage_ontology_term_id": _stated(record, "development_stage") or _stage(record),
-        "suspension_type": {"cell": "cell", "nucleus": "nucleus"}.get(record["suspension"], "na"),
+        "suspension_type": {"cell": "cell", "nucleus": "nucleus"}.get(record[Uns.SUSPENSION], "na"),
         # The cells were published before, by the authors of the series.
         "is_primary_data": False,
     }
@@ -63,15 +63,15 @@ def _stated(record: dict[str, Any], field: str) -> str | None:
 
 
 def _tissue(record: dict[str, Any]) -> str:
-    if record["condition"] == PRIMARY:
+    if record[Obs.CONDITION] == PRIMARY:
         return SITES.get(record["primary_site"], (ANY_TISSUE, ""))[0]
-    return CONDITIONS[record["condition"]].tissue or ANY_TISSUE
+    return CONDITIONS[record[Obs.CONDITION]].tissue or ANY_TISSUE
 
 
 def _disease(record: dict[str, Any]) -> str:
-    return CONDITIONS[record["condition"]].disease or SITES.get(record["primary_site"], ("", CANCER))[1]
+    return CONDITIONS[record[Obs.CONDITION]].disease or SITES.get(record["primary_site"], ("", CANCER))[1]
 
 
 def _stage(record: dict[str, Any]) -> str:
     years = re.match(r"\d+(\.\d+)?", str(record["age"]))
-    return ADULT if years and float(years.group()) >= ADULT_YEARS and record["organism"] == "human" else UNKNOWN
+    return ADULT if years and float(years.group()) >= ADULT_YEARS and record[Uns.ORGANISM] == "human" else UNKNOWN

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from brainmet.compare.estimators import TRANSFER
+from brainmet.compare.estimators import CONFOUNDED, NOT_TESTABLE, POOLED, REFUSED, TRANSFER
 from brainmet.contract import UNKNOWN, Null, Obs
 from brainmet.core.documents import written
 from brainmet.report.content import Content, Settings
-from brainmet.report.forest import POOLED
-from brainmet.report.wording import compartment_words, contrast_words, listed, prose, start, words
+from brainmet.report.wording import compartment_words, contrast_words, counted, listed, prose, start, words
 
 LEVELS = ("serious", "caution", "note")
 """How bad it is, worst first."""
@@ -66,9 +65,9 @@ def _simulated() -> list[Caution]:
 _MOST = 6
 """Reasons named in one caution at most."""
 _UNTESTED = {
-    "confounded": ("serious", "is confounded with study", "contrasts are confounded with study"),
-    "refused": ("caution", "was refused", "contrasts were refused"),
-    "not_testable": ("caution", "could not be tested", "contrasts could not be tested"),
+    CONFOUNDED: ("serious", "is confounded with study", "contrasts are confounded with study"),
+    REFUSED: ("caution", "was refused", "contrasts were refused"),
+    NOT_TESTABLE: ("caution", "could not be tested", "contrasts could not be tested"),
 }
 """By estimator: how bad that is, what is said of one contrast and of several."""
 
@@ -80,7 +79,7 @@ def _contrasts(table: pd.DataFrame) -> list[Caution]:
     for contrast, rows in pooled.groupby("contrast", sort=True):
         for estimator in _UNTESTED:
             bad = rows[rows["estimator"] == estimator]
-            if len(bad) and (len(bad) == len(rows) or estimator == "confounded"):
+            if len(bad) and (len(bad) == len(rows) or estimator == CONFOUNDED):
                 reason = prose(bad["reason"].value_counts().index[0])
                 part = "" if len(bad) == len(rows) else f"{len(bad)} of {len(rows)} tests; mostly: "
                 unjudged.setdefault(estimator, []).append((start(contrast_words(str(contrast))), part + reason))
@@ -161,7 +160,7 @@ def _quality(qc: pd.DataFrame) -> list[Caution]:
     """Samples left out, samples that a check of quality control flagged, and those without a search for doublets."""
     found = []
     if excluded := list(qc.loc[qc["status"] != "kept", "sample"]):
-        title = f"{_samples_are(len(excluded))} excluded by the configuration"
+        title = f"{counted(len(excluded), 'sample')} excluded by the configuration"
         found.append(Caution("note", title, f"{listed(excluded)}.", "quality"))
     for flag, rows in qc[qc["flag"].fillna("") != ""].groupby("flag", sort=True):
         detail = f"{listed(list(rows['sample']))}: {flag}."
@@ -170,13 +169,9 @@ def _quality(qc: pd.DataFrame) -> list[Caution]:
     if len(skipped):
         reasons = [f"{listed(list(rows['sample']))}: {why}" for why, rows in skipped.groupby("doublet_skipped")]
         more = [f"{len(reasons) - _MOST} more reasons"] if len(reasons) > _MOST else []
-        title = f"Doublets were not looked for in {len(skipped)} sample{'s' if len(skipped) > 1 else ''}"
+        title = f"Doublets were not looked for in {counted(len(skipped), 'sample')}"
         found.append(Caution("note", title, "; ".join([*reasons[:_MOST], *more]) + ".", "quality"))
     return found
-
-
-def _samples_are(n: int) -> str:
-    return f"{n} samples were" if n > 1 else f"{n} sample was"
 
 
 def _genes_lost(table: pd.DataFrame, settings: Settings) -> list[Caution]:
@@ -236,16 +231,14 @@ def _integration(table: pd.DataFrame) -> list[Caution]:
             f"{listed(tumours)}. To compare tumours, use the space of malignant cells (X_umap_malignant in the atlas), "
             "which is not integrated."
         )
-        title = (
-            f"Integration mixed the tumour cells of {len(tumours)} donor{'s' if len(tumours) > 1 else ''} with others"
-        )
+        title = f"Integration mixed the tumour cells of {counted(len(tumours), 'donor')} with others"
         found.append(Caution("note", title, detail, "identity"))
     if kinds:
         detail = (
             f"Share of a cell's neighbours that are of its own type, before and after integration: {listed(kinds)}. "
             "Run once with embed.integrate: none and compare."
         )
-        title = f"Integration mixed {len(kinds)} cell type{'s' if len(kinds) > 1 else ''} with others"
+        title = f"Integration mixed {counted(len(kinds), 'cell type')} with others"
         found.append(Caution("caution", title, detail, "identity"))
     return found
 
@@ -285,7 +278,7 @@ def _samples(samples: pd.DataFrame) -> list[Caution]:
         found.append(
             Caution(
                 "caution",
-                f"{len(other)} sample{'s do' if len(other) > 1 else ' does'} not hold counts",
+                f"{counted(len(other), 'sample')} without counts",
                 f"{listed(list(other['sample']))}: {words(kinds)}; annotated and scored, not used where counts "
                 "are needed.",
                 "quality",
@@ -296,7 +289,7 @@ def _samples(samples: pd.DataFrame) -> list[Caution]:
         found.append(
             Caution(
                 "note",
-                f"{len(sorted_)} sample{'s were' if len(sorted_) > 1 else ' was'} enriched before loading",
+                f"{counted(len(sorted_), 'sample')} enriched before loading",
                 f"{listed(list(sorted_['sample']))}: their composition is that of the sorting.",
                 "composition",
             )
@@ -312,7 +305,7 @@ def _signatures(coverage: pd.DataFrame) -> list[Caution]:
     return [
         Caution(
             "note",
-            f"{len(missing)} signature{'s' if len(missing) > 1 else ''} could be scored in no sample",
+            f"{counted(len(missing), 'signature')} could be scored in no sample",
             f"{listed([words(m) for m in missing])}: too few of the genes are measured.",
             "signatures",
         )

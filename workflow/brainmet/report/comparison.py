@@ -5,11 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from brainmet.contract import UNKNOWN, Obs
+from brainmet.compare.estimators import POOLED
+from brainmet.contract import UNKNOWN, Compartment, Obs
 from brainmet.report.figure import Figure, Variant, axis, clean, heat_map, reversed_axis, rows_high
-from brainmet.report.forest import POOLED, contrasts, forest
+from brainmet.report.forest import contrasts, forest
 from brainmet.report.palette import ACCENT, DIVERGING, DOUBTED, MUTED, UNCLEAR, colours, in_order
-from brainmet.report.wording import compartment_words, contrast_words, words
+from brainmet.report.wording import compartment_words, contrast_words, counted, start, words
 
 Names = Mapping[str, str]
 MIN_CELLS = 5
@@ -254,12 +255,21 @@ def study_forest(table: pd.DataFrame, names: Names, *, alpha: float) -> Figure:
 
 
 def not_tested(table: pd.DataFrame) -> pd.DataFrame:
-    """Why contrasts were not tested: `contrast, estimator, n_tests, reason`."""
-    own = table[(table["study"] == POOLED) & table["effect"].isna()]
-    counts = own.groupby(["contrast", "estimator", "reason"], sort=True).size().rename("n_tests").reset_index()
-    return counts.sort_values(["n_tests", "contrast"], ascending=[False, True], kind="stable")[
-        ["contrast", "estimator", "n_tests", "reason"]
-    ].head(20)
+    """Why contrasts were not tested, one row per contrast and outcome: `contrast, estimator, n_tests, reason`."""
+    tests = table[(table["study"] == POOLED) & table["effect"].isna()]
+    grouped = tests.groupby(["contrast", "estimator"], sort=True)["reason"]
+    rows = grouped.agg(n_tests="size", reason=_commonest_reasons).reset_index()
+    return rows.sort_values("n_tests", ascending=False, kind="stable")
+
+
+def _commonest_reasons(reasons: pd.Series, most: int = 3) -> str:
+    """The reasons of some tests, each with its number where there are several, the commonest first."""
+    counts = reasons.value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    if len(counts) == 1:
+        return str(counts.index[0])
+    said = [f"{start(str(reason))} ({counted(n, 'test')})." for reason, n in counts.head(most).items()]
+    rest = [f"Other reasons ({counted(counts[most:].sum(), 'test')})."] if len(counts) > most else []
+    return " ".join([*said, *rest])
 
 
 def enrichment(table: pd.DataFrame, names: Names, *, alpha: float) -> Figure:
@@ -308,7 +318,9 @@ def _enriched(contrast: str, rows: pd.DataFrame, names: Names, *, alpha: float) 
 def volcano(table: pd.DataFrame, *, alpha: float, most: int) -> Figure:
     """By contrast and compartment: fold change against evidence, the most telling genes."""
     tested = table[table["p"].notna() & table["log2_fold_change"].notna()]
-    groups = sorted(tested.groupby(["contrast", "cell_type"]), key=lambda group: (group[0][1] != "malignant", group[0]))
+    groups = sorted(
+        tested.groupby(["contrast", "cell_type"]), key=lambda group: (group[0][1] != Compartment.MALIGNANT, group[0])
+    )
     variants = [
         _genes_of(str(contrast), str(compartment), rows, alpha=alpha, most=most)
         for (contrast, compartment), rows in groups

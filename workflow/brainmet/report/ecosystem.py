@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from brainmet.contract import Compartment
 from brainmet.report.figure import BAR, Figure, Variant, axis, clean, heat_map, reversed_axis, rows_high
 from brainmet.report.palette import ACCENT, DIVERGING, MUTED, SEQUENTIAL, in_order
 from brainmet.report.wording import axis_words, compartment_words, words
@@ -94,7 +95,7 @@ def drug_targets(table: pd.DataFrame) -> Figure:
     """By compartment: genes × donors of expression, with the highest normal type beside."""
     variants = []
     tested = table[table["log2_cpm"].notna()]
-    groups = sorted(tested.groupby("compartment"), key=lambda group: (group[0] != "tumor", group[0]))
+    groups = sorted(tested.groupby("compartment"), key=lambda group: (group[0] != Compartment.TUMOUR, group[0]))
     for compartment, own in groups:
         own = own.assign(column=own["donor"] + " · " + own["condition"].map(words))
         # Columns of one name are other donors, or one donor measured in several ways: these are kept apart.

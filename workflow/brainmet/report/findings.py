@@ -8,7 +8,7 @@ import pandas as pd
 
 from brainmet.contract import MALIGNANT_TIERS, UNKNOWN, Obs
 from brainmet.report.palette import in_order
-from brainmet.report.wording import compartment_words, contrast_words, prose, start, words
+from brainmet.report.wording import compartment_words, contrast_words, counted, prose, start, words
 
 DECIDED = ("supported", "recovered", "contradicted", "equivalent", "reproduced_in_source")
 """Verdicts that say something; `inconclusive` was tested too."""
@@ -56,20 +56,16 @@ def in_short(found: Mapping[str, Any], claims: Mapping[str, Any], levels: list[s
         claims: as `verdicts` returns it.
         levels: of the cautions; notes are not counted.
     """
-    cohort = f"{_count(found['n_samples'], 'sample')} of {_count(found['n_donors'], 'donor')}"
+    cohort = f"{counted(found['n_samples'], 'sample')} of {counted(found['n_donors'], 'donor')}"
     said = [f"{cohort}: {found['conditions']}." if found["conditions"] else f"{cohort}."]
     if claims["n"]:
         outcomes = [f"{c['n']} {c['words']}" for c in claims["counts"]]
-        said.append(f"Of {_count(claims['n'], 'published claim')}: {', '.join(outcomes)}.")
+        said.append(f"Of {counted(claims['n'], 'published claim')}: {', '.join(outcomes)}.")
     serious = levels.count("serious")
     doubts = serious + levels.count("caution")
     of_them = f", {serious} of them serious" if serious else ""
-    said.append(f"{_count(doubts, 'caution')}{of_them}, named below." if doubts else "No check raised a caution.")
+    said.append(f"{counted(doubts, 'caution')}{of_them}, named below." if doubts else "No check raised a caution.")
     return " ".join(said)
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def _dataset(name: str, own: pd.DataFrame, annotation: pd.DataFrame) -> dict[str, Any]:

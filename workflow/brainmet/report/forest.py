@@ -4,14 +4,10 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from brainmet.compare.estimators import TRANSFER
+from brainmet.compare.estimators import POOLED, RANK, TRANSFER
 from brainmet.report.figure import axis, clean, interval_bars, rows_high
 from brainmet.report.palette import ACCENT, DOUBTED, MUTED
 from brainmet.report.wording import contrast_words, words
-
-POOLED = "pooled"
-JUDGED = ("within", "nested", "transfer")
-"""Estimators that a verdict may rest on."""
 
 
 def contrasts(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -21,7 +17,7 @@ def contrasts(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
     def rank(group: tuple[tuple[str, str], pd.DataFrame]) -> tuple[bool, bool, tuple[str, str]]:
         key, own = group
-        return not own["estimator"].isin(JUDGED).any(), _of_another(own), key
+        return not own["estimator"].isin(list(RANK)).any(), _of_another(own), key
 
     for (contrast, site), own in sorted(pooled.groupby(["contrast", "primary_site"], sort=True), key=rank):
         yield named(contrast, site, own), own
@@ -30,7 +26,7 @@ def contrasts(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 def named(contrast: str, site: str, own: pd.DataFrame) -> str:
     """A contrast as its entry in a list."""
     label = contrast_words(contrast) + (f" ({site})" if _of_another(own) else "")
-    return label + ("" if own["estimator"].isin(JUDGED).any() else " (confounded, never judged)")
+    return label + ("" if own["estimator"].isin(list(RANK)).any() else " (confounded, never judged)")
 
 
 def _of_another(own: pd.DataFrame) -> bool:

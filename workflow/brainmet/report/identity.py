@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from brainmet.annotate.consensus.reasons import named_genes
-from brainmet.contract import MALIGNANT_TIERS, UNKNOWN, Obs
+from brainmet.contract import MALIGNANT_TIERS, UNKNOWN, Compartment, Obs
 from brainmet.report.figure import Figure, Variant, axis, clean, heat_map, reversed_axis, rows_high
 from brainmet.report.palette import ACCENT, DIVERGING, MUTED, SEQUENTIAL, in_order
 from brainmet.report.wording import words
@@ -97,7 +97,7 @@ def clusters(annotation: pd.DataFrame) -> pd.DataFrame:
 
 def copy_number(table: pd.DataFrame) -> Figure:
     """Arms × groups of cells."""
-    malignant = table["group"] == "malignant"
+    malignant = table["group"] == Compartment.MALIGNANT
     tumours, normal = table[malignant], table[~malignant]
     reach = spread_of(table)
     arms = sorted(dict.fromkeys(table["arm"]), key=_arm)
@@ -153,8 +153,8 @@ def genome(table: pd.DataFrame) -> Figure:
     reach = float(f"{max(0.2, told['log2_ratio'].abs().quantile(0.98) if len(told) else 0.2):.3g}")
     variants = []
     for name, own in (
-        ("malignant cells", told[told["group"] == "malignant"]),
-        ("normal lineages", told[told["group"] != "malignant"]),
+        ("malignant cells", told[told["group"] == Compartment.MALIGNANT]),
+        ("normal lineages", told[told["group"] != Compartment.MALIGNANT]),
     ):
         if own.empty:
             continue

@@ -5,7 +5,7 @@ import pandas as pd
 
 SQUARES = 32
 """Squares a side in which cells are counted."""
-FEWEST, SMALLEST = 5, 0.003
+MIN_CELLS, MIN_SHARE = 5, 0.003
 """Cells that a level needs, as a number and as a share of all."""
 TOGETHER, OWN = 0.05, 0.5
 """Share of a level's cells that must lie at its densest place, and share of the cells there that must be its own."""
@@ -36,7 +36,7 @@ def places(points: np.ndarray, values: pd.Series) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     for k, level in enumerate(levels):
         at = np.unravel_index(around[k].argmax(), everyone.shape)
-        enough = level and sizes[k] >= max(FEWEST, SMALLEST * len(points))
+        enough = level and sizes[k] >= max(MIN_CELLS, MIN_SHARE * len(points))
         if enough and around[k][at] >= TOGETHER * sizes[k] and around[k][at] > OWN * everyone[at]:
             near = (codes == k) & (np.abs(squares - at) <= 1).all(axis=1)
             found[str(level)] = points[near].mean(axis=0)

@@ -73,7 +73,7 @@ def fate(cells: pd.DataFrame, samples: list[str]) -> Figure:
 
 def fates(cells: pd.DataFrame, samples: list[str]) -> pd.DataFrame:
     """Barcodes by sample and what became of them: samples × fates."""
-    counts = pd.crosstab(cells[Obs.SAMPLE], cells["reason"].map(_fate).where(~cells["keep"], "kept"))
+    counts = pd.crosstab(cells[Obs.SAMPLE], cells[Obs.REASON].map(_fate).where(~cells[Obs.KEEP], "kept"))
     return counts.reindex(index=samples, columns=[k for k in DROPPED if k in counts], fill_value=0)
 
 

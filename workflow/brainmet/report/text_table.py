@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from brainmet.report.wording import compartment_words, contrast_words, prose, words
+from brainmet.contract import Null
+from brainmet.report.wording import compartment_words, contrast_words, prose, start, words
 
 LEADING = 14
 """Genes of a programme that the page names."""
@@ -177,9 +178,9 @@ def nulls(table: pd.DataFrame) -> TextTable:
 
 
 def _null(row: Mapping[str, Any]) -> str:
-    if row["null"] == "labels":
+    if row["null"] == Null.LABELS:
         return "permuted labels of donors"
-    cleaned = ", less ambient RNA" if row["profiles"] == "less_ambient" else ""
+    cleaned = ", less ambient RNA" if row["profiles"] == Null.LESS_AMBIENT else ""
     return f"random sets in {compartment_words(row['compartment'])}{cleaned}"
 
 
@@ -194,7 +195,7 @@ def not_tested(table: pd.DataFrame) -> TextTable:
                 contrast_words(row["contrast"]),
                 Chip(row["estimator"], words(row["estimator"])),
                 str(row["n_tests"]),
-                prose(row["reason"]),
+                start(prose(row["reason"])),
             ]
             for row in table.to_dict("records")
         ],

@@ -3,6 +3,7 @@
 import re
 
 from brainmet.conditions import CONDITIONS
+from brainmet.contract import Compartment
 from brainmet.report.palette import CELL_TYPES, MALIGNANCY
 
 NAMES = {
@@ -28,7 +29,7 @@ NAMES = {
     "vascular_stromal": "vascular and stromal",
     "b_plasma": "B and plasma",
     "t_nk": "T and NK",
-    "tumor": "tumour",
+    Compartment.TUMOUR: "tumour",
     "csf": "CSF",
     "ctc": "CTC",
     "10x_3prime": "10x 3′",
@@ -70,9 +71,14 @@ def listed(names: list[str], most: int = 6) -> str:
     return ", ".join(map(str, names[:most])) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
+def counted(n: int, what: str) -> str:
+    """A number of things in words: `1 donor`, `1,200 donors`."""
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
 def compartment_words(name: str) -> str:
     """A compartment as words; `any` is all cells of a donor."""
-    return "all cells" if name == "any" else words(name)
+    return "all cells" if name == Compartment.ANY else words(name)
 
 
 def contrast_words(name: str) -> str:
