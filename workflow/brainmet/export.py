@@ -35,7 +35,7 @@ from brainmet.extract import cellxgene
 log = logging.getLogger(__name__)
 
 ROWS = 500
-"""Cells a block: several copies of a block live at once, one in double precision."""
+"""Cells per block: several copies of a block live at once, one in double precision."""
 BYTES_PER_VALUE = 4.0
 """Disk needed for a nonzero of the counts, in `X` and `raw.X` together, which share their indices; 2.5 measured."""
 CORRECTED = "ambient_corrected"

@@ -1,7 +1,7 @@
 """Crosstalk: known axes between the cell types of one sample, then over donors.
 
-In: the cohort's pseudobulk (sums by sample and cell type). Out: tables/crosstalk.tsv, one row an axis and a sample that
-holds its sender and its receiver; tables/crosstalk_summary.tsv, one row an axis and a condition.
+In: the cohort's pseudobulk (sums by sample and cell type). Out: tables/crosstalk.tsv, one row per axis and sample that
+holds its sender and its receiver; tables/crosstalk_summary.tsv, one row per axis and condition.
 """
 
 

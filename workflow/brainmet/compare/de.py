@@ -186,7 +186,7 @@ def _deseq(counts: pd.DataFrame, design: pd.DataFrame) -> pd.DataFrame:
 
     inference = BatchInference(n_cpus=1)
     with warnings.catch_warnings():
-        # Small data make pydeseq2 fall back from the dispersion trend to its mean, with a warning a gene or so.
+        # On small data pydeseq2 takes the mean of the dispersions for their trend, and warns of it again and again.
         warnings.simplefilter("ignore")
         # No gene free of zeros, the usual state of pseudobulk, leaves median-of-ratios without genes.
         method = "ratio" if (counts > 0).all(axis=0).any() else "poscounts"

@@ -1,4 +1,4 @@
-"""Means, dispersions, coefficients and tests of all genes at once, where pydeseq2 goes gene by gene, milliseconds each.
+"""Means, dispersions, coefficients and tests of all genes at once, where pydeseq2 takes milliseconds for each gene.
 
 The steps of all but the dispersions are pydeseq2's own. The objective of the dispersions is pydeseq2's: negative
 binomial likelihood, Cox–Reid adjustment, and the prior where asked for (Love, Huber & Anders 2014 Genome Biol 15:550).

@@ -221,7 +221,7 @@ def _controls(
     *,
     scoring: Scoring,
 ) -> np.ndarray:
-    """Random genes for one side of a signature: `n_controls` a gene, of its bin, none of them a member."""
+    """Random genes for one side of a signature: `n_controls` per gene, of its bin, none of them a member."""
     rng = np.random.default_rng([scoring.seed, crc32(gene_set.id.encode())])
     is_member = np.zeros(len(bins), bool)
     is_member[members] = True

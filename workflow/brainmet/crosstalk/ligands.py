@@ -102,7 +102,7 @@ def consensus(
 
 
 def robust_rank(scores: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
-    """Robust rank aggregation of one score of all items a method, large is strong, for some of the items.
+    """Robust rank aggregation, for some of the items: one score of all items per method, large is strong.
 
     A bound on the p value of each item's ranks.
     """

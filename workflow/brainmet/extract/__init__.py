@@ -1,4 +1,4 @@
-"""Parts of the finished atlas as others want them: one h5ad a cell type, CELLxGENE, Seurat, pseudobulk as text."""
+"""Parts of the finished atlas as others want them: one h5ad per cell type, CELLxGENE, Seurat, pseudobulk as text."""
 
 import logging
 import shutil

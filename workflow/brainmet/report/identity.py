@@ -13,7 +13,7 @@ from brainmet.report.palette import ACCENT, DIVERGING, MUTED, SEQUENTIAL, in_ord
 from brainmet.report.wording import words
 
 BIN = 10**7
-"""Bases a column of the genome's heat map."""
+"""Bases per column of the genome's heat map."""
 _ROOM = 0.03
 """Share of the genome's axis that a number takes."""
 

@@ -88,7 +88,7 @@ def signature_names(path: str | Path) -> dict[str, str]:
 def measured(folder: str | Path, samples: Collection[str]) -> dict[str, pd.DataFrame]:
     """Snakemake's benchmarks by rule: `{rule}.tsv` or the files in `{rule}/`; none where there is no folder.
 
-    Of a rule that runs once a sample only those of the run's samples: what is excluded now may have run before.
+    Of a rule that runs once per sample only those of the run's samples: what is excluded now may have run before.
     """
     found: dict[str, dict[str, pd.DataFrame]] = {}
     root = Path(folder)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 SQUARES = 32
-"""Squares a side in which cells are counted."""
+"""Squares along each side of the map, in which cells are counted."""
 MIN_CELLS, MIN_SHARE = 5, 0.003
 """Cells that a level needs, as a number and as a share of all."""
 TOGETHER, OWN = 0.05, 0.5

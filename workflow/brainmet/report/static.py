@@ -24,8 +24,8 @@ _STYLE: Any = {
     "svg.hashsalt": "brainmet", "legend.frameon": False,
 }  # fmt: skip
 
-_KEYS_A_COLUMN = 28
-_MOST_KEYS = 4 * _KEYS_A_COLUMN
+_KEYS_PER_COLUMN = 28
+_MOST_KEYS = 4 * _KEYS_PER_COLUMN
 """Levels on a map above which no keys stand beside it: their colours cannot be told apart."""
 
 
@@ -87,7 +87,7 @@ def save(path: str | Path, draw: Callable[["Figure"], None], *, size: tuple[floa
 
 def bars_high(rows: int, keys: int) -> float:
     """Height in inches of bars, one per row, that leaves room for the keys beside them."""
-    return max(1.2 + 0.22 * rows, 0.5 + 0.17 * min(keys, _KEYS_A_COLUMN))
+    return max(1.2 + 0.22 * rows, 0.5 + 0.17 * min(keys, _KEYS_PER_COLUMN))
 
 
 def map_wide(values: pd.Series) -> float:
@@ -95,7 +95,7 @@ def map_wide(values: pd.Series) -> float:
     levels = values.astype(str).unique()
     if len(levels) > _MOST_KEYS:
         return 7
-    return 7 + (-(-len(levels) // _KEYS_A_COLUMN) - 1) * (0.4 + 0.06 * max(map(len, levels), default=0))
+    return 7 + (-(-len(levels) // _KEYS_PER_COLUMN) - 1) * (0.4 + 0.06 * max(map(len, levels), default=0))
 
 
 def umap(layout: pd.DataFrame, values: pd.Series) -> Callable[["Figure"], None]:
@@ -110,7 +110,7 @@ def umap(layout: pd.DataFrame, values: pd.Series) -> Callable[["Figure"], None]:
         levels = in_order(names)
         palette = colours(levels)
         order = np.random.default_rng(0).permutation(len(values))
-        # Colours as numbers: matplotlib would read one name a cell.
+        # Colours as numbers: matplotlib would read one name per cell.
         codes = pd.Categorical(names, categories=levels).codes
         shades = to_rgba_array([palette[level] for level in levels])[codes[order]]
         size = float(np.clip(20000 / max(1, len(values)), 0.4, 9))
@@ -198,5 +198,5 @@ def _keys(axes: "Axes", entries: list[tuple[str, str]]) -> None:
         loc="center left",
         bbox_to_anchor=(1.01, 0.5),
         fontsize=7,
-        ncols=-(-len(entries) // _KEYS_A_COLUMN) or 1,
+        ncols=-(-len(entries) // _KEYS_PER_COLUMN) or 1,
     )

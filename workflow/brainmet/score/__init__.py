@@ -25,7 +25,7 @@ from brainmet.knowledge.signatures import Signature, arms, coverage
 log = logging.getLogger(__name__)
 
 ROWS = 500
-"""Cells a block: several copies of a block live at once here, so it is smaller than that of the readers."""
+"""Cells per block: several copies of a block live at once here, so it is smaller than that of the readers."""
 EPSILON = 2.2e-16
 """Keeps a perfect fit finite, as decoupler does."""
 
