@@ -28,20 +28,6 @@ log = logging.getLogger(__name__)
 KEYS = [Obs.DATASET, Obs.STUDY, Obs.DONOR, Obs.CONDITION, Uns.ORGANISM, PLATFORM, Uns.VALUES]
 MEASURED = (Uns.TECHNOLOGY, Uns.SUSPENSION, Uns.VALUES)
 """What two profiles share that were measured in the same way; species apart, which differ between model and patient."""
-EMPTY = dict.fromkeys(
-    (
-        "rho",
-        "rho_min",
-        "rho_max",
-        "ceiling",
-        "ceiling_min",
-        "relative",
-        "signature_rho",
-        "share_outside",
-        "expected_outside",
-    ),
-    np.nan,
-)
 MIN_PATIENTS = 3
 """Patients below which how they resemble each other is not known."""
 N_NAMED = 10
@@ -79,7 +65,7 @@ def fidelity(
             for compartment in model.types:
                 row = about | {"compartment": compartment, "reference": reference}
                 comparison = _Comparison(model, patients, compartment, min_cells=min_cells, min_cpm=min_cpm, seed=seed)
-                rows.append(row | comparison.row(signatures, min_genes=min_genes))
+                rows.append(comparison.row(signatures, min_genes=min_genes) | row)
     log.info("%d models, %d donors in all", len(models), len(everyone))
     return pd.DataFrame(rows)[tables.columns("fidelity")] if rows else tables.empty("fidelity")
 
@@ -125,13 +111,8 @@ class _Comparison:
         self.expressed = np.flatnonzero(cpm >= min_cpm)
 
     def row(self, signatures: Sequence[Signature], *, min_genes: int) -> dict[str, Any]:
-        row: dict[str, Any] = {"n_cells": self.n_cells, "n_patients": self.n_patients, "n_genes": len(self.expressed)}
-        row |= {
-            "n_signatures": 0,
-            "outside": "",
-            "status": Status.NOT_TESTED,
-            "same_platform": self.same_platform,
-        } | EMPTY
+        row = tables.blank("fidelity") | {"n_cells": self.n_cells, "n_patients": self.n_patients}
+        row |= {"n_genes": len(self.expressed), "same_platform": self.same_platform, "status": Status.NOT_TESTED}
         if reason := self._reason():
             return row | {"reason": reason}
         rho = rank_correlations(self.values[:, self.expressed].T)

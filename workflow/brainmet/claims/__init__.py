@@ -54,6 +54,14 @@ from brainmet.stats import effects
 log = logging.getLogger(__name__)
 
 SCHEMA = Path(__file__).parents[2] / "schemas" / "claim.schema.yaml"
+UNITS = {
+    "correlation": "rho",
+    "detected": "share of cells",
+    "crosstalk": "rank",
+    "share": "log2 odds",
+    "similarity": "z",
+}
+"""Of the estimates by kind of readout; log2 of all others."""
 _MEASURED = (
     *("estimator", "effect", "ci_low", "ci_high", "p", "p_perm", "p_perm_min"),
     *("mde", "n_studies", "reason", "simulated", "design", "opposed"),
@@ -273,19 +281,13 @@ def threshold(entry: Mapping[str, Any]) -> float:
 
 def estimate(best: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, float | str]:
     """The effect in units that can be read: log2 difference, rho, share, rank."""
-    kind = next(
-        (k for k in ("correlation", "detected", "crosstalk", "share", "similarity") if k in entry["readout"]),
-        "",
-    )
-    units = {"correlation": "rho", "detected": "share of cells", "similarity": "z"}
-    units |= {"crosstalk": "rank", "share": "log2 odds"}
+    kind = next((kind for kind in UNITS if kind in entry["readout"]), "")
     shift = threshold(entry) if "b" not in entry["comparison"] else 0.0
     values = [float(best.get(name, np.nan)) + shift for name in ("difference", "difference_low", "difference_high")]
     if "b" not in entry["comparison"] and kind in ("correlation", "detected"):
         values = [float(np.tanh(v)) if kind == "correlation" else 1 / (1 + 2.0**-v) for v in values]
-    return dict(zip(("estimate", "estimate_low", "estimate_high"), values, strict=True)) | {
-        "unit": units.get(kind, "log2")
-    }
+    names = ("estimate", "estimate_low", "estimate_high")
+    return dict(zip(names, values, strict=True)) | {"unit": UNITS.get(kind, "log2")}
 
 
 def in_bulk(entry: Mapping[str, Any], reader: Reader, tissues: Sequence[Tissue], *, design: Design) -> dict[str, Any]:

@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from brainmet.compare.donor_scores import GeneSet, expression_bins
+from brainmet.compare.donor_scores import GeneSet
 from brainmet.compare.donors import PLATFORM
 from brainmet.contract import Obs
 from brainmet.core.tables import columns, empty
+from brainmet.pseudobulk.type_profiles import strata
 from brainmet.slice import Cells, Slice, gather
 from brainmet.stats.ranks import ranks
 
@@ -94,15 +95,14 @@ class Donor:
         self.X, self.depth = cells.X, cells.depth
         self.min_cells, self.min_genes, self.n_random = min_cells, min_genes, n_random
         self.level = np.asarray(self.X.mean(axis=0)).ravel()
-        self.usable = np.flatnonzero(cells.measured & (self.level > 0))
-        self.where = {symbols[i]: int(i) for i in self.usable[::-1]}
+        self.measured = cells.measured
+        usable = np.flatnonzero(cells.measured & (self.level > 0))
+        self.where = {symbols[i]: int(i) for i in usable[::-1]}
 
     @cached_property
     def bins(self) -> np.ndarray:
         """Bin of expression of each gene; -1 of those that are not measured or never seen."""
-        bins = np.full(len(self.level), -1)
-        bins[self.usable] = expression_bins(self.level[self.usable], n_bins=N_BINS)
-        return bins
+        return strata(np.where(self.measured, self.level, 0.0), N_BINS)
 
     def correlate(self, claim: Mapping[str, Any], sets: Mapping[str, GeneSet], *, seed: int) -> dict[str, Any]:
         """`claim, n_cells, n_genes_a, n_genes_b, rho, z, z_random, p_random, reason` of the pair that a claim names."""
@@ -111,14 +111,10 @@ class Donor:
         # A gene on both sides would correlate with itself; it says nothing on either.
         shared = {g for g, _ in a} & {g for g, _ in b}
         a, b = ([(g, s) for g, s in side if g not in shared and g in self.where] for side in (a, b))
-        row: dict[str, Any] = {"claim": claim["id"], "n_cells": self.X.shape[0]}
-        row |= {
-            "n_genes_a": len(a),
-            "n_genes_b": len(b),
-            "reason": self._too_few(len(a), len(b), claim.get("min_cells", self.min_cells)),
-        }
-        row |= dict.fromkeys(("rho", "z", "z_random", "p_random"), np.nan)
-        if row["reason"]:
+        reason = self._too_few(len(a), len(b), claim.get("min_cells", self.min_cells))
+        row: dict[str, Any] = {"claim": claim["id"], "n_cells": self.X.shape[0], "reason": reason}
+        row |= {"n_genes_a": len(a), "n_genes_b": len(b)} | dict.fromkeys(("rho", "z", "z_random", "p_random"), np.nan)
+        if reason:
             return row
         of_claim, of_cells = crc32(claim["id"].encode()), crc32(np.sort(self.depth).tobytes())
         return row | self._against_random(a, b, spec, sets, np.random.default_rng([seed, of_claim, of_cells]))

@@ -53,7 +53,7 @@ def _nested(shared: Shared, contrast: Contrast, design: Design) -> pd.DataFrame:
     platform, table, used = shared
     difference, se, p, df, spread = study_is_unit(table, used, contrast, design)
     spread = np.where(spread > effects.NO_SPREAD, spread, np.nan)
-    half = student.isf(0.025, df) * se
+    half = student.isf(effects.TAIL, df) * se
     n_a, n_b = ((used[Obs.CONDITION] == group).sum() for group in contrast.groups)
     return pd.DataFrame(
         {

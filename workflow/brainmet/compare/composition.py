@@ -96,12 +96,10 @@ def composition(obs: pd.DataFrame, contrasts: Sequence[Contrast], *, design: Des
 
 def with_fdr(table: pd.DataFrame) -> pd.DataFrame:
     """The table with the FDR over its deciding rows, all columns, sorted."""
-    for name in columns("composition"):
-        if name not in table:
-            table[name] = np.nan
+    table = table.reindex(columns=columns("composition"))
     table["fdr"] = np.nan
     for estimators in ([WITHIN, NESTED], [TRANSFER]):
         judged = (table["study"] == POOLED) & table["estimator"].isin(estimators)
         table.loc[judged, "fdr"] = effects.fdr(table.loc[judged, "p"].to_numpy(float))
     keys = [Obs.CELL_TYPE, "contrast", "estimator", "primary_site", "study"]
-    return table.sort_values(keys, kind="stable", ignore_index=True)[columns("composition")]
+    return table.sort_values(keys, kind="stable", ignore_index=True)

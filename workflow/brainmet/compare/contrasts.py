@@ -43,32 +43,21 @@ class Scorer:
 
     def scores(self, donors: pd.Index) -> pd.DataFrame:
         """Donors × signatures, of the donors that are deep enough."""
-        together = self._scored_with(donors)
-        key = tuple(together)
-        if key not in self._known:
-            self._known[key] = donor_scores.scores(self._taken(together), self.sets, scoring=self.scoring)
-        table, _ = self._known[key]
+        together = self.profiles.scored_with(donors)
+        if tuple(together) not in self._known:
+            self._known[tuple(together)] = donor_scores.scores(
+                self.profiles.of(together), self.sets, scoring=self.scoring
+            )
+        table, _ = self._known[tuple(together)]
         return table.loc[donors.intersection(table.index, sort=False)]
 
     def coverage(self, donors: pd.Index) -> pd.DataFrame:
         """By signature, `coverage`, the share of its genes measured where these donors are scored, and `reason`, why it
         cannot be scored there (empty where it can)."""
-        together = self._scored_with(donors)
-        key = tuple(together)
-        if key in self._known:
-            return self._known[key][1]
-        return donor_scores.coverage(self._taken(together), self.sets, scoring=self.scoring)
-
-    def _scored_with(self, donors: pd.Index) -> pd.Index:
-        """The donors that these are scored with: all of their study and platform, where these are one."""
-        everyone = self.profiles.donors
-        places = everyone.loc[donors, [Obs.STUDY, PLATFORM]].drop_duplicates()
-        if len(places) != 1:
-            return donors
-        return everyone.index[(everyone[[Obs.STUDY, PLATFORM]] == places.iloc[0]).all(axis=1)]
-
-    def _taken(self, donors: pd.Index) -> Profiles:
-        return self.profiles.take(self.profiles.donors.index.get_indexer(donors))
+        together = self.profiles.scored_with(donors)
+        if tuple(together) in self._known:
+            return self._known[tuple(together)][1]
+        return donor_scores.coverage(self.profiles.of(together), self.sets, scoring=self.scoring)
 
 
 def contrasts(
@@ -197,12 +186,9 @@ def with_families(table: pd.DataFrame, home: Mapping[str, str]) -> pd.DataFrame:
     """The table with families and the FDR of each, all columns, sorted. `home` is the declared compartment of each
     signature; exploratory rows without an effect are left out."""
     confirmed = table["signature"].map(home) == table["cell_type"]
-    table = table[confirmed | table["effect"].notna()].copy()
+    table = table[confirmed | table["effect"].notna()].reindex(columns=columns("contrasts")).assign(explained_by="")
     table["family"] = np.where(confirmed[table.index], CONFIRMATORY, EXPLORATORY)
     table.loc[table["estimator"] == TRANSFER, "family"] = TRANSFER
-    for name in columns("contrasts"):
-        if name not in table:
-            table[name] = "" if name == "explained_by" else np.nan
     table["ambient_flag"] = table["ambient_max"] > MUCH_AMBIENT
     table["fdr"], table["fdr_clean"] = np.nan, np.nan
     judged = (table["study"] == POOLED) & table["estimator"].isin([WITHIN, NESTED, TRANSFER])
@@ -211,4 +197,4 @@ def with_families(table: pd.DataFrame, home: Mapping[str, str]) -> pd.DataFrame:
         for p, adjusted in (("p", "fdr"), ("p_clean", "fdr_clean")):
             table.loc[rows, adjusted] = effects.fdr(table.loc[rows, p].to_numpy(float))
     keys = ["signature", "cell_type", "contrast", "estimator", "primary_site", "study"]
-    return table.sort_values(keys, kind="stable", ignore_index=True)[columns("contrasts")]
+    return table.sort_values(keys, kind="stable", ignore_index=True)

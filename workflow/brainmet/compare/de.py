@@ -66,12 +66,9 @@ def expression(
                 rows["ambient_max"] = rows["ensembl_id"].map(share)
             log.info("%s, %s: %d genes, %d donors", cell_type, contrast.id, len(rows), chosen.sum())
             blocks.append(rows.assign(contrast=contrast.id, cell_type=cell_type, reason=""))
-    table = pd.concat(blocks, ignore_index=True)
-    for name in columns("de"):
-        if name not in table:
-            table[name] = np.nan
+    table = pd.concat(blocks, ignore_index=True).reindex(columns=columns("de"))
     table["ambient_flag"] = table["ambient_max"] > MUCH_AMBIENT
-    return table.sort_values(["cell_type", "contrast", "ensembl_id"], kind="stable", ignore_index=True)[columns("de")]
+    return table.sort_values(["cell_type", "contrast", "ensembl_id"], kind="stable", ignore_index=True)
 
 
 def ambient_shares(raw: Profiles, clean: Profiles, *, min_counts: int) -> pd.Series:

@@ -248,8 +248,7 @@ def table(profiles_of: Mapping[str, Profiles], sets: Sequence[GeneSet], *, scori
     parts = []
     for cell_type, profiles in profiles_of.items():
         for _, donors in profiles.donors.groupby([Obs.STUDY, PLATFORM], sort=True):
-            here = profiles.take(profiles.donors.index.get_indexer(donors.index))
-            values, covered = scores(here, sets, scoring=scoring)
+            values, covered = scores(profiles.of(donors.index), sets, scoring=scoring)
             names = pd.MultiIndex.from_product([values.index, values.columns], names=["profile", "signature"])
             long = pd.DataFrame({"score": values.to_numpy().ravel()}, names).reset_index()
             long = long.merge(donors, left_on="profile", right_index=True).merge(

@@ -47,6 +47,16 @@ class Profiles:
         """Some of the donors, by position or mask."""
         return Profiles(self.donors.iloc[np.arange(len(self.donors))[rows]], self.symbols, self.counts[rows])
 
+    def of(self, donors: pd.Index) -> "Profiles":
+        """Some of the donors, by name."""
+        return self.take(self.donors.index.get_indexer(donors))
+
+    def scored_with(self, donors: pd.Index) -> pd.Index:
+        """The donors that some are scored with: all of their study and platform, where these are one."""
+        place = self.donors[[Obs.STUDY, PLATFORM]]
+        places = place.loc[donors].drop_duplicates()
+        return donors if len(places) != 1 else place.index[(place == places.iloc[0]).all(axis=1)]
+
     def measured(self) -> np.ndarray:
         """Mask of the genes measured in all of these donors."""
         return ~np.isnan(self.counts).any(axis=0)

@@ -54,13 +54,10 @@ def sets(
         blocks.append(result.assign(cell_type=cell_type, contrast=contrast, family=family, reason=""))
     if not blocks:
         return empty("gsea")
-    table = pd.concat(blocks, ignore_index=True)
-    for name in columns("gsea"):
-        if name not in table:
-            table[name] = np.nan
+    table = pd.concat(blocks, ignore_index=True).reindex(columns=columns("gsea"))
     table["ambient_flag"] = table["ambient_max"] > MUCH_AMBIENT
     keys = ["cell_type", "contrast", "signature", "direction"]
-    return table.sort_values(keys, kind="stable", ignore_index=True)[columns("gsea")]
+    return table.sort_values(keys, kind="stable", ignore_index=True)
 
 
 def _refusal(ranked: pd.Series, rows: pd.DataFrame, *, min_size: int, max_size: int) -> str:

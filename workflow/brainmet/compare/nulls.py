@@ -31,9 +31,9 @@ from brainmet.compare.donor_scores import (
     log_cpm,
     thinned_log_cpm,
 )
-from brainmet.compare.donors import PLATFORM, Profiles, declared
+from brainmet.compare.donors import Profiles, declared
 from brainmet.compare.estimators import Design, DonorValues
-from brainmet.contract import Null, Obs
+from brainmet.contract import Null
 from brainmet.core.tables import columns, empty
 from brainmet.stats import effects
 
@@ -188,10 +188,7 @@ class RandomScores:
 
     def scores(self, donors: pd.Index) -> pd.DataFrame:
         """Donors × random sets, of the donors that are deep enough."""
-        everyone = self.profiles.donors
-        chosen = everyone.loc[donors, [Obs.STUDY, PLATFORM]].drop_duplicates()
-        same = (everyone[[Obs.STUDY, PLATFORM]] == chosen.iloc[0]).all(axis=1) if len(chosen) == 1 else None
-        here = self.profiles.take(everyone.index.isin(everyone.index[same] if same is not None else donors))
+        here = self.profiles.take(self.profiles.donors.index.isin(self.profiles.scored_with(donors)))
         here = here.take(deep_enough(here, min_counts=self.scoring.min_counts))
         values = np.full(here.counts.shape, np.nan)
         use = np.flatnonzero(here.measured())

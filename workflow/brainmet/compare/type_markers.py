@@ -69,7 +69,7 @@ def _test(cell_type: str, change: np.ndarray, genes: pd.DataFrame, *, top: int) 
     se = change.std(axis=0, ddof=1) / np.sqrt(n) if n > 1 else np.full(len(use), np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         p = 2 * student.sf(np.abs(mean / se), n - 1) if n > 1 else np.full(len(use), np.nan)
-    half = student.isf(0.025, max(n - 1, 1)) * se
+    half = student.isf(effects.TAIL, max(n - 1, 1)) * se
     frame = pd.DataFrame(
         {
             "cell_type": cell_type,

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from brainmet.compare.donor_scores import expression_bins
 from brainmet.compare.donors import PLATFORM, platforms
 from brainmet.contract import TARGET_SUM, UNKNOWN, Obs, Uns, Var
 from brainmet.knowledge.cell_types import CellTypes
@@ -187,6 +188,5 @@ def strata(values: np.ndarray, n_bins: int) -> np.ndarray:
     """Bin of each gene by the rank of its expression: `n_bins` bins of equal size; genes never seen are bin -1."""
     bins = np.full(len(values), -1)
     seen = np.flatnonzero(values > 0)
-    order = np.argsort(values[seen], kind="stable")
-    bins[seen[order]] = np.arange(len(seen)) * n_bins // max(len(seen), 1)
+    bins[seen] = expression_bins(values[seen], n_bins=n_bins)
     return bins

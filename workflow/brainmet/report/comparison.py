@@ -15,6 +15,8 @@ from brainmet.report.wording import compartment_words, contrast_words, counted, 
 Names = Mapping[str, str]
 MIN_CELLS = 5
 """Cells below which a donor's mean of a type is not drawn."""
+MOST_CONTRASTS = 40
+"""Rows of one contrast that are drawn."""
 MOST_SETS = 50
 """Signatures of one contrast whose enrichment is drawn."""
 SMALLEST_P = 1e-300
@@ -181,11 +183,11 @@ def _signatures_of(compartment: str, rows: pd.DataFrame, names: Names) -> Varian
     return Variant(compartment_words(compartment), [trace], layout, rows)
 
 
-def contrast_forest(table: pd.DataFrame, names: Names, *, alpha: float, top: int = 40) -> Figure:
+def contrast_forest(table: pd.DataFrame, names: Names, *, alpha: float) -> Figure:
     """By contrast: the signatures with the strongest evidence."""
     variants = []
     for label, own in contrasts(table):
-        own = _once(own).sort_values("p", kind="stable").head(top).sort_values("effect", kind="stable")
+        own = _once(own).sort_values("p", kind="stable").head(MOST_CONTRASTS).sort_values("effect", kind="stable")
         labels = (
             own["signature"].map(lambda k: _short(names.get(k, k))) + " · " + own["cell_type"].map(compartment_words)
         )
@@ -196,7 +198,7 @@ def contrast_forest(table: pd.DataFrame, names: Names, *, alpha: float, top: int
         choose="Contrast",
         source="contrasts.tsv",
         caption="Hedges' g, first condition minus second, with 95% intervals; the donors are the replicates. Shown are "
-        f"the {top} rows of smallest p. Filled: FDR below {alpha:g}. "
+        f"the {MOST_CONTRASTS} rows of smallest p. Filled: FDR below {alpha:g}. "
         "Orange: the FDR is as low, but something else may explain the difference, such as ambient RNA or the cell "
         "cycle; hover to see what. Effects of three or more studies are pooled by random effects, of fewer by fixed "
         "effects.",

@@ -20,6 +20,8 @@ from scipy.special import gammaln, nctdtrinc
 from brainmet.stats import student
 
 Array = np.ndarray
+TAIL = 0.025
+"""Probability beyond each end of an interval."""
 NO_SPREAD = 1e-12
 """Spread of donors below which they do not vary."""
 FAR_OUT = 100.0
@@ -56,14 +58,13 @@ class Estimate:
     n_b: int
     n: int
 
-    def interval(self, level: float = 0.95) -> tuple[Array, Array]:
-        """Confidence interval of g."""
-        t = _ratio(self.difference, self.se)
-        return _interval(self.g, self.g_se, self.g_df, t, self.df, level=level)
+    def interval(self) -> tuple[Array, Array]:
+        """95 % confidence interval of g."""
+        return _interval(self.g, self.g_se, self.g_df, _ratio(self.difference, self.se), self.df)
 
-    def difference_interval(self, level: float = 0.95) -> tuple[Array, Array]:
-        """Confidence interval of the difference."""
-        half = student.isf((1 - level) / 2, self.df) * self.se
+    def difference_interval(self) -> tuple[Array, Array]:
+        """95 % confidence interval of the difference."""
+        half = student.isf(TAIL, self.df) * self.se
         return self.difference - half, self.difference + half
 
 
@@ -179,8 +180,8 @@ def fixed_studies(estimates: list[Estimate]) -> tuple[Pooled, Array, Array, Arra
     g_df = np.maximum((np.isfinite(g) * np.array([e.g_df for e in estimates])[:, None]).sum(axis=0), 1)
     effect = (share * np.nan_to_num(g)).sum(axis=0)
     se = np.sqrt((share**2 * np.nan_to_num(g_se) ** 2).sum(axis=0))
-    t, half, nothing = _ratio(difference, spread), student.isf(0.025, df) * spread, np.full(len(effect), np.nan)
-    low, high = _interval(effect, se, g_df, t, df, level=0.95)
+    t, half, nothing = _ratio(difference, spread), student.isf(TAIL, df) * spread, np.full(len(effect), np.nan)
+    low, high = _interval(effect, se, g_df, t, df)
     pooled = Pooled(
         effect=effect,
         se=se,
@@ -217,19 +218,18 @@ def shares(estimates: Sequence[Estimate]) -> Array:
         return share / share.sum(axis=0)
 
 
-def _interval(g: Array, se: Array, g_df: Array | int, t: Array, df: Array, *, level: float) -> tuple[Array, Array]:
-    """Interval of g: as its standard error has it, but for the end towards zero, which is that of the test.
+def _interval(g: Array, se: Array, g_df: Array | int, t: Array, df: Array) -> tuple[Array, Array]:
+    """95 % interval of g: as its standard error has it, but for the end towards zero, which is that of the test.
 
     The standard error knows of the noise in the standard deviation that g is measured in, and is too large where there
     is no effect: findings would have intervals that reach over zero. At that end the noncentral t of which the test's t
     is a quantile gives the bound (Steiger & Fouladi 1997), and away from zero whichever of the two is further.
     """
-    tail = (1 - level) / 2
-    half = student.isf(tail, g_df) * se
+    half = student.isf(TAIL, g_df) * se
     low, high = g - half, g + half
     rows = np.flatnonzero((np.abs(t) > 1) & (np.sign(t) == np.sign(g)))  # both reach over zero where t is small
     size, degrees = np.minimum(np.abs(t[rows]), FAR_OUT), np.broadcast_to(df, g.shape)[rows]
-    near, far = (np.abs(g[rows]) * nctdtrinc(degrees, p, size) / size for p in (1 - tail, tail))
+    near, far = (np.abs(g[rows]) * nctdtrinc(degrees, p, size) / size for p in (1 - TAIL, TAIL))
     far = np.fmax(far, np.abs(g[rows]) + half[rows])
     low[rows], high[rows] = np.where(g[rows] > 0, (near, far), (-far, -near))
     return low, high
@@ -274,8 +274,8 @@ def random_effects(effect: Array, se: Array) -> Pooled:
         scale = np.nansum(weight * (effect - mean) ** 2, axis=0) / (k - 1)
         error = np.sqrt(scale / total)
         p = 2 * student.sf(np.abs(_ratio(mean, error)), k - 1)
-        half = student.isf(0.025, k - 1) * error
-        reach = np.where(k > 2, student.isf(0.025, np.maximum(k - 2, 1)) * np.sqrt(tau2 + error**2), np.nan)
+        half = student.isf(TAIL, k - 1) * error
+        reach = np.where(k > 2, student.isf(TAIL, np.maximum(k - 2, 1)) * np.sqrt(tau2 + error**2), np.nan)
     return Pooled(
         effect=mean,
         se=error,

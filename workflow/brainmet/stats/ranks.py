@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 
-def ranks(values: np.ndarray, *, axis: int = 0) -> np.ndarray:
-    """Ranks from 1 along an axis of an array of one or two dimensions without NaN; ties share their mean rank."""
-    return pd.DataFrame(values).rank(axis=axis).to_numpy(float).reshape(np.shape(values))
+def ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks from 1 of values without NaN, of a matrix in each column; ties share their mean rank."""
+    return pd.DataFrame(values).rank().to_numpy(float).reshape(np.shape(values))
 
 
 def rank_correlations(columns: np.ndarray) -> np.ndarray:
