@@ -86,7 +86,7 @@ def main() -> None:
     """Draw, run, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cells", type=int, default=20_000)
-    parser.add_argument("--samples", type=int, help="default: 10,000 cells a sample, at least two samples")
+    parser.add_argument("--samples", type=int, help="default: 10,000 cells per sample, at least two samples")
     parser.add_argument(
         "--folder", type=Path, default=Path(".bench"), help="kept between runs; the cohort is drawn once"
     )

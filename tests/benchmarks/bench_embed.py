@@ -1,6 +1,6 @@
 """Time and peak memory of features, slice, embed and cluster on a cohort of `.h5ad` files with raw counts.
 
-usage: python tests/benchmarks/bench_embed.py FOLDER    (one file a sample; cells are taken as they are)
+usage: python tests/benchmarks/bench_embed.py FOLDER    (one file per sample; cells are taken as they are)
 
 Prints a JSON line a step: wall and CPU seconds, peak memory of the process so far in MB. Moments,
 which QC writes, are computed here and are not counted.

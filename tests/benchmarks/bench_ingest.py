@@ -25,7 +25,7 @@ BYTES_PER_VALUE = 2.05
 
 
 def counts(n_cells: int) -> sp.csr_matrix:
-    """Cells × genes with about 2,400 detected genes a cell."""
+    """Cells × genes with about 2,400 detected genes per cell."""
     rng = np.random.default_rng(0)
     rates = rng.permutation(rng.lognormal(-4.2, 2.2, GENES))
     blocks = []

@@ -29,7 +29,7 @@ def signatures() -> list:
 
 
 def write(path: Path, n_cells: int, n_genes: int) -> None:
-    """Counts with about 2,000 detected genes a cell."""
+    """Counts with about 2,000 detected genes per cell."""
     rng = np.random.default_rng(0)
     wanted = list(dict.fromkeys(gene for signature in signatures() for gene in signature.genes))
     symbols = wanted + [f"G{i}" for i in range(n_genes - len(wanted))]

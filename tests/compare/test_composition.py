@@ -35,7 +35,7 @@ def test_donors_are_read_at_the_number_of_cells_of_the_smallest() -> None:
 
 
 def test_more_cells_in_one_arm_are_no_difference_of_composition() -> None:
-    """Sixteen types of the same shares, half of them below one in a hundred; 100 cells a donor against 4,000."""
+    """Sixteen types of the same shares, half of them below one in a hundred; 100 cells per donor against 4,000."""
     shares = 2.0 ** -np.arange(1, 17)
     rng = np.random.default_rng(0)
     frame = donors({"s": (6, 6)})

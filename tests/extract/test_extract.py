@@ -161,7 +161,7 @@ def test_seurat_opens_the_atlas_by_the_lines_of_the_readme(mini_run, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("run", [pytest.param("mini_run", marks=pytest.mark.ci), "real_run"])
 def test_cellxgene_accepts_the_atlas_and_its_copy(run, request, tmp_path):
-    """The current validator, in an environment of its own; simulated cells and real ones. Half a minute a file.
+    """The current validator, in an environment of its own; simulated cells and real ones. Half a minute per file.
 
     The atlas is what CELLxGENE gives out, a file that has labels already: as an upload it has one error, the reserved
     name of the column `cell_type`. The copy is what one uploads there.

@@ -38,7 +38,7 @@ MANNER: dict[str, Any] = {
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `body` at every path; `faults` is popped once a request."""
+    """Serves `body` at every path; `faults` is popped once per request."""
 
     daemon_threads = True
 

@@ -54,7 +54,7 @@ def test_loom_that_names_no_cells(tmp_path: Path, human: GeneTable) -> None:
         run("loom", [tmp_path / "b.loom"], human)
 
 
-# --- a file a cell ----------------------------------------------------------------------------------------------------
+# --- one file per cell ------------------------------------------------------------------------------------------------
 
 
 def plate(path: Path, *, odd: bool = False) -> Path:

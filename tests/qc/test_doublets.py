@@ -95,7 +95,7 @@ def test_barcodes_that_failed_are_not_looked_at(make_counts: Callable[..., Count
 @pytest.mark.parametrize(
     ("profile", "values", "n", "reason"),
     [
-        ("plates", "counts", 60, "one cell a well"),
+        ("plates", "counts", 60, "one cell per well"),
         ("cells", "expected_counts", 60, "values are expected_counts"),
         ("cells", "counts", 20, "20 cells, fewer than 50"),
     ],

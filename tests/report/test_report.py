@@ -285,11 +285,11 @@ def test_a_stricter_level_of_the_fdr_reaches_figures_and_captions():
 
 
 def test_doublets_not_looked_for_are_told_by_reason():
-    qc = toy.rows("qc", [{"sample": s, "status": "kept", "doublet_skipped": "one cell a well"} for s in ("S1", "S3")])
+    qc = toy.rows("qc", [{"sample": s, "status": "kept", "doublet_skipped": "one cell per well"} for s in ("S1", "S3")])
     qc.loc[2] = qc.loc[0]
     qc.loc[2, ["sample", "doublet_skipped"]] = ["S2", "40 cells, fewer than 50"]
     said = doubts(toy.run(), qc=qc)["Doublets were not looked for in 3 samples"].detail
-    assert said == "S2: 40 cells, fewer than 50; S1, S3: one cell a well."
+    assert said == "S2: 40 cells, fewer than 50; S1, S3: one cell per well."
 
 
 def test_contrasts_that_failed_are_told_once():

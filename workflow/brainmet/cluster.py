@@ -39,7 +39,7 @@ def column(resolution: float) -> str:
 def clusters(
     cells: np.ndarray, indices: np.ndarray, *, resolutions: Sequence[float], prune: float, n_iterations: int, seed: int
 ) -> pd.DataFrame:
-    """Cluster labels of every cell, one column a resolution.
+    """Cluster labels of every cell, one column per resolution.
 
     Args:
         cells: cell ids.
@@ -190,7 +190,7 @@ def stability(
         resolutions, n_neighbors, prune, n_iterations, seed: as for `clusters`.
 
     Returns:
-        One row a resolution, ascending: `resolution, n_clusters, stability, stability_sd, null_stability, null_sd,
+        One row per resolution, ascending: `resolution, n_clusters, stability, stability_sd, null_stability, null_sd,
         excess, supported, n_cells, n_subsamples`; `n_clusters` in the cells examined, `excess` is
         (stability − null) / (1 − null).
     """

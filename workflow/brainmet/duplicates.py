@@ -40,7 +40,7 @@ def duplicates(cells: pd.DataFrame, *, drop: bool) -> pd.DataFrame:
         drop: leave all but one of the samples that hold the same cells out of the cohort.
 
     Returns:
-        One row a pair, sorted; `exclude` is the sample to leave out, `left_out` the same where `drop` says so.
+        One row per pair, sorted; `exclude` is the sample to leave out, `left_out` the same where `drop` says so.
     """
     cells = cells[cells["total_counts"] > 0]
     sizes = {str(name): int(n) for name, n in cells[Obs.SAMPLE].value_counts().items()}

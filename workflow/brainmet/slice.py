@@ -83,7 +83,7 @@ def slice_counts(counts: Counts, *, keep: np.ndarray, genes: np.ndarray, variabl
     cells = counts.cells.index.to_numpy()[np.asarray(keep, bool)]
     X = sp.vstack(blocks, format="csr") if blocks else sp.csr_matrix((0, int(measured.sum())), dtype=np.float32)
     log.info(
-        "%d cells × %d genes, %.3g nonzeros a cell; %d genes not measured",
+        "%d cells × %d genes, %.3g nonzeros per cell; %d genes not measured",
         *X.shape,
         X.nnz / max(len(cells), 1),
         (~measured).sum(),

@@ -49,7 +49,7 @@ rule ingest:
 
 
 rule collect_genes_lost:
-    """What became of the genes of every sample, one row a sample, and which signatures and cell types suffer."""
+    """What became of the genes of every sample, one row per sample, and which signatures and cell types suffer."""
     input:
         **SIGNATURES,
         samples=collect("<results>/samples/{sample}/genes_lost.tsv", sample=RECORDS),

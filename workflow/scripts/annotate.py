@@ -1,4 +1,4 @@
-"""One identity a cell from the evidence of all methods."""
+"""One identity per cell from the evidence of all methods."""
 
 from brainmet.annotate import _inputs as evidence
 from brainmet.annotate.consensus import Settings, consensus

@@ -6,7 +6,7 @@ share over the source's share, of which a quantile below the median is taken, as
 itself lie above. The expected ambient counts are the sources times these fractions. A source whose own genes the
 profile carries at more than `max_share` is kin (microglia and macrophages), not soup, and is left out.
 
-The idea of bounding ambient RNA by genes a cell should not express: Young & Behjati 2020 GigaScience 9:giaa151 (SoupX);
+The idea of bounding ambient RNA by genes that a cell should not express: Young & Behjati 2020 GigaScience 9:giaa151 (SoupX);
 Lun's DropletUtils, `ambientContribMaximum`. Here the bound is set for each source apart, as tissue and tumour soup
 differ.
 """

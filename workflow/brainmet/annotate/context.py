@@ -42,11 +42,11 @@ def annotate(
     """Positions of each cell's nearest cells among the kept cells of its sample, nearest first.
 
     Args:
-        slices: one a sample.
+        slices: one per sample.
         types: not used.
         n_components: components of a sample's own space, at most.
         cells_per_component: cells of the sample for each of them.
-        n_neighbors: neighbours a cell, at most.
+        n_neighbors: neighbours per cell, at most.
         cells_per_neighbor: cells of the sample from which on one neighbour more is taken.
 
     Returns:
@@ -61,7 +61,7 @@ def annotate(
             few = min(n_components, max(MIN_COMPONENTS, n // cells_per_component))
             points = components(part.X[:, np.flatnonzero(part.measured)], n_components=few)
             near[:, :k] = nearest(points, k=k, exact_below=20_000, threads=1)[0] + start
-        log.info("%d cells, %d neighbours a cell", n, k)
+        log.info("%d cells, %d neighbours per cell", n, k)
         cells.append(part.cells)
         rows.append(near)
         start += n

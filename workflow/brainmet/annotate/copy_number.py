@@ -156,7 +156,7 @@ def annotate(
         cells: its `cells.parquet`.
         markers: evidence of the method `markers`.
         types: the resource.
-        window, step: genes a window, and from one window to the next.
+        window, step: genes per window, and from one window to the next.
         clip: largest log difference that a single gene may add to a cell's window.
         min_gene_share: share of cells that detect a gene, below which it is left out.
         min_reference: reference cells below which nothing is inferred.

@@ -1,4 +1,4 @@
-"""ScType with the markers of the resource (Ianevski 2022, doi 10.1038/s41467-022-28803-w): one call a cluster.
+"""ScType with the markers of the resource (Ianevski 2022, doi 10.1038/s41467-022-28803-w): one call per cluster.
 
 Genes are scaled over the sample's cells, a marker weighs the less the more types share it, the mean of a type's
 negative markers is taken off, and the clusters of the sample's own space get the type with the highest sum. Not among

@@ -1,7 +1,7 @@
 """Class profiles learned from each dataset's own clearest cells, and every cell compared with them.
 
 Markers are few and shallow cells show none of them; the informative genes are thousands. Cells that their markers place
-most clearly are averaged to one profile a type, every cell is compared with all profiles, and the clearest of the
+most clearly are averaged to one profile per type, every cell is compared with all profiles, and the clearest of the
 result are averaged again. A class too rare for that is learned where cells that its markers single out lie together,
 and called only there. No outside data enter, and no dataset learns from another platform. Slices are read one at a
 time.
@@ -119,7 +119,7 @@ def annotate(
     """Vote of the learned profiles, markers included, for every broad and clear type.
 
     Args:
-        slices: one a sample, iterated twice a round.
+        slices: one per sample, iterated twice per round.
         features: `features.tsv`: `ensembl_id, symbol`.
         cells: `cells.parquet` of all samples: which dataset each cell is of.
         markers: evidence of the method `markers`, all samples, in the order of the slices.

@@ -109,7 +109,7 @@ def classes(annotation: pd.DataFrame, types: CellTypes) -> tuple[np.ndarray, np.
 
 def _rows(scope: str, truth: np.ndarray, called: np.ndarray, *, n_bootstrap: int, seed: int) -> list[tuple]:
     names, n_cells = sorted(set(truth)), len(truth)
-    # Resamples of cells are resamples of the pairs of labels: one number a pair instead of one a cell.
+    # Resamples of cells are resamples of the pairs of labels: one number per pair instead of one per cell.
     pairs = pd.Series(1, index=pd.MultiIndex.from_arrays([truth, called])).groupby(level=[0, 1]).sum()
     truth, called = (pairs.index.get_level_values(level).to_numpy(object) for level in (0, 1))
     weights = pairs.to_numpy(np.float64)[None, :]

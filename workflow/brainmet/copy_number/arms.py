@@ -27,7 +27,7 @@ def cnv_arms(
         annotation: the columns of `annotation.parquet`.
         evidence: evidence of the method `copy_number` for the same cells: `arm_{arm}, shift_{arm}, fdr_{arm},
             genes_{arm}`.
-        min_cells: cells a group needs.
+        min_cells: cells that a group needs.
         max_fdr, min_shift: limits of a call.
 
     Returns:
@@ -67,7 +67,7 @@ def cnv_arms(
 
 
 def segments(arms: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The tumour of each donor as segments, one an arm, as IGV and GISTIC read them.
+    """The tumour of each donor as segments, one per arm, as IGV and GISTIC read them.
 
     Donors of two studies are two people, whatever their names, and are then told apart by the study's name before them.
     Samples of a donor are averaged, weighted by their malignant cells. Arms are the resolution that expression gives

@@ -17,11 +17,11 @@ from brainmet.copy_number import CLIP, arm_shift, gene_order, log_ratio, per_mil
 from brainmet.pseudobulk import Pseudobulk
 
 MIN_COUNTS = 20_000
-"""Counts a tumour needs: at five per gene, arms of a hundred genes are known to about 0.1."""
+"""Counts that a tumour needs: at five per gene, arms of a hundred genes are known to about 0.1."""
 MIN_CPM = 20.0
 """Counts per million, in the tumours and in the normal types, from which a gene tells of its arm's dosage."""
 MIN_GENES = 20
-"""Genes an arm needs."""
+"""Genes that an arm needs."""
 
 
 def burden(tumours: Profiles, normal: np.ndarray, genes: pd.DataFrame, *, seed: int) -> pd.Series:

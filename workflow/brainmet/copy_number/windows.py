@@ -31,7 +31,7 @@ def cnv_windows(
         types: the resource, for lineages.
         min_cells: cells that a group needs.
         min_genes: expressed genes below which nothing is said of a group.
-        window, step: genes a window, and from one to the next.
+        window, step: genes per window, and from one to the next.
 
     Returns:
         The columns of `cnv_windows.tsv`.

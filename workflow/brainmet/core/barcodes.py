@@ -93,7 +93,7 @@ def match_rows(
         raise BrainmetError(
             f"{name}: {joined} of {len(barcodes)} cells are in the table, but {most} in a spelling that is ambiguous "
             f"({ambiguous}): it holds several samples under other numbers than the matrix; name its column of samples "
-            "as sample: of labels or cells, or give a table a sample"
+            "as sample: of labels or cells, or give one table per sample"
         )
     if not joined:
         why = f"ambiguous ({ambiguous})" if ambiguous else "in no spelling"

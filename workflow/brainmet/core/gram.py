@@ -12,7 +12,7 @@ import scipy.sparse as sp
 BLOCK = 2_000
 """Cells made dense at a time: 16 MB at 2,000 genes."""
 FEW = 4
-"""A matrix with more than so many rows an eigenvector wanted: they are found one after the other."""
+"""Rows of a matrix per eigenvector wanted, above which the eigenvectors are found one after the other."""
 
 
 def gram(X: sp.csr_matrix) -> np.ndarray:

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from isal import isal_zlib
 
 CHUNK = 2**18
-"""Values a compressed block."""
+"""Values per compressed block."""
 FAST_LEVELS = isal_zlib.ISAL_BEST_COMPRESSION
 """Levels up to this are ISA-L's, six times as fast as zlib at level 4; the file is 8 % larger."""
 

@@ -8,7 +8,7 @@ from types import ModuleType
 def lean(library: str, *, without: str) -> ModuleType:
     """The library, imported as if the other one were not installed, unless either is there already.
 
-    Drawing and learning for interfaces that are not used here cost half a second a job.
+    Drawing and learning for interfaces that are not used here cost half a second per job.
     """
     hide = without not in sys.modules and library not in sys.modules
     if hide:

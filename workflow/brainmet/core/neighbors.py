@@ -11,11 +11,11 @@ from brainmet.core.files import reading, replacing
 
 log = logging.getLogger(__name__)
 
-CELLS_A_LIST, LISTS_SEARCHED = 256, 16
+CELLS_PER_LIST, LISTS_SEARCHED = 256, 16
 """Every point is compared with about 4,000 others, however many there are. Of 88,551 drawn cells' 15 neighbours in 50
 components .90 were found (.97 in twice the time), and .997 were of the cell's type, as of the exact ones."""
 ROUNDS, TRAINED_ON = 8, 32
-"""Rounds of k-means for the lists, and points a list that it is shown."""
+"""Rounds of k-means for the lists, and points per list that it is shown."""
 ROWS = 20_000
 """Cells searched at a time."""
 
@@ -25,9 +25,9 @@ def nearest(points: np.ndarray, *, k: int, exact_below: int, threads: int) -> tu
 
     Args:
         points: points × dimensions.
-        k: neighbours a point, fewer when there are not as many other points.
+        k: neighbours per point, fewer when there are not as many other points.
         exact_below: with more points than this, neighbours are sought in the `LISTS_SEARCHED` nearest of lists of
-            about `CELLS_A_LIST` points each (Jegou et al. 2011, doi 10.1109/TPAMI.2010.57).
+            about `CELLS_PER_LIST` points each (Jegou et al. 2011, doi 10.1109/TPAMI.2010.57).
         threads: used where each point's result is its own. Products of matrices, whose sums depend on the number of
             threads, have one.
 
@@ -99,7 +99,7 @@ def _by_lists(
 
     faiss.omp_set_num_threads(1)
     n, dimensions = landmarks.shape
-    n_lists = max(n // CELLS_A_LIST, 1)
+    n_lists = max(n // CELLS_PER_LIST, 1)
     # Where the lists lie changes which neighbours are missed, not what a run is asked for: no seed of the config.
     how = {"niter": ROUNDS, "seed": 1, "max_points_per_centroid": TRAINED_ON, "min_points_per_centroid": 1}
     centres: Any = faiss.Kmeans(dimensions, n_lists, **how)

@@ -372,7 +372,7 @@ def _addresses(accession: str, found: Sequence[Member], data: Sequence[Member]) 
 
 
 def _tables(found: Sequence[Member], layout: str, samples: Sequence[str]) -> list[str]:
-    """Names of tables beside the matrices, of a table a sample what all end with; of tables that may hold counts
+    """Names of tables beside the matrices, of one table per sample what all end with; of tables that may hold counts
     themselves those that are named for cells."""
     table = re.compile(rf"{LAYOUTS['dense_text']}{PACKED}", re.IGNORECASE)
     named = [member.name for member in found if table.search(member.name) and "analysis" not in member.folders]

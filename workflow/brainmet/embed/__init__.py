@@ -29,7 +29,7 @@ def components(
     that mean, so that a missing gene moves no cell.
 
     Args:
-        slices: one a sample, iterated twice.
+        slices: one per sample, iterated twice.
         n_components: number of components, at most the number of genes and cells allow.
         scale: divide each gene by its standard deviation first.
 
@@ -126,7 +126,7 @@ def embedding(
     """Every coordinate of the cohort's cells, and their nearest neighbours in the integrated space.
 
     Args:
-        slices: one a sample, iterated twice.
+        slices: one per sample, iterated twice.
         samples: sample ids in the order of the slices.
         integrate: `harmony`, or `none` to use the components as they are; a single sample is never integrated.
         n_neighbors, exact_below: see `brainmet.core.neighbors.nearest`.

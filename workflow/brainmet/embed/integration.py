@@ -123,7 +123,7 @@ def malignant_embedding(
     """Components and layout of the malignant cells alone, not integrated: tumours stay as different as they are.
 
     Args:
-        slices: one a sample, iterated twice.
+        slices: one per sample, iterated twice.
         annotation: which cells are malignant or likely malignant.
         n_components, scale, n_neighbors, exact_below, min_dist, layout_cells, seed: see `brainmet.embed`.
 

@@ -117,7 +117,7 @@ def judge(X: sp.csr_matrix) -> Verdict:
         if len(totals) >= 5 and spread < 2 * WIDE and _without_ones(X, values):
             return Verdict(
                 "tpm",
-                f"whole numbers that add up to {_about(totals)} a cell, but in many cells of more than {MIN_GENES} "
+                f"whole numbers that add up to {_about(totals)} per cell, but in many cells of more than {MIN_GENES} "
                 "genes none is 1: rounded normalised values",
             )
         return Verdict("counts", "all values are whole numbers")

@@ -265,7 +265,7 @@ def list_members(files: Sequence[tuple[str, Path]]) -> list[Member]:
         if not TAR.search(name) and not TAR.search(path.name):
             found.append(Member(PurePosixPath(name).name, path, above=above))
             continue
-        # With an archive a sample its name may be all that tells whose the files are.
+        # With one archive per sample its name may be all that tells whose the files are.
         above = (*above, re.sub(TAR, "", PurePosixPath(name).name))
         try:
             with path.open("rb") as stream, _archive(stream) as archive:

@@ -294,7 +294,7 @@ def _report(row: pd.Series) -> None:
 
 
 def collect(rows: list[pd.DataFrame], *, excluded: list[str]) -> pd.DataFrame:
-    """The table qc of a cohort: one row a sample in the order of their ids, with the excluded ones."""
+    """The table qc of a cohort: one row per sample in the order of their ids, with the excluded ones."""
     missing = pd.DataFrame({"sample": sorted(excluded), "status": "excluded"}).reindex(columns=columns("qc"))
     table = pd.concat([*rows, missing] if excluded else rows, ignore_index=True)
     return table.sort_values("sample", kind="stable", ignore_index=True)

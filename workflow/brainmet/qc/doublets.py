@@ -434,7 +434,7 @@ def _skipped(counts: Counts, *, profile: str, n: int, min_cells: int, known_rate
     if known_rate == 0:
         return "none left, as the dataset file says (doublet_rate: 0)"
     if profile == "plates":
-        return "one cell a well"
+        return "one cell per well"
     if counts.uns[Uns.VALUES] != "counts":
         return f"values are {counts.uns[Uns.VALUES]}"
     if n < min_cells:

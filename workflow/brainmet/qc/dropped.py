@@ -41,7 +41,7 @@ def dropped(
         min_cells: barcodes of a type from which on it can be flagged.
 
     Returns:
-        The columns of `dropped.tsv`, one row a type, most dropped first. Doublets do not count as dropped: they are
+        The columns of `dropped.tsv`, one row per type, most dropped first. Doublets do not count as dropped: they are
         dropped for what they are, not for how they look.
     """
     reason = cells[Obs.REASON].to_numpy(str)

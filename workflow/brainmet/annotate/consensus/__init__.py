@@ -1,4 +1,4 @@
-"""One identity a cell from the evidence of all methods.
+"""One identity per cell from the evidence of all methods.
 
 First the broad type, among few well separated candidates, by the votes of the methods; then the type inside it, by
 marker scores averaged over neighbours; then state and malignancy. Where evidence is weak the parent or `unknown`

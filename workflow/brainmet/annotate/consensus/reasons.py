@@ -24,7 +24,7 @@ def reasons(
     second: np.ndarray,
     origin: np.ndarray,
 ) -> np.ndarray:
-    """One sentence a cell: its genes, its neighbours, its copy number, and what speaks against.
+    """One sentence per cell: its genes, its neighbours, its copy number, and what speaks against.
 
     Args:
         called: broad type, lineage or `unknown` of each cell.
