@@ -7,6 +7,7 @@ import pytest
 import yaml
 from brainmet import datasets, fetch
 from brainmet.core.names import begins
+from brainmet.fetch import archive
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "resources" / "datasets"
@@ -67,11 +68,11 @@ def test_entry(id_: str) -> None:
         assert "path" not in file
         if url := file.get("url"):
             assert url.startswith("https://")
-            assert fetch.archive_url(url) == url
+            assert archive.archive_url(url) == url
             accession = re.search(r"/(GS[EM]\d+)/", url)
             if accession and "geo/" in url:
-                name = url.rpartition("/")[2] if fetch.PATTERN in url else file["name"]
-                assert fetch.archive_url(f"geo:{accession[1]}/{name}") == url
+                name = url.rpartition("/")[2] if archive.PATTERN in url else file["name"]
+                assert archive.archive_url(f"geo:{accession[1]}/{name}") == url
 
 
 def test_sample_ids_are_unique_over_all_entries() -> None:

@@ -29,7 +29,9 @@ def arr(*names: str) -> np.ndarray:
     ],
 )
 def test_spellings_join(cells: tuple[str, ...], keys: tuple[str, ...]) -> None:
-    assert match_rows(arr(*cells), arr(*keys), values=arr("x", "y"), name="labels.csv", sample="S1").tolist() == [0, 1]
+    assert match_rows(
+        arr(*cells), arr(*keys), values=arr("x", "y"), name="labels.csv", sample_names=["S1"]
+    ).tolist() == [0, 1]
 
 
 def test_order_and_coverage() -> None:
@@ -67,7 +69,9 @@ def test_a_table_of_all_samples_is_not_joined_to_another_samples_cells() -> None
     assert (match_rows(cells, arr(*cells[:9], *keys[17:]), values=values, name="m.csv") >= 0).sum() == 9
     # Nor are rows that carry the sample's own name, however few.
     keys = arr(f"P1_{second[0]}-1", *(f"P2_{b}-1" for b in second))
-    assert (match_rows(cells, keys, values=np.arange(len(keys)).astype(str), name="m.csv", sample="P1") >= 0).sum() == 1
+    assert (
+        match_rows(cells, keys, values=np.arange(len(keys)).astype(str), name="m.csv", sample_names=["P1"]) >= 0
+    ).sum() == 1
 
 
 def test_no_match_is_one_sentence() -> None:

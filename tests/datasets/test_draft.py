@@ -8,7 +8,9 @@ import pytest
 from brainmet import datasets
 from brainmet.datasets.draft import draft
 from brainmet.errors import BrainmetError
+from brainmet.fetch.archive import Archive
 from brainmet.ingest import ingest
+from brainmet.ingest.species import Limits
 from brainmet.knowledge.genes import GeneTable, read_genes
 
 from tests.ingest.test_ingest import BARCODES, HERE, SYMBOLS, counts, same, write_triplet
@@ -22,14 +24,14 @@ def human() -> GeneTable:
 
 def drafted(source: str | Path, tmp_path: Path, human: GeneTable, mirror: str = "") -> tuple[dict[str, dict], str]:
     """Records of the draft, and its text."""
-    path = draft(str(source), tmp_path / "datasets", human, mirror=mirror, offline=True)
+    path = draft(str(source), tmp_path / "datasets", human, Archive(mirror=mirror, offline=True))
     dataset = datasets.read(path)
     return datasets.records({dataset["id"]: dataset}, exclude=[]), path.read_text()
 
 
 def read(record: dict, human: GeneTable):
     paths = [file["path"] for file in record["files"]]
-    return ingest(paths, human, None, record=record, warn_lost=0.1, max_lost=0.4, species_share=0.9)
+    return ingest(paths, human, None, record=record, limits=Limits(warn_lost=0.1, max_lost=0.4, species_share=0.9))
 
 
 def dense(X) -> bytes:

@@ -17,10 +17,10 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from brainmet.fetch import fetch
+from brainmet.fetch import Archive, fetch
 
 from tests.faults.test_bad_samples import SYMBOLS, write_sample
-from tests.fetch.test_fetch import BODY, MANNER, serving
+from tests.fetch.test_fetch import BODY, PATIENCE, serving
 from tests.running import HOME, begin, digests, mini, snakemake
 from tests.score.test_metabolic_tasks import INSTALLED, write_database
 from tests.test_bulk import PATTERNS, profiles_of
@@ -289,11 +289,11 @@ def test_a_download_that_fills_the_disk_goes_on_from_there(disk):
         source, target = {"url": f"{server.url}/data.bin"}, disk / "D/data.bin"
         server.faults = ["unsaid"] * 2
         with pytest.raises(OSError) as raised:
-            fetch(source, target, **MANNER)
+            fetch(source, target, Archive(), PATIENCE)
         assert raised.value.errno == errno.ENOSPC and not target.exists()
         held = target.with_name("data.bin.part").stat().st_size
         remount(disk, f"size={ROOMY}")
-        fetch(source, target, **MANNER)
+        fetch(source, target, Archive(), PATIENCE)
         assert target.read_bytes() == BODY and server.seen[-1][1] == f"bytes={held}-" and held > 0
 
 

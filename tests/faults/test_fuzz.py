@@ -98,7 +98,7 @@ def parse(config):
     for record in records.values():
         assert re.escape(record["id"]) and record["dataset"] in loaded
     urls = {f"downloads/{id_}/{f['name']}": f for id_, entry in loaded.items() for f in entry["files"] if "url" in f}
-    fetch.missing_offline(urls, merged["fetch"]["mirror"] or "")
+    fetch.missing_offline(urls, fetch.Archive(mirror=merged["fetch"]["mirror"] or ""))
 
 
 def fuzz(n: int):

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -22,19 +23,15 @@ import pytest
 import yaml
 from brainmet import fetch as fetching
 from brainmet.errors import BrainmetError
+from brainmet.fetch import archive as published
+from brainmet.fetch import checksums
 from brainmet.fetch import download as downloading
+from brainmet.fetch.archive import Archive, Patience
 
 HOME = Path(__file__).parents[2]
 BODY = bytes(range(256)) * 4096  # 1 MB that no offset error can reproduce by chance
 SHA = hashlib.sha256(BODY).hexdigest()
-MANNER: dict[str, Any] = {
-    "mirror": "",
-    "offline": False,
-    "attempts": 3,
-    "backoff_seconds": 0.01,
-    "stall_seconds": 0.4,
-    "missing": "",
-}
+PATIENCE = Patience(attempts=3, backoff_seconds=0.01, stall_seconds=0.4)
 
 
 class Server(ThreadingHTTPServer):
@@ -149,15 +146,21 @@ def target(tmp_path: Path) -> Path:
     return tmp_path / "downloads" / "GSE1" / "data.bin"
 
 
+def bring(
+    source: dict[str, Any], target: Path, *, missing: str = "", patience: Patience = PATIENCE, **archive: Any
+) -> None:
+    fetching.fetch(source, target, Archive(**archive), patience, missing=missing)
+
+
 def get(server: Server, target: Path, *, sha256: str | None = None, size: int | None = None, **manner: Any) -> None:
     source = {"url": f"{server.url}/folder/data.bin", "sha256": sha256, "size": size}
-    fetching.fetch(source, target, **(MANNER | manner))
+    bring(source, target, **manner)
 
 
 def assert_whole(target: Path, body: bytes = BODY) -> None:
     assert target.read_bytes() == body
     assert {p.name for p in target.parent.iterdir() if not p.name.startswith(".")} == {"checksums.tsv", target.name}
-    assert fetching.records(target.parent)[target.name].sha256 == hashlib.sha256(body).hexdigest()
+    assert checksums.read_checksums(target.parent)[target.name].sha256 == hashlib.sha256(body).hexdigest()
 
 
 def assert_nothing(target: Path) -> None:
@@ -187,7 +190,7 @@ def test_a_stall_is_given_up_and_resumed(server: Server, target: Path) -> None:
 
 def test_many_cuts_with_progress_do_not_use_up_the_attempts(server: Server, target: Path) -> None:
     server.faults = ["cut"] * 8
-    get(server, target, attempts=2)
+    get(server, target, patience=replace(PATIENCE, attempts=2))
     assert_whole(target)
 
 
@@ -294,38 +297,38 @@ def test_later_runs_are_held_to_the_first_download(server: Server, target: Path)
 def test_a_file_edited_later_is_caught(server: Server, target: Path) -> None:
     get(server, target)
     source, stamps = {"url": "https://example.org/data.bin"}, target.parent / ".stamps"
-    fetching.verify(source, target, stamps=stamps)
+    checksums.verify(source, target, stamps=stamps)
     target.write_bytes(BODY[::-1])
     with pytest.raises(BrainmetError, match=r"edited or replaced: .*its first download had .*delete it to have"):
-        fetching.verify(source, target, stamps=stamps)
+        checksums.verify(source, target, stamps=stamps)
     with pytest.raises(BrainmetError, match=r"the dataset file says 0000.*put their sha256 into the dataset file"):
-        fetching.verify({"path": "x", "sha256": "0" * 64}, target, stamps=stamps)
-    fetching.verify({"path": "x"}, target, stamps=stamps)
+        checksums.verify({"path": "x", "sha256": "0" * 64}, target, stamps=stamps)
+    checksums.verify({"path": "x"}, target, stamps=stamps)
 
 
 def test_an_archive_is_hashed_once_for_all_its_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    archive, hashed, sha256 = tmp_path / "all.tar", [], fetching.sha256
+    archive, hashed, sha256 = tmp_path / "all.tar", [], checksums.sha256
     archive.write_bytes(BODY)
-    monkeypatch.setattr(fetching, "LARGE", 1)
-    monkeypatch.setattr(fetching, "sha256", lambda path: hashed.append(path) or sha256(path))
+    monkeypatch.setattr(checksums, "LARGE", 1)
+    monkeypatch.setattr(checksums, "sha256", lambda path: hashed.append(path) or sha256(path))
     source = {"path": str(archive), "sha256": hashlib.sha256(BODY).hexdigest()}
     for _ in range(3):
-        assert fetching.verify(source, archive, stamps=tmp_path / "stamps") == source["sha256"]
+        assert checksums.verify(source, archive, stamps=tmp_path / "stamps") == source["sha256"]
     assert hashed == [archive]
     before = archive.stat()
     archive.write_bytes(BODY[::-1])
     os.utime(archive, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert (archive.stat().st_size, archive.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
     with pytest.raises(BrainmetError, match="edited or replaced"):
-        fetching.verify(source, archive, stamps=tmp_path / "stamps")
+        checksums.verify(source, archive, stamps=tmp_path / "stamps")
 
 
 def test_a_checksum_that_cannot_be_kept_is_taken_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive, occupied = tmp_path / "all.tar", tmp_path / "stamps"
     archive.write_bytes(BODY)
     occupied.write_text("a file where the folder should be")
-    monkeypatch.setattr(fetching, "LARGE", 1)
-    assert fetching.verify({"path": str(archive)}, archive, stamps=occupied) == hashlib.sha256(BODY).hexdigest()
+    monkeypatch.setattr(checksums, "LARGE", 1)
+    assert checksums.verify({"path": str(archive)}, archive, stamps=occupied) == hashlib.sha256(BODY).hexdigest()
 
 
 def test_a_file_in_place_is_verified_not_downloaded(server: Server, target: Path) -> None:
@@ -360,7 +363,7 @@ def test_an_error_page_is_not_a_gzip(server: Server, target: Path) -> None:
 
 def test_a_server_that_is_not_there(target: Path) -> None:
     with pytest.raises(BrainmetError, match=r"connection lost.*fetch: mirror"):
-        fetching.fetch({"url": "http://127.0.0.1:9/x.bin"}, target, **MANNER)
+        bring({"url": "http://127.0.0.1:9/x.bin"}, target)
 
 
 def test_a_full_disk_is_seen_before(server: Server, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -373,9 +376,9 @@ def test_a_full_disk_is_seen_before(server: Server, target: Path, monkeypatch: p
 def test_killed_and_restarted(server: Server, target: Path) -> None:
     server.faults = ["slow"]
     code = (
-        "import sys; from pathlib import Path; from brainmet.fetch import fetch; "
-        f"fetch({{'url': '{server.url}/folder/data.bin'}}, Path({str(target)!r}), "
-        "mirror='', offline=False, attempts=3, backoff_seconds=0.01, stall_seconds=60, missing='')"
+        "from pathlib import Path; from brainmet.fetch import Archive, Patience, fetch; "
+        f"fetch({{'url': '{server.url}/folder/data.bin'}}, Path({str(target)!r}), Archive(), "
+        "Patience(attempts=3, backoff_seconds=0.01, stall_seconds=60))"
     )
     process = subprocess.Popen([sys.executable, "-c", code])
     part, end = target.with_name("data.bin.part"), time.monotonic() + 30
@@ -396,7 +399,7 @@ def test_stopped_while_verifying_nothing_is_downloaded_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(fetching, "record", stop)
+        patch.setattr(fetching, "note_checksum", stop)
         get(server, target)
     assert_nothing(target)
     get(server, target)
@@ -416,8 +419,8 @@ def test_two_runs_that_share_a_folder_fetch_a_file_once(server: Server, target: 
 def test_a_job_that_waits_for_another_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     path = tmp_path / "a.h5"
-    with ThreadPoolExecutor() as pool, fetching._locked(path):
-        second = pool.submit(lambda: fetching._locked(path).__enter__())
+    with ThreadPoolExecutor() as pool, checksums.locked(path):
+        second = pool.submit(lambda: checksums.locked(path).__enter__())
         while not caplog.text and not second.done():
             time.sleep(0.01)
         assert "another job fetches a.h5; this one waits for it" in caplog.text and not second.done()
@@ -429,7 +432,7 @@ def test_a_file_system_without_locks_is_told(
     def refuse(*_: Any) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(fetching.fcntl, "flock", refuse)
+    monkeypatch.setattr(checksums.fcntl, "flock", refuse)
     get(server, target)
     assert_whole(target)
     assert "this file system has no locks" in caplog.text
@@ -440,18 +443,18 @@ def test_a_proxy_of_the_environment_is_used(server: Server, target: Path, monkey
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.setenv("HTTP_PROXY", server.url)
     source = {"url": "http://archive.invalid/data.bin"}
-    fetching.fetch(source, target, **MANNER)
+    bring(source, target)
     assert_whole(target)
     assert server.seen == [("http://archive.invalid/data.bin", None)]
     target.unlink()
     server.faults = ["407"]
     with pytest.raises(BrainmetError, match=r"answered 407: the proxy wants a name and a password; set HTTPS_PROXY to"):
-        fetching.fetch(source, target, **MANNER)
+        bring(source, target)
     monkeypatch.setenv("HTTP_PROXY", "ftp://proxy:1")
     with pytest.raises(
         BrainmetError, match=r"the proxy that HTTPS_PROXY.* cannot be used .*name one as http://HOST:PO"
     ):
-        fetching.fetch(source, target, **MANNER)
+        bring(source, target)
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
@@ -467,9 +470,9 @@ def test_certificates_of_ones_own_are_named_in_the_environment(
     server.socket = context.wrap_socket(server.socket, server_side=True)
     source = {"url": f"{server.url.replace('http:', 'https:')}/data.bin"}
     with pytest.raises(BrainmetError, match=r"the certificate that came is not trusted .*in SSL_CERT_FILE, or take"):
-        fetching.fetch(source, target, **MANNER)
+        bring(source, target)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    fetching.fetch(source, target, **MANNER)
+    bring(source, target)
     assert_whole(target)
 
 
@@ -481,12 +484,12 @@ def test_half_a_copy_is_not_left_on_a_full_disk(target: Path, tmp_path: Path, mo
     place = tmp_path / "mirror/GSE1/data.bin"
     place.parent.mkdir(parents=True)
     place.write_bytes(BODY)
-    manner = MANNER | {"mirror": str(tmp_path / "mirror")}
+    mirror = str(tmp_path / "mirror")
     with monkeypatch.context() as patch, pytest.raises(OSError):
-        patch.setattr(fetching.shutil, "copyfile", fill)
-        fetching.fetch({"url": "https://example.org/data.bin"}, target, **manner)
+        patch.setattr(published.shutil, "copyfile", fill)
+        bring({"url": "https://example.org/data.bin"}, target, mirror=mirror)
     assert [path.name for path in target.parent.iterdir() if path.name[0] != "."] == []
-    fetching.fetch({"url": "https://example.org/data.bin"}, target, **manner)
+    bring({"url": "https://example.org/data.bin"}, target, mirror=mirror)
     assert_whole(target)
 
 
@@ -505,51 +508,51 @@ def test_mirror_folder_and_server(server: Server, tmp_path: Path) -> None:
     target = tmp_path / "downloads" / "GSE234832" / "GSE234832_RAW.bin"
 
     with pytest.raises(BrainmetError, match=r"is not in the mirror .*geo/series/GSE234nnn/GSE234832/suppl"):
-        fetching.fetch(source, target, **(MANNER | {"mirror": str(mirror)}))
-    assert fetching.missing_offline({str(target): source}, str(mirror)) == [str(target)]
+        bring(source, target, mirror=str(mirror))
+    assert fetching.missing_offline({str(target): source}, Archive(mirror=str(mirror))) == [str(target)]
     place.parent.mkdir(parents=True)
     place.write_bytes(BODY)
-    assert fetching.missing_offline({str(target): source}, str(mirror)) == []
-    fetching.fetch(source, target, **(MANNER | {"mirror": str(mirror), "offline": True}))
+    assert fetching.missing_offline({str(target): source}, Archive(mirror=str(mirror))) == []
+    bring(source, target, mirror=str(mirror), offline=True)
     assert_whole(target)
     target.unlink()
-    fetching.fetch(source, target, **(MANNER | {"mirror": server.url + "/copy"}))
+    bring(source, target, mirror=server.url + "/copy")
     assert server.seen == [("/copy/geo/series/GSE234nnn/GSE234832/suppl/GSE234832_RAW.bin", None)]
 
 
 def test_a_name_that_was_not_known_is_found_in_its_folder(server: Server, target: Path, tmp_path: Path) -> None:
     source = {"url": f"{server.url}/folder/data_*.bin"}
-    fetching.fetch(source, target, **MANNER)
+    bring(source, target)
     assert_whole(target)
     assert server.seen == [("/folder/data_2.bin", None)]
-    assert fetching.records(target.parent)["data.bin"].source == f"{server.url}/folder/data_2.bin"
-    assert f"{server.url}/folder/data_2.bin" in fetching.pinned("GSE1", {"data.bin": source}, target.parent)
+    assert checksums.read_checksums(target.parent)["data.bin"].source == f"{server.url}/folder/data_2.bin"
+    assert f"{server.url}/folder/data_2.bin" in checksums.pinned("GSE1", {"data.bin": source}, target.parent)
     target.unlink()
     server.body = BODY[::-1]
     with pytest.raises(BrainmetError, match=r"has changed since its first download"):
-        fetching.fetch(source, target, **MANNER)
+        bring(source, target)
 
 
 @pytest.mark.parametrize(("name", "number"), [("x*.bin", "no"), ("*_2.bin", "2")])
 def test_a_name_that_none_or_several_fit_is_refused(server: Server, target: Path, name: str, number: str) -> None:
     known = rf"{number} files fit this name.*folder holds data_2.bin, other.txt, other_2.bin; put the file's name into"
     with pytest.raises(BrainmetError, match=known):
-        fetching.fetch({"url": f"{server.url}/folder/{name}"}, target, **MANNER)
+        bring({"url": f"{server.url}/folder/{name}"}, target)
     assert_nothing(target)
     with pytest.raises(BrainmetError, match=r"its folder cannot be listed; put the file's name into url: of data.bin"):
-        fetching.fetch({"url": "http://127.0.0.1:9/suppl/x*.bin"}, target, **MANNER)
+        bring({"url": "http://127.0.0.1:9/suppl/x*.bin"}, target)
 
 
 @pytest.mark.parametrize("place", ["geo/series/GSE1nnn/GSE1234/suppl", "GSE1"])
 def test_a_name_that_was_not_known_in_a_mirror(target: Path, tmp_path: Path, place: str) -> None:
-    source, mirror = {"url": f"{fetching.GEO}/series/GSE1nnn/GSE1234/suppl/GSE1234_*.rds"}, tmp_path / "mirror"
+    source, mirror = {"url": f"{published.GEO}/series/GSE1nnn/GSE1234/suppl/GSE1234_*.rds"}, tmp_path / "mirror"
     (mirror / place).mkdir(parents=True)
-    assert fetching.missing_offline({str(target): source}, str(mirror)) == [str(target)]
+    assert fetching.missing_offline({str(target): source}, Archive(mirror=str(mirror))) == [str(target)]
     (mirror / place / "GSE1234_all.rds").write_bytes(BODY)
-    assert fetching.missing_offline({str(target): source}, str(mirror)) == []
-    fetching.fetch(source, target, **(MANNER | {"mirror": str(mirror), "offline": True}))
+    assert fetching.missing_offline({str(target): source}, Archive(mirror=str(mirror))) == []
+    bring(source, target, mirror=str(mirror), offline=True)
     assert_whole(target)
-    assert fetching.records(target.parent)["data.bin"].source == source["url"].replace("*", "all")
+    assert checksums.read_checksums(target.parent)["data.bin"].source == source["url"].replace("*", "all")
 
 
 def test_downloads_run_beside_snakemake_and_can_be_limited() -> None:
@@ -561,17 +564,17 @@ def test_downloads_run_beside_snakemake_and_can_be_limited() -> None:
 def test_addresses() -> None:
     root = "https://ftp.ncbi.nlm.nih.gov/geo"
     assert (
-        fetching.archive_url("geo:GSE43837/GSE43837_series_matrix.txt.gz")
+        published.archive_url("geo:GSE43837/GSE43837_series_matrix.txt.gz")
         == f"{root}/series/GSE43nnn/GSE43837/matrix/GSE43837_series_matrix.txt.gz"
     )
-    assert fetching.archive_url("geo:GSM5645891/x.gz") == f"{root}/samples/GSM5645nnn/GSM5645891/suppl/x.gz"
-    assert fetching.archive_url("ftp://ftp.ncbi.nlm.nih.gov/geo/x") == f"{root}/x"
-    assert fetching.archive_url("https://a.b/c") == "https://a.b/c"
+    assert published.archive_url("geo:GSM5645891/x.gz") == f"{root}/samples/GSM5645nnn/GSM5645891/suppl/x.gz"
+    assert published.archive_url("ftp://ftp.ncbi.nlm.nih.gov/geo/x") == f"{root}/x"
+    assert published.archive_url("https://a.b/c") == "https://a.b/c"
 
 
 def test_package_files(tmp_path: Path) -> None:
     target = tmp_path / "oligodendroglioma.h5ad"
-    fetching.fetch({"package": "infercnvpy:oligodendroglioma"}, target, **(MANNER | {"offline": True}))
+    bring({"package": "infercnvpy:oligodendroglioma"}, target, offline=True)
     assert target.stat().st_size > 1_000_000
     with pytest.raises(BrainmetError, match=r"nothere is not installed"):
         fetching.package_file("nothere:x")
@@ -583,25 +586,25 @@ def test_parallel_records_lose_no_line(tmp_path: Path) -> None:
     for i in range(20):
         (tmp_path / f"f{i}").write_bytes(b"%d" % i)
     threads = [
-        threading.Thread(target=fetching.record, args=(tmp_path / f"f{i}", tmp_path / f"f{i}", "here"))
+        threading.Thread(target=checksums.note_checksum, args=(tmp_path / f"f{i}", tmp_path / f"f{i}", "here"))
         for i in range(20)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(fetching.records(tmp_path)) == 20
+    assert len(checksums.read_checksums(tmp_path)) == 20
 
 
 def test_a_damaged_checksum_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "checksums.tsv").write_text("file\tsize\tsha256\tsource\nonly\n")
     with pytest.raises(BrainmetError, match=r"checksums.tsv: line 2 is not"):
-        fetching.records(tmp_path)
+        checksums.read_checksums(tmp_path)
 
 
 def test_pinned_prints_the_entry(server: Server, target: Path) -> None:
     get(server, target)
-    text = fetching.pinned("GSE1", {"data.bin": {"url": f"{server.url}/folder/data.bin"}}, target.parent)
+    text = checksums.pinned("GSE1", {"data.bin": {"url": f"{server.url}/folder/data.bin"}}, target.parent)
     assert yaml.safe_load(text)["files"] == [
         {"name": "data.bin", "url": f"{server.url}/folder/data.bin", "size": len(BODY), "sha256": SHA}
     ]

@@ -1,4 +1,4 @@
-"""Count forensics: the verdict on transformed versions of known counts, simulated and real."""
+"""Count forensics: what is said of transformed versions of known counts, simulated and real."""
 
 import tracemalloc
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 import scipy.sparse as sp
 from brainmet.errors import BrainmetError
 from brainmet.ingest import forensics
-from brainmet.ingest.forensics import check, judge, recover
+from brainmet.ingest.forensics import check, identify, recover
 
 SHARED = Path(__file__).parents[3] / "shared/data"
 
@@ -137,8 +137,8 @@ def test_verdict(counts: sp.csr_matrix, name: str) -> None:
     if name in DEEP and depth(counts) < 500:
         pytest.skip("the simulated cells are too shallow")
     function, expected = TRANSFORMED[name]
-    verdict = judge(function(counts))
-    assert verdict.kind == expected, verdict.why
+    content = identify(function(counts))
+    assert content.kind == expected, content.why
 
 
 @pytest.mark.parametrize(
@@ -168,8 +168,8 @@ def test_real_cases() -> None:
     from brainmet.ingest.h5ad import find
 
     with h5py.File(path) as file:
-        slot, verdict = find(file)
-    assert (slot, verdict.kind) == ("X", "log") and "2^x - 1" in verdict.why
+        slot, content = find(file)
+    assert (slot, content.kind) == ("X", "log") and "2^x - 1" in content.why
 
 
 @pytest.mark.parametrize(
@@ -204,10 +204,10 @@ def test_nothing_is_recovered_where_it_would_not_be_exact(name: str) -> None:
 
 def test_blocks_of_any_size_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     matrices = [sp.csr_matrix(function(simulated())) for function, _ in TRANSFORMED.values()]
-    at_once = [(judge(X), recover(X)) for X in matrices]
+    at_once = [(identify(X), recover(X)) for X in matrices]
     monkeypatch.setattr(forensics, "BLOCK", 1_000)
-    for X, (verdict, found) in zip(matrices, at_once, strict=True):
-        assert judge(X) == verdict
+    for X, (content, found) in zip(matrices, at_once, strict=True):
+        assert identify(X) == content
         again = recover(X)
         assert (again is None) == (found is None)
         if again is not None and found is not None:
@@ -218,7 +218,7 @@ def test_memory_does_not_grow_with_copies_of_the_values() -> None:
     rng = np.random.default_rng(0)
     X = sp.random(400, 10_000, 0.5, "csr", np.float32, rng, lambda n: np.log1p(rng.exponential(2, n)))
     tracemalloc.start()
-    assert judge(X).kind == "log" and recover(X) is None
+    assert identify(X).kind == "log" and recover(X) is None
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 10 * X.nnz
@@ -241,9 +241,9 @@ def test_few_counts_a_cell_scaled_to_their_median_are_none() -> None:
     assert 400 < middle < 1000
     normalised = mapped(scaled(X, middle), np.rint)
     normalised.eliminate_zeros()
-    assert judge(X).kind == judge(drawn(X)).kind == "counts"
-    verdict = judge(normalised)
-    assert verdict.kind == "tpm" and "of more than 200 genes none is 1" in verdict.why
+    assert identify(X).kind == identify(drawn(X)).kind == "counts"
+    content = identify(normalised)
+    assert content.kind == "tpm" and "of more than 200 genes none is 1" in content.why
 
 
 def bulk_counts(rng: np.random.Generator, n_genes: int = 12_000, depth: float = 2e7) -> np.ndarray:
@@ -268,8 +268,8 @@ FILTERED = {
 @pytest.mark.parametrize("name", FILTERED)
 def test_counts_without_rare_genes_are_counts(name: str, depth: float) -> None:
     X = FILTERED[name](bulk_counts(np.random.default_rng(7), depth=depth))
-    verdict = judge(sp.csr_matrix(X))
-    assert verdict.kind == "counts", verdict.why
+    content = identify(sp.csr_matrix(X))
+    assert content.kind == "counts", content.why
 
 
 @pytest.mark.parametrize("times", [1, 1.5, 2, 3, 8, 50])
@@ -280,5 +280,5 @@ def test_cells_scaled_up_and_rounded_are_none_whatever_the_total(times: float) -
     factor = times * np.median(totals) / totals * rng.lognormal(0, 0.15, len(totals))  # and totals need not agree
     rounded = mapped(sp.csr_matrix(sp.diags(factor) @ X), np.rint)
     rounded.eliminate_zeros()
-    assert judge(rounded).kind == "tpm"
-    assert judge(X).kind == "counts"
+    assert identify(rounded).kind == "tpm"
+    assert identify(X).kind == "counts"

@@ -19,6 +19,7 @@ from brainmet.core.counts import open_counts
 from brainmet.datasets import READ_BY_INGEST
 from brainmet.errors import BrainmetError
 from brainmet.ingest import Ingested, ingest, layouts
+from brainmet.ingest.species import Limits
 from brainmet.knowledge.genes import GeneTable, read_genes
 
 from tests.running import unlisted
@@ -75,7 +76,7 @@ class Given(dict[str, Any]):
 
 def run(layout: str, files: list[Path], human: GeneTable, mouse: GeneTable | None = None, **changes: Any) -> Ingested:
     given = Given(record(layout, files, **changes))
-    result = ingest(files, human, mouse, record=given, warn_lost=0.1, max_lost=0.4, species_share=0.9)
+    result = ingest(files, human, mouse, record=given, limits=Limits(warn_lost=0.1, max_lost=0.4, species_share=0.9))
     assert unlisted(obs=result.cells, var=result.genes, uns=result.uns) == []
     return result
 
@@ -277,7 +278,7 @@ def test_dense_text_in_blocks_of_any_size(tmp_path: Path, human: GeneTable, monk
     path = tmp_path / "t.tsv"
     path.write_bytes(dense(counts(), SYMBOLS, BARCODES, sep="\t"))
     for block in (7, 64, 1000):
-        monkeypatch.setattr(dense_text, "BLOCK", block)
+        monkeypatch.setattr(dense_text, "CHUNK", block)
         monkeypatch.setattr(dense_text, "HEAD_LINES", 3)
         same(run("dense_text", [path], human), counts())
 

@@ -13,7 +13,8 @@ import scipy.sparse as sp
 from brainmet.errors import BrainmetError
 from brainmet.ingest import dense_text, entries, kernels, matrix_market, one_cell, raw, table_format
 from brainmet.ingest.droplets import are_cells, only_cells
-from brainmet.ingest.members import Member, ahead, whole_lines
+from brainmet.ingest.members import Member
+from brainmet.ingest.streams import ahead, whole_lines
 from brainmet.knowledge.genes import GeneTable, read_genes
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -229,16 +230,16 @@ def test_dense_parser(tmp_path_factory, values, sep, end, quote, last, block, mi
     text = end.join([sep.join(["x", "a", "b", "c"]), *rows]) + (end if last else "")
     path = tmp_path_factory.mktemp("d") / "t.txt"
     path.write_bytes(text.encode())
-    member, before, room = Member("t.txt", path), dense_text.BLOCK, entries.PLAIN
+    member, before, room = Member("t.txt", path), dense_text.CHUNK, entries.PLAIN
     try:
-        dense_text.BLOCK, entries.PLAIN = block, plain
+        dense_text.CHUNK, entries.PLAIN = block, plain
         with member.open() as stream:
             head = dense_text._head(stream, member)
             form = table_format.recognise(head, member)
             found, texts, gaps = dense_text._body(stream, form, head[1:], member)
             matrix = found.turned().T if turned else found.as_written()
     finally:
-        dense_text.BLOCK, entries.PLAIN = before, room
+        dense_text.CHUNK, entries.PLAIN = before, room
     assert texts[0].tolist() == [f"G{i}" for i in range(len(values))]
     written = np.array(values, float)
     assert np.allclose(matrix.toarray(), np.nan_to_num(written), rtol=1e-6)
@@ -267,14 +268,14 @@ def test_mtx_parser(tmp_path_factory, entries, tidy, odd, block) -> None:
     path = tmp_path_factory.mktemp("m") / "m.mtx"
     head = f"%%MatrixMarket matrix coordinate integer general{end}%{end}9 7 {len(lines)}{end}"
     path.write_bytes((head + "".join(line + end for line in lines)).encode())
-    wanted, before = np.zeros((9, 7)), matrix_market.BLOCK
+    wanted, before = np.zeros((9, 7)), matrix_market.CHUNK
     for a, b, c in entries:
         wanted[a - 1, b - 1] = c
     try:
-        matrix_market.BLOCK = block
+        matrix_market.CHUNK = block
         found = matrix_market.read_matrix(Member("m.mtx", path))
     finally:
-        matrix_market.BLOCK = before
+        matrix_market.CHUNK = before
     assert (found.toarray() == wanted).all()
 
 

@@ -676,6 +676,13 @@ def test_columns_of_the_cells_table_by_our_names(
         run_with(cells=cells | {"columns": {"donor": "who"}})
 
 
+def test_a_cells_table_without_rows_is_refused(tmp_path: Path, human: GeneTable) -> None:
+    files = write_triplet(tmp_path, counts())
+    (tmp_path / "cells.csv").write_text("id,donor\n")
+    with pytest.raises(BrainmetError, match="the table has 0 rows and the matrix 6 cells; nothing can be joined"):
+        run("tenx_triplet", [*files, tmp_path / "cells.csv"], human, cells={"file": "cells.csv", "barcode": "id"})
+
+
 def test_one_cells_table_of_many_samples(tmp_path: Path, human: GeneTable) -> None:
     """Its column of samples tells whose row it is, whatever number the barcodes carry there."""
     files = write_triplet(tmp_path, counts())
@@ -691,7 +698,7 @@ def test_one_cells_table_of_many_samples(tmp_path: Path, human: GeneTable) -> No
         run_with(cells=cells, id="T")
 
 
-def test_a_cells_table_a_folder(tmp_path: Path, human: GeneTable) -> None:
+def test_one_cells_table_per_folder(tmp_path: Path, human: GeneTable) -> None:
     """All tables have one name: a sample's is that in its own folder."""
     with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
         for sample, seed in (("P1", 0), ("P10", 1)):

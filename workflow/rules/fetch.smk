@@ -24,7 +24,7 @@ FETCHED_PATHS = {
     for name, source in files.items()
 }
 MISSING = (
-    fetching.missing_offline(FETCHED_PATHS, config["fetch"]["mirror"] or "")
+    fetching.missing_offline(FETCHED_PATHS, fetching.Archive(mirror=config["fetch"]["mirror"] or ""))
     if config["fetch"]["offline"]
     else []
 )

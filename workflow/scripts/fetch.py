@@ -3,10 +3,15 @@
 from pathlib import Path
 
 from brainmet.fetch import fetch
+from brainmet.fetch.archive import Archive, Patience
 from brainmet.run.job import job
 
-MANNER = ("mirror", "attempts", "backoff_seconds", "stall_seconds", "missing")
-
 with job(snakemake) as params:
-    manner = {name: getattr(snakemake.resources, name) for name in MANNER}
-    fetch(params["source"], Path(snakemake.output[0]), offline=bool(snakemake.resources.offline), **manner)
+    how = snakemake.resources
+    fetch(
+        params["source"],
+        Path(snakemake.output[0]),
+        Archive(mirror=how.mirror, offline=bool(how.offline)),
+        Patience(attempts=how.attempts, backoff_seconds=how.backoff_seconds, stall_seconds=how.stall_seconds),
+        missing=how.missing,
+    )

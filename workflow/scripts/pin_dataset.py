@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from brainmet.fetch import pinned
+from brainmet.fetch.checksums import pinned
 from brainmet.run.job import job
 
 with job(snakemake) as params:

@@ -7,7 +7,7 @@ with different labels.
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -57,7 +57,7 @@ SPELLINGS: tuple[tuple[str, Callable[[str], str]], ...] = (
 
 
 def match_rows(
-    barcodes: np.ndarray, keys: np.ndarray, *, values: np.ndarray, name: str, sample: str = ""
+    barcodes: np.ndarray, keys: np.ndarray, *, values: np.ndarray, name: str, sample_names: Sequence[str] = ()
 ) -> np.ndarray:
     """Row of the table for every cell, -1 where there is none.
 
@@ -66,7 +66,7 @@ def match_rows(
         keys: the table's barcodes.
         values: what the table says of each key: rows of one barcode that agree are one.
         name: the table, for messages.
-        sample: names of this sample (id and match, joined by `|`): a prefix or suffix that both sides may carry.
+        sample_names: what this sample is called: a prefix or suffix that both sides may carry.
 
     Raises:
         BrainmetError: no spelling joins a cell, or one that is ambiguous joins far more than any that is not.
@@ -75,7 +75,7 @@ def match_rows(
         raise BrainmetError(
             f"{name}: the table has {len(keys)} rows and the matrix {len(barcodes)} cells; nothing can be joined"
         )
-    prefixes = [plain(part) for part in sample.split("|") if part]
+    prefixes = [plain(name) for name in sample_names]
     best, ambiguous, most = np.full(len(barcodes), -1), "", 0
     for label, spell in SPELLINGS:
         rows, ambiguity = _match(barcodes, keys, values, partial(_spelt, spell=spell, prefixes=prefixes))
@@ -99,8 +99,7 @@ def match_rows(
         why = f"ambiguous ({ambiguous})" if ambiguous else "in no spelling"
         raise BrainmetError(
             f"{name}: no barcode of the table matches a cell, {why}; the table begins with {str(keys[0])!r}, the "
-            f"matrix with "
-            f"{str(barcodes[0])!r}: check barcode: and sample: of labels or cells in the dataset file"
+            f"matrix with {str(barcodes[0])!r}: check barcode: and sample: of labels or cells in the dataset file"
         )
     return best
 

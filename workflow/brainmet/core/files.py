@@ -5,12 +5,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from zipfile import BadZipFile
 
+from brainmet.core import damage
 from brainmet.errors import BrainmetError
-
-DAMAGED = (OSError, ValueError, KeyError, EOFError, BadZipFile)
-"""What readers raise of a file that is cut, overwritten or of another kind."""
 
 
 @contextmanager
@@ -40,5 +37,5 @@ def reading(path: str | Path, what: str) -> Iterator[None]:
     """
     try:
         yield
-    except DAMAGED as error:
+    except damage.RESULTS as error:
         raise BrainmetError(f"{path}: cannot be read as {what} ({error}); delete it and run again") from error

@@ -238,14 +238,14 @@ def records(datasets: dict[str, dict[str, Any]], *, exclude: Sequence[str]) -> d
     """
     found: dict[str, dict[str, Any]] = {}
     for dataset in datasets.values():
-        claims = _claims(dataset)
+        matches = _matches_by_file(dataset)
         for sample in dataset["samples"]:
             if other := found.get(sample["id"]):
                 raise BrainmetError(
                     f"sample id {sample['id']} is used by the datasets {other['dataset']} and {dataset['id']}; "
                     "sample ids must be unique over the run: rename one of them in its dataset file"
                 )
-            found[sample["id"]] = _record(dataset, sample, claims)
+            found[sample["id"]] = _record(dataset, sample, matches)
     if unknown := [sample for sample in exclude if sample not in found]:
         raise BrainmetError(
             f"config.yaml: exclude: no sample {unknown[0]!r} in this run{guess(unknown[0], found)}; "
@@ -274,7 +274,7 @@ def public(record: Mapping[str, Any]) -> dict[str, Any]:
     return {field: value for field, value in record.items() if field not in HIDDEN}
 
 
-def _record(dataset: dict[str, Any], sample: dict[str, Any], claims: Sequence[Set[str]]) -> dict[str, Any]:
+def _record(dataset: dict[str, Any], sample: dict[str, Any], matches: Sequence[Set[str]]) -> dict[str, Any]:
     described = {
         field: _text(_first(sample.get(field), dataset.get(field), DEFAULTS.get(field))) for field in DESCRIPTIVE
     }
@@ -294,30 +294,28 @@ def _record(dataset: dict[str, Any], sample: dict[str, Any], claims: Sequence[Se
         **source,
         "covariates": sample.get("covariates", {}),
         "simulated": any("rule" in file for file in dataset["files"]),
-        "files": _files_of(dataset, sample, claims),
+        "files": _files_of(dataset, sample, matches),
     }
 
 
-def _claims(dataset: Mapping[str, Any]) -> list[frozenset[str]]:
-    """The matches that every file of a dataset begins with, as `matches_name` has it.
+def _matches_by_file(dataset: Mapping[str, Any]) -> list[frozenset[str]]:
+    """For each file of a dataset the samples' matches that its name begins with, as `matches_name` has it.
 
     Taken from the names, whose beginnings are few: asking every match of every file takes minutes for large folders.
     """
     known = {sample["match"] for sample in dataset["samples"] if sample.get("match")}
-    return [
-        frozenset(
-            text[:end]
-            for place in places(file["name"])
-            for text in (place, ACCESSION.sub("", place))
-            for end in range(1, len(text) + 1)
-            if not text[end : end + 1].isalnum()
-        )
-        & known
-        for file in dataset["files"]
-    ]
+    return [_beginnings(file["name"]) & known for file in dataset["files"]]
 
 
-def _files_of(dataset: dict[str, Any], sample: dict[str, Any], claims: Sequence[Set[str]]) -> list[dict[str, Any]]:
+def _beginnings(name: str) -> frozenset[str]:
+    """Every `match` that would fit a name."""
+    texts = [text for place in places(name) for text in (place, ACCESSION.sub("", place))]
+    return frozenset(
+        text[:end] for text in texts for end in range(1, len(text) + 1) if not text[end : end + 1].isalnum()
+    )
+
+
+def _files_of(dataset: dict[str, Any], sample: dict[str, Any], matches: Sequence[Set[str]]) -> list[dict[str, Any]]:
     """Files a sample is read from: those whose name it matches, and those that are not any sample's own.
 
     A folder with one file per sample would otherwise make every sample depend on all files. Of the rest of a folder a
@@ -325,19 +323,19 @@ def _files_of(dataset: dict[str, Any], sample: dict[str, Any], claims: Sequence[
     """
     if dataset.get("split_by"):
         return dataset["files"]
-    own, longer = sample.get("match"), set(_longer(dataset, sample))
-    mine = [own in claim and not claim & longer for claim in claims]
+    longer = set(_longer(dataset, sample))
+    is_own = [sample.get("match") in fitting and not fitting & longer for fitting in matches]
     tables = tuple(dataset[role]["file"] for role in ("cells", "labels") if (dataset.get(role) or {}).get("file"))
-    any_mine = any(mine)
+    has_own = any(is_own)
 
     def serves(name: str) -> bool:
-        outside = not any_mine or "/" not in name
+        outside = not has_own or "/" not in name
         return outside or bool(ARCHIVE.search(name) or OF_ALL.search(name)) or name.endswith(tables)
 
     return [
         file
-        for file, claim, is_mine in zip(dataset["files"], claims, mine, strict=True)
-        if is_mine or (not claim and serves(file["name"]))
+        for file, fitting, own in zip(dataset["files"], matches, is_own, strict=True)
+        if own or (not fitting and serves(file["name"]))
     ]
 
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ from brainmet.datasets.checks import layouts_of
 from brainmet.errors import BrainmetError
 from brainmet.ingest import tables_beside
 from brainmet.ingest.members import PACKED, Member, list_members
-from brainmet.ingest.raw import CellFilter, Request
+from brainmet.ingest.raw import Request
 from brainmet.knowledge.genes import GeneTable
 
 ACCESSION = re.compile(r"^(GSM\d+)(?=[^0-9]|$)")
@@ -60,14 +60,6 @@ FEWEST_CELLS = 2
 SHOWN = 6
 
 
-class _Seen(Exception):
-    """Ends the reading of a matrix once its barcodes and columns are known."""
-
-    def __init__(self, barcodes: np.ndarray, obs: pd.DataFrame | None) -> None:
-        super().__init__()
-        self.barcodes, self.obs = barcodes, obs
-
-
 def discover(dataset: Mapping[str, Any], paths: Sequence[Path], genes: GeneTable) -> str:
     """What a dataset file lacks, as text whose lines can be copied into it.
 
@@ -80,57 +72,65 @@ def discover(dataset: Mapping[str, Any], paths: Sequence[Path], genes: GeneTable
         BrainmetError: a file is missing or damaged.
     """
     named = zip(dataset["files"], paths, strict=True)
-    found = list_members([(file["name"], path) for file, path in named])
+    members = list_members([(file["name"], path) for file, path in named])
     tables = {(dataset.get(role) or {}).get("file") for role in ("cells", "labels")}
-    data = [member for member in found if member.name not in tables]
+    data = [member for member in members if member.name not in tables]
     fitting = [member for layout in layouts_of(dataset) for member in matrices(data, layout)] or data
     if dataset["layout"] == "bulk":
         lines = ["# its profiles are told apart by the patterns under profiles:"]
     elif dataset.get("split_by"):
-        lines = _by_value(dataset, found, genes)
+        lines = _by_value(dataset, members, genes)
     elif any(sample.get("match") for sample in dataset["samples"]) or len(groups(data, fitting)) > 1:
         lines = _by_name(dataset["samples"], data, fitting)
     else:
-        lines = of_one_matrix(dataset, found, genes)
+        lines = of_one_matrix(dataset, members, genes)
     return "\n".join([f"# {dataset['id']}", *lines]) + "\n"
 
 
-def matrices(found: Sequence[Member], layout: str) -> list[Member]:
+def matrices(members: Sequence[Member], layout: str) -> list[Member]:
     """Files that may be matrices of a layout, by their names; tables about cells or genes are none."""
     ending = re.compile(rf"{LAYOUTS.get(layout, '')}{PACKED}", re.IGNORECASE)
-    fitting = [member for member in found if ending.search(member.name)]
+    fitting = [member for member in members if ending.search(member.name)]
     if layout != "dense_text":
         return fitting
     return [member for member in fitting if not (OF_CELLS.search(member.name) or OF_GENES.search(member.name))]
 
 
-def unclaimed(names: Sequence[str], known: Sequence[str]) -> list[str]:
+def unmatched(names: Sequence[str], known: Sequence[str]) -> list[str]:
     """Names of files, with their folders, that begin with no sample's `match`, nor does any of their folders."""
     return [name for name in names if not any(matches_name(name, match) for match in known)]
 
 
-def _by_name(samples: Sequence[Mapping[str, Any]], found: Sequence[Member], fitting: Sequence[Member]) -> list[str]:
-    names = {member.full_name: member for member in found}
+def _by_name(samples: Sequence[Mapping[str, Any]], members: Sequence[Member], fitting: Sequence[Member]) -> list[str]:
+    names = {member.full_name: member for member in members}
     known = {sample["match"]: sample["id"] for sample in samples if sample.get("match")}
     lines = [
         f"# {id_}: no file begins with {match}; correct its match, or take the sample out"
         for match, id_ in known.items()
-        if len(unclaimed(list(names), [match])) == len(names)
+        if len(unmatched(list(names), [match])) == len(names)
     ]
-    own = groups([names[name] for name in unclaimed(list(names), list(known)) if not OF_ALL.search(name)], fitting)
-    if not own:
+    new = groups([names[name] for name in unmatched(list(names), list(known)) if not OF_ALL.search(name)], fitting)
+    if not new:
         return [*lines, f"# every {'other ' if lines else ''}file is a sample's"]
     lines.append(
-        f"# {len(own)} groups of files are no sample's; set donor and condition of those that are samples:"
+        f"# {len(new)} groups of files are no sample's; set donor and condition of those that are samples:"
         if known
-        else f"# all files are read as one sample; were their {len(own)} groups samples of their own, these were "
+        else f"# all files are read as one sample; were their {len(new)} groups samples of their own, these were "
         "the lines, each with donor and condition:"
     )
-    return [*lines, *(entry(*group) for group in own)]
+    return [*lines, *(entry(*group) for group in new)]
 
 
-def groups(found: Sequence[Member], fitting: Sequence[Member]) -> list[tuple[str, str, str]]:
-    """Files that belong together, one of them a matrix that fits: an id, what all begin with, and the first names.
+class FileGroup(NamedTuple):
+    """Files that belong together: an id for their sample, what the names of all begin with, and the first names."""
+
+    id: str
+    match: str
+    names: str
+
+
+def groups(members: Sequence[Member], fitting: Sequence[Member]) -> list[FileGroup]:
+    """Groups of files, one of each a matrix that fits.
 
     Names that tell samples apart in one folder alone, P1/tumor beside P2/tumor, are taken with their folders.
     """
@@ -140,7 +140,7 @@ def groups(found: Sequence[Member], fitting: Sequence[Member]) -> list[tuple[str
     for member in fitting:
         places.setdefault(_key(member), set()).add(_place(member))
     paths: dict[str, tuple[str, ...]] = {}
-    for member in found:
+    for member in members:
         key = _key(member)
         if len(places.get(key, ())) > 1 and not ACCESSION.match(key):
             parts = (*_place(member), *([stem] if (stem := _stem(member)) and _place(member) == member.folders else []))
@@ -164,7 +164,7 @@ def groups(found: Sequence[Member], fitting: Sequence[Member]) -> list[tuple[str
         clean = _clean(id_ if ids[_clean(id_)] == 1 else match)
         numbered = (clean, *(f"{clean}_{i}" for i in range(2, len(named) + 2)))
         unique[next(free for free in numbered if free not in unique)] = (match, about)
-    return [(id_, match, about) for id_, (match, about) in unique.items()]
+    return [FileGroup(id_, match, about) for id_, (match, about) in unique.items()]
 
 
 def _stem(member: Member) -> str:
@@ -200,14 +200,14 @@ def _clean(id_: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.\-]+", "_", id_.replace("+", "pos")).strip("_.-") or "sample"
 
 
-def _by_value(dataset: Mapping[str, Any], found: Sequence[Member], genes: GeneTable) -> list[str]:
+def _by_value(dataset: Mapping[str, Any], members: Sequence[Member], genes: GeneTable) -> list[str]:
     record = _record(dataset)
-    tables = tables_beside.found_tables(record, found)
+    tables = tables_beside.found_tables(record, members)
     ((how, key),) = dataset["split_by"].items()
     if how == "cells":
         column = tables_beside.column(tables["cells"], key, sep=record["cells"].get("sep") or "auto")
     else:
-        barcodes, obs = _cells(record, found, tables, genes)
+        barcodes, obs = _cells(record, members, tables, genes)
         column = tables_beside.sample_of(record, tables, barcodes, obs)
     values = Counter(str(value) for value in column if str(value))
     known = {str(sample["match"]): sample["id"] for sample in dataset["samples"] if sample.get("match")}
@@ -223,11 +223,11 @@ def _by_value(dataset: Mapping[str, Any], found: Sequence[Member], genes: GeneTa
     return [*lines, *(entry(f"{dataset['id']}_{value}", value, f"{values[value]} cells") for value in new)]
 
 
-def of_one_matrix(dataset: Mapping[str, Any], found: Sequence[Member], genes: GeneTable) -> list[str]:
+def of_one_matrix(dataset: Mapping[str, Any], members: Sequence[Member], genes: GeneTable) -> list[str]:
     """One matrix and one sample: what its cells could be told apart by."""
     record = _record(dataset)
-    tables = tables_beside.found_tables(record, found)
-    barcodes, obs = _cells(record, found, tables, genes)
+    tables = tables_beside.found_tables(record, members)
+    barcodes, obs = _cells(record, members, tables, genes)
     lines = [f"# one sample of {len(barcodes)} cells, the first {', '.join(map(str, barcodes[:3]))}"]
     for pattern in (r"-(\d+)$", r"^([A-Za-z0-9.]+)[_:-]", r"[_:-]([A-Za-z0-9.]+)$"):
         ends = Counter(m[1] for barcode in barcodes if (m := re.search(pattern, str(barcode))))
@@ -267,19 +267,12 @@ def _record(dataset: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cells(
-    record: Mapping[str, Any], found: Sequence[Member], tables: Mapping[str, Member], genes: GeneTable
+    record: Mapping[str, Any], members: Sequence[Member], tables: Mapping[str, Member], genes: GeneTable
 ) -> tuple[np.ndarray, pd.DataFrame | None]:
     """Barcodes of the matrix and its own columns; values are read only by readers that need them for that."""
-
-    def stop(barcodes: np.ndarray, obs: pd.DataFrame | None) -> np.ndarray:
-        raise _Seen(barcodes, obs)
-
     reader = importlib.import_module(f"brainmet.ingest.{record['layout']}")
-    try:
-        rest = [member for member in found if member not in tables.values()]
-        raw = reader.read(Request(files=rest, genes=genes, cells=CellFilter(of_sample=stop)))
-    except _Seen as seen:
-        return seen.barcodes, seen.obs
+    data = [member for member in members if member not in tables.values()]
+    raw = reader.read(Request(files=data, genes=genes, names_only=True))
     if not len(raw.barcodes):
         raise BrainmetError(f"{raw.name}: holds no cells; check the file")
     return raw.barcodes, raw.obs

@@ -8,21 +8,30 @@ import json
 import logging
 import re
 import shutil
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import urlsplit
 
 from brainmet import datasets
+from brainmet.core import damage
 from brainmet.core.files import replacing
 from brainmet.core.names import begins
 from brainmet.datasets import OF_ALL
-from brainmet.datasets.discover import LAYOUTS, OF_CELLS, OF_GENES, entry, groups, matrices, of_one_matrix, unclaimed
+from brainmet.datasets.discover import (
+    LAYOUTS,
+    OF_CELLS,
+    OF_GENES,
+    FileGroup,
+    entry,
+    groups,
+    matrices,
+    of_one_matrix,
+    unmatched,
+)
 from brainmet.errors import BrainmetError
-from brainmet.fetch import archive_url, listing
+from brainmet.fetch.archive import Archive, archive_url
 from brainmet.ingest.bulk import SERIES as SERIES_MATRIX
 from brainmet.ingest.bulk import of_samples
 from brainmet.ingest.members import PACKED, Member, list_members, select
@@ -37,10 +46,9 @@ PLATE = 100
 ENTRIES = ("files", "all_files", "files_of_all_samples")
 """Names for the folder where its own is a sample's too, which would then be every sample's."""
 SHOWN = 6
-STALL_SECONDS = 30
 
 
-def draft(source: str | None, folder: Path, genes: GeneTable, *, mirror: str, offline: bool) -> Path:
+def draft(source: str | None, folder: Path, genes: GeneTable, archive: Archive) -> Path:
     """Write `{id}.yaml` for a folder of files or a series.
 
     Args:
@@ -48,8 +56,7 @@ def draft(source: str | None, folder: Path, genes: GeneTable, *, mirror: str, of
             the samples are downloaded.
         folder: where the dataset file is written.
         genes: tells rows of genes from rows of cells.
-        mirror: folder or server laid out like the archive, used instead of it; empty for none.
-        offline: never touch the network.
+        archive: where the lists and the descriptions come from.
 
     Returns:
         The file.
@@ -60,7 +67,7 @@ def draft(source: str | None, folder: Path, genes: GeneTable, *, mirror: str, of
     if not source:
         raise BrainmetError("draft: say for what: --config draft=FOLDER, or draft=GSE… for a series of GEO")
     target = _target(source, folder)
-    found = _from_series(source, mirror, offline) if _is_series(source) else _from_folder(target.stem, source)
+    found = _from_series(source, archive) if _is_series(source) else _from_folder(target.stem, source)
     lines = _document(target.stem, found)
     with replacing(target) as partial:
         partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -82,7 +89,7 @@ class Found:
         members: all files.
         layout: of the matrices.
         matrices: files of that layout.
-        groups: id, match and first names of the files of each sample.
+        groups: files of each sample.
         about: what the archive tells of samples, by accession.
         notes: comments on what could not be had.
     """
@@ -93,14 +100,14 @@ class Found:
     members: list[Member]
     layout: str
     matrices: list[Member]
-    groups: list[tuple[str, str, str]]
+    groups: list[FileGroup]
     about: Mapping[str, str]
     notes: Sequence[str] = ()
 
     @property
     def matches(self) -> list[str]:
         """What the files of each sample begin with."""
-        return [match for _, match, _ in self.groups]
+        return [group.match for group in self.groups]
 
     @property
     def one_file_per_cell(self) -> bool:
@@ -140,9 +147,9 @@ def _target(source: str, folder: Path) -> Path:
     return target
 
 
-def _from_series(accession: str, mirror: str, offline: bool) -> Found:
+def _from_series(accession: str, archive: Archive) -> Found:
     """What the archive's lists tell of a series."""
-    members, about, notes = _published(accession, mirror, offline)
+    members, about, notes = _published(accession, archive)
     layout, data = _layout(members, accession)
     return Found(
         source=accession,
@@ -166,7 +173,7 @@ def _from_folder(id_: str, source: str) -> Found:
         members = list_members(_local(name, root))
         layout, data = _layout(members, source)
         samples = groups(members, select(data, None))
-        if len(samples) < 2 or not any(begins(name, match) for _, match, _ in samples):
+        if len(samples) < 2 or not any(begins(name, group.match) for group in samples):
             break
     return Found(
         source=source,
@@ -213,10 +220,10 @@ def _read_back(partial: Path, target: Path, source: str) -> dict[str, Any]:
             ) from error
 
 
-def _not_read(found: Sequence[Member], data: Sequence[Member], matches: Sequence[str]) -> list[str]:
+def _not_read(members: Sequence[Member], data: Sequence[Member], matches: Sequence[str]) -> list[str]:
     """A comment on matrices of other layouts that are no sample's, such as a second series in the folder."""
-    others = {m for layout in LAYOUTS if layout != "dense_text" for m in matrices(found, layout)} - set(data)
-    rest = sorted(unclaimed([member.full_name for member in others], matches))
+    others = {m for layout in LAYOUTS if layout != "dense_text" for m in matrices(members, layout)} - set(data)
+    rest = sorted(unmatched([member.full_name for member in others], matches))
     more = f" and {len(rest) - SHOWN} more" if len(rest) > SHOWN else ""
     own = "a sample among them is a line of its own, with its layout"
     return [f"# not read, of another layout: {', '.join(rest[:SHOWN])}{more} ({own})"] if rest else []
@@ -243,50 +250,50 @@ def _local(id_: str, root: Path) -> list[tuple[str, Path]]:
     return [(file["name"], Path(file["path"])) for file in files]
 
 
-def _published(accession: str, mirror: str, offline: bool) -> tuple[list[Member], dict[str, str], list[str]]:
+def _published(accession: str, archive: Archive) -> tuple[list[Member], dict[str, str], list[str]]:
     """Supplementary files of a series and those that its archive lists; what is told of samples, by accession; and a
     comment for each series matrix that could not be had, which would tell it.
     """
-    if offline and not _is_folder(mirror):
+    if archive.closed:
         raise BrainmetError("draft: fetch: offline is true; name a folder of files instead of an accession")
     url = archive_url(f"geo:{accession}/filelist.txt")
-    names = _names(url, mirror)
+    names = archive.names(url)
     if not names:
         raise BrainmetError(
             f"{accession}: the archive lists no files at {url.rpartition('/')[0]}; correct the accession, see whether "
             "the archive can be reached, or download its files into a folder and name the folder instead"
         )
-    archive = next((name for name in names if name.endswith("_RAW.tar")), "")
-    lines = _bytes(url, mirror).decode().splitlines() if archive and "filelist.txt" in names else []
+    packed = next((name for name in names if name.endswith("_RAW.tar")), "")
+    lines = archive.read(url).decode().splitlines() if packed and "filelist.txt" in names else []
     inside = [line.split("\t")[1] for line in lines if line.startswith("File\t")]
-    if archive and not inside:
+    if packed and not inside:
         raise BrainmetError(
-            f"{accession}: what {archive} holds is not known: {url} could not be had; try again, or download the "
+            f"{accession}: what {packed} holds is not known: {url} could not be had; try again, or download the "
             "archive into a folder and name the folder instead"
         )
-    outside = [Member(name, Path(name)) for name in names if name not in (archive, "filelist.txt")]
+    outside = [Member(name, Path(name)) for name in names if name not in (packed, "filelist.txt")]
     about = archive_url(f"geo:{accession}/{accession}_series_matrix.txt.gz")
     texts, untold = [], []
-    for name in filter(SERIES_MATRIX.search, _names(about, mirror)):
+    for name in filter(SERIES_MATRIX.search, archive.names(about)):
         try:
-            texts.append(_series_matrix(f"{about.rpartition('/')[0]}/{name}", mirror))
+            texts.append(_series_matrix(f"{about.rpartition('/')[0]}/{name}", archive))
         except BrainmetError as error:
             log.warning("%s; the samples stand without what it says of them", error)
             untold.append(f"# {error}; it tells title and source of the samples: draft again to have them here")
-    found = [*outside, *(Member(name, Path(archive), (name,)) for name in inside if archive)]
-    return found, _told(texts), untold
+    members = [*outside, *(Member(name, Path(packed), (name,)) for name in inside)]
+    return members, _told(texts), untold
 
 
-def _series_matrix(url: str, mirror: str) -> str:
+def _series_matrix(url: str, archive: Archive) -> str:
     """The text of a series matrix.
 
     Raises:
         BrainmetError: it cannot be had, or is damaged.
     """
-    data = _bytes(url, mirror)
+    data = archive.read(url)
     try:
         return gzip.decompress(data).decode(errors="replace")
-    except (OSError, EOFError, zlib.error) as error:
+    except damage.PACKED as error:
         raise BrainmetError(f"{url}: what came is damaged ({error})") from error
 
 
@@ -295,96 +302,50 @@ def _told(series_matrices: Sequence[str]) -> dict[str, str]:
     return {accession: about for text in series_matrices for accession, about in of_samples(text).items()}
 
 
-def _lines(samples: Sequence[tuple[str, str, str]], told: Mapping[str, str]) -> list[str]:
+def _lines(samples: Sequence[FileGroup], told: Mapping[str, str]) -> list[str]:
     """One line per sample, with what the archive tells of it, or with the names of its files."""
-    return [entry(name, match, told.get(match.split("_")[0].split(".")[0], files)) for name, match, files in samples]
+    accessions = [group.match.split("_")[0].split(".")[0] for group in samples]
+    return [
+        entry(group.id, group.match, told.get(accession, group.names))
+        for group, accession in zip(samples, accessions, strict=True)
+    ]
 
 
-def _is_folder(mirror: str) -> bool:
-    return bool(mirror) and not mirror.startswith(("http://", "https://"))
-
-
-def _names(url: str, mirror: str) -> list[str]:
-    """Names of the files beside one."""
-    if _is_folder(mirror):
-        place = _at(url, mirror).parent
-        return sorted(file.name for file in place.iterdir()) if place.is_dir() else []
-    return listing(_address(url, mirror))
-
-
-def _bytes(url: str, mirror: str) -> bytes:
-    """A small file.
-
-    Raises:
-        BrainmetError: it cannot be had.
-    """
-    place = _at(url, mirror) if _is_folder(mirror) else _address(url, mirror)
-    try:
-        return place.read_bytes() if isinstance(place, Path) else _downloaded(place)
-    except OSError as error:
-        raise BrainmetError(f"{place}: cannot be had ({error})") from error
-
-
-def _downloaded(url: str) -> bytes:
-    """What a server gives for an address.
-
-    Raises:
-        OSError: it cannot be reached, or refuses.
-    """
-    import httpx
-
-    from brainmet.fetch.download import connect
-
-    try:
-        with connect(STALL_SECONDS) as client:
-            return client.get(url).raise_for_status().content
-    except httpx.HTTPError as error:
-        raise OSError(str(error)) from error
-
-
-def _at(url: str, mirror: str) -> Path:
-    return Path(mirror) / urlsplit(url).path.lstrip("/")
-
-
-def _address(url: str, mirror: str) -> str:
-    return f"{mirror.rstrip('/')}{urlsplit(url).path}" if mirror else url
-
-
-def _layout(found: Sequence[Member], source: str) -> tuple[str, list[Member]]:
+def _layout(members: Sequence[Member], source: str) -> tuple[str, list[Member]]:
     """The layout that most often holds raw counts among those there are, and its matrices."""
-    fits = {layout: fitting for layout in LAYOUTS if (fitting := matrices(found, layout))}
-    if set(fits) - {"tenx_triplet", "dense_text"} and not any("barcodes" in member.name.lower() for member in found):
+    fits = {layout: fitting for layout in LAYOUTS if (fitting := matrices(members, layout))}
+    if set(fits) - {"tenx_triplet", "dense_text"} and not any("barcodes" in member.name.lower() for member in members):
         fits.pop("tenx_triplet", None)  # Without barcodes anywhere it is something else, such as velocities.
     if fits:
         return next(iter(fits.items()))
-    names = ", ".join(sorted(member.full_name for member in found)[:6]) or "nothing"
+    names = ", ".join(sorted(member.full_name for member in members)[:6]) or "nothing"
     raise BrainmetError(f"{source}: no file looks like a count matrix (there are {names}); see docs/adding.md")
 
 
-def _addresses(accession: str, found: Sequence[Member], data: Sequence[Member]) -> list[str]:
+def _addresses(accession: str, members: Sequence[Member], data: Sequence[Member]) -> list[str]:
     """Entries of `files:` for the archive and for what lies beside it and may be needed; the rest as a comment."""
     archives = dict.fromkeys(str(member.path) for member in data if member.inside)
-    beside = [member for member in found if not member.inside]
+    beside = [member for member in members if not member.inside]
     needed = [m.name for m in beside if m in data or OF_CELLS.search(m.name) or OF_ALL.search(m.name)]
     rest = [member.name for member in beside if member.name not in needed]
     lines = [f"  - {{name: {_quoted(n)}, url: {_quoted(f'geo:{accession}/{n}')}}}" for n in (*archives, *needed)]
     return [*lines, *([f"  # not read: {', '.join(rest)}"] if rest else [])]
 
 
-def _tables(found: Sequence[Member], layout: str, samples: Sequence[str]) -> list[str]:
+def _tables(members: Sequence[Member], layout: str, samples: Sequence[str]) -> list[str]:
     """Names of tables beside the matrices, of one table per sample what all end with; of tables that may hold counts
     themselves those that are named for cells."""
     table = re.compile(rf"{LAYOUTS['dense_text']}{PACKED}", re.IGNORECASE)
-    named = [member.name for member in found if table.search(member.name) and "analysis" not in member.folders]
+    named = [member.name for member in members if table.search(member.name) and "analysis" not in member.folders]
     named = [n for n in named if OF_CELLS.search(n) or (layout != "dense_text" and not OF_GENES.search(n))]
     of_sample = {n: next((match for match in samples if begins(n, match)), "") for n in named}
     return sorted({n[len(match) :].lstrip("_.-") for n, match in of_sample.items()})
 
 
-def _what_splits(dataset: Mapping[str, Any], found: Sequence[Member], genes: GeneTable) -> list[str]:
+def _what_splits(dataset: Mapping[str, Any], members: Sequence[Member], genes: GeneTable) -> list[str]:
     """What the cells of one matrix could be told apart by, as comments; or why it cannot be read yet."""
     try:
-        return of_one_matrix(dataset, found, genes)
+        return of_one_matrix(dataset, members, genes)
     except BrainmetError as error:
         return [f"# {error}"]
 

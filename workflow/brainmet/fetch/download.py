@@ -17,6 +17,7 @@ import httpx
 import tenacity
 
 from brainmet.errors import BrainmetError
+from brainmet.fetch.archive import Patience
 
 log = logging.getLogger(__name__)
 LONGEST_PAUSE = 60.0
@@ -59,26 +60,24 @@ class Version:
         return {"If-Range": self.modified} if self.modified else {}
 
 
-def download(url: str, part: Path, *, attempts: int, backoff_seconds: float, stall_seconds: float) -> None:
+def download(url: str, part: Path, patience: Patience) -> None:
     """Fill `part` with the bytes of `url`, going on from what it holds.
 
     Args:
         url: http(s) address; redirects are followed.
         part: partial file; left in place when the download fails, so that the next run goes on from it. The note beside
             it stays until `discard`.
-        attempts: attempts in a row that may fail without a new byte.
-        backoff_seconds: pause after the first failure; doubles with each one in a row.
-        stall_seconds: seconds without a byte after which the connection is given up.
+        patience: when to give up.
 
     Raises:
         BrainmetError: the server refuses the file, or no attempt brought new bytes.
     """
     part.parent.mkdir(parents=True, exist_ok=True)
-    score = _Score(attempts, backoff_seconds)
+    score = _Score(patience)
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(Unfinished), stop=score.stop, wait=score.wait, reraise=True
     )
-    with connect(stall_seconds) as client:
+    with connect(patience.stall_seconds) as client:
         try:
             for attempt in retrying:
                 with attempt:
@@ -88,7 +87,7 @@ def download(url: str, part: Path, *, attempts: int, backoff_seconds: float, sta
             held = _size(part)
             kept = f"; {held} bytes are kept in {part.name} and the next run goes on from there" if held else ""
             raise BrainmetError(
-                f"{url}: {attempts} attempts in a row brought nothing new ({error}){kept}; "
+                f"{url}: {patience.attempts} attempts in a row brought nothing new ({error}){kept}; "
                 "try again later, or take the files from a copy with fetch: mirror"
             ) from error
 
@@ -124,8 +123,8 @@ def discard(part: Path) -> None:
 class _Score:
     """Counts failures in a row that brought no new byte, for tenacity."""
 
-    def __init__(self, attempts: int, backoff_seconds: float) -> None:
-        self.attempts, self.backoff = attempts, backoff_seconds
+    def __init__(self, patience: Patience) -> None:
+        self.patience = patience
         self.best, self.fruitless, self.part = -1, 0, Path()
 
     def before(self, part: Path) -> None:
@@ -137,12 +136,13 @@ class _Score:
         size = _size(self.part)
         self.fruitless = 1 if size > self.best else self.fruitless + 1
         self.best = max(self.best, size)
-        return self.fruitless >= self.attempts
+        return self.fruitless >= self.patience.attempts
 
     def wait(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        asked = error.pause if isinstance(error, Unfinished) else 0.0
-        pause = min(max(self.backoff * 2 ** max(self.fruitless - 1, 0), asked), LONGEST_PAUSE)
+        wanted = error.pause if isinstance(error, Unfinished) else 0.0
+        backoff = self.patience.backoff_seconds * 2 ** max(self.fruitless - 1, 0)
+        pause = min(max(backoff, wanted), LONGEST_PAUSE)
         log.warning("%s: %s; again in %.1f s", self.part.name, error, pause)
         return pause
 
@@ -197,7 +197,7 @@ class Refused(BrainmetError):
 
     def __init__(self, url: str, status: int) -> None:
         super().__init__(f"{url}: the server answered {status}")
-        self.url, self.status = url, status
+        self.status = status
 
 
 def _check_range(response: httpx.Response, part: Path, known: Version | None, version: Version, held: int) -> None:

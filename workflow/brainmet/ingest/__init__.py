@@ -27,7 +27,7 @@ from brainmet.ingest import forensics, tables_beside
 from brainmet.ingest.cells import describe_cells
 from brainmet.ingest.members import Member, list_members
 from brainmet.ingest.raw import Raw, Request, rna_only
-from brainmet.ingest.species import measure
+from brainmet.ingest.species import Limits, measure
 from brainmet.knowledge.genes import ANTIBODY, NOT_GENES, GeneTable
 
 log = logging.getLogger(__name__)
@@ -63,9 +63,7 @@ def ingest(
     mouse: GeneTable | None,
     *,
     record: Mapping[str, Any],
-    warn_lost: float,
-    max_lost: float,
-    species_share: float,
+    limits: Limits,
 ) -> Ingested:
     """Read one sample.
 
@@ -74,8 +72,7 @@ def ingest(
         human: human genes; the gene space of every sample.
         mouse: mouse genes; needed for mouse samples and mixtures.
         record: of the sample's record (`datasets.records`) the fields `READ_BY_INGEST`.
-        warn_lost, max_lost: share of counts on unknown genes above which the sample is reported, and refused.
-        species_share: share of counts of one species that makes a cell of a mixture that species'.
+        limits: what is asked of its counts.
 
     Raises:
         BrainmetError: the input is not what the dataset file says; the sentence says how to correct it.
@@ -95,9 +92,7 @@ def ingest(
         human=human,
         mouse=mouse,
         sample=record["id"],
-        warn_lost=warn_lost,
-        max_lost=max_lost,
-        share=species_share,
+        limits=limits,
         logged=content.kind == "log" and is_bulk,
     )
     raw = raw if measured.kept.all() else raw.cells(measured.kept)
@@ -145,7 +140,7 @@ def _read_sample(
     return raw
 
 
-def _as_counts(raw: Raw, record: Mapping[str, Any]) -> tuple[Raw, forensics.Verdict]:
+def _as_counts(raw: Raw, record: Mapping[str, Any]) -> tuple[Raw, forensics.Content]:
     """The matrix as counts where it holds them, or where they can be recovered exactly; and what it holds.
 
     Raises:
@@ -157,7 +152,7 @@ def _as_counts(raw: Raw, record: Mapping[str, Any]) -> tuple[Raw, forensics.Verd
         matrix, how = recovered
         log.warning("%s: counts recovered exactly from %s values: %s", raw.name, content.kind, how)
         raw = replace(raw, matrix=matrix).noted(f"counts recovered exactly: {how}")
-        content = forensics.Verdict("counts", how)
+        content = forensics.Content("counts", how)
     if content.kind == "counts" and raw.matrix.dtype.kind == "f":
         np.rint(raw.matrix.data, out=raw.matrix.data)  # Whole numbers but for the noise of single precision.
     if content.kind == "log" and not content.undo and record["suspension"] != "bulk":
@@ -166,17 +161,17 @@ def _as_counts(raw: Raw, record: Mapping[str, Any]) -> tuple[Raw, forensics.Verd
     return raw, content
 
 
-def _content(raw: Raw, record: Mapping[str, Any]) -> forensics.Verdict:
+def _content(raw: Raw, record: Mapping[str, Any]) -> forensics.Content:
     """What the values are; logs of bulk tissue may lie below zero, which says nothing against them."""
     low = float(raw.matrix.data.min()) if raw.matrix.nnz else 0.0
     if record["values"] == "log" and record["suspension"] == "bulk" and low < 0:
         high = float(raw.matrix.data.max())
         if np.isfinite(raw.matrix.data).all() and high < forensics.LOG_MAX:
-            return forensics.Verdict("log", f"values from {low:.3g} to {high:.3g} in bulk tissue")
+            return forensics.Content("log", f"values from {low:.3g} to {high:.3g} in bulk tissue")
     return forensics.check(raw.matrix, declared=record["values"], name=raw.name)
 
 
-def _linear(raw: Raw, content: forensics.Verdict) -> Raw:
+def _linear(raw: Raw, content: forensics.Content) -> Raw:
     """The values of cells whose logs are undone, so that features of one gene can be added up; written are natural logs
     of 1 + x, whatever base the file has them in.
     """
@@ -224,7 +219,7 @@ def _check(raw: Raw) -> None:
         )
 
 
-def _uns(record: Mapping[str, Any], content: forensics.Verdict, caution: str) -> dict[str, Any]:
+def _uns(record: Mapping[str, Any], content: forensics.Content, caution: str) -> dict[str, Any]:
     return ({Uns.CAUTION: caution} if caution else {}) | {
         Uns.ORGANISM: record["organism"],
         Uns.TECHNOLOGY: record.get("technology", UNKNOWN),

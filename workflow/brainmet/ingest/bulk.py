@@ -4,6 +4,7 @@ A series matrix of arrays lists probes; they become genes through the platform's
 One beside a table tells what the table's columns are: its titles name them, alone or in brackets.
 """
 
+import io
 import logging
 import re
 from collections.abc import Sequence
@@ -36,13 +37,13 @@ DESCRIBED = ("!Sample_title", "!Sample_source_name_ch1", "!Sample_characteristic
 
 def read(request: Request) -> Raw:
     """Read the profiles of a bulk cohort; beside another table a series matrix only describes its columns."""
-    own = request.own
-    plain = [m for m in own if not SERIES.search(m.name) and not PLATFORM.match(m.name)]
-    tables = plain or [m for m in own if SERIES.search(m.name)]
+    members = request.own
+    plain = [m for m in members if not SERIES.search(m.name) and not PLATFORM.match(m.name)]
+    tables = plain or [m for m in members if SERIES.search(m.name)]
     if len(tables) > 1 and (gathered := gather(tables, accessions=True)) is not None:
-        return _described(gathered, own)
+        return _described(gathered, members)
     if len(tables) != 1:
-        names = ", ".join(member.name for member in (tables or own)[:6])
+        names = ", ".join(member.name for member in (tables or members)[:6])
         raise BrainmetError(
             f"{request.name}: {len(tables)} files can be its table ({names}); correct match in the dataset file"
         )
@@ -53,42 +54,38 @@ def read(request: Request) -> Raw:
         raw = read_workbook(member, request.genes)
     else:
         raw = dense_text.read(Request(files=[member], genes=request.genes))
-    return _described(raw, own)
+    return _described(raw, members)
 
 
-def _described(raw: Raw, own: Sequence[Member]) -> Raw:
+def _described(raw: Raw, members: Sequence[Member]) -> Raw:
     """The profiles of a table with what series matrices among the files say of them."""
-    described = [m for m in own if SERIES.search(m.name)]
+    described = [m for m in members if SERIES.search(m.name)]
     return replace(raw, obs=_columns_described(raw.barcodes, described)) if described else raw
 
 
 def _columns_described(columns: np.ndarray, described: Sequence[Member]) -> pd.DataFrame | None:
     """What series matrices say of the columns of a table; None where their titles name none of them."""
-    told: dict[str, str] = {}
+    about_names: dict[str, str] = {}
     for member in described:
         head = decoded(member).partition(BEGIN)[0]
-        accessions = next((_of_profiles(line) for line in head.splitlines() if line.startswith(ACCESSIONS)), [])
-        for (title, about), accession in zip_longest(_about(head), accessions):
-            told |= dict.fromkeys((title, *BRACKETED.findall(title), accession), about)
+        for (title, about), accession in zip_longest(_about(head), _accessions(head)):
+            about_names |= dict.fromkeys((title, *BRACKETED.findall(title), accession), about)
     # With one file per profile the accession stands in front of its name.
-    columns = np.array([c if c in told else str(c).partition("_")[0] for c in columns], dtype=object)
-    if not any(column in told for column in columns):
-        first = next(iter(told), "nothing")
+    columns = np.array([c if c in about_names else str(c).partition("_")[0] for c in columns], dtype=object)
+    if not any(column in about_names for column in columns):
+        first = next(iter(about_names), "nothing")
         log.warning("%s: its titles (%s, …) name no column of the table", described[0], first)
         return None
-    return pd.DataFrame({ABOUT: [told.get(str(column), "") for column in columns]}, dtype=object)
+    return pd.DataFrame({ABOUT: [about_names.get(str(column), "") for column in columns]}, dtype=object)
 
 
 def of_samples(text: str) -> dict[str, str]:
     """Title, source and characteristics of every sample of a series matrix, by accession."""
     head = text.partition(BEGIN)[0]
-    accessions = next((_of_profiles(line) for line in head.splitlines() if line.startswith(ACCESSIONS)), [])
-    return {accession: about for accession, (_, about) in zip(accessions, _about(head), strict=False)}
+    return {accession: about for accession, (_, about) in zip(_accessions(head), _about(head), strict=False)}
 
 
 def _series_matrix(member: Member, platforms: Sequence[Member]) -> Raw:
-    import io
-
     text = decoded(member)
     if BEGIN not in text:
         raise BrainmetError(f"{member}: has no table of values; correct layout or files in the dataset file")
@@ -109,6 +106,10 @@ def _series_matrix(member: Member, platforms: Sequence[Member]) -> Raw:
     return raw
 
 
+def _accessions(head: str) -> list[str]:
+    return next((_of_profiles(line) for line in head.splitlines() if line.startswith(ACCESSIONS)), [])
+
+
 def _about(head: str) -> list[tuple[str, str]]:
     """Title of each profile, and title, source and characteristics in one; nothing where their numbers differ."""
     lines = [_of_profiles(line) for key in DESCRIBED for line in head.splitlines() if line.startswith(key)]
@@ -124,8 +125,6 @@ def _of_profiles(line: str) -> list[str]:
 
 def _symbols(probes: np.ndarray, platform: Member) -> np.ndarray:
     """Gene symbols of probes; a probe of several genes names none."""
-    import io
-
     rows = [line for line in decoded(platform).splitlines() if line and line[0] not in "#!^"]
     frame = pd.read_csv(io.StringIO("\n".join(rows)), sep="\t", dtype=str, keep_default_na=False)
     column = next((name for name in frame.columns if SYMBOL.match(str(name))), None)

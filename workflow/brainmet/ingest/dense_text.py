@@ -6,7 +6,6 @@ the text.
 """
 
 import codecs
-import io
 import re
 from dataclasses import dataclass
 from typing import IO
@@ -17,17 +16,16 @@ import scipy.sparse as sp
 
 from brainmet.core.small_tables import WORKBOOK
 from brainmet.errors import BrainmetError
-from brainmet.ingest.entries import Entries
+from brainmet.ingest.entries import Entries, narrowed
 from brainmet.ingest.gaps import without_gaps
-from brainmet.ingest.members import Member, whole_lines
+from brainmet.ingest.members import Member
 from brainmet.ingest.one_cell import gather
-from brainmet.ingest.raw import Raw, Request
+from brainmet.ingest.raw import Raw, Request, cells_alone
+from brainmet.ingest.streams import CHUNK, in_utf8, whole_lines
 from brainmet.ingest.table_format import SKIP, TEXT, THOUSANDS, VALUE, Format, recognise
 from brainmet.ingest.text import PARQUET
 from brainmet.knowledge.genes import ENSEMBL_ID, GeneTable
 
-BLOCK = 1 << 22
-"""4 MB of text per block, or one line where lines are longer."""
 NOT_MATRIX = re.compile(
     r"\.(mtx|h5|h5ad|hdf5|loom|rds|pdf|png|docx?|json|xml)(\.gz)?$|annot|metadata|barcodes|features|cell_?types?|readme",
     re.IGNORECASE,
@@ -44,6 +42,8 @@ COMMAS = re.compile(rb'(?<![^\s;"])\d+(?:,\d+)+(?![^\s;"])')
 GCT = re.compile(rb"#1\.[23]\s")
 """The first line of a table for GenePattern."""
 HEAD_LINES = 40
+ACROSS = 0.1
+"""Share of known genes among the names of columns above which these are genes, not cells."""
 FEWEST_KNOWN = 0.3
 """Share of known genes that a long table needs, which could be a table of anything."""
 
@@ -84,69 +84,36 @@ def read(request: Request) -> Raw:
 
         return read_parquet(member, request.genes)
     with member.open() as packed:
-        stream = _utf8(packed)
+        stream = in_utf8(packed)
         head = _head(stream, member)
-        form = _wanted_columns(recognise(head, member), request)
+        form = recognise(head, member)
+        across = request.genes.share_known(_top(form)) > ACROSS
+        if request.names_only and not across:
+            return cells_alone(_top(form), _above(form), str(member))
+        _skip_columns(form, request, across=across)
         entries, texts, gaps = _body(stream, form, head[1 + len(form.above) :], member)
     return without_gaps(*_oriented(entries, texts, gaps, form, genes=request.genes, member=member), zeros=gaps.zeros)
 
 
-def _wanted_columns(form: Format, request: Request) -> Format:
-    """Columns to skip marked: other samples' where columns are cells, numbers about cells where they are genes."""
-    at = np.flatnonzero(form.kinds == VALUE)
-    top = np.array(form.header, dtype=object)[at]
-    if request.genes.share_known(top) > 0.1:
-        about = np.array([bool(CELL_COLUMNS.match(name)) and not request.genes.knows(name) for name in top])
-        form.kinds[at[about]] = SKIP
+def _top(form: Format) -> np.ndarray:
+    """Names of the columns of values."""
+    return np.array(form.header, dtype=object)[form.kinds == VALUE]
+
+
+def _skip_columns(form: Format, request: Request, *, across: bool) -> None:
+    """Mark columns to skip: numbers about cells where columns are genes (`across`), else those of other samples."""
+    top = _top(form)
+    if across:
+        skipped = np.array([bool(CELL_COLUMNS.match(name)) and not request.genes.knows(name) for name in top])
     else:
-        form.kinds[at[~request.cells.mask(top, _above(form))]] = SKIP
-    return form
+        skipped = ~request.cells.mask(top, _above(form))
+    form.kinds[np.flatnonzero(form.kinds == VALUE)[skipped]] = SKIP
 
 
 def _above(form: Format) -> pd.DataFrame | None:
     """What lines between header and values say of each column of values; None where there are none."""
     above = {name: np.array(row, dtype=object)[form.kinds == VALUE] for name, row in form.above.items()}
     return pd.DataFrame(above) if above else None
-
-
-def _utf8(stream: IO[bytes]) -> IO[bytes]:
-    """The text in UTF-8 with a line feed at the end of lines: spreadsheets export UTF-16, and old ones carriage
-    returns alone."""
-    head = stream.peek(2)  # type: ignore[attr-defined]
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return io.BufferedReader(_Recoded(io.TextIOWrapper(stream, "utf-16", newline=None)))
-    return io.BufferedReader(_LineFeeds(stream)) if b"\r" in head and b"\n" not in head else stream
-
-
-class _Recoded(io.RawIOBase):
-    """A text in UTF-8, whatever it was written in."""
-
-    def __init__(self, text: io.TextIOWrapper) -> None:
-        self.text, self.rest = text, b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]
-        self.rest = self.rest or self.text.read(BLOCK).encode()
-        data, self.rest = self.rest[: len(buffer)], self.rest[len(buffer) :]
-        buffer[: len(data)] = data
-        return len(data)
-
-
-class _LineFeeds(io.RawIOBase):
-    """A text whose lines end with carriage returns, with line feeds instead."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self.stream = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]
-        data = self.stream.read(len(buffer)).replace(b"\r", b"\n")
-        buffer[: len(data)] = data
-        return len(data)
 
 
 def _head(stream: IO[bytes], member: Member) -> list[bytes]:
@@ -180,7 +147,7 @@ def _body(stream: IO[bytes], form: Format, head: list[bytes], member: Member) ->
     texts: list[list[str]] = [[] for _ in range(n_texts)]
     missing_columns = np.zeros(n_values, np.int64)
     lines_done = zeros = 0
-    for lines in whole_lines(stream, BLOCK, b"".join(head)):
+    for lines in whole_lines(stream, CHUNK, b"".join(head)):
         block = lines.replace(b",", b".") if form.comma else lines
         if form.thousands:
             block = _without_thousands(lines, form.sep, member)
@@ -204,7 +171,7 @@ def _body(stream: IO[bytes], form: Format, head: list[bytes], member: Member) ->
             column, value, ends = column[~gap], value[~gap], ends - np.cumsum(missing[-1])
         else:
             missing.append(np.zeros(read_lines, np.int64))
-        entries.add(column, _narrow(value), np.diff(ends, prepend=0))
+        entries.add(column, narrowed(value), np.diff(ends, prepend=0))
         for k in range(n_texts):
             texts[k].extend(block[a:b].decode("utf-8", "replace").strip() for a, b in names[:read_lines, k])
         lines_done += read_lines
@@ -226,17 +193,6 @@ def _without_thousands(lines: bytes, sep: int, member: Member) -> bytes:
     return lines.replace(b",", b"")
 
 
-def _narrow(values: np.ndarray) -> np.ndarray:
-    """int32 where every value is a whole number that fits, else float32."""
-    if (
-        np.isfinite(values).all()
-        and np.array_equal(values, np.rint(values))
-        and (not values.size or np.abs(values).max() < 2**31)
-    ):
-        return values.astype(np.int32)
-    return values.astype(np.float32)
-
-
 def _unreadable(member: Member, line: int, column: int, form: Format) -> str:
     if column > form.kinds.size:
         return f"{member}: line {line} has more than {form.kinds.size} columns; fetch the file again"
@@ -250,8 +206,7 @@ def _oriented(
 ) -> tuple[Raw, np.ndarray]:
     """Cells × genes, whichever way the file lies, and the missing values of every gene: the side with more known genes
     holds the genes."""
-    header = np.array(form.header, dtype=object)
-    top = header[form.kinds == VALUE]
+    header, top = np.array(form.header, dtype=object), _top(form)
     if not texts:
         texts = [np.array([str(i + 1) for i in range(len(gaps.lines))], dtype=object)]
     texts, top = [_unquoted(column) for column in texts], _unquoted(top)

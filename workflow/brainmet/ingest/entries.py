@@ -77,6 +77,13 @@ class Entries:
                 yield np.cumsum(_unpacked(steps, np.dtype(np.int32)), dtype=np.int32), _unpacked(value, kind)
 
 
+def narrowed(values: np.ndarray) -> np.ndarray:
+    """Numbers as int32 where every one is whole and fits, else as float32."""
+    whole = np.isfinite(values).all() and np.array_equal(values, np.rint(values))
+    fits = whole and (not values.size or np.abs(values).max() < 2**31)
+    return values.astype(np.int32 if fits else np.float32)
+
+
 def _packed(values: np.ndarray) -> bytes:
     """Compressed byte by byte: the high bytes of small numbers are zeros."""
     return isal_zlib.compress(np.ascontiguousarray(values).view(np.uint8).reshape(-1, values.itemsize).T.tobytes(), 1)

@@ -73,7 +73,7 @@ PRECISION = 2e-3
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Content:
     """What a matrix holds.
 
     Attributes:
@@ -87,7 +87,7 @@ class Verdict:
     undo: str = ""
 
 
-def judge(X: sp.csr_matrix) -> Verdict:
+def identify(X: sp.csr_matrix) -> Content:
     """Say what a cells × genes matrix holds.
 
     Integers are counts unless every cell has the same total. Negative values mean z-scores. Values below 25 whose
@@ -96,33 +96,33 @@ def judge(X: sp.csr_matrix) -> Verdict:
     """
     values = X.data
     if values.size == 0:
-        return Verdict("counts", "there are no values")
+        return Content("counts", "there are no values")
     low, high = float(values.min()), float(values.max())
     if not np.isfinite([low, high]).all():
-        return Verdict("invalid", f"{int((~np.isfinite(values)).sum())} values are not a number or infinite")
+        return Content("invalid", f"{int((~np.isfinite(values)).sum())} values are not a number or infinite")
     if low < 0:
-        return Verdict("scaled", f"the lowest value is {low:.4g}: centred, scaled or log ratios")
+        return Content("scaled", f"the lowest value is {low:.4g}: centred, scaled or log ratios")
     whole = _whole(values)
     totals = _totals(X)
     same = _spread(totals) < CONSTANT and len(totals) >= 5
     if whole.all():
         if high == 1 and np.median(totals) > MIN_GENES:
-            return Verdict("invalid", "every value is 1: which genes were seen, not how often")
+            return Content("invalid", "every value is 1: which genes were seen, not how often")
         spread, deep = _spread(totals), np.median(totals) > MIN_TOTAL
         level = (same or (spread < PLATES and _near_power_of_ten(totals))) and not _drawn(totals)
         if len(totals) >= 5 and deep and (level or (spread < WIDE and _in_steps(X, values))):
-            return Verdict(
+            return Content(
                 "tpm", f"whole numbers, but every cell adds up to {_about(totals)}: rounded normalised values"
             )
         if len(totals) >= 5 and spread < 2 * WIDE and _without_ones(X, values):
-            return Verdict(
+            return Content(
                 "tpm",
                 f"whole numbers that add up to {_about(totals)} per cell, but in many cells of more than {MIN_GENES} "
                 "genes none is 1: rounded normalised values",
             )
-        return Verdict("counts", "all values are whole numbers")
+        return Content("counts", "all values are whole numbers")
     if same and np.median(totals) > MIN_TOTAL:
-        return Verdict(
+        return Content(
             "tpm",
             f"{1 - whole.mean():.0%} of the values are not whole and every cell adds up to about "
             f"{np.median(totals):.6g}",
@@ -131,40 +131,40 @@ def judge(X: sp.csr_matrix) -> Verdict:
     example = f"{float(values[whole.argmin()]):.5g}"
     root = next((name for name, f in ROOTS.items() if all(_near_whole(plain).all() for plain in _undone(X, f))), "")
     if root:
-        return Verdict(
+        return Content(
             "log", f"{decimals:.0%} of the values are not whole (such as {example}); {root} gives whole numbers", root
         )
     if high < LOG_MAX:
         formula, effect = _log_base(X)
         if formula or decimals > MANY:
             how = f"; {formula} {effect}" if formula else ""
-            return Verdict(
+            return Content(
                 "log",
                 f"{decimals:.0%} of the values are not whole (such as {example}) and none exceeds {high:.4g}{how}",
                 formula,
             )
     if decimals > 0.98 and _spread(totals) < PLATES and len(totals) >= 5:
-        return Verdict("tpm", f"{decimals:.0%} of the values are not whole and the cells' totals hardly differ")
-    return Verdict(
+        return Content("tpm", f"{decimals:.0%} of the values are not whole and the cells' totals hardly differ")
+    return Content(
         "expected_counts",
         f"{decimals:.0%} of the values are not whole (such as {example}) and the cells' totals differ",
     )
 
 
-def rawest(matrices: Mapping[str, sp.csr_matrix]) -> tuple[str, Verdict]:
+def rawest(matrices: Mapping[str, sp.csr_matrix]) -> tuple[str, Content]:
     """Of several matrices of the same cells the name of the one nearest to counts, and what it holds.
 
     Among equals the widest, then one whose name speaks of counts, then the first; an empty one comes last.
     """
-    verdicts = {name: judge(X) for name, X in matrices.items()}
+    contents = {name: identify(X) for name, X in matrices.items()}
     names = list(matrices)
 
     def rank(name: str) -> tuple[Any, ...]:
         X = matrices[name]
-        return not X.nnz, RANK[verdicts[name].kind], -X.shape[1], "counts" not in name.lower(), names.index(name)
+        return not X.nnz, RANK[contents[name].kind], -X.shape[1], "counts" not in name.lower(), names.index(name)
 
     best = min(names, key=rank)
-    return best, verdicts[best]
+    return best, contents[best]
 
 
 def _about(totals: np.ndarray) -> str:
@@ -357,7 +357,7 @@ def _multiples(X: sp.csr_matrix, function: Callable[[np.ndarray], np.ndarray]) -
     return np.concatenate(found), np.concatenate(least)
 
 
-def check(X: sp.csr_matrix, *, declared: str, name: str) -> Verdict:
+def check(X: sp.csr_matrix, *, declared: str, name: str) -> Content:
     """Hold a matrix against the kind its dataset file declares.
 
     Args:
@@ -368,18 +368,18 @@ def check(X: sp.csr_matrix, *, declared: str, name: str) -> Verdict:
     Raises:
         BrainmetError: the values cannot be what is declared.
     """
-    verdict = judge(X)
-    if verdict.kind in ("invalid", "scaled"):
-        raise BrainmetError(f"{name}: {verdict.why}; give the file with raw counts")
-    if declared in ("unknown", verdict.kind):
-        return verdict
-    if declared == "expected_counts" and verdict.kind == "counts":
-        return Verdict(declared, verdict.why)
-    if declared == "tpm" and verdict.kind == "expected_counts":
+    content = identify(X)
+    if content.kind in ("invalid", "scaled"):
+        raise BrainmetError(f"{name}: {content.why}; give the file with raw counts")
+    if declared in ("unknown", content.kind):
+        return content
+    if declared == "expected_counts" and content.kind == "counts":
+        return Content(declared, content.why)
+    if declared == "tpm" and content.kind == "expected_counts":
         # TPM of some of the genes only: totals differ, nothing in the values tells them from expected counts.
-        return Verdict(declared, verdict.why)
-    also = ", from which its counts can be recovered exactly" if verdict.kind in ("tpm", "log") and recover(X) else ""
+        return Content(declared, content.why)
+    also = ", from which its counts can be recovered exactly" if content.kind in ("tpm", "log") and recover(X) else ""
     raise BrainmetError(
-        f"{name}: the dataset file says values: {declared}, but {verdict.why}; "
-        f"give the file with raw counts, or say values: {verdict.kind}{also}"
+        f"{name}: the dataset file says values: {declared}, but {content.why}; "
+        f"give the file with raw counts, or say values: {content.kind}{also}"
     )

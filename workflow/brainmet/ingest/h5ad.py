@@ -7,7 +7,7 @@ import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
 from brainmet.ingest import forensics
-from brainmet.ingest.raw import Raw, Request, compressed, feature_kinds, open_hdf5, rna_only
+from brainmet.ingest.raw import Raw, Request, cells_alone, compressed, feature_kinds, open_hdf5, rna_only
 
 SYMBOLS = (
     "feature_name",
@@ -39,7 +39,7 @@ def read(request: Request) -> Raw:
         if "X" not in file and ("matrix" in file or "row_attrs" in file):
             layout = "loom" if "row_attrs" in file else "tenx_h5"
             raise BrainmetError(f"{member}: is no h5ad file; set layout: {layout} in the dataset file")
-        slot, verdict = find(file)
+        slot, content = find(file)
         obs, var = frame(file["obs"]), frame(file["raw/var"] if slot.startswith("raw/") else file["var"])
         barcodes = _barcodes(obs)
         nodes = [file[name] for name in slot.split("+")]
@@ -48,8 +48,10 @@ def read(request: Request) -> Raw:
             raise BrainmetError(
                 f"{member}: {slot} has {rows} rows, but obs lists {len(barcodes)} cells; fetch the file again"
             )
+        if request.names_only:
+            return cells_alone(barcodes, obs, str(member))
         keep = request.cells.mask(barcodes, obs)
-        first, *rest = (whole(node, None if keep.all() else keep) for node in nodes)
+        first, *rest = (read_rows(node, None if keep.all() else keep) for node in nodes)
         matrix = sum(rest, start=first)
     obs, barcodes = obs[keep], barcodes[keep]
     if matrix.shape != (len(obs), len(var)):
@@ -58,24 +60,24 @@ def read(request: Request) -> Raw:
             f"cells and var {len(var)} genes; fetch the file again"
         )
     names, ids = _names(var)
-    note = f"{slot} holds {verdict.kind}: {verdict.why}"
+    note = f"{slot} holds {content.kind}: {content.why}"
     raw = Raw(matrix=matrix, barcodes=barcodes, names=names, ids=ids, name=f"{member}:{slot}", obs=obs, notes=(note,))
     return rna_only(raw, feature_kinds(var))
 
 
-def find(file: h5py.File) -> tuple[str, forensics.Verdict]:
+def find(file: h5py.File) -> tuple[str, forensics.Content]:
     """The slot that holds the rawest values, or several joined by `+` that must be added, and what they are."""
     layers = list(file.get("layers", {}))
     parts = [name for name in forensics.SPLICING if name in layers] if {*forensics.SPLICING[:2]} <= {*layers} else []
     slots = [slot for slot in ("raw/X", "X") if slot in file] + [f"layers/{n}" for n in layers if n not in parts]
     if not slots:
         raise KeyError("X")
-    best, verdict = forensics.rawest({slot: peek(file[slot]) for slot in slots})
-    if parts and verdict.kind != "counts":
-        summed = forensics.judge(sum(peek(file[f"layers/{name}"]) for name in parts))
+    best, content = forensics.rawest({slot: peek(file[slot]) for slot in slots})
+    if parts and content.kind != "counts":
+        summed = forensics.identify(sum(peek(file[f"layers/{name}"]) for name in parts))
         if summed.kind == "counts":
             return "+".join(f"layers/{name}" for name in parts), summed
-    return best, verdict
+    return best, content
 
 
 def shape(node: h5py.Dataset | h5py.Group) -> tuple[int, int]:
@@ -98,7 +100,7 @@ def peek(node: h5py.Dataset | h5py.Group) -> sp.csr_matrix:
     if _is_column(node):
         # Cells cannot be picked from columns without reading all: values of whole blocks of genes tell kinds apart,
         # totals cannot.
-        return whole(node)[::step][:PEEK]
+        return read_rows(node)[::step][:PEEK]
     indptr, data, indices = node["indptr"][:], node["data"], node["indices"]
     # Runs of neighbouring cells: every read decompresses whole blocks of the file.
     starts = np.unique(np.linspace(0, max(rows - RUN, 0), PEEK // RUN).astype(int))
@@ -110,18 +112,18 @@ def peek(node: h5py.Dataset | h5py.Group) -> sp.csr_matrix:
     return sp.vstack(runs[1:] or runs, format="csr")
 
 
-def whole(node: h5py.Dataset | h5py.Group, own: np.ndarray | None = None) -> sp.csr_matrix:
-    """The matrix as CSR, in blocks of rows; only the rows where `own` is true, all by default."""
+def read_rows(node: h5py.Dataset | h5py.Group, keep: np.ndarray | None = None) -> sp.csr_matrix:
+    """The matrix as CSR, in blocks of rows; only the rows where `keep` is true, all by default."""
     size = shape(node)
-    if not isinstance(node, h5py.Dataset) and (own is None or _is_column(node)):
+    if not isinstance(node, h5py.Dataset) and (keep is None or _is_column(node)):
         parts = (node["data"][:], node["indices"][:], node["indptr"][:])
         matrix = compressed(sp.csc_matrix if _is_column(node) else sp.csr_matrix, parts, size).tocsr()
-        return matrix if own is None else matrix[np.flatnonzero(own)]
+        return matrix if keep is None else matrix[np.flatnonzero(keep)]
     blocks = [sp.csr_matrix((0, size[1]), dtype=np.float32)]
     indptr = None if isinstance(node, h5py.Dataset) else node["indptr"][:]
     for start in range(0, size[0], ROWS):
         rows = slice(start, min(start + ROWS, size[0]))
-        if own is not None and not own[rows].any():
+        if keep is not None and not keep[rows].any():
             continue
         if indptr is None:
             block = sp.csr_matrix(node[rows])
@@ -129,7 +131,7 @@ def whole(node: h5py.Dataset | h5py.Group, own: np.ndarray | None = None) -> sp.
             first, last = indptr[rows.start], indptr[rows.stop]
             parts = (node["data"][first:last], node["indices"][first:last], indptr[start : rows.stop + 1] - first)
             block = compressed(sp.csr_matrix, parts, (rows.stop - rows.start, size[1]))
-        blocks.append(block if own is None else block[np.flatnonzero(own[rows])])
+        blocks.append(block if keep is None else block[np.flatnonzero(keep[rows])])
     return sp.vstack(blocks[1:] or blocks, format="csr")
 
 

@@ -7,7 +7,7 @@ import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
 from brainmet.ingest import forensics
-from brainmet.ingest.raw import Raw, Request, feature_kinds, open_hdf5, rna_only
+from brainmet.ingest.raw import Raw, Request, cells_alone, feature_kinds, open_hdf5, rna_only
 
 GENES = ("Gene", "GeneName", "gene_name", "gene_symbol", "Symbol", "symbol", "var_names", "feature_name")
 IDS = ("Accession", "gene_ids", "GeneID", "ensembl_id", "EnsemblID", "feature_id", "id")
@@ -31,8 +31,10 @@ def read(request: Request) -> Raw:
             have = ", ".join(sorted(rows if barcodes is not None else columns))
             raise BrainmetError(f"{member}: has no names of {what} (there are {have}); give it as h5ad")
         obs = pd.DataFrame(columns)
+        if request.names_only:
+            return cells_alone(barcodes, obs, str(member))
         keep = request.cells.mask(barcodes, obs)
-        slot, verdict = _rawest(file)
+        slot, content = _rawest(file)
         matrix = _matrix(file[slot], keep)
     raw = Raw(
         matrix=matrix,
@@ -41,12 +43,12 @@ def read(request: Request) -> Raw:
         ids=ids,
         name=f"{member}:{slot}",
         obs=obs[keep],
-        notes=(f"{slot} holds {verdict.kind}: {verdict.why}",),
+        notes=(f"{slot} holds {content.kind}: {content.why}",),
     )
     return rna_only(raw, feature_kinds(rows))
 
 
-def _rawest(file: h5py.File) -> tuple[str, forensics.Verdict]:
+def _rawest(file: h5py.File) -> tuple[str, forensics.Content]:
     """The matrix nearest to counts; the main one of velocyto is the sum of its layers."""
     slots = ["matrix", *(f"layers/{name}" for name in file.get("layers", {}) if name not in forensics.SPLICING)]
     return forensics.rawest({slot: sp.csr_matrix(file[slot][:, :COLUMNS].T) for slot in slots})

@@ -8,10 +8,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
-from brainmet.ingest.members import Member, whole_lines
-
-BLOCK = 1 << 22
-"""4 MB of text per block."""
+from brainmet.ingest.entries import narrowed
+from brainmet.ingest.members import Member
+from brainmet.ingest.streams import CHUNK, whole_lines
 
 
 def read_matrix(member: Member) -> sp.csc_matrix:
@@ -30,7 +29,7 @@ def read_matrix(member: Member) -> sp.csc_matrix:
         row, value = np.empty(entries, np.int32), np.empty(entries, np.int32)
         lengths = np.zeros(columns, np.int64)
         done = column = 0
-        blocks = whole_lines(stream, BLOCK)
+        blocks = whole_lines(stream, CHUNK)
         for block in blocks:
             text = np.frombuffer(block, np.uint8)
             done, column, at = parse_sorted_coordinates(text, row, value, lengths, rows, done, column)
@@ -74,9 +73,7 @@ def _any(
         raise BrainmetError(
             f"{member}: an entry lies outside the announced {rows} × {columns} matrix; fetch the file again"
         )
-    whole = np.isfinite(value).all() and np.array_equal(value, np.rint(value))
-    kind = np.int32 if whole and (entries == 0 or np.abs(value).max() < 2**31) else np.float32
-    return sp.coo_matrix((value.astype(kind), (row, column)), shape=shape).tocsc()
+    return sp.coo_matrix((narrowed(value), (row, column)), shape=shape).tocsc()
 
 
 def _array(stream: IO[bytes], member: Member) -> sp.csc_matrix:

@@ -5,24 +5,21 @@ can do no harm; such members are refused all the same, because their archive is 
 """
 
 import bz2
-import gzip
 import io
 import logging
 import lzma
-import queue
 import re
 import tarfile
-import threading
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from isal import igzip, isal_zlib
+from isal import igzip
 
+from brainmet.core import damage
 from brainmet.core.names import begins, matches_name
 from brainmet.errors import BrainmetError
 
@@ -31,15 +28,6 @@ log = logging.getLogger(__name__)
 TAR = re.compile(r"\.(tar|tgz|tbz2?|txz|tar\.gz|tar\.bz2|tar\.xz|zip)$", re.IGNORECASE)
 PACKED = r"(\.(gz|bz2|xz))?$"
 """The end of a name: what may stand behind a suffix. How a file is packed is told by its first bytes, not by this."""
-DAMAGED: Any = (
-    EOFError,
-    zlib.error,
-    isal_zlib.error,
-    lzma.LZMAError,
-    gzip.BadGzipFile,
-    tarfile.TarError,
-    zipfile.BadZipFile,
-)
 ALL_DROPLETS = re.compile(r"(^|[^a-z])raw(_(feature|gene)_bc_matri|/)", re.IGNORECASE)
 CELLS_ONLY = re.compile(r"(^|[^a-z])filtered(_(feature|gene)_bc_matri|/)", re.IGNORECASE)
 """Names of cellranger, and the folders of STARsolo."""
@@ -109,7 +97,7 @@ class Member:
                 yield _decompressed(stream, self, disk)
         except FileNotFoundError as error:
             raise BrainmetError(f"{self}: no such file; put it there, or correct files: in the dataset file") from error
-        except (OSError, *DAMAGED) as error:
+        except (OSError, *damage.PACKED) as error:
             raise BrainmetError(
                 f"{self}: the file is truncated or damaged ({error}); delete it and fetch it again"
             ) from error
@@ -190,63 +178,6 @@ def _extract(archive: Archive, name: str) -> IO[bytes]:
     return stream
 
 
-def ahead(stream: IO[bytes], size: int) -> Iterator[bytes]:
-    """Blocks of a stream, the next one read and decompressed by a thread while the caller works on this one."""
-    waiting: queue.Queue[bytes | BaseException] = queue.Queue(maxsize=2)
-    stopped = threading.Event()
-
-    def put(item: bytes | BaseException) -> bool:
-        while not stopped.is_set():
-            try:
-                waiting.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-    def work() -> None:
-        try:
-            while put(block := stream.read(size)) and block:
-                pass
-        except BaseException as error:  # Whatever it is, it is the caller's.
-            put(error)
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    try:
-        while True:
-            item = waiting.get()
-            if isinstance(item, BaseException):
-                raise item
-            if not item:
-                return
-            yield item
-    finally:
-        stopped.set()
-        thread.join()
-
-
-def whole_lines(stream: IO[bytes], size: int, first: bytes = b"") -> Iterator[bytes]:
-    """Blocks of whole lines, about `size` bytes each or one line where lines are longer; the last line ended.
-
-    Args:
-        stream: read to its end, ahead of the caller.
-        size: bytes per block.
-        first: what was read of the stream before.
-    """
-    rest = [first]
-    for block in ahead(stream, size):
-        cut = block.rfind(b"\n") + 1
-        if cut:
-            yield b"".join([*rest, block[:cut]])
-            rest = [block[cut:]]
-        else:
-            rest.append(block)
-    text = b"".join(rest)
-    if text.strip():
-        yield text if text.endswith(b"\n") else text + b"\n"
-
-
 def list_members(files: Sequence[tuple[str, Path]]) -> list[Member]:
     """All files of a sample's record, archives opened (also one archive inside another).
 
@@ -267,14 +198,25 @@ def list_members(files: Sequence[tuple[str, Path]]) -> list[Member]:
             continue
         # With one archive per sample its name may be all that tells whose the files are.
         above = (*above, re.sub(TAR, "", PurePosixPath(name).name))
-        try:
-            with path.open("rb") as stream, _archive(stream) as archive:
-                found.extend(replace(member, above=above) for member in _listed(archive, path, ()))
-        except DAMAGED as error:
-            raise BrainmetError(
-                f"{path}: the archive is truncated or damaged ({error}); delete it and fetch it again"
-            ) from error
+        with _opened(path) as (_, archive):
+            found.extend(replace(member, above=above) for member in _listed(archive, path, ()))
     return found
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[IO[bytes], Archive]]:
+    """An archive on disk, and its file.
+
+    Raises:
+        BrainmetError: it is damaged, also where that shows while it is read.
+    """
+    try:
+        with path.open("rb") as stream, _archive(stream) as archive:
+            yield stream, archive
+    except damage.PACKED as error:
+        raise BrainmetError(
+            f"{path}: the archive is truncated or damaged ({error}); delete it and fetch it again"
+        ) from error
 
 
 def _refuse(path: Path) -> None:
@@ -325,26 +267,21 @@ def _listed(archive: Archive, path: Path, inside: tuple[str, ...]) -> Iterator[M
                 yield member if named else Member(f"{folder}/{member.name}", path, member.inside)
 
 
-def contents(found: Sequence[Member]) -> Iterator[tuple[Member, bytes]]:
+def contents(members: Sequence[Member]) -> Iterator[tuple[Member, bytes]]:
     """The bytes of many small files, each archive opened once, in the order of the archives."""
-    archived = {(member.path, member.inside[0]): member for member in found if len(member.inside) == 1}
+    archived = {(member.path, member.inside[0]): member for member in members if len(member.inside) == 1}
     for path in dict.fromkeys(path for path, _ in archived):
-        try:
-            with path.open("rb") as file, _archive(file) as archive:
-                for name in _entries(archive, path):
-                    if member := archived.get((path, name)):
-                        with _extract(archive, name) as stream:
-                            yield member, _decompressed(stream, member, file).read()
-        except DAMAGED as error:
-            raise BrainmetError(
-                f"{path}: the archive is truncated or damaged ({error}); delete it and fetch it again"
-            ) from error
-    for member in found:
+        with _opened(path) as (file, archive):
+            for name in _entries(archive, path):
+                if member := archived.get((path, name)):
+                    with _extract(archive, name) as stream:
+                        yield member, _decompressed(stream, member, file).read()
+    for member in members:
         if len(member.inside) != 1:
             yield member, member.read()
 
 
-def select(found: Sequence[Member], match: str | None, *, optional: bool = False) -> list[Member]:
+def select(members: Sequence[Member], match: str | None, *, optional: bool = False) -> list[Member]:
     """The members of one sample; all when there is nothing to match.
 
     Where no base name begins with `match`, a folder of the archive may: `S1/filtered_feature_bc_matrix/matrix.mtx.gz`;
@@ -354,26 +291,26 @@ def select(found: Sequence[Member], match: str | None, *, optional: bool = False
     Raises:
         BrainmetError: no member matches, unless `optional`.
     """
-    own = list(found)
+    chosen = list(members)
     if match is not None:
-        own = [member for member in found if begins(member.name, match)]
-        own = own or [member for member in found if any(begins(folder, match) for folder in member.folders)]
-        own = own or [member for member in found if matches_name(member.full_name, match)]
-    if not own and not optional:
-        names = ", ".join(sorted(member.full_name for member in found)[:6])
+        chosen = [member for member in members if begins(member.name, match)]
+        chosen = chosen or [member for member in members if any(begins(folder, match) for folder in member.folders)]
+        chosen = chosen or [member for member in members if matches_name(member.full_name, match)]
+    if not chosen and not optional:
+        names = ", ".join(sorted(member.full_name for member in members)[:6])
         raise BrainmetError(
             f"match: {match}: no file of the dataset starts with it (there are {names}); correct match in the dataset "
             "file, for which `snakemake discover` prints the lines that its files call for"
         )
-    if any(CELLS_ONLY.search(member.full_name) for member in own):
-        cells = [member for member in own if not ALL_DROPLETS.search(member.full_name)]
-        if len(cells) < len(own):
+    if any(CELLS_ONLY.search(member.full_name) for member in chosen):
+        cells = [member for member in chosen if not ALL_DROPLETS.search(member.full_name)]
+        if len(cells) < len(chosen):
             log.info("%s: filtered and raw matrices lie side by side; the filtered are read", match or cells[0].path)
-        own = cells
-    return own
+        chosen = cells
+    return chosen
 
 
-def one(found: Sequence[Member], *patterns: str, what: str, among: str) -> Member:
+def one(members: Sequence[Member], *patterns: str, what: str, among: str) -> Member:
     """The single member whose name fits a pattern; a later pattern counts only where the earlier ones fit none.
 
     Raises:
@@ -381,10 +318,10 @@ def one(found: Sequence[Member], *patterns: str, what: str, among: str) -> Membe
     """
     hits: list[Member] = []
     for pattern in patterns:
-        hits = hits or [member for member in found if re.search(pattern, member.name, re.IGNORECASE)]
+        hits = hits or [member for member in members if re.search(pattern, member.name, re.IGNORECASE)]
     if len(hits) == 1:
         return hits[0]
-    names = ", ".join(sorted(member.full_name for member in (hits or found))[:6]) or "no files"
+    names = ", ".join(sorted(member.full_name for member in (hits or members))[:6]) or "no files"
     if not hits:
         raise BrainmetError(
             f"{among}: no file can be its {what} ({names}); correct match, files or layout in the dataset file"

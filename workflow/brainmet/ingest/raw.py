@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from brainmet.core import damage
 from brainmet.errors import BrainmetError
 from brainmet.ingest.members import PACKED, Member, one, select
 from brainmet.knowledge.genes import GeneTable
@@ -34,9 +35,6 @@ KINDS = frozenset(
     )
 )
 """Kinds of features that tell a column of them from one of biotypes."""
-
-DAMAGED_HDF5 = (OSError, LookupError, ValueError, RuntimeError, TypeError, AttributeError, ArithmeticError)
-"""What h5py, and a walk through what it gives, end with where bytes of a file are not what was written."""
 
 
 class Droplets(NamedTuple):
@@ -96,12 +94,15 @@ class Request:
         match: prefix of the sample's files; None where the series is one sample, or one matrix holds many.
         genes: genes of the organism, which tell rows of genes from rows of cells.
         cells: which cells may be left out.
+        names_only: whether names of cells and what the file says of them are all that is wanted; a reader that knows
+            them before it reads values gives them without (see `cells_alone`).
     """
 
     files: Sequence[Member]
     genes: GeneTable
     match: str | None = None
     cells: CellFilter = CellFilter()
+    names_only: bool = False
 
     @property
     def own(self) -> list[Member]:
@@ -133,7 +134,7 @@ def open_hdf5(member: Member, what: str) -> Iterator[h5py.File]:
     try:
         with h5py.File(io.BytesIO(member.read()) if member.packed else member.path) as file:
             yield file
-    except DAMAGED_HDF5 as error:
+    except damage.HDF5 as error:
         raise BrainmetError(
             f"{member}: cannot be read as {what} ({error}); fetch it again, or correct layout"
         ) from error
@@ -178,6 +179,12 @@ class Raw:
         """The same with the wanted features only (boolean, in feature order)."""
         ids = None if self.ids is None else self.ids[wanted]
         return replace(self, matrix=self.matrix[:, np.flatnonzero(wanted)], names=self.names[wanted], ids=ids)
+
+
+def cells_alone(barcodes: np.ndarray, obs: pd.DataFrame | None, name: str) -> Raw:
+    """The cells of a file, of which no value was read."""
+    nothing = sp.csr_matrix((len(barcodes), 0), dtype=np.float32)
+    return Raw(matrix=nothing, barcodes=barcodes, names=np.zeros(0, object), name=name, obs=obs)
 
 
 def compressed(

@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -127,8 +127,16 @@ def _named(node: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return dict(zip(names, node["data"], strict=True))
 
 
-def _sparse(node: dict[str, Any]) -> tuple[sp.csc_matrix, np.ndarray, np.ndarray]:
-    """Features × cells with their names; dgCMatrix, dgTMatrix, dgRMatrix or a dense matrix."""
+class Named(NamedTuple):
+    """Features × cells, and the names of both."""
+
+    matrix: sp.csc_matrix
+    features: np.ndarray
+    cells: np.ndarray
+
+
+def _sparse(node: dict[str, Any]) -> Named:
+    """A matrix with its names: dgCMatrix, dgTMatrix, dgRMatrix or a dense matrix."""
     kind, at = str(node.get("class_name")), node["attributes"]
     size = tuple(int(x) for x in (at["Dim"] if "Dim" in at else at["dim"])["data"])
     names = [_texts(part) for part in (at.get("Dimnames") or at.get("dimnames") or {"data": [{}, {}]})["data"]]
@@ -142,10 +150,10 @@ def _sparse(node: dict[str, Any]) -> tuple[sp.csc_matrix, np.ndarray, np.ndarray
         matrix = sp.csc_matrix(np.asarray(node["data"]).reshape(size, order="F"))
     else:
         raise KeyError(f"a matrix of class {kind}")
-    return matrix, names[0], names[1]
+    return Named(matrix, names[0], names[1])
 
 
-def _counts_frame(tree: dict[str, Any]) -> tuple[sp.csc_matrix, np.ndarray, np.ndarray]:
+def _counts_frame(tree: dict[str, Any]) -> Named:
     """A data.frame of genes × cells; where rows are numbered, a first column of words or a factor names the genes."""
     columns, rows = _named(tree), _texts(tree["attributes"]["row.names"])
     words = [
@@ -157,19 +165,19 @@ def _counts_frame(tree: dict[str, Any]) -> tuple[sp.csc_matrix, np.ndarray, np.n
         rows = _column(columns[words[0]])
     values = {name: np.asarray(column["data"], float) for name, column in columns.items() if name not in words}
     parts = [sp.csc_matrix(column[:, None]) for column in values.values()]
-    return sp.hstack(parts, format="csc"), rows, np.array(list(values), dtype=object)
+    return Named(sp.hstack(parts, format="csc"), rows, np.array(list(values), dtype=object))
 
 
-def _seurat(tree: dict[str, Any]) -> tuple[sp.csc_matrix, np.ndarray, np.ndarray]:
+def _seurat(tree: dict[str, Any]) -> Named:
     assays = _named(_slot(tree, "assays"))
     active = _texts(tree["attributes"].get("active.assay"))
     wanted = [*ASSAYS[:1], *active, *ASSAYS[1:], *assays]
     assay = assays[next(name for name in wanted if name in assays)]
     if "counts" in assay["attributes"]:  # Versions 3 and 4.
-        matrix, rows, columns = _sparse(_slot(assay, "counts"))
-        if not matrix.shape[1]:
+        counts = _sparse(_slot(assay, "counts"))
+        if not counts.matrix.shape[1]:
             raise KeyError("the slot counts is empty")
-        return matrix, rows, columns
+        return counts
     layers = _named(_slot(assay, "layers"))
     found = {name: node for name, node in layers.items() if name == "counts" or name.startswith("counts.")}
     if not found:
@@ -177,11 +185,11 @@ def _seurat(tree: dict[str, Any]) -> tuple[sp.csc_matrix, np.ndarray, np.ndarray
     features, cells = _logmap(_slot(assay, "features")), _logmap(_slot(assay, "cells"))
     parts, rows_of, columns_of = [], [], []
     for name, node in found.items():
-        parts.append(_sparse(node)[0])
+        parts.append(_sparse(node).matrix)
         rows_of.append(_of_layer(features, name))
         columns_of.append(_of_layer(cells, name))
     if len(parts) == 1:
-        return parts[0], rows_of[0], columns_of[0]
+        return Named(parts[0], rows_of[0], columns_of[0])
     # One layer per sample: over all features, with nothing where a layer does not list a feature.
     genes = np.array(list(dict.fromkeys(gene for rows in rows_of for gene in rows)), dtype=object)
     place = {gene: i for i, gene in enumerate(genes)}
@@ -190,7 +198,7 @@ def _seurat(tree: dict[str, Any]) -> tuple[sp.csc_matrix, np.ndarray, np.ndarray
         part = part.tocoo()
         moved = np.array([place[gene] for gene in rows])[part.row]
         wide.append(sp.csc_matrix((part.data, (moved, part.col)), (len(genes), part.shape[1])))
-    return sp.hstack(wide, format="csc"), genes, np.concatenate(columns_of)
+    return Named(sp.hstack(wide, format="csc"), genes, np.concatenate(columns_of))
 
 
 def _logmap(node: dict[str, Any]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -206,7 +214,7 @@ def _of_layer(names: tuple[np.ndarray, dict[str, np.ndarray]], layer: str) -> np
     return names[0][names[1][layer]] if layer in names[1] else names[0]
 
 
-def _experiment(tree: dict[str, Any]) -> tuple[sp.csc_matrix, np.ndarray, np.ndarray]:
+def _experiment(tree: dict[str, Any]) -> Named:
     assays = _slot(tree, "assays")
     while "listData" not in (assays.get("attributes") or {}):
         assays = assays["attributes"]["data"]  # Wrapped in ShallowSimpleListAssays or SimpleAssays.
@@ -218,7 +226,7 @@ def _experiment(tree: dict[str, Any]) -> tuple[sp.csc_matrix, np.ndarray, np.nda
         columns = _texts(_slot(tree, "colData")["attributes"].get("rownames"))
     if not len(rows):
         rows = _texts(tree["attributes"].get("NAMES"))
-    return matrix, rows, columns
+    return Named(matrix, rows, columns)
 
 
 def _frame(node: dict[str, Any]) -> pd.DataFrame:

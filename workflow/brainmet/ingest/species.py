@@ -31,6 +31,20 @@ FEW_MARKED, LOOKED_AT = 0.05, 2000
 """Of so many features the share marked as of each species above which a file holds both."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What is asked of a sample's counts.
+
+    Attributes:
+        warn_lost, max_lost: share of counts on unknown genes above which the sample is reported, and refused.
+        species_share: share of counts of one species that makes a cell of a mixture that species'.
+    """
+
+    warn_lost: float
+    max_lost: float
+    species_share: float
+
+
 @dataclass(frozen=True)
 class Measured:
     """Counts by gene.
@@ -57,40 +71,35 @@ def measure(
     human: GeneTable,
     mouse: GeneTable | None,
     sample: str,
-    warn_lost: float,
-    max_lost: float,
-    share: float,
+    limits: Limits,
     logged: bool = False,
 ) -> Measured:
     """Map the features of a sample and sum the counts of each gene; of logs, which cannot be summed, the feature with
     the highest mean stands for its gene.
 
+    Args:
+        raw: the sample.
+        organism: `human`, `mouse` or `human_mouse`.
+        human: human genes; the gene space of every sample.
+        mouse: mouse genes; needed for mouse samples and mixtures.
+        sample: its id, for the table.
+        limits: what is asked of its counts.
+        logged: whether the values are logs, which may lie below zero.
+
     Raises:
         BrainmetError: too many of the counts are on unknown genes, or the genes are of a mixture that is not declared.
     """
-    if organism != "human" and mouse is None:
+    table = human if organism == "human" else mouse
+    if table is None:
         raise ValueError("mouse genes are needed")
-    if organism != "human_mouse":
-        _refuse_mixture(raw, organism)
     sums = np.asarray(raw.matrix.sum(axis=0)).ravel().astype(np.float64)
     if logged:
         sums = np.maximum(sums, 0)
-    if organism == "human_mouse" and mouse is not None:
-        return _mixture(
-            raw,
-            sums,
-            human=human,
-            mouse=mouse,
-            sample=sample,
-            warn_lost=warn_lost,
-            max_lost=max_lost,
-            share=share,
-            logged=logged,
-        )
-    table = mouse if organism == "mouse" and mouse is not None else human
+    if organism == "human_mouse":
+        return _mixture(raw, sums, human=human, mouse=table, sample=sample, limits=limits, logged=logged)
+    _refuse_mixture(raw, organism)
     mapping = map_features(raw.ids, raw.names, table)
-    lost, notes = _lost_row(raw, mapping, sums, sample=sample), []
-    _judge_loss(raw, mapping, lost, organism=organism, warn_lost=warn_lost, max_lost=max_lost)
+    lost, notes = _losses(raw, mapping, sums, organism=organism, sample=sample, limits=limits), []
     target, frame = mapping.gene, human.frame
     if organism == "mouse":
         target, without = _through_orthologues(mapping.gene, table, human)
@@ -103,10 +112,10 @@ def measure(
     genes = frame.iloc[rows][[Var.SYMBOL, Var.CHROMOSOME, Var.START, Var.END]].copy()
     if organism == "mouse":
         sources: dict[int, set[str]] = {}
-        for row, own in zip(target[target != LOST], table.frame.index[mapping.gene[target != LOST]], strict=True):
-            sources.setdefault(row, set()).add(own)
+        for row, id_ in zip(target[target != LOST], table.frame.index[mapping.gene[target != LOST]], strict=True):
+            sources.setdefault(row, set()).add(id_)
         genes[Var.SOURCE_ID] = np.array([";".join(sorted(sources[row])) for row in rows], dtype=object)
-        if several := sum(len(own) > 1 for own in sources.values()):
+        if several := sum(len(ids) > 1 for ids in sources.values()):
             notes.append(f"{several} human genes sum the counts of several mouse genes")
     return Measured(matrix, genes, np.ones(matrix.shape[0], bool), None, _noted(lost, notes))
 
@@ -171,9 +180,7 @@ def _mixture(
     human: GeneTable,
     mouse: GeneTable,
     sample: str,
-    warn_lost: float,
-    max_lost: float,
-    share: float,
+    limits: Limits,
     logged: bool,
 ) -> Measured:
     """Cells of human and mouse apart, by the species of their counts; cells of both are doublets or debris and
@@ -192,8 +199,7 @@ def _mixture(
     # Mouse genes are numbered behind those of human.
     gene = np.where(is_mouse, second.gene + len(human.frame), np.where(is_human, first.gene, LOST))
     known = GeneMapping(gene, np.where(is_mouse, second.how, first.how))
-    lost = _lost_row(raw, known, sums, sample=sample)
-    _judge_loss(raw, known, lost, organism="human_mouse", warn_lost=warn_lost, max_lost=max_lost)
+    lost = _losses(raw, known, sums, organism="human_mouse", sample=sample, limits=limits)
     if not is_mouse.any() or not is_human.any():
         only = "human" if is_human.any() else "mouse"
         raise BrainmetError(f"{raw.name}: declared human_mouse, but all known genes are {only}; set organism: {only}")
@@ -202,6 +208,7 @@ def _mixture(
         for name, mask in (("human", is_human), ("mouse", is_mouse))
     }
     fraction = counts["human"] / np.maximum(counts["human"] + counts["mouse"], 1e-9)
+    share = limits.species_share
     species = np.where(fraction >= share, "human", np.where(fraction <= 1 - share, "mouse", "")).astype(object)
     kept = species != ""
     partner, _ = _through_orthologues(second.gene, mouse, human)
@@ -227,12 +234,27 @@ def _mixture(
     return Measured(matrix, genes, kept, species[kept], _noted(lost, [note]))
 
 
-def _lost_row(raw: Raw, mapping: GeneMapping, sums: np.ndarray, *, sample: str) -> pd.DataFrame:
+def _losses(
+    raw: Raw, mapping: GeneMapping, sums: np.ndarray, *, organism: str, sample: str, limits: Limits
+) -> pd.DataFrame:
+    """What became of the features: one row of the table genes_lost.
+
+    Raises:
+        BrainmetError: too many of the counts are on unknown genes.
+    """
     gene = mapping.gene
     lost = gene == LOST
     mapped = gene[gene != LOST]
-    by_counts = np.argsort(-sums[lost], kind="stable")[:TOP]
     total = float(sums.sum())
+    share = float(sums[lost].sum() / total) if total else 0.0
+    if share > limits.max_lost or not len(mapped):
+        cause = likely_cause(raw.ids, raw.names, organism=organism)
+        raise BrainmetError(
+            f"{raw.name}: {share:.0%} of the counts are on features that are no known gene of {organism}: {cause}"
+        )
+    top = ";".join(str(name) for name in raw.names[lost][np.argsort(-sums[lost], kind="stable")[:TOP]])
+    if share > limits.warn_lost:
+        log.warning("%s: %.1f %% of the counts are lost on unknown features, most on %s", raw.name, 100 * share, top)
     notes = [f"{n} {kind} features set aside" for kind, n in raw.set_aside.items()]
     if n := mapping.count("excel"):
         dates = [str(name) for name, way in zip(raw.names, mapping.how, strict=True) if way == "excel"]
@@ -246,8 +268,8 @@ def _lost_row(raw: Raw, mapping: GeneMapping, sums: np.ndarray, *, sample: str) 
         "n_renamed": mapping.count("previous", "alias", "repaired", "excel", "retired_id"),
         "n_merged": int(len(mapped) - len(np.unique(mapped))),
         "n_lost": int(lost.sum()),
-        "share_counts_lost": float(sums[lost].sum() / total) if total else 0.0,
-        "lost_top": ";".join(str(name) for name in raw.names[lost][by_counts]),
+        "share_counts_lost": share,
+        "lost_top": top,
         "n_set_aside": int(sum(raw.set_aside.values())),
         "notes": "; ".join([*notes, *raw.notes]),
         # Known where the signatures are; see collect_genes_lost.
@@ -259,16 +281,3 @@ def _lost_row(raw: Raw, mapping: GeneMapping, sums: np.ndarray, *, sample: str) 
 
 def _noted(lost: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     return lost.assign(notes=["; ".join(filter(None, [lost["notes"].iloc[0], *notes]))])
-
-
-def _judge_loss(
-    raw: Raw, mapping: GeneMapping, lost: pd.DataFrame, *, organism: str, warn_lost: float, max_lost: float
-) -> None:
-    share, top = float(lost["share_counts_lost"].iloc[0]), lost["lost_top"].iloc[0]
-    if share > max_lost or not (mapping.gene != LOST).any():
-        cause = likely_cause(raw.ids, raw.names, organism=organism)
-        raise BrainmetError(
-            f"{raw.name}: {share:.0%} of the counts are on features that are no known gene of {organism}: {cause}"
-        )
-    if share > warn_lost:
-        log.warning("%s: %.1f %% of the counts are lost on unknown features, most on %s", raw.name, 100 * share, top)

@@ -19,10 +19,10 @@ from brainmet.ingest.text import table
 log = logging.getLogger(__name__)
 
 
-def found_tables(record: Mapping[str, Any], found: Sequence[Member]) -> dict[str, Member]:
+def found_tables(record: Mapping[str, Any], members: Sequence[Member]) -> dict[str, Member]:
     """The members that hold the cells table and the labels, by role; some samples of a series may lack labels."""
     named = {
-        role: _named(spec["file"], record, found, role=role)
+        role: _named(spec["file"], record, members, role=role)
         for role in ("cells", "labels")
         if (spec := record.get(role)) and spec.get("file")
     }
@@ -35,13 +35,13 @@ def _table(member: Member, sep: str) -> pd.DataFrame:
     return table(member, sep=sep)
 
 
-def _named(name: str, record: Mapping[str, Any], found: Sequence[Member], *, role: str) -> Member | None:
+def _named(name: str, record: Mapping[str, Any], members: Sequence[Member], *, role: str) -> Member | None:
     """The member of a name; or, with one table per sample, the sample's member that ends with the name. None where only
     other samples have labels."""
-    hits = [member for member in found if name in (member.name, member.path.name)]
+    hits = [member for member in members if name in (member.name, member.path.name)]
     if len(hits) != 1 and record.get("match"):
         # One table per folder, all of one name, or with the sample's name in front of it.
-        ending = hits or [member for member in found if member.name.endswith(name)]
+        ending = hits or [member for member in members if member.name.endswith(name)]
         own = select(ending, record["match"], optional=True)
         hits = own or hits
         if not own and ending and role == "labels":
@@ -51,7 +51,7 @@ def _named(name: str, record: Mapping[str, Any], found: Sequence[Member], *, rol
             return None
     if len(hits) != 1:
         word = f"{len(hits)} files are named" if hits else "no file is named"
-        known = ", ".join(sorted(member.name for member in found)[:6])
+        known = ", ".join(sorted(member.name for member in members)[:6])
         raise BrainmetError(f"{role}: {word} {name} (there are {known}); correct {role}: file in the dataset file")
     return hits[0]
 
@@ -77,10 +77,8 @@ def cell_filter(record: Mapping[str, Any], tables: Mapping[str, Member]) -> Cell
     if record.get("split_by") and record.get("match") is not None:
         of_sample = partial(_is_own, record, tables)
     if role := next((role for role in ("cells", "labels") if role in tables), None):
-        frame = _table(tables[role], record[role].get("sep") or "auto")
-        key = _key_column(frame, record[role].get("barcode"), tables[role], role=role)
-        frame = _own_rows(frame, record[role].get("sample"), record, tables[role], role=role)
-        keys = frame[key].to_numpy(object)
+        rows, key = _rows_of_sample(record, tables, role)
+        keys = rows[key].to_numpy(object)
         listed = partial(is_listed, keys=keys)
     return CellFilter(of_sample=of_sample, listed=listed, keys=keys)
 
@@ -143,15 +141,14 @@ def cell_table(barcodes: np.ndarray, record: Mapping[str, Any], tables: Mapping[
     """The cells table in the order of the cells, empty strings where it says nothing; None when there is none."""
     if "cells" not in tables:
         return None
-    spec, member = record["cells"], tables["cells"]
-    frame = _table(member, spec.get("sep") or "auto")
-    key = _key_column(frame, spec.get("barcode"), member, role="cells")
-    frame = _own_rows(frame, spec.get("sample"), record, member, role="cells")
-    if not len(frame):
-        absent = _no_row(member, spec["sample"], record, spec.get("sep") or "auto")
-        raise BrainmetError(f"{absent}; correct cells: sample, or add its rows")
+    member = tables["cells"]
+    frame, key = _rows_of_sample(record, tables, "cells")
+    if record["cells"].get("sample") and not len(frame):
+        raise BrainmetError(f"{_no_row(record, tables, 'cells')}; correct cells: sample, or add its rows")
     values = frame.astype(str).agg("\x1f".join, axis=1).to_numpy(object)
-    rows = match_rows(barcodes, frame[key].to_numpy(object), values=values, name=str(member), sample=_names_of(record))
+    rows = match_rows(
+        barcodes, frame[key].to_numpy(object), values=values, name=str(member), sample_names=_names_of(record)
+    )
     taken = frame.iloc[np.maximum(rows, 0)].reset_index(drop=True)
     taken.loc[rows < 0] = ""
     if (rows < 0).any():
@@ -209,28 +206,31 @@ def _key_column(frame: pd.DataFrame, barcode: str | None, member: Member, *, rol
     )
 
 
-def _own_rows(
-    frame: pd.DataFrame, by: str | None, record: Mapping[str, Any], member: Member, *, role: str
-) -> pd.DataFrame:
-    """The rows of this sample, where a column names the sample of each; all where none does."""
+def _rows_of_sample(record: Mapping[str, Any], tables: Mapping[str, Member], role: str) -> tuple[pd.DataFrame, str]:
+    """The rows of a table that are this sample's, all where no column names the sample of each; and which column holds
+    the barcodes."""
+    spec, member = record[role], tables[role]
+    frame = _table(member, spec.get("sep") or "auto")
+    key = _key_column(frame, spec.get("barcode"), member, role=role)
+    by = spec.get("sample")
     if not by:
-        return frame
+        return frame, key
     if by not in frame:
         raise BrainmetError(
             f"{member}: has no column {by} ({', '.join(frame.columns)}); correct {role}: sample in the dataset file"
         )
-    names = [name for name in _names_of(record).split("|") if name]
     for spell in (plain, _letters):
-        own = frame[frame[by].map(spell).isin([spell(name) for name in names])]
-        if len(own) and (spell is plain or own[by].map(plain).nunique() == 1):
-            return own
-    return frame.iloc[:0]
+        rows = frame[frame[by].map(spell).isin([spell(name) for name in _names_of(record)])]
+        if len(rows) and (spell is plain or rows[by].map(plain).nunique() == 1):
+            return rows, key
+    return frame.iloc[:0], key
 
 
-def _no_row(member: Member, by: str, record: Mapping[str, Any], sep: str) -> str:
-    values = ", ".join(sorted(set(column(member, by, sep=sep)))[:8])
-    names = " or ".join(_names_of(record).rstrip("|").split("|"))
-    return f"{member}: no row has {by} {names} (there are {values})"
+def _no_row(record: Mapping[str, Any], tables: Mapping[str, Member], role: str) -> str:
+    """What a table says instead of naming this sample, as a sentence to be ended."""
+    spec, member = record[role], tables[role]
+    values = ", ".join(sorted(set(column(member, spec["sample"], sep=spec.get("sep") or "auto")))[:8])
+    return f"{member}: no row has {spec['sample']} {' or '.join(_names_of(record))} (there are {values})"
 
 
 def _letters(name: str) -> str:
@@ -239,10 +239,10 @@ def _letters(name: str) -> str:
     return "-".join(re.sub(r"[^A-Z0-9]", "", part) for part in numbers)
 
 
-def _names_of(record: Mapping[str, Any]) -> str:
+def _names_of(record: Mapping[str, Any]) -> list[str]:
     """Names the sample goes by in barcodes: its id, its match, and the match without the accession."""
     match = str(record.get("match") or "")
-    return "|".join(dict.fromkeys([record["id"], match, ACCESSION.sub("", match)]))
+    return [name for name in dict.fromkeys([record["id"], match, ACCESSION.sub("", match)]) if name]
 
 
 def author_labels(
@@ -263,20 +263,17 @@ def author_labels(
             f"labels: neither the cells table nor obs has a column {column}; correct labels: column in the dataset file"
         )
     member = tables["labels"]
-    frame = _table(member, spec.get("sep") or "auto")
-    key = _key_column(frame, spec.get("barcode"), member, role="labels")
+    frame, key = _rows_of_sample(record, tables, "labels")
     if column not in frame:
         raise BrainmetError(
             f"{member}: has no column {column} ({', '.join(frame.columns)}); correct labels: column in the dataset file"
         )
-    by = spec.get("sample")
-    frame = _own_rows(frame, by, record, member, role="labels")
-    if by and not len(frame):
-        log.warning("%s; the cells stay without labels", _no_row(member, by, record, spec.get("sep") or "auto"))
+    if spec.get("sample") and not len(frame):
+        log.warning("%s; the cells stay without labels", _no_row(record, tables, "labels"))
         return np.array([""] * len(raw.barcodes), dtype=object)
     values = frame[column].to_numpy(object)
     rows = match_rows(
-        raw.barcodes, frame[key].to_numpy(object), values=values, name=str(member), sample=_names_of(record)
+        raw.barcodes, frame[key].to_numpy(object), values=values, name=str(member), sample_names=_names_of(record)
     )
     return np.where(rows >= 0, values[np.maximum(rows, 0)], "").astype(object)
 

@@ -14,7 +14,8 @@ from rocrate.model.contextentity import ContextEntity
 from rocrate.rocrate import ROCrate
 
 from brainmet.errors import BrainmetError
-from brainmet.fetch import archive_url, sha256
+from brainmet.fetch.archive import archive_url
+from brainmet.fetch.checksums import sha256
 
 WORKFLOW = "#brainmet"
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
