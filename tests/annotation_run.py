@@ -18,9 +18,10 @@ from brainmet.core.counts import Counts
 from brainmet.core.moments import moments
 from brainmet.features import Selection, features, informative
 from brainmet.ingest import ingest
+from brainmet.ingest.species import Limits
 from brainmet.knowledge import genes
 from brainmet.knowledge.cell_types import load_cell_types
-from brainmet.qc import judge, metrics, set_limits
+from brainmet.qc import broken_limits, metrics, set_limits
 from brainmet.slice import slice_counts
 
 from tests.annotation_toy import ROOT, TYPES
@@ -65,14 +66,16 @@ def load(dataset: str, folder: Path = ROOT / "tests/real") -> tuple[Sample, ...]
     human, mouse = (genes.read_genes(ROOT / f"resources/genes/{name}.tsv.gz") for name in ("human", "mouse"))
     found = []
     for record in datasets.records(loaded, exclude=[]).values():
-        taken = ingest([file["path"] for file in record["files"]], human, mouse, record=record, **options)
+        taken = ingest(
+            [file["path"] for file in record["files"]], human, mouse, record=record, limits=Limits(**options)
+        )
         raw = Sample(sp.csr_matrix(taken.matrix, dtype=np.float32), taken.cells, taken.genes, taken.uns)
         cells = taken.cells.join(metrics(raw))
         profile = "plates" if record["technology"] == "smartseq" else "cells"
         limits = set_limits(
             cells, n_mads=CONFIG["qc"]["n_mads"], totals_are_depth=True, **CONFIG["qc"]["profiles"][profile]
         )
-        keep = ~np.any(list(judge(cells, limits).values()), axis=0)
+        keep = ~np.any(list(broken_limits(cells, limits).values()), axis=0)
         found.append(replace(raw, X=raw.X[keep], cells=cells[keep].assign(keep=True, reason="", doublet_score=0.0)))
     return tuple(found)
 

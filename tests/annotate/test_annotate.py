@@ -6,13 +6,14 @@ import pytest
 import scipy.sparse as sp
 import yaml
 from brainmet import annotate
-from brainmet.annotate import ambient, context, markers, self_training
-from brainmet.annotate._own import yielding
+from brainmet.annotate import ambient, context, copy_number, markers, self_training
+from brainmet.annotate.context import blended, positions
+from brainmet.annotate.marker_scores import yielding
 from brainmet.annotate.markers import elsewhere
 from brainmet.core.counts import open_counts, write_counts
 from brainmet.core.documents import read_yaml
 from brainmet.errors import BrainmetError
-from brainmet.knowledge.cell_types import compartment_words, load_cell_types
+from brainmet.knowledge.cell_types import Named, compartment_words, load_cell_types
 from brainmet.pseudobulk import type_profiles
 from brainmet.slice import Slice, slice_counts
 
@@ -24,6 +25,13 @@ from tests.annotation_toy import TYPES, options, toy
 @pytest.fixture(scope="module")
 def types():
     return load_cell_types([TYPES])
+
+
+def test_rules_name_entries_of_the_resource(types):
+    named = {value for name, value in vars(Named).items() if name.isupper()}
+    assert named and named <= set(types.entries)
+    assert {types.lineage(name) for name in named} <= {Named.EPITHELIAL, Named.NEUROGLIA, Named.STROMA, Named.MELANOMA}
+    assert set(copy_number.GLIOMA_CLASSES) <= {entry.coarse for entry in types.entries.values()}
 
 
 def test_resource_is_whole(types):
@@ -334,7 +342,8 @@ def test_few_mast_cells_among_macrophages_are_mast_cells(types):
     features = pd.DataFrame({"ensembl_id": part.genes, "symbol": ["X", "Y"]})
     cells = pd.DataFrame({"dataset": "d", "sample": "s"}, index=scores.index)
     votes = self_training.annotate([part], features, cells, scores, near, types=types, **options("self_training"))
-    assert (votes.marker_mast[mast] < options("self_training")["clear_score"]).all()
+    over = blended(scores[["score_mast"]].to_numpy(), positions(near), share=options("self_training")["smoothing"])
+    assert (over[mast] < options("self_training")["clear_score"]).all()
     assert (votes.vote_mast[mast] > 0.5).all() and (votes.vote_mast[~mast] < 0.01).all()
 
 

@@ -72,7 +72,7 @@ def main() -> None:
         table = lap("features", lambda: features.features(moments, **CONFIG["features"]))
         genes = features.variable(table)
         lap("slice", cut)
-        parts = slices.Slices(paths)
+        parts = slices.read_slices(paths)
         pick = {name: choice[name] for name in ("n_components", "scale")}
         scores, _, cells, sample = lap("components", lambda: embed.components(parts, **pick))
         pick = {name: choice[name] for name in ("theta", "max_iterations", "seed")}

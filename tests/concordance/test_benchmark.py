@@ -5,7 +5,7 @@ import importlib.util
 import numpy as np
 import pandas as pd
 import pytest
-from brainmet.annotate import _labels, celltypist, run, sctype
+from brainmet.annotate import celltypist, labels, run, sctype
 from brainmet.concordance.benchmark import alone, annotation_benchmark
 from brainmet.core.counts import open_counts, write_counts
 from brainmet.core.tables import conform
@@ -85,18 +85,18 @@ def test_a_method_without_votes_calls_nothing(sample, types):
     ],
 )  # fmt: skip
 def test_words_of_labels(types, label, kind):
-    assert _labels.as_types([label], types, {}) == {label: kind}
+    assert labels.as_types([label], types, {}) == {label: kind}
 
 
 def test_a_given_map_goes_first_and_is_checked(types):
-    assert _labels.as_types(["T cells", "x"], types, {"T cells": "mast"}) == {"T cells": "mast"}
+    assert labels.as_types(["T cells", "x"], types, {"T cells": "mast"}) == {"T cells": "mast"}
     with pytest.raises(BrainmetError, match="type 'nobody' is not known"):
-        _labels.as_types(["x"], types, {"x": "nobody"})
+        labels.as_types(["x"], types, {"x": "nobody"})
 
 
 def test_votes_are_shares_among_known_types(types):
     shares = pd.DataFrame({"a": [0.2, 0.0], "b": [0.2, 0.0], "c": [0.1, 0.0], "?": [0.9, 1.0]}, index=["x", "y"])
-    table = _labels.votes(shares, {"a": "nk", "b": "nk", "c": "t_cell"}, source="R")
+    table = labels.votes(shares, {"a": "nk", "b": "nk", "c": "t_cell"}, source="R")
     assert table["vote_nk"].tolist() == pytest.approx([0.8, 0]) and table["vote_t_cell"].tolist() == pytest.approx(
         [0.2, 0]
     )
@@ -106,7 +106,7 @@ def test_votes_are_shares_among_known_types(types):
 def test_a_missing_library_and_missing_options_are_sentences(sample, types):
     counts, cells, _ = sample
     with pytest.raises(BrainmetError, match=r"no_such_library, which is not installed .*uv sync --extra references"):
-        _labels.library("no_such_library", "celltypist")
+        labels.library("no_such_library", "celltypist")
     with pytest.raises(BrainmetError, match=r"annotate\.celltypist: needs model"):
         run("celltypist", {"counts": counts, "cells": cells}, types=types)
 

@@ -9,7 +9,7 @@ from brainmet.core.neighbors import nearest
 from brainmet.core.tables import conform
 from brainmet.embed.integration import integration, lisi, malignant_embedding
 from brainmet.errors import BrainmetError
-from brainmet.slice import Slice, Slices
+from brainmet.slice import Slice, read_slices
 from harmonypy import compute_lisi
 
 from tests.annotation_toy import ROOT
@@ -113,7 +113,7 @@ def test_a_damaged_slice_is_an_error_and_no_lack_of_cells(tmp_path):
     annotation = pd.DataFrame({"sample": "A", "malignancy": "malignant"}, index=[f"A:{i}" for i in range(9)])
     options = {k: v for k, v in EMBED.items() if k not in ("integrate", "theta", "max_iterations", "integration")}
     with pytest.raises(BrainmetError, match=r"slice\.npz"):
-        malignant_embedding(Slices(paths), annotation, **options)
+        malignant_embedding(read_slices(paths), annotation, **options)
 
 
 def test_malignant_cells_alone():

@@ -508,10 +508,13 @@ def test_samples_without_labels_are_kept(tmp_path: Path, human: GeneTable, caplo
         ("P-1", ["GSM1_P1", "GSM2_P1"], []),
     ],
 )
-def test_rows_of_a_sample_are_not_those_of_one_spelled_alike(id_: str, values: list[str], own: list[str]) -> None:
-    frame = pd.DataFrame({"who": values})
-    found = tables_beside._own_rows(frame, "who", {"id": id_}, Member("m.csv", Path("m.csv")), role="cells")
-    assert found["who"].tolist() == own
+def test_rows_of_a_sample_are_not_those_of_one_spelled_alike(
+    tmp_path: Path, id_: str, values: list[str], own: list[str]
+) -> None:
+    pd.DataFrame({"barcode": BARCODES[: len(values)], "who": values}).to_csv(tmp_path / "m.csv", index=False)
+    record = {"id": id_, "cells": {"file": "m.csv", "sample": "who"}}
+    rows, key = tables_beside._rows_of_sample(record, {"cells": Member("m.csv", tmp_path / "m.csv")}, "cells")
+    assert (rows["who"].tolist(), key) == (own, "barcode")
 
 
 def test_a_path_is_a_match_from_any_of_its_folders_on() -> None:

@@ -29,7 +29,7 @@ CLOSE = 0.1
 FEWEST = 20
 MIN_COUNTS = 200
 """Profiles are compared from here on: poorer cells agree by chance."""
-PROFILE = ["total_counts", "n_genes_by_counts", "pct_counts_mt", "pct_counts_in_top_50_genes"]
+PROFILE = [Obs.TOTAL_COUNTS, Obs.N_GENES, Obs.PCT_MT, "pct_counts_in_top_50_genes"]
 
 
 def duplicates(cells: pd.DataFrame, *, drop: bool) -> pd.DataFrame:
@@ -42,7 +42,7 @@ def duplicates(cells: pd.DataFrame, *, drop: bool) -> pd.DataFrame:
     Returns:
         One row per pair, sorted; `exclude` is the sample to leave out, `left_out` the same where `drop` says so.
     """
-    cells = cells[cells["total_counts"] > 0]
+    cells = cells[cells[Obs.TOTAL_COUNTS] > 0]
     sizes = {str(name): int(n) for name, n in cells[Obs.SAMPLE].value_counts().items()}
     studies = cells.groupby(Obs.SAMPLE, observed=True)[Obs.STUDY].first()
     found = {"barcodes": _by_barcode(cells), "profiles": _by_profile(cells)}
@@ -93,14 +93,14 @@ def _by_barcode(cells: pd.DataFrame) -> Counter[tuple[str, str]]:
     """Cells of every pair of samples with one barcode and near-equal totals and detected genes."""
     names = [bases(name) or plain(name) for name in map(barcode_of, cells.index)]
     frame = pd.DataFrame({"name": names, "sample": cells[Obs.SAMPLE].to_numpy()})
-    frame["total"] = np.log(cells["total_counts"].to_numpy(float))
-    frame["genes"] = np.log(np.maximum(cells["n_genes_by_counts"].to_numpy(float), 1))
+    frame["total"] = np.log(cells[Obs.TOTAL_COUNTS].to_numpy(float))
+    frame["genes"] = np.log(np.maximum(cells[Obs.N_GENES].to_numpy(float), 1))
     # Bare numbers and the like repeat within a sample, and say nothing.
     frame = frame[~frame.duplicated(["name", "sample"], keep=False)]
     frame = frame[frame.duplicated("name", keep=False)]
     pairs: Counter[tuple[str, str]] = Counter()
-    for _, own in groupby(sorted(frame.itertuples(index=False, name=None)), key=itemgetter(0)):
-        for (_, a, total, genes), (_, b, other_total, other_genes) in combinations(own, 2):
+    for _, cells_of_name in groupby(sorted(frame.itertuples(index=False, name=None)), key=itemgetter(0)):
+        for (_, a, total, genes), (_, b, other_total, other_genes) in combinations(cells_of_name, 2):
             if abs(total - other_total) < CLOSE and abs(genes - other_genes) < CLOSE:
                 pairs[a, b] += 1
     return pairs
@@ -108,11 +108,11 @@ def _by_barcode(cells: pd.DataFrame) -> Counter[tuple[str, str]]:
 
 def _by_profile(cells: pd.DataFrame) -> Counter[tuple[str, str]]:
     """Cells of every pair of samples with equal totals, detected genes and shares, whatever their names."""
-    frame = cells.loc[cells["total_counts"] >= MIN_COUNTS, [Obs.SAMPLE, *PROFILE]].round(3)
+    frame = cells.loc[cells[Obs.TOTAL_COUNTS] >= MIN_COUNTS, [Obs.SAMPLE, *PROFILE]].round(3)
     frame = frame[~frame.duplicated(keep=False)]
     frame = frame[frame.duplicated(PROFILE, keep=False)]
     pairs: Counter[tuple[str, str]] = Counter()
     rows = sorted(zip(frame[PROFILE].fillna(-1).itertuples(index=False, name=None), frame[Obs.SAMPLE], strict=True))
-    for _, own in groupby(rows, key=itemgetter(0)):
-        pairs.update(combinations(sorted({sample for _, sample in own}), 2))
+    for _, cells_of_profile in groupby(rows, key=itemgetter(0)):
+        pairs.update(combinations(sorted({sample for _, sample in cells_of_profile}), 2))
     return pairs

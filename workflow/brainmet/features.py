@@ -7,7 +7,7 @@ Samples vote, so a gene that differs between studies but not between cells does 
 
 import logging
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from brainmet.contract import Var
+from brainmet.core.lazy import some
 from brainmet.core.tables import read_table
 from brainmet.errors import BrainmetError
 
@@ -47,18 +48,13 @@ class Selection:
     exclude: Sequence[str]
 
 
-class Moments:
-    """Gene moments of the samples, read one file at a time at every iteration."""
-
-    def __init__(self, paths: Sequence[str | Path]) -> None:
-        self.paths = list(paths)
-
-    def __iter__(self) -> Iterator[pd.DataFrame]:
-        return (read_table(path, "moments", columns=COLUMNS) for path in self.paths)
+def read_moments(path: str | Path) -> pd.DataFrame:
+    """What variable genes are found by of a sample's table moments."""
+    return read_table(path, "moments", columns=COLUMNS)
 
 
 def features(
-    moments: Iterable[pd.DataFrame],
+    moments: Sequence[pd.DataFrame],
     selection: Selection,
     *,
     datasets: Sequence[str] = (),
@@ -67,8 +63,9 @@ def features(
     """Genes of the cohort with their variability, one row per gene measured anywhere, sorted by Ensembl id.
 
     Args:
-        moments: one table per sample, iterated twice: `ensembl_id, symbol, n_cells_kept, n_cells_detected,
-            mean_expm1, var_expm1` (mean and unbiased variance of counts per ten thousand over the kept cells).
+        moments: one table per sample, looked at one after the other: `ensembl_id, symbol, n_cells_kept,
+            n_cells_detected, mean_expm1, var_expm1` (mean and unbiased variance of counts per ten thousand over the
+            kept cells).
         selection: how genes are chosen.
         datasets: dataset of each table; one for all by default.
         markers: symbols of genes that inform the annotation however variable they are.
@@ -90,10 +87,11 @@ def features(
             "are of one organism, or exclude the sample with the smallest gene panel (tables/genes_lost.tsv)"
         )
     genes["informative"] = genes["highly_variable"] | genes[Var.SYMBOL].isin(set(markers))
-    for own in _within(moments, datasets) if len(set(datasets)) > 1 else ():
+    for dataset in sorted(set(datasets)) if len(set(datasets)) > 1 else ():
         # Genes that this dataset alone measures inform of its cells, though no embedding can use them. One of a few
         # cells has no variable genes of its own, which is no fault of the cohort's.
-        table, _ = _ranked(own, selection)
+        samples = [i for i, name in enumerate(datasets) if name == dataset]
+        table, _ = _ranked(some(moments, samples), selection)
         genes.loc[table.index[table["highly_variable"]], "informative"] = True
     log.info(
         "%d of %d genes are candidates (%s), %d of them variable",
@@ -105,7 +103,7 @@ def features(
     return genes.rename_axis(Var.ENSEMBL).reset_index().drop(columns=["share", "n_cells_detected"])
 
 
-def _ranked(moments: Iterable[pd.DataFrame], selection: Selection) -> tuple[pd.DataFrame, int]:
+def _ranked(moments: Sequence[pd.DataFrame], selection: Selection) -> tuple[pd.DataFrame, int]:
     """Genes of the samples by Ensembl id with their reason, votes, rank and `highly_variable`; number of samples."""
     genes, n_samples, largest = _measured(moments)
     genes["reason"] = _reasons(genes, selection, n_samples=n_samples)
@@ -128,15 +126,6 @@ def _ranked(moments: Iterable[pd.DataFrame], selection: Selection) -> tuple[pd.D
 def _ordered(votes: pd.DataFrame) -> pd.Index:
     """Genes by share of votes; equal shares are decided by dispersion, equal dispersions by Ensembl id."""
     return votes.sort_values(["share", "dispersion"], ascending=False, kind="stable", na_position="last").index
-
-
-def _within(moments: Iterable[pd.DataFrame], datasets: Sequence[str]) -> Iterator[Iterable[pd.DataFrame]]:
-    """The tables of each dataset, in order of the datasets' names."""
-    for name in sorted(set(datasets)):
-        at = [i for i, dataset in enumerate(datasets) if dataset == name]
-        yield (
-            Moments([moments.paths[i] for i in at]) if isinstance(moments, Moments) else [list(moments)[i] for i in at]
-        )
 
 
 def variable(features: pd.DataFrame) -> np.ndarray:
@@ -172,7 +161,7 @@ def dispersions(mean: np.ndarray, var: np.ndarray, *, n_bins: int) -> tuple[np.n
     return frame["mean"].to_numpy(), normalised.to_numpy()
 
 
-def _measured(moments: Iterable[pd.DataFrame]) -> tuple[pd.DataFrame, int, int]:
+def _measured(moments: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, int, int]:
     """Union of the samples' genes with symbol, samples and cells that have them; number of samples; largest sample."""
     total: pd.DataFrame | None = None
     n_samples = largest = 0
@@ -221,7 +210,7 @@ def _reasons(genes: pd.DataFrame, selection: Selection, *, n_samples: int) -> pd
 
 
 def _votes(
-    moments: Iterable[pd.DataFrame], candidates: pd.Index, *, n_top: int, n_bins: int, min_cells: int
+    moments: Sequence[pd.DataFrame], candidates: pd.Index, *, n_top: int, n_bins: int, min_cells: int
 ) -> pd.DataFrame:
     """For each candidate: samples that have it in their `n_top`, share of those measuring it, mean, dispersion."""
     votes, expressed, means, sums, defined = (np.zeros(len(candidates)) for _ in range(5))

@@ -18,10 +18,11 @@ import pandas as pd
 import scipy.sparse as sp
 
 from brainmet.conditions import BRAIN_METASTASIS, PRIMARY
-from brainmet.contract import MALIGNANT_PREFIX, is_malignant
+from brainmet.contract import is_malignant
 from brainmet.core.names import matches_name
 from brainmet.core.tables import columns
 from brainmet.errors import BrainmetError
+from brainmet.knowledge.cell_types import Named
 
 log = logging.getLogger(__name__)
 
@@ -188,7 +189,7 @@ def tumour(sample: Mapping[str, Any], known: Knowledge, settings: Settings) -> T
     return Tumour(
         arms={"trunk": dict(picked[:trunk]), "subclone": dict(picked)},
         shares=clone_shares(known),
-        log2=_planted_log2(sample, known, settings) + _trap_log2(sample, "malignant_epithelial", known),
+        log2=_planted_log2(sample, known, settings) + _trap_log2(sample, Named.CARCINOMA, known),
         noise=rng.normal(0, settings.donor_sd, len(known.genes)),
     )
 
@@ -389,7 +390,7 @@ def truth_shifts(known: Knowledge, settings: Settings) -> pd.DataFrame:
 
     Besides signatures: composition (`share:TYPE`), altered arms (`cnv_burden`) and counts per cell (`depth`).
     """
-    design, malignant = known.design, f"{MALIGNANT_PREFIX}epithelial"
+    design, malignant = known.design, Named.CARCINOMA
     altered = design["copy_number"]["altered"]
     rows = [{**shift, "log2_shift": shift["log2_shift"] * settings.direction} for shift in design["shifts"]]
     for shift in design["composition_shifts"]:

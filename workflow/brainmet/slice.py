@@ -1,7 +1,7 @@
 """The informative genes of one sample, log-normalised: all that embedding and annotation of the cohort need of it."""
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from brainmet.contract import VALUES, Obs, Uns
 from brainmet.core.counts import Counts
 from brainmet.core.files import reading, replacing
+from brainmet.core.lazy import Lazy
 from brainmet.core.normalise import log_normalised
 
 log = logging.getLogger(__name__)
@@ -37,23 +38,9 @@ class Slice:
     variable: np.ndarray | None = None
 
 
-class Slices:
-    """The slices of several samples, read one at a time at every iteration: variable genes, or all of them."""
-
-    def __init__(self, paths: Sequence[str | Path], *, informative: bool = False) -> None:
-        self.paths, self.informative = list(paths), informative
-
-    def __iter__(self) -> Iterator[Slice]:
-        parts = (load(path) for path in self.paths)
-        return parts if self.informative else (variable(part) for part in parts)
-
-
-def chosen(slices: Iterable[Slice], positions: Sequence[int]) -> Iterable[Slice]:
-    """Some of the slices by their position, read at iteration as before."""
-    if isinstance(slices, Slices):
-        return Slices([slices.paths[i] for i in positions], informative=slices.informative)
-    parts = list(slices)
-    return [parts[i] for i in positions]
+def read_slices(paths: Sequence[str | Path], *, informative: bool = False) -> Lazy[Slice]:
+    """The slices of several samples, one read at a time: of their variable genes, or of all informative ones."""
+    return Lazy(paths, load if informative else lambda path: variable(load(path)))
 
 
 def variable(part: Slice) -> Slice:

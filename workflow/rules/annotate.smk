@@ -4,12 +4,10 @@ Methods are files in brainmet/annotate that state SCOPE and REQUIRES; those of s
 sample, those of scope cohort see narrow tables of all samples.
 """
 
-from brainmet.annotate import chosen
+from brainmet.annotate import available, chosen
 
 METHODS = chosen(config["annotate"]["methods"], config["annotate"])
-ALL_METHODS = sorted(
-    path.stem for path in (HOME / "workflow/brainmet/annotate").glob("*.py") if not path.stem.startswith("_")
-)
+ALL_METHODS = available()
 SAMPLE_METHODS = [name for name, method in METHODS.items() if method.scope == "sample"]
 COHORT_METHODS = [name for name, method in METHODS.items() if method.scope == "cohort"]
 # What a method of scope cohort may read, by the names in its REQUIRES.
@@ -31,7 +29,7 @@ COHORT_INPUTS = {
     name: {required: COHORT_FILES[required] for required in METHODS[name].requires} for name in COHORT_METHODS
 }
 COHORT_CODE = {
-    name: code(f"annotate.{name}", "annotate._inputs", "knowledge.cell_types") for name in COHORT_METHODS
+    name: code(f"annotate.{name}", "annotate.inputs", "knowledge.cell_types") for name in COHORT_METHODS
 }
 
 
@@ -42,7 +40,7 @@ rule evidence:
         cells="<results>/samples/{sample}/cells.parquet",
         types=TYPES,
         own=own_files(*SAMPLE_METHODS),
-        code=code("annotate._inputs", "qc.dropped", *(f"annotate.{name}" for name in SAMPLE_METHODS)),
+        code=code("annotate.inputs", "qc.dropped", *(f"annotate.{name}" for name in SAMPLE_METHODS)),
     output:
         **{name: f"<results>/samples/{{sample}}/evidence/{name}.parquet" for name in SAMPLE_METHODS},
         dropped="<results>/samples/{sample}/dropped.tsv",
@@ -120,7 +118,7 @@ rule annotate:
         types=TYPES,
         overrides=config["annotate"]["overrides"] or [],
         duplicates="<results>/tables/duplicates.tsv",
-        code=code("annotate.consensus", "annotate._inputs", "duplicates", "annotate.consensus.overrides"),
+        code=code("annotate.consensus", "annotate.inputs", "duplicates", "annotate.consensus.overrides"),
     output:
         annotation="<results>/cohort/annotation.parquet",
     log:
@@ -172,7 +170,7 @@ rule collect_cnv_arms:
     input:
         annotation="<results>/cohort/annotation.parquet",
         evidence=COHORT_FILES.get("copy_number", []),
-        code=code("copy_number.arms", "annotate._inputs"),
+        code=code("copy_number.arms", "annotate.inputs"),
     output:
         arms=listed("cnv_arms", "Cells", "copy number by arm"),
         segments=directory("<results>/cnv"),
@@ -225,7 +223,7 @@ rule annotation_benchmark:
         annotation="<results>/cohort/annotation.parquet",
         types=TYPES,
         own=own_files(*ALL_METHODS),
-        code=code("concordance.benchmark", "annotate._inputs", *(f"annotate.{name}" for name in ALL_METHODS)),
+        code=code("concordance.benchmark", "annotate.inputs", *(f"annotate.{name}" for name in ALL_METHODS)),
     output:
         "<results>/tables/annotation_benchmark.tsv",
     log:

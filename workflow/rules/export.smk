@@ -18,7 +18,7 @@ rule export:
         clusters="<results>/cohort/clusters.parquet",
         annotation="<results>/cohort/annotation.parquet",
         ambient=COHORT_FILES["ambient"] if config["export"]["ambient_corrected"] else [],
-        code=code("export", "annotate._inputs"),
+        code=code("export", "annotate.inputs"),
     output:
         atlas="<results>/atlas.h5ad",
     log:

@@ -19,6 +19,6 @@ with job(snakemake) as params:
     cells = types_of(files, entries, annotation["cell_type"].unique())
     sets = {s.id: s for s in every_set(files)}
     table = correlations(
-        slice.Slices(files.slices, informative=True), annotation, depth, symbols, entries, sets, cells, **params
+        slice.read_slices(files.slices, informative=True), annotation, depth, symbols, entries, sets, cells, **params
     )
     write_table(table, snakemake.output.table, "correlations")

@@ -4,9 +4,9 @@ from brainmet.core.neighbors import save
 from brainmet.core.tables import write_table
 from brainmet.embed import embedding
 from brainmet.run.job import job
-from brainmet.slice import Slices
+from brainmet.slice import read_slices
 
 with job(snakemake) as params:
-    table, indices, distances = embedding(Slices(snakemake.input.slices), threads=snakemake.threads, **params)
+    table, indices, distances = embedding(read_slices(snakemake.input.slices), threads=snakemake.threads, **params)
     write_table(table, snakemake.output.embedding, "embedding")
     save(snakemake.output.neighbors, indices, distances)

@@ -1,7 +1,7 @@
 """The atlas."""
 
 from brainmet.ambient.cells import shares
-from brainmet.annotate._inputs import read
+from brainmet.annotate.inputs import read_input
 from brainmet.contract import Obs
 from brainmet.core.counts import open_counts
 from brainmet.core.tables import names_in, read_table
@@ -23,5 +23,5 @@ with job(snakemake) as params:
         uns=description(records) | {"scores": names_in(files.scores[0])[1:]},
         compression=params["compression"],
         threads=snakemake.threads,
-        ambient_shares=shares(read("ambient", files.ambient), samples) if params["ambient_corrected"] else None,
+        ambient_shares=shares(read_input("ambient", files.ambient), samples) if params["ambient_corrected"] else None,
     )

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from brainmet.annotate._own import clearly, islands, told_apart
 from brainmet.annotate.consensus.own_markers import heeded, own_scores, second_identity
 from brainmet.annotate.consensus.reasons import reasons
+from brainmet.annotate.marker_scores import clearly, islands, told_apart
 from brainmet.knowledge.cell_types import load_cell_types
 
 from tests.annotation_toy import TYPES

@@ -57,9 +57,9 @@ def correction(counts: Counts, keep: np.ndarray, cell_types: np.ndarray, *, shar
     group, names = pd.factorize(cell_types, sort=True)
     sums, start = np.zeros((max(len(names), 1), len(counts.genes))), 0
     for block in counts.chunks(keep) if known else ():
-        own = group[start : start + block.shape[0]]
+        types = group[start : start + block.shape[0]]
         start += block.shape[0]
-        member = sp.csr_matrix((np.ones(len(own)), (own, np.arange(len(own)))), shape=(len(sums), len(own)))
+        member = sp.csr_matrix((np.ones(len(types)), (types, np.arange(len(types)))), shape=(len(sums), len(types)))
         sums += (member @ block).toarray()
     return Correction(share if known else 0.0, group, left(sums, share=share if known else 0.0))
 

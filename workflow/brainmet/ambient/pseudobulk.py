@@ -6,9 +6,9 @@ share over the source's share, of which a quantile below the median is taken, as
 itself lie above. The expected ambient counts are the sources times these fractions. A source whose own genes the
 profile carries at more than `max_share` is kin (microglia and macrophages), not soup, and is left out.
 
-The idea of bounding ambient RNA by genes that a cell should not express: Young & Behjati 2020 GigaScience 9:giaa151 (SoupX);
-Lun's DropletUtils, `ambientContribMaximum`. Here the bound is set for each source apart, as tissue and tumour soup
-differ.
+The idea of bounding ambient RNA by genes that a cell should not express: Young & Behjati 2020 GigaScience 9:giaa151
+(SoupX); Lun's DropletUtils, `ambientContribMaximum`. Here the bound is set for each source apart, as tissue and tumour
+soup differ.
 """
 
 import logging
@@ -66,14 +66,14 @@ def _soup(shares: np.ndarray, target: int, sources: list[int], *, how: Ambience)
     """Share of each gene in the target's profile that its sources bring."""
     soup = np.zeros(shares.shape[1])
     for source in sources:
-        own = np.flatnonzero(shares[source] > how.min_share)
+        genes = np.flatnonzero(shares[source] > how.min_share)
         others = np.array([k for k in sources if k != source], int)
-        next_best = shares[np.ix_(others, own)].max(axis=0, initial=0.0)
-        own = own[shares[source][own] > how.min_fold * next_best]
-        own = own[np.argsort(-shares[source][own], kind="stable")][: how.genes]
-        if len(own) < 5:
+        next_best = shares[np.ix_(others, genes)].max(axis=0, initial=0.0)
+        genes = genes[shares[source][genes] > how.min_fold * next_best]
+        genes = genes[np.argsort(-shares[source][genes], kind="stable")][: how.genes]
+        if len(genes) < 5:
             continue
-        fraction = float(np.quantile(shares[target][own] / shares[source][own], how.quantile))
+        fraction = float(np.quantile(shares[target][genes] / shares[source][genes], how.quantile))
         if fraction <= how.max_share:
             soup += fraction * shares[source]
     return soup

@@ -19,17 +19,19 @@ the module, so that adding a method is one file here and its name in the config.
 
 import ast
 import importlib
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from brainmet.core.validate import guess
 from brainmet.errors import BrainmetError
 from brainmet.run.code import constants
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NOTE = "note"
 SCORE = "score_"
@@ -83,6 +85,11 @@ class Method:
         }
 
 
+def available(folder: Path = Path(__file__).parent) -> list[str]:
+    """Names of the methods that there are: modules that state a SCOPE, found without importing them."""
+    return sorted(path.stem for path in folder.glob("*.py") if re.search(r"^SCOPE\b", path.read_text(), re.MULTILINE))
+
+
 @cache
 def describe(name: str, folder: Path = Path(__file__).parent) -> Method:
     """Read what a method's file states without importing it.
@@ -92,7 +99,7 @@ def describe(name: str, folder: Path = Path(__file__).parent) -> Method:
     """
     path = folder / f"{name}.py"
     if not path.is_file():
-        known = sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_"))
+        known = available(folder)
         raise BrainmetError(
             f"config.yaml: annotate.methods: no method {name!r}{guess(name, known)}; known methods: {', '.join(known)}"
         )
@@ -156,7 +163,7 @@ def chosen(
     return methods
 
 
-def run(name: str, inputs: dict[str, Any], **options: Any) -> pd.DataFrame:
+def run(name: str, inputs: dict[str, Any], **options: Any) -> "pd.DataFrame":
     """Import a method and call it; the note column is added where a method gives none.
 
     Raises:
@@ -175,7 +182,7 @@ def run_all(
     *,
     types: Any,
     options: Mapping[str, Mapping[str, Any]],
-) -> dict[str, pd.DataFrame]:
+) -> "dict[str, pd.DataFrame]":
     """Call methods one after another, each after those it requires; one reading of a sample serves them all.
 
     Raises:

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from brainmet.annotate import SCORE
+from brainmet.annotate.marker_scores import scored, scores_of
+from brainmet.annotate.markers import marker_counts
 from brainmet.contract import Var
 from brainmet.core.counts import Counts
 from brainmet.knowledge.cell_types import CellTypes, gene_columns
@@ -42,36 +43,33 @@ def annotate(
     """
     keep = counts.kept(cells)
     symbols = counts.genes[Var.SYMBOL].to_numpy()
-    candidates = [name for name in types.decided("broad") if SCORE + name in markers]
-    scores = markers[[SCORE + name for name in candidates]].fillna(-np.inf).to_numpy()
+    candidates = scored(markers, types.decided("broad"))
+    scores = scores_of(markers, candidates)
     lineages = sorted({types.lineage(name) for name in candidates})
-    own = np.array([lineages.index(types.lineage(name)) for name in candidates])[scores.argmax(axis=1)]
+    lineage = np.array([lineages.index(types.lineage(name)) for name in candidates])[scores.argmax(axis=1)]
     columns, foreign = _foreign_genes(types, candidates, lineages, symbols)
-    blocks, totals, sums = [], [], np.zeros(len(symbols))
-    for block in counts.linear_chunks(keep):
-        totals.append(np.asarray(block.sum(axis=1, dtype=np.float64)).ravel())
-        sums += np.asarray(block.sum(axis=0, dtype=np.float64)).ravel()
-        blocks.append(block[:, columns])
-    X, total = sp.vstack(blocks, format="csr"), np.concatenate(totals)
-    profile = sums[columns] / max(sums.sum(), 1.0)
-    foreign = foreign * _sourced(X, total, own, lineages)
+    X, total, profile = marker_counts(counts, keep, columns)
+    foreign = foreign * _sourced(X, total, lineage, lineages)
     # Genes made by a cell's own lineage are no measure of what floated in.
-    observed = np.asarray((X @ foreign.T)[np.arange(len(own)), own]).ravel()
-    expected = total * (foreign @ profile)[own]
-    share = np.divide(observed, expected, out=np.full(len(own), np.nan), where=expected >= min_expected)
+    observed = np.asarray((X @ foreign.T)[np.arange(len(lineage)), lineage]).ravel()
+    expected = total * (foreign @ profile)[lineage]
+    share = np.divide(observed, expected, out=np.full(len(lineage), np.nan), where=expected >= min_expected)
     share = np.clip(share, 0, 1)
     typical = float(np.nanmedian(share)) if np.isfinite(share).any() else np.nan
     log.info("ambient share of the sample: %.3g (median of %d cells)", typical, int(np.isfinite(share).sum()))
-    values = {"ambient_share": share.astype(np.float32), "sample_ambient_share": np.full(len(own), typical, np.float32)}
+    values = {
+        "ambient_share": share.astype(np.float32),
+        "sample_ambient_share": np.full(len(lineage), typical, np.float32),
+    }
     return pd.DataFrame(values, index=counts.cells.index[keep])
 
 
-def _sourced(X: sp.csr_matrix, total: np.ndarray, own: np.ndarray, lineages: list[str]) -> np.ndarray:
+def _sourced(X: sp.csr_matrix, total: np.ndarray, lineage: np.ndarray, lineages: list[str]) -> np.ndarray:
     """By lineage and gene, whether the sample holds the gene's source: another lineage whose cells are rich in it.
 
     Without its source a gene that is in every cell is no ambient RNA: blood cells alone say nothing of their soup.
     """
-    member = np.array([own == i for i in range(len(lineages))], dtype=float)
+    member = np.array([lineage == i for i in range(len(lineages))], dtype=float)
     rate = np.asarray((X.T @ member.T).T) / np.maximum(member @ total, 1.0)[:, None]
     many = member.sum(axis=1) >= MIN_SOURCE
     best = np.where(many[:, None], rate, 0.0).max(axis=0)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from brainmet.annotate._labels import as_types, library, votes
+from brainmet.annotate.labels import as_types, library, votes
 from brainmet.contract import CELL_ID, Uns, Var
 from brainmet.core.counts import Counts
 from brainmet.core.normalise import log_normalised

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 NEAR = "near_"
 MIN_NEIGHBORS, MIN_COMPONENTS = 3, 5
+EXACT_BELOW = 20_000
+"""Cells of one sample up to which its neighbours are exact; few samples hold more."""
 LEFT_OUT = re.compile(r"^(IG[HKL][VDJCGAMEL]|JCHAIN$|TR[ABGD][VDJC]|MT-|RP[LS]\d|HB[ABDGMQZ]\d?$|MALAT1$|NEAT1$|XIST$)")
 """Genes that float in every sample or follow sex and quality."""
 
@@ -60,7 +62,7 @@ def annotate(
         if k > 0:
             few = min(n_components, max(MIN_COMPONENTS, n // cells_per_component))
             points = components(part.X[:, np.flatnonzero(part.measured)], n_components=few)
-            near[:, :k] = nearest(points, k=k, exact_below=20_000, threads=1)[0] + start
+            near[:, :k] = nearest(points, k=k, exact_below=EXACT_BELOW, threads=1)[0] + start
         log.info("%d cells, %d neighbours per cell", n, k)
         cells.append(part.cells)
         rows.append(near)
@@ -75,11 +77,11 @@ def components(X: sp.csr_matrix, *, n_components: int) -> np.ndarray:
     n, m = X.shape
     top = max(1, min(n_components, n - 1, m))
     if m <= n:
-        found = axes(gram(X), mean, n, top)
-        return np.asarray(X @ found - (mean @ found).astype(np.float32))
+        vectors = axes(gram(X), mean, n, top)
+        return np.asarray(X @ vectors - (mean @ vectors).astype(np.float32))
     centred = X.toarray().astype(np.float64) - mean
-    found, values = eigenvectors(centred @ centred.T, top)
-    return np.asarray(found * np.sqrt(values))
+    vectors, values = eigenvectors(centred @ centred.T, top)
+    return np.asarray(vectors * np.sqrt(values))
 
 
 def positions(table: pd.DataFrame) -> np.ndarray:
@@ -91,9 +93,9 @@ def blended(scores: np.ndarray, neighbors: np.ndarray, *, share: float) -> np.nd
     """Scores of each cell mixed with the mean of its nearest cells; -1 stands for no cell."""
     if not neighbors.size or share == 0:
         return scores
-    found = neighbors >= 0
-    number = found.sum(axis=1)
-    near = neighbors[found], np.concatenate([[0], np.cumsum(number)])
+    known = neighbors >= 0
+    number = known.sum(axis=1)
+    near = neighbors[known], np.concatenate([[0], np.cumsum(number)])
     near = sp.csr_matrix((np.ones(len(near[0]), scores.dtype), *near), shape=(len(scores), len(scores)))
     number = number[:, None].astype(scores.dtype)
     return np.where(number > 0, (1 - share) * scores + share * (near @ scores) / np.maximum(number, 1), scores)

@@ -24,7 +24,8 @@ import pandas as pd
 import scipy.sparse as sp
 from scipy.special import ndtr
 
-from brainmet.annotate import NOTE, SCORE
+from brainmet.annotate import NOTE
+from brainmet.annotate.marker_scores import scored, scores_of
 from brainmet.conditions import GLIOMA
 from brainmet.contract import Obs, Uns
 from brainmet.copy_number import (
@@ -40,7 +41,7 @@ from brainmet.copy_number import (
 from brainmet.core.counts import Counts
 from brainmet.core.neighbors import nearest
 from brainmet.core.robust import mad_sd
-from brainmet.knowledge.cell_types import CellTypes
+from brainmet.knowledge.cell_types import TUMOUR_LINEAGES, CellTypes
 from brainmet.stats.effects import fdr
 
 SCOPE = "sample"
@@ -65,8 +66,6 @@ TWO_GROUPS = 0.75
 other half explains 2 / pi, or 0.64."""
 NOT_HUMAN = "the cells are not human, and chromosome arms differ"
 
-TUMOUR_LINEAGES = ("epithelial", "malignant_melanocytic")
-"""Lineages that the cells of a carcinoma or melanoma have in any tissue."""
 GLIOMA_CLASSES = ("astrocyte", "opc", "mural", "fibroblast")
 """Coarse classes that a glioma's cells are taken for."""
 OF_TUMOUR = ("shift", "fdr", "genes")
@@ -224,8 +223,8 @@ def _prepare(
     linear = _genes_by_cells(counts, keep, order.columns, shown[order.columns])
     linear.data *= (target / np.maximum(depth, 1)).astype(np.float32)[linear.indices]
     logs = sp.csr_matrix((np.log1p(linear.data), linear.indices, linear.indptr), shape=linear.shape)
-    broad = [name for name in types.decided("broad", "clear") if SCORE + name in markers]
-    scores = np.nan_to_num(markers[[SCORE + name for name in broad]].to_numpy(np.float64), nan=-9.0)
+    broad = scored(markers, types.decided("broad", "clear"))
+    scores = scores_of(markers, broad)
     about = cells.loc[keep, [Obs.DONOR, Obs.CONDITION]]
     donor = about[Obs.DONOR].to_numpy(object)
     near = _near(scores, np.zeros(len(scores), int), n_neighbors=n_neighbors)
@@ -271,10 +270,12 @@ def _near(scores: np.ndarray, part: np.ndarray, *, n_neighbors: int) -> sp.csr_m
     neighbours = np.full((n, min(n_neighbors, max(1, n // 20)) + 1), -1)
     neighbours[:, 0] = np.arange(n)
     for code in range(part.max(initial=-1) + 1):
-        own = np.flatnonzero(part == code)
-        k = min(n_neighbors, max(1, len(own) // 20), len(own) - 1)
+        members = np.flatnonzero(part == code)
+        k = min(n_neighbors, max(1, len(members) // 20), len(members) - 1)
         if k > 0:
-            neighbours[own, 1 : k + 1] = own[nearest(scores[own], k=k, exact_below=len(own), threads=1)[0]]
+            neighbours[members, 1 : k + 1] = members[
+                nearest(scores[members], k=k, exact_below=len(members), threads=1)[0]
+            ]
     known = neighbours >= 0
     sizes = known.sum(axis=1)
     shares = np.repeat((1 / np.maximum(sizes, 1)).astype(np.float32), sizes)
@@ -283,8 +284,8 @@ def _near(scores: np.ndarray, part: np.ndarray, *, n_neighbors: int) -> sp.csr_m
 
 def _confident(markers: pd.DataFrame, types: CellTypes) -> np.ndarray:
     """Cells whose best class leads the next by a clear margin: others are no reference."""
-    broad = [name for name in types.decided("broad") if SCORE + name in markers]
-    scores = np.nan_to_num(markers[[SCORE + name for name in broad]].to_numpy(np.float64), nan=-9.0)
+    broad = scored(markers, types.decided("broad"))
+    scores = scores_of(markers, broad)
     groups = np.array([types.coarse(name) for name in broad])
     best = np.stack([scores[:, groups == name].max(axis=1) for name in sorted(set(groups))], axis=1)
     top = np.sort(best, axis=1)[:, -2:]
@@ -326,8 +327,8 @@ def _profiles(
     scale = _lineage_scale(categories, sample.order.arm, min_genes=limits.min_genes)
     groups = _groups(sample, values, sample.candidate & ~reference, min_group=min_group)
     sums = _sums(sample.linear, np.array(list(groups.values()), bool).reshape(-1, n))
-    for ((donor, name), members), own in zip(groups.items(), sums, strict=True):
-        arms = _tested(own, categories, sample.order.arm, scale=scale, min_genes=limits.min_genes)
+    for ((donor, name), members), counts in zip(groups.items(), sums, strict=True):
+        arms = _tested(counts, categories, sample.order.arm, scale=scale, min_genes=limits.min_genes)
         called = arms[limits.changed(arms)]
         log.info("%s, %s: %d cells, arms called: %s", donor, name, members.sum(), _text(called) or "none")
         if len(called) < limits.min_arms:
@@ -335,8 +336,7 @@ def _profiles(
         if len(called) > most.get(donor, 0):
             most[donor], tumour[donor] = len(called), arms
         slope = _slope(values, members)
-        middle, spread = _robust(slope[reference])
-        z = (slope - middle) / max(spread, MIN_SPREAD)
+        z = (slope - np.median(slope[reference])) / max(mad_sd(slope[reference]), MIN_SPREAD)
         # The tumour of one donor says nothing of another's cells.
         better = (sample.donor == donor) & (z > best["cnv_z"].to_numpy())
         best.loc[better, [NOTE]] = _text(called)
@@ -385,9 +385,11 @@ def _sums(X: sp.csr_matrix, cells: np.ndarray) -> np.ndarray:
     return np.asarray(X @ np.ascontiguousarray(cells.T, dtype=X.dtype)).T
 
 
-def _tested(own: np.ndarray, categories: np.ndarray, arm: np.ndarray, *, scale: float, min_genes: int) -> pd.DataFrame:
+def _tested(
+    group: np.ndarray, categories: np.ndarray, arm: np.ndarray, *, scale: float, min_genes: int
+) -> pd.DataFrame:
     """Arms of a group against all reference cells: `n_genes, shift, t` in units of normal lineages' t, and `fdr`."""
-    difference, weight = log_ratio(own, categories.sum(axis=0, keepdims=True), size=PRIOR_CPM, clip=CLIP)
+    difference, weight = log_ratio(group, categories.sum(axis=0, keepdims=True), size=PRIOR_CPM, clip=CLIP)
     arms = arm_shift(difference, weight, arm, min_genes=min_genes)
     # Where many arms are altered the others must not seem so: the middle arm is the neutral one.
     arms["shift"] -= arms["shift"].median() if len(arms) else 0.0
@@ -424,12 +426,12 @@ def _without(table: pd.DataFrame, sample: Sample, *, min_group: int) -> pd.DataF
     table.loc[~sample.human, [NOTE]], table.loc[~sample.human, numbers] = NOT_HUMAN, np.nan
     donors = sorted(set(sample.donor))
     for donor in donors if len(donors) > 1 else ():
-        own = sample.donor == donor
-        largest = max(Counter(sample.group[own & sample.candidate]).values(), default=0)
+        of_donor = sample.donor == donor
+        largest = max(Counter(sample.group[of_donor & sample.candidate]).values(), default=0)
         if largest < min_group:
             text = f"{largest} of the donor's cells can be a tumour's, {min_group} needed"
-            table.loc[own & sample.human, [NOTE]] = text
-            table.loc[own, ["cnv_slope", "cnv_z", "cnv_aneuploid"]] = np.nan
+            table.loc[of_donor & sample.human, [NOTE]] = text
+            table.loc[of_donor, ["cnv_slope", "cnv_z", "cnv_aneuploid"]] = np.nan
     return table
 
 
@@ -464,11 +466,6 @@ def _text(called: pd.DataFrame) -> str:
         for word, sign in (("gain of", 1), ("loss of", -1))
     }
     return "; ".join(f"{word} {', '.join(arms)}" for word, arms in parts.items() if arms)
-
-
-def _robust(values: np.ndarray) -> tuple[float, float]:
-    """Median and robust standard deviation."""
-    return float(np.median(values)), float(mad_sd(values))
 
 
 def _nothing(index: pd.Index, text: str, n_reference: int) -> pd.DataFrame:

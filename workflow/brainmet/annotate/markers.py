@@ -84,7 +84,7 @@ def annotate(
     symbols = counts.genes[Var.SYMBOL].to_numpy()
     columns = gene_columns(symbols, {gene for entry in entries for gene in entry.positive})
     symbols = symbols[columns]
-    X, total, profile = _marker_counts(counts, keep, columns)
+    X, total, profile = marker_counts(counts, keep, columns)
     log.info("%d cells, %d markers measured, floor %.3g of the mean profile", X.shape[0], len(columns), ambient_floor)
     weights = _set_weights(entries, symbols, prior_genes=prior_genes)
     mean_floor = Floor(ambient_floor * profile + base_rate, max_evidence, depth_cap)
@@ -102,7 +102,7 @@ def annotate(
     return _table(entries, np.vstack(scores), above_mean, weights, notes, counts.cells.index[keep])
 
 
-def _marker_counts(
+def marker_counts(
     counts: Counts, keep: np.ndarray, columns: np.ndarray
 ) -> tuple[sp.csr_matrix, np.ndarray, np.ndarray]:
     """Counts of the kept cells in some genes, each cell's total over all genes, and the genes' shares of all counts."""
@@ -161,11 +161,11 @@ def _evidence(X: sp.csr_matrix, total: np.ndarray, floor: Floor) -> Iterator[np.
 
 def _makers(types: CellTypes, genes: np.ndarray) -> list[set[str]]:
     """By gene, the lineages whose sets hold it."""
-    found: dict[str, set[str]] = {gene: set() for gene in genes}
+    makers: dict[str, set[str]] = {gene: set() for gene in genes}
     for entry in types.entries.values():
-        for gene in found.keys() & set(entry.positive):
-            found[gene].add(types.lineage(entry.id))
-    return [found[gene] for gene in genes]
+        for gene in makers.keys() & set(entry.positive):
+            makers[gene].add(types.lineage(entry.id))
+    return [makers[gene] for gene in genes]
 
 
 def clear_lineages(scores: np.ndarray, lineages: np.ndarray, *, lead: float) -> np.ndarray:
@@ -202,7 +202,7 @@ def elsewhere(
         if rows.sum() < max(MIN_TELLING, min_share * len(lineage)):
             continue
         rate = np.asarray(X[rows].sum(axis=0, dtype=np.float64)).ravel() / max(total[rows].sum(), 1.0)
-        foreign = np.array([bool(own) and name not in own for own in makers])
+        foreign = np.array([bool(lineages) and name not in lineages for lineages in makers])
         low[foreign] = np.minimum(low[foreign], rate[foreign])
     return np.where(np.isfinite(low), low, 0.0)
 
@@ -226,4 +226,4 @@ def _highest(evidence: np.ndarray, symbols: np.ndarray) -> list[str]:
         best = left.argmax(axis=1)  # Of equal evidence the earlier gene comes first.
         shown.append(np.where(left[cells, best] > CLEARLY, symbols[best], ""))
         left[cells, best] = -np.inf
-    return [" ".join(filter(None, own)) for own in zip(*shown, strict=True)] if shown else [""] * len(evidence)
+    return [" ".join(filter(None, genes)) for genes in zip(*shown, strict=True)] if shown else [""] * len(evidence)

@@ -10,7 +10,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from brainmet.annotate import NOTE, VOTE
-from brainmet.annotate.context import components
+from brainmet.annotate.context import EXACT_BELOW, components
 from brainmet.contract import CELL_ID, Uns, Var
 from brainmet.core.counts import Counts
 from brainmet.core.lean import lean
@@ -66,8 +66,8 @@ def _scores(X: sp.csr_matrix, symbols: np.ndarray, names: list[str], types: Cell
         high = [gene for gene in types[name].positive if gene in at]
         low = [gene for gene in types[name].negative if gene in at]
         if high:
-            own = weight[high].to_numpy()
-            result[:, j] = scaled[:, [at[g] for g in high]] @ own / np.sqrt(len(high))
+            weights = weight[high].to_numpy()
+            result[:, j] = scaled[:, [at[g] for g in high]] @ weights / np.sqrt(len(high))
         if low:
             result[:, j] -= scaled[:, [at[g] for g in low]].sum(axis=1) / np.sqrt(len(low))
     return result
@@ -86,11 +86,11 @@ def _clusters(X: sp.csr_matrix, resolution: float) -> np.ndarray:
     top = np.sort(np.argsort(-variance / np.maximum(mean, 1e-9), kind="stable")[:N_GENES])
     near = nearest(
         components(X[:, top].astype(np.float32), n_components=N_COMPONENTS),
-        k=min(N_NEIGHBORS, n - 1), exact_below=20_000, threads=1,
+        k=min(N_NEIGHBORS, n - 1), exact_below=EXACT_BELOW, threads=1,
     )[0]  # fmt: skip
     pairs = np.sort(np.column_stack([np.repeat(np.arange(n), near.shape[1]), near.ravel()]), axis=1)
     graph = igraph.Graph(n, np.unique(pairs, axis=0).tolist())
-    found = leidenalg.find_partition(
+    partition = leidenalg.find_partition(
         graph, leidenalg.RBConfigurationVertexPartition, resolution_parameter=resolution, seed=SEED
     )
-    return np.array(found.membership)
+    return np.array(partition.membership)

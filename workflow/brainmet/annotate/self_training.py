@@ -8,7 +8,7 @@ time.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +16,13 @@ import pandas as pd
 import scipy.sparse as sp
 from scipy.special import softmax
 
-from brainmet.annotate import NOTE, SCORE, VOTE
-from brainmet.annotate._own import Islands, clearly, islands, shown, told_apart, yielding
+from brainmet.annotate import NOTE, VOTE
 from brainmet.annotate.context import LEFT_OUT, blended, positions
+from brainmet.annotate.marker_scores import Islands, clearly, islands, scored, shown, told_apart, yielding
 from brainmet.contract import Obs, Var
+from brainmet.core.lazy import some
 from brainmet.knowledge.cell_types import CellTypes
-from brainmet.slice import Slice, chosen
+from brainmet.slice import Slice
 
 SCOPE = "cohort"
 REQUIRES = ("slices", "features", "cells", "markers", "context")
@@ -94,7 +95,7 @@ class Learning:
 
 
 def annotate(
-    slices: Iterable[Slice],
+    slices: Sequence[Slice],
     features: pd.DataFrame,
     cells: pd.DataFrame,
     markers: pd.DataFrame,
@@ -119,7 +120,7 @@ def annotate(
     """Vote of the learned profiles, markers included, for every broad and clear type.
 
     Args:
-        slices: one per sample, iterated twice per round.
+        slices: one per sample, each read twice per round.
         features: `features.tsv`: `ensembl_id, symbol`.
         cells: `cells.parquet` of all samples: which dataset each cell is of.
         markers: evidence of the method `markers`, all samples, in the order of the slices.
@@ -144,9 +145,9 @@ def annotate(
             together and stand for a class that has no other seeds.
 
     Returns:
-        Index cell id; `vote_{type}` float32 summing to one, and `marker_{type}`, the smoothed marker scores.
+        Index cell id; `vote_{type}` float32 summing to one.
     """
-    names = [name for name in types.decided("broad", "clear") if SCORE + name in markers]
+    names = scored(markers, types.decided("broad", "clear"))
     kinds = Kinds(names, told_apart(names, types), np.array([types.lineage(name) for name in names], dtype=object))
     own, near = shown(markers, names, types), positions(context)
     scores = blended(own, near, share=smoothing)
@@ -154,8 +155,8 @@ def annotate(
     own = np.where(np.isneginf(marker) | np.isnan(own), -np.inf, own)
     called = kinds.classes[marker.argmax(axis=1)]
     datasets, samples = (cells[column].reindex(markers.index).to_numpy(object) for column in (Obs.DATASET, Obs.SAMPLE))
-    found = islands(own, called, samples, near, score=seed_score, chance=island_chance)
-    start = Start(marker, inside_lineage(own, kinds.lineages, lead=own_lead), found)
+    together = islands(own, called, samples, near, score=seed_score, chance=island_chance)
+    start = Start(marker, inside_lineage(own, kinds.lineages, lead=own_lead), together)
     how = Learning(
         rounds=rounds,
         seed_share=seed_share,
@@ -175,8 +176,6 @@ def annotate(
         scale = max(float(np.median(_lead(total))), 1e-6) if len(total) else 1.0
         votes[rows] = softmax(np.where(allowed, total, -np.inf) / (temperature * scale), axis=1)
     table = pd.DataFrame(votes, index=markers.index, columns=[VOTE + n for n in names])
-    for name, column in zip(names, scores.T, strict=True):
-        table[f"marker_{name}"] = column.astype(np.float32)
     table.insert(0, NOTE, "")
     return table
 
@@ -192,7 +191,7 @@ def _candidates(
     return np.where((rare[None, :] & ~clear) | yields | np.isnan(scores), -np.inf, scores)
 
 
-def grouped(slices: Iterable[Slice], datasets: np.ndarray) -> dict[str, tuple[Iterable[Slice], np.ndarray]]:
+def grouped(slices: Sequence[Slice], datasets: np.ndarray) -> dict[str, tuple[Sequence[Slice], np.ndarray]]:
     """Slices of each dataset and the rows of their cells in the joint table, in order of first appearance."""
     found: dict[str, tuple[list[int], list[np.ndarray]]] = {}
     start = 0
@@ -203,11 +202,11 @@ def grouped(slices: Iterable[Slice], datasets: np.ndarray) -> dict[str, tuple[It
             places, cells = found.setdefault(str(datasets[rows[0]]), ([], []))
             places.append(position)
             cells.append(rows)
-    return {name: (chosen(slices, places), np.concatenate(cells)) for name, (places, cells) in found.items()}
+    return {name: (some(slices, places), np.concatenate(cells)) for name, (places, cells) in found.items()}
 
 
 def trained(
-    slices: Iterable[Slice], start: Start, kinds: Kinds, symbols: dict[str, str], how: Learning, *, label: str
+    slices: Sequence[Slice], start: Start, kinds: Kinds, symbols: dict[str, str], how: Learning, *, label: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Score of every type in every cell of one dataset at the end, and whether it is allowed; cells × types."""
     ahead = start.marker - start.marker.max(axis=1, keepdims=True)
@@ -259,11 +258,11 @@ def inside_lineage(own: np.ndarray, lineages: np.ndarray, *, lead: float) -> np.
     return best | ~clear[:, None]
 
 
-def too_rare(seeds: np.ndarray, found: Islands, classes: np.ndarray, *, minimum: int) -> list[int]:
+def too_rare(seeds: np.ndarray, together: Islands, classes: np.ndarray, *, minimum: int) -> list[int]:
     """Types whose class has fewer seeds than `minimum`, but as many cells that lie together."""
     of_class = {name: np.isin(seeds, np.flatnonzero(classes == name)).sum() for name in dict.fromkeys(classes)}
     rare = np.array([of_class[name] < minimum for name in classes])
-    return np.flatnonzero(rare & (found.within.sum(axis=0) >= minimum)).tolist()
+    return np.flatnonzero(rare & (together.within.sum(axis=0) >= minimum)).tolist()
 
 
 def clearest(total: np.ndarray, *, share: float, eligible: np.ndarray) -> np.ndarray:
@@ -275,10 +274,10 @@ def clearest(total: np.ndarray, *, share: float, eligible: np.ndarray) -> np.nda
         eligible: cells × types, whether a cell may stand for the type.
     """
     lead, best = _lead(total), total.argmax(axis=1)
-    fit = eligible[np.arange(len(best)), best]
+    may_stand = eligible[np.arange(len(best)), best]
     seeds = np.full(len(total), -1)
     for kind in range(total.shape[1]):
-        cells = np.flatnonzero((best == kind) & fit)
+        cells = np.flatnonzero((best == kind) & may_stand)
         if len(cells):
             seeds[cells[lead[cells] >= np.quantile(lead[cells], 1 - share)]] = kind
     return seeds
@@ -293,7 +292,7 @@ def _lead(total: np.ndarray) -> np.ndarray:
 
 
 def learn(
-    slices: Iterable[Slice],
+    slices: Sequence[Slice],
     seeds: np.ndarray,
     n_types: int,
     symbols: dict[str, str],
@@ -308,12 +307,12 @@ def learn(
     sums, cells, everything, present, shown_in = [], [], [], [], []
     usable, start = np.zeros(0, bool), 0
     for part in slices:
-        own = seeds[start : start + len(part.cells)]
+        types = seeds[start : start + len(part.cells)]
         start += len(part.cells)
         usable = np.array([not LEFT_OUT.match(symbols.get(gene, "")) for gene in part.genes])
-        member = sp.csr_matrix(own[None, :] == np.arange(n_types)[:, None], dtype=part.X.dtype)
+        member = sp.csr_matrix(types[None, :] == np.arange(n_types)[:, None], dtype=part.X.dtype)
         sums.append((member @ part.X).toarray())
-        cells.append(np.bincount(own[own >= 0], minlength=n_types))
+        cells.append(np.bincount(types[types >= 0], minlength=n_types))
         everything.append(np.asarray(part.X.sum(axis=0)).ravel())
         present.append(len(part.cells) * part.measured)
         shown_in.append(np.bincount(part.X.indices, minlength=part.X.shape[1]))
@@ -321,8 +320,8 @@ def learn(
     number = n[:, :, None] * measured[:, None, :]
     overall = np.sum(everything, axis=0) / np.maximum(np.sum(present, axis=0), 1) + 1e-6
     # A gene's ratio is known from the cells that show it: the prior is worth so many detections of each gene.
-    found = np.sum(shown_in, axis=0)
-    height = np.divide(np.sum(everything, axis=0), found, out=np.ones(len(found)), where=found > 0)
+    n_shown = np.sum(shown_in, axis=0)
+    height = np.divide(np.sum(everything, axis=0), n_shown, out=np.ones(len(n_shown)), where=n_shown > 0)
     few = prior_values * height
     pooled_mean = (total.sum(axis=0) + few) / (number.sum(axis=0) + few / overall)
     factor = (total.sum(axis=1) + few) / ((number * pooled_mean).sum(axis=1) + few)
@@ -347,7 +346,7 @@ def pooled(profiles: Profiles, lineages: np.ndarray, *, minimum: int) -> Profile
     return Profiles(mean, n_seeds)
 
 
-def compare(slices: Iterable[Slice], profiles: Profiles, usable: np.ndarray) -> np.ndarray:
+def compare(slices: Sequence[Slice], profiles: Profiles, usable: np.ndarray) -> np.ndarray:
     """Log likelihood of every cell under every profile, per square root of what the cell shows; highest is 0."""
     learned, rows = profiles.n_seeds > 0, []
     for sample, part in enumerate(slices):

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from brainmet.annotate._labels import as_types, library, votes
+from brainmet.annotate.labels import as_types, library, votes
 from brainmet.contract import CELL_ID, Uns, Var
 from brainmet.core.counts import Counts
 from brainmet.core.normalise import log_normalised

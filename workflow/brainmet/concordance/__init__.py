@@ -118,8 +118,8 @@ def _rows(scope: str, truth: np.ndarray, called: np.ndarray, *, n_bootstrap: int
         weights = np.vstack([weights, draws])
     rows, f1s, averaged = [], [], []
     for name in names:
-        own, ours = truth == name, called == name
-        hit, n, n_called = (weights[:, mask].sum(axis=1) for mask in (own & ours, own, ours))
+        is_true, is_called = truth == name, called == name
+        hit, n, n_called = (weights[:, mask].sum(axis=1) for mask in (is_true & is_called, is_true, is_called))
         with np.errstate(invalid="ignore", divide="ignore"):
             precision, recall, f1 = (
                 hit / n_called,

@@ -16,6 +16,7 @@ from scipy.special import softmax
 
 from brainmet import annotate
 from brainmet.annotate import SCORE, VOTE
+from brainmet.annotate.marker_scores import NO_SCORE, STEEPNESS, scored
 from brainmet.concordance import calibration, classes, concordance
 from brainmet.contract import MALIGNANT_TIERS, UNKNOWN, Obs, is_malignant
 from brainmet.core.tables import columns
@@ -61,10 +62,9 @@ def annotation_benchmark(
         raise BrainmetError(
             "no cell of the run has an author's label that stands for a class: give the dataset file labels with a map"
         )
-    names = sorted({file.stem for file in folder.glob("*.py") if not file.stem.startswith("_")} - set(methods))
     known: dict[str, Any] = dict(cohort)
     rows, spent = [], 0.0
-    for name in [*methods, *names]:
+    for name in dict.fromkeys([*methods, *annotate.available(folder)]):
         try:
             table, seconds = _run(name, samples, known, types=types, options=options.get(name, {}), folder=folder)
         except BrainmetError as error:
@@ -88,18 +88,18 @@ def annotation_benchmark(
 
 def alone(table: pd.DataFrame, annotation: pd.DataFrame, types: CellTypes) -> pd.DataFrame | None:
     """The annotation with the calls of one method instead; None for a method that calls no types."""
-    found = {name.removeprefix(VOTE): table[name] for name in table if name.startswith(VOTE)}
-    scored = not found
-    if scored:
-        found = {name: table[SCORE + name] for name in types.decided("broad") if SCORE + name in table}
-    if not found:
+    columns = {name.removeprefix(VOTE): name for name in table if name.startswith(VOTE)}
+    votes = bool(columns)
+    columns = columns or {name: SCORE + name for name in scored(table, types.decided("broad"))}
+    if not columns:
         return None
-    names = np.array(list(found), dtype=object)
-    values = np.nan_to_num(np.column_stack([found[name].reindex(annotation.index) for name in names]), nan=-9.0)
-    shares = softmax(3 * values, axis=1) if scored else np.maximum(values, 0)
+    names = np.array(list(columns), dtype=object)
+    aligned = table[list(columns.values())].reindex(annotation.index)
+    values = np.nan_to_num(aligned.to_numpy(), nan=NO_SCORE)
+    shares = np.maximum(values, 0) if votes else softmax(STEEPNESS * values, axis=1)
     best = values.argmax(axis=1)
     result = annotation.copy()
-    voted = scored | (values.max(axis=1) > 0)
+    voted = (values.max(axis=1) > 0) | (not votes)
     result[Obs.CELL_TYPE] = np.where(voted, names[best], UNKNOWN)
     result[Obs.CONFIDENCE] = np.clip(shares[np.arange(len(best)), best], 0, 1)
     # Types alone say nothing of malignancy.

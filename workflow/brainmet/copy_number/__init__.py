@@ -11,9 +11,8 @@ from brainmet.contract import Var
 
 CENTROMERE = {
     "1": 123.4, "2": 93.9, "3": 90.9, "4": 50.0, "5": 48.8, "6": 59.8, "7": 60.1, "8": 45.2, "9": 43.0, "10": 39.8,
-    "11": 53.4,
-    "12": 35.5, "13": 17.7, "14": 17.2, "15": 19.0, "16": 36.8, "17": 25.1, "18": 18.5, "19": 26.2, "20": 28.1, "21":
-    12.0, "22": 15.0,
+    "11": 53.4, "12": 35.5, "13": 17.7, "14": 17.2, "15": 19.0, "16": 36.8, "17": 25.1, "18": 18.5, "19": 26.2,
+    "20": 28.1, "21": 12.0, "22": 15.0,
 }  # fmt: skip
 """Border of the p and q arm in Mb, GRCh38 (UCSC table cytoBand, bands p11 and q11)."""
 LENGTH = {
@@ -81,10 +80,10 @@ def window_weights(chromosome: np.ndarray, *, window: int, step: int) -> sp.csc_
     pyramid = np.minimum(np.arange(1, window + 1), np.arange(window, 0, -1)).astype(float)
     weights, genes, ends = [np.zeros(0)], [np.zeros(0, int)], [0]
     for name in dict.fromkeys(chromosome):
-        own = np.flatnonzero(chromosome == name)
-        for start in range(0, len(own) - window + 1, step) or [0]:
-            genes.append(own[start : start + window])
-            weight = pyramid if len(genes[-1]) == window else np.ones(len(own))
+        members = np.flatnonzero(chromosome == name)
+        for start in range(0, len(members) - window + 1, step) or [0]:
+            genes.append(members[start : start + window])
+            weight = pyramid if len(genes[-1]) == window else np.ones(len(members))
             weights.append(weight / weight.sum())
             ends.append(ends[-1] + len(weight))
     arrays = np.concatenate(weights), np.concatenate(genes), np.array(ends)

@@ -81,18 +81,18 @@ def segments(arms: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         a tumour profile have none.
     """
     tested = arms[(arms["group"] == "malignant") & arms["shift"].notna()]
-    several = tested.groupby("donor")["study"].nunique() > 1
-    for (study, donor), rows in tested.groupby(["study", "donor"], sort=True):
+    several = tested.groupby(Obs.DONOR)[Obs.STUDY].nunique() > 1
+    for (study, donor), rows in tested.groupby([Obs.STUDY, Obs.DONOR], sort=True):
         name = f"{study}_{donor}" if several[donor] else str(donor)
         table = []
         for arm in ARMS:
-            own = rows[rows["arm"] == arm]
-            if own.empty:
+            samples = rows[rows["arm"] == arm]
+            if samples.empty:
                 continue
             chromosome, border = arm[:-1], int(CENTROMERE[arm[:-1]] * 1e6)
             start, end = (1, border) if arm.endswith("p") else (border + 1, LENGTH[chromosome])
-            mean = float(np.average(own["shift"], weights=own["n_cells"]) / np.log(2))
-            table.append((name, chromosome, start, end, int(own["n_genes"].max()), mean))
+            mean = float(np.average(samples["shift"], weights=samples[Obs.N_CELLS]) / np.log(2))
+            table.append((name, chromosome, start, end, int(samples["n_genes"].max()), mean))
         yield name, pd.DataFrame(table, columns=["ID", "chrom", "loc.start", "loc.end", "num.mark", "seg.mean"])
 
 

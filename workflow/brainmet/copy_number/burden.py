@@ -63,7 +63,7 @@ def shared_types(bulk: Pseudobulk, members: pd.DataFrame, *, min_cells: int) -> 
         min_cells: cells of a type that each condition needs.
     """
     obs, kinds = bulk.obs, bulk.obs[Obs.CELL_TYPE].astype(str)
-    normal = ~kinds.map(is_malignant).astype(bool) & (kinds != UNKNOWN) & (obs["values"] != "log")
+    normal = ~kinds.map(is_malignant).astype(bool) & (kinds != UNKNOWN) & (obs[Uns.VALUES] != "log")
     normal &= obs[Uns.ORGANISM] == "human"
     members = members[members[Uns.ORGANISM] == "human"]
     here = obs[Obs.STUDY].isin(members[Obs.STUDY]) & obs[Obs.CONDITION].isin(members[Obs.CONDITION])

@@ -39,13 +39,13 @@ def cnv_windows(
     obs = bulk.obs.reset_index(drop=True)
     kind = obs[Obs.CELL_TYPE].astype(str)
     lineage = kind.map(lambda name: MALIGNANT if is_malignant(name) else types.lineage(name))
-    usable = (lineage != UNKNOWN) & (obs["values"].astype(str) != "log") & (obs[Uns.ORGANISM] == "human")
+    usable = (lineage != UNKNOWN) & (obs[Uns.VALUES].astype(str) != "log") & (obs[Uns.ORGANISM] == "human")
     rows: list[tuple] = []
     for (sample, donor), part in obs[usable].groupby([Obs.SAMPLE, Obs.DONOR], sort=True, observed=True):
-        own = lineage[part.index]
-        names, cells = sorted(set(own)), part[Obs.N_CELLS].groupby(own).sum()
+        group = lineage[part.index]
+        names, cells = sorted(set(group)), part[Obs.N_CELLS].groupby(group).sum()
         names = [name for name in names if cells[name] >= min_cells]
-        sums = np.array([np.asarray(bulk.X[part.index[own == name]], float).sum(axis=0) for name in names])
+        sums = np.array([np.asarray(bulk.X[part.index[group == name]], float).sum(axis=0) for name in names])
         normal = np.array([name != MALIGNANT for name in names], bool)
         for i, name in enumerate(names):
             others = normal & (np.arange(len(names)) != i)
@@ -61,12 +61,12 @@ def _profile(
 ) -> Iterator[tuple[str, int, int, int, float]]:
     """Chromosome, first and last base, genes and log2 ratio of every window of one group."""
     measured = ~np.isnan(group) & ~np.isnan(others).any(axis=0)
-    own, rest = np.where(measured, group, 0.0), np.where(measured, others, 0.0)
-    expressed = np.maximum(per_million(own[None, :])[0], per_million(rest).mean(axis=0)) >= MIN_CPM
+    counts, reference = np.where(measured, group, 0.0), np.where(measured, others, 0.0)
+    expressed = np.maximum(per_million(counts[None, :])[0], per_million(reference).mean(axis=0)) >= MIN_CPM
     order = gene_order(genes, measured & expressed)
     if len(order.columns) < min_genes:
         return
-    ratio, weight = log_ratio(own[order.columns], rest[:, order.columns], size=MIN_CPM, clip=CLIP)
+    ratio, weight = log_ratio(counts[order.columns], reference[:, order.columns], size=MIN_CPM, clip=CLIP)
     weights = window_weights(order.chromosome, window=window, step=step).toarray() * weight[:, None]
     values = ratio @ weights / weights.sum(axis=0)
     values = (values - np.median(values)) / np.log(2)

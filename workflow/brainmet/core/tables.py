@@ -6,6 +6,7 @@ is atomic (a killed job leaves no half table) and gives the same bytes for the s
 """
 
 import json
+import os
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -149,8 +150,10 @@ def read_table(
 
 def _read_tsv(path: Path, spec: dict[str, Any]) -> pd.DataFrame:
     with path.open("rb") as file:
-        if file.seek(0, 2) and (file.seek(-1, 2), file.read(1))[1] != b"\n":
-            raise ValueError("its last line is cut")
+        if file.seek(0, os.SEEK_END):
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                raise ValueError("its last line is cut")
     text = {c["name"]: str for c in spec["columns"] if c["dtype"] == "string"} | {spec.get("index") or "": str}
     boolean = [c["name"] for c in spec["columns"] if c["dtype"] == "bool"]
     frame = pd.read_csv(

@@ -5,7 +5,7 @@ samples, so that memory grows with the number of genes and of components, not wi
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ HARMONY = "harmony"
 
 
 def components(
-    slices: Iterable[Slice], *, n_components: int, scale: bool
+    slices: Sequence[Slice], *, n_components: int, scale: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Principal components of all cells.
 
@@ -29,7 +29,7 @@ def components(
     that mean, so that a missing gene moves no cell.
 
     Args:
-        slices: one per sample, iterated twice.
+        slices: one per sample, each read twice.
         n_components: number of components, at most the number of genes and cells allow.
         scale: divide each gene by its standard deviation first.
 
@@ -108,7 +108,7 @@ def harmony(
 
 
 def embedding(
-    slices: Iterable[Slice],
+    slices: Sequence[Slice],
     samples: list[str],
     *,
     n_components: int,
@@ -126,7 +126,7 @@ def embedding(
     """Every coordinate of the cohort's cells, and their nearest neighbours in the integrated space.
 
     Args:
-        slices: one per sample, iterated twice.
+        slices: one per sample, each read twice.
         samples: sample ids in the order of the slices.
         integrate: `harmony`, or `none` to use the components as they are; a single sample is never integrated.
         n_neighbors, exact_below: see `brainmet.core.neighbors.nearest`.

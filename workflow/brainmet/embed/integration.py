@@ -8,13 +8,15 @@ nearest cells stands beside it, and alarms are read from that share.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from brainmet.contract import CELL_ID, MALIGNANT_TIERS, UNKNOWN, Obs, Tier, is_malignant
+from brainmet.core.lazy import Lazy
 from brainmet.core.neighbors import nearest
 from brainmet.core.tables import columns
 from brainmet.embed import components, integrated
@@ -109,7 +111,7 @@ def lisi(distances: np.ndarray, codes: np.ndarray, *, perplexity: float) -> np.n
 
 
 def malignant_embedding(
-    slices: Iterable[Slice],
+    slices: Sequence[Slice],
     annotation: pd.DataFrame,
     *,
     n_components: int,
@@ -123,7 +125,7 @@ def malignant_embedding(
     """Components and layout of the malignant cells alone, not integrated: tumours stay as different as they are.
 
     Args:
-        slices: one per sample, iterated twice.
+        slices: one per sample, each read twice.
         annotation: which cells are malignant or likely malignant.
         n_components, scale, n_neighbors, exact_below, min_dist, layout_cells, seed: see `brainmet.embed`.
 
@@ -139,7 +141,7 @@ def malignant_embedding(
         scores, cells = np.zeros((0, 0), np.float32), np.zeros(0, object)
         flat = np.zeros((0, 2), np.float32)
     else:
-        parts = _Some(slices, set(malignant))
+        parts = Lazy(slices, partial(_only, cells=set(malignant)))
         scores, _, cells, _ = components(parts, n_components=n_components, scale=scale)
         near = nearest(scores, k=n_neighbors, exact_below=exact_below, threads=1)
         flat = layout(scores, *near, min_dist=min_dist, layout_cells=layout_cells, seed=seed)
@@ -150,16 +152,10 @@ def malignant_embedding(
     return table
 
 
-class _Some:
-    """Slices of some of the cells, read anew at every iteration."""
-
-    def __init__(self, slices: Iterable[Slice], cells: set[str]) -> None:
-        self.slices, self.cells = slices, cells
-
-    def __iter__(self) -> Iterator[Slice]:
-        for part in self.slices:
-            rows = np.flatnonzero([cell in self.cells for cell in part.cells])
-            yield replace(part, X=part.X[rows], cells=part.cells[rows])
+def _only(part: Slice, *, cells: set[str]) -> Slice:
+    """A slice of some of the cells."""
+    rows = np.flatnonzero([cell in cells for cell in part.cells])
+    return replace(part, X=part.X[rows], cells=part.cells[rows])
 
 
 def _mixing(groups: dict[str, tuple[pd.DataFrame, int] | None]) -> Iterator[tuple]:

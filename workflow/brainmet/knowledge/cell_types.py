@@ -4,16 +4,35 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
-from brainmet.contract import UNKNOWN
+from brainmet.contract import MALIGNANT_PREFIX, UNKNOWN
 from brainmet.core.documents import read_yaml
 from brainmet.errors import BrainmetError
 
 _SCHEMA = Path(__file__).parents[2] / "schemas" / "marker.schema.yaml"
 
 
+class Named:
+    """Ids of `resources/markers` that the rules on tumours name; all else of a type is read from the resource."""
+
+    EPITHELIAL: Final = "epithelial"
+    NEUROGLIA: Final = "neuroglia"
+    STROMA: Final = "vascular_stromal"
+    ENDOTHELIAL: Final = "endothelial"
+    ASTROCYTE: Final = "astrocyte"
+    OPC: Final = "opc"
+    NEURON: Final = "neuron"
+    CHOROID_PLEXUS: Final = "choroid_plexus"
+    CARCINOMA: Final = f"{MALIGNANT_PREFIX}epithelial"
+    MELANOMA: Final = f"{MALIGNANT_PREFIX}melanocytic"
+    GLIOMA: Final = f"{MALIGNANT_PREFIX}glial"
+
+
+TUMOUR_LINEAGES = (Named.EPITHELIAL, Named.MELANOMA)
+"""Lineages that the cells of a carcinoma or melanoma have in any tissue."""
 NO_ORGAN = ("", "none", UNKNOWN)
 """Values of primary_site that name no organ."""
 

@@ -83,7 +83,7 @@ def qc(
     cells = counts.cells.join(metrics(counts))
     totals_are_depth = counts.uns[Uns.VALUES] in DEEP
     limits = set_limits(cells, n_mads=n_mads, fixed=fixed, totals_are_depth=totals_are_depth, **profiles[profile])
-    failed = judge(cells, limits)
+    failed = broken_limits(cells, limits)
     passing = ~np.any(list(failed.values()), axis=0)
     if not passing.any():
         raise BrainmetError(_nothing_passes(counts, cells, limits))
@@ -207,7 +207,7 @@ def _lower(values: pd.Series, n_mads: float) -> float:
     return float(np.exp(np.median(logs) - n_mads * spread)) if spread > 0 else float("nan")
 
 
-def judge(cells: pd.DataFrame, limits: Limits) -> dict[str, np.ndarray]:
+def broken_limits(cells: pd.DataFrame, limits: Limits) -> dict[str, np.ndarray]:
     """Barcodes that break a limit, by reason code. A missing measure or limit breaks nothing."""
     empty = cells[Obs.TOTAL_COUNTS].eq(0) | cells[Obs.N_GENES].eq(0)
     return {

@@ -9,7 +9,8 @@ import logging
 import numpy as np
 import pandas as pd
 
-from brainmet.annotate import SCORE, markers
+from brainmet.annotate import markers
+from brainmet.annotate.marker_scores import scored, scores_of
 from brainmet.contract import UNKNOWN, Obs
 from brainmet.core.counts import Counts
 from brainmet.core.tables import columns
@@ -51,20 +52,20 @@ def dropped(
         return pd.DataFrame(columns=columns("dropped"))
     looked = cells.assign(**{Obs.KEEP: whole})
     scores = markers.annotate(counts, looked, types=types, **options)
-    names = np.array([name for name in types.decided("broad") if SCORE + name in scores], dtype=object)
-    values = np.nan_to_num(scores[[SCORE + name for name in names]].to_numpy(np.float64), nan=-9.0)
-    kind = np.where(values.max(axis=1) >= MIN_SCORE, names[values.argmax(axis=1)], UNKNOWN)
+    names = scored(scores, types.decided("broad"))
+    values = scores_of(scores, names)
+    kind = np.where(values.max(axis=1) >= MIN_SCORE, np.array(names, object)[values.argmax(axis=1)], UNKNOWN)
     # Evidence comes in the order of the counts, which is that of the cells.
     kept, why = cells[Obs.KEEP].to_numpy(bool)[whole], codes[whole]
     rows = []
     for name in sorted(set(kind)):
-        own = kind == name
-        lost = own & ~kept
+        of_type = kind == name
+        lost = of_type & ~kept
         tally = pd.Series([code for found in why[lost] for code in sorted(found)], dtype=object).value_counts()
-        share = float(lost.sum() / own.sum())
-        flagged = bool(name != UNKNOWN and own.sum() >= min_cells and share > flag_type)
+        share = float(lost.sum() / of_type.sum())
+        flagged = bool(name != UNKNOWN and of_type.sum() >= min_cells and share > flag_type)
         main = str(tally.index[0]) if len(tally) else ""
-        rows.append((cells[Obs.SAMPLE].iloc[0], name, int(own.sum()), int(lost.sum()), share, main, flagged))
+        rows.append((cells[Obs.SAMPLE].iloc[0], name, int(of_type.sum()), int(lost.sum()), share, main, flagged))
         if flagged:
             log.warning("%.0f %% of %s dropped, most for %s", 100 * share, name, main)
     table = pd.DataFrame(rows, columns=columns("dropped"))

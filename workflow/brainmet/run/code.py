@@ -46,16 +46,14 @@ def constants(path: Path, *names: str) -> dict[str, object]:
     """Literal values that a module assigns to the given names, read without importing it."""
     values = {}
     for node in ast.parse(path.read_text()).body:
-        targets = (
-            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-        )
+        if isinstance(node, ast.Assign):
+            targets = node.targets
+        elif isinstance(node, ast.AnnAssign):
+            targets = [node.target]
+        else:
+            continue
         for target in targets:
-            if (
-                isinstance(target, ast.Name)
-                and target.id in names
-                and isinstance(node, ast.Assign | ast.AnnAssign)
-                and node.value
-            ):
+            if isinstance(target, ast.Name) and target.id in names and node.value:
                 values[target.id] = ast.literal_eval(node.value)
     return values
 

@@ -9,11 +9,11 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
+from brainmet.annotate import available
 from brainmet.core.documents import read_schema, read_yaml
 from brainmet.core.validate import guess, validate
 from brainmet.errors import BrainmetError
 
-METHODS = Path(__file__).parents[1] / "annotate"
 SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
 
 
@@ -28,9 +28,7 @@ def check(config: dict[str, Any]) -> None:
     validate(config, rules, name="config.yaml")
     # A section of its own belongs to a method, of the run or of the benchmark; any other name is a slip of the pen.
     known, section = list(rules["properties"]["annotate"]["properties"]), config.get("annotate", {})
-    files = sorted(path.stem for path in METHODS.glob("*.py") if not path.stem.startswith("_"))
-    allowed = [*known, *(name for name in [*section.get("methods", []), *files] if name not in known)]
-    allowed = list(dict.fromkeys(allowed))
+    allowed = list(dict.fromkeys([*known, *section.get("methods", []), *available()]))
     if unknown := [name for name in section if name not in allowed]:
         raise BrainmetError(
             f"config.yaml: annotate.{unknown[0]}: unknown key{guess(unknown[0], allowed)}; "

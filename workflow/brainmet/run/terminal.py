@@ -1,4 +1,4 @@
-"""What a person at a terminal sees of a run: a line or two per job instead of pages of file names, and the last words."""
+"""What a person at a terminal sees of a run: a line or two per job, no pages of file names, and the last words."""
 
 import atexit
 import logging

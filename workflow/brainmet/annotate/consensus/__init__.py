@@ -34,6 +34,10 @@ from brainmet.knowledge.cell_types import CellTypes
 
 log = logging.getLogger(__name__)
 
+SMOOTHING = 0.7
+"""Share of a marker score, inside the broad type and for what is told of a tumour, that comes from the neighbours."""
+SURE = 0.5
+"""Probability that a lineage needs at least to stand where its type is unsure: more likely than all others together."""
 CELL_COLUMNS = (Obs.DATASET, Obs.STUDY, Obs.SAMPLE, Obs.DONOR, Obs.CONDITION, Obs.AUTHOR_LABEL, Obs.AUTHOR_CELL_TYPE)
 
 
@@ -175,7 +179,7 @@ def _smoothed(markers: pd.DataFrame, neighbors: np.ndarray) -> pd.DataFrame:
     """Marker scores over the neighbours by type; those that compare a type with its siblings where there are such."""
     names = [column for column in markers.columns if column != NOTE]
     smooth = pd.DataFrame(
-        blended(markers[names].to_numpy(np.float32), neighbors, share=0.7),
+        blended(markers[names].to_numpy(np.float32), neighbors, share=SMOOTHING),
         index=markers.index,
         columns=[name.removeprefix(SCORE) for name in names],
     )
@@ -192,7 +196,7 @@ def _called(votes: Votes, smooth: pd.DataFrame, types: CellTypes, condition: pd.
     # Types of one class share its probability: pericyte against smooth muscle is no doubt about mural.
     confidence = together(votes.share, coarse, best)
     shown = smooth[votes.names].to_numpy()[rows, best] >= how.min_marker_score
-    sure_lineage = together(votes.share, lineages, best) >= max(how.min_confidence, 0.5)
+    sure_lineage = together(votes.share, lineages, best) >= max(how.min_confidence, SURE)
     weak = (confidence < how.min_confidence) | ~shown
     name = np.where(weak, np.where(sure_lineage & shown, lineages[best], UNKNOWN), broad[best])
     second = second_identity(votes.own, votes.classes, best, score=how.second_score)

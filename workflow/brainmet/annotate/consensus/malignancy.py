@@ -26,11 +26,18 @@ import pandas as pd
 
 from brainmet.conditions import CELL_LINE, GLIOMA, PRIMARY, ids
 from brainmet.contract import Obs, Tier
+from brainmet.knowledge.cell_types import TUMOUR_LINEAGES, Named
 
-PROGENITORS = ("astrocyte", "opc")
+PROGENITORS = (Named.ASTROCYTE, Named.OPC)
 """Types whose states the cells of a glioma take on (Neftel 2019, doi 10.1016/j.cell.2019.06.024)."""
-NEVER = ("choroid_plexus", "ependymal", "erythrocyte", "platelet")
-"""Never malignant by identity."""
+STEEPNESS = 6.0
+"""Of the likeness to the tumour, per unit of slope: 0.95 for a cell that follows its profile wholly, 0.05 for none."""
+NORMAL_TISSUE, FOREIGN_TISSUE, PRIMARY_TUMOUR, ANY_TISSUE = 0.02, 0.9, 0.7, 0.5
+"""Without a profile to compare with, how likely an epithelial cell is a tumour's, by its tissue."""
+GLIOMA_PROGENITOR, GLIA = 0.7, 0.01
+"""The same for cells like the progenitors of a glioma, and for other glia."""
+UNUSUAL, INCAPABLE = 0.6, 0.02
+"""Most that the score can be for glia and stroma, which tumour cells seldom resemble, and for all other types."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,9 @@ def malignancy(cells: pd.DataFrame, *, positive_slope: float, positive_z: float,
     """
     seen = _seen(cells, positive_slope=positive_slope, positive_z=positive_z, line_share=line_share)
     tier = _tiers(seen)
-    like_tumour = 1 / (1 + np.exp(-6 * (np.nan_to_num(cells["cnv_slope"].to_numpy(np.float64)) - positive_slope)))
+    like_tumour = 1 / (
+        1 + np.exp(-STEEPNESS * (np.nan_to_num(cells["cnv_slope"].to_numpy(np.float64)) - positive_slope))
+    )
     return pd.DataFrame(
         {
             Obs.MALIGNANCY: tier,
@@ -103,15 +112,16 @@ def _seen(cells: pd.DataFrame, *, positive_slope: float, positive_z: float, line
     tested = cells["cnv_slope"].notna().to_numpy()
     untested = by_sample["cnv_slope"].transform("count").to_numpy() == 0
     follows = profile & (slope > positive_slope) & (z > positive_z)
-    epithelial = np.isin(lineage, ["epithelial", "malignant_melanocytic"]) & ~np.isin(broad, NEVER)
+    # The choroid plexus is the brain's own epithelium.
+    epithelial = np.isin(lineage, TUMOUR_LINEAGES) & (broad != Named.CHOROID_PLEXUS)
     share = pd.Series(epithelial, index=cells.index).groupby(cells[Obs.SAMPLE], sort=False).transform("mean").to_numpy()
     glioma, normal_tissue = condition == GLIOMA, np.isin(condition, ids(normal=True))
     foreign = np.isin(condition, ids(epithelium="foreign"))
     return Seen(
         epithelial=epithelial,
-        glial=lineage == "neuroglia",
-        stromal=(lineage == "vascular_stromal") & (broad != "endothelial"),
-        neuron=broad == "neuron",
+        glial=lineage == Named.NEUROGLIA,
+        stromal=(lineage == Named.STROMA) & (broad != Named.ENDOTHELIAL),
+        neuron=broad == Named.NEURON,
         progenitor=glioma & np.isin(broad, PROGENITORS),
         cell_line=condition == CELL_LINE,
         glioma=glioma,
@@ -154,11 +164,12 @@ def _tiers(seen: Seen) -> np.ndarray:
 
 def _scores(seen: Seen, like_tumour: np.ndarray) -> np.ndarray:
     """0 to 1: what the identity is capable of, times likeness to the tumour or, without a profile, what is usual."""
-    prior = np.select([seen.normal_tissue, seen.foreign | seen.pure, seen.primary], [0.02, 0.9, 0.7], 0.5)
-    prior = np.where(seen.glial, np.where(seen.progenitor, 0.7, 0.01), prior)
-    tumours_own = seen.epithelial | (seen.glial & seen.glioma) | seen.cell_line
-    capable = np.select([tumours_own, seen.glial | seen.stromal], [1.0, 0.6], 0.02)
-    usual = np.where(seen.epithelial | seen.glial | seen.cell_line, prior, 0.02)
+    tissues = [seen.normal_tissue, seen.foreign | seen.pure, seen.primary]
+    prior = np.select(tissues, [NORMAL_TISSUE, FOREIGN_TISSUE, PRIMARY_TUMOUR], ANY_TISSUE)
+    prior = np.where(seen.glial, np.where(seen.progenitor, GLIOMA_PROGENITOR, GLIA), prior)
+    likely = seen.epithelial | (seen.glial & seen.glioma) | seen.cell_line
+    capable = np.select([likely, seen.glial | seen.stromal], [1.0, UNUSUAL], INCAPABLE)
+    usual = np.where(seen.epithelial | seen.glial | seen.cell_line, prior, INCAPABLE)
     return capable * np.where(seen.profile, like_tumour, usual)
 
 

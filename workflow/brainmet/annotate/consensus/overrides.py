@@ -5,10 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from brainmet.annotate.consensus.refinement import CARCINOMA
 from brainmet.contract import Obs, Tier, is_malignant
 from brainmet.errors import BrainmetError
-from brainmet.knowledge.cell_types import CellTypes
+from brainmet.knowledge.cell_types import CellTypes, Named
 
 
 def read_overrides(path: str | list[str] | None, types: CellTypes) -> pd.DataFrame | None:
@@ -54,7 +53,7 @@ def override(
         result.loc[rows, Obs.MALIGNANCY] = Tier.MALIGNANT if malignant else Tier.NORMAL
         result.loc[rows, Obs.MALIGNANCY_SCORE] = np.float32(malignant)
         declared = [
-            types.origin_of(sites.get(s, "")) if kind == CARCINOMA else "" for s in result.loc[rows, Obs.SAMPLE]
+            types.origin_of(sites.get(s, "")) if kind == Named.CARCINOMA else "" for s in result.loc[rows, Obs.SAMPLE]
         ]
         result.loc[rows, Obs.TUMOUR_OF_ORIGIN] = [origin or types[kind].origin for origin in declared]
         result.loc[rows, "state"] = ""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from brainmet.annotate._own import clearly, shown, usual
+from brainmet.annotate.marker_scores import clearly, shown, usual
 from brainmet.knowledge.cell_types import CellTypes
 
 AROUND_LEAD = 0.3

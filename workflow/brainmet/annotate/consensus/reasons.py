@@ -49,8 +49,8 @@ def reasons(
     lines, near, agree = [], (neighbors >= 0).sum(axis=1), _agreement(called, neighbors)
     for i, name in enumerate(called):
         high = shown[i].split()
-        own = [gene for gene in high if gene in positive.get(name, ())]
-        parts = [f"{', '.join(own)}{_HIGH}" if own else "none of its markers among the highest"]
+        markers = [gene for gene in high if gene in positive.get(name, ())]
+        parts = [f"{', '.join(markers)}{_HIGH}" if markers else "none of its markers among the highest"]
         if name not in types:
             parts = [f"weak evidence, highest: {', '.join(high) or 'no marker'}"]
         if near[i]:

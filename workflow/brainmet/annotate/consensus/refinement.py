@@ -7,14 +7,12 @@ import pandas as pd
 
 from brainmet.conditions import GLIOMA, ids
 from brainmet.contract import UNKNOWN, Obs, Tier
-from brainmet.knowledge.cell_types import CellTypes
-
-CARCINOMA = "malignant_epithelial"
+from brainmet.knowledge.cell_types import CellTypes, Named
 
 
 def in_brain(frame: pd.DataFrame, *, share: float) -> np.ndarray:
     """Whether each cell's sample is of the brain: by its condition, or where that is silent by its neuroglia."""
-    neuroglia = (frame[Obs.LINEAGE] == "neuroglia").groupby(frame[Obs.SAMPLE]).transform("mean").to_numpy()
+    neuroglia = (frame[Obs.LINEAGE] == Named.NEUROGLIA).groupby(frame[Obs.SAMPLE]).transform("mean").to_numpy()
     condition = frame[Obs.CONDITION]
     return np.where(condition.isin(ids(in_brain=None)), neuroglia >= share, condition.isin(ids(in_brain=True)))
 
@@ -26,7 +24,7 @@ def within(
     result = called.astype(object).copy()
     for name in dict.fromkeys(called):
         # What an epithelial cell is depends on whether it is a tumour's.
-        if name not in types or (name == "epithelial" and not epithelium):
+        if name not in types or (name == Named.EPITHELIAL and not epithelium):
             continue
         children = [
             child for child in types.children(name, level="type") if types[child].decide == "within" and child in smooth
@@ -47,11 +45,10 @@ def tumour_type(cell_type: np.ndarray, frame: pd.DataFrame, malignant: np.ndarra
     lineage = frame[Obs.LINEAGE].to_numpy()
     glioma = (frame[Obs.CONDITION] == GLIOMA).to_numpy()
     # Outside a glioma, malignant cells of another lineage are a carcinoma's that lost its epithelial programme.
-    result[malignant & (lineage != "malignant_melanocytic")] = CARCINOMA
-    result[malignant & (lineage == "malignant_melanocytic")] = "malignant_melanocytic"
-    result[malignant & glioma & np.isin(lineage, ["neuroglia", "vascular_stromal"])] = "malignant_glial"
+    result[malignant] = np.where(lineage == Named.MELANOMA, Named.MELANOMA, Named.CARCINOMA)[malignant]
+    result[malignant & glioma & np.isin(lineage, [Named.NEUROGLIA, Named.STROMA])] = Named.GLIOMA
     # A melanocytic identity without any other line of evidence may be a normal melanocyte.
-    result[(cell_type == "malignant_melanocytic") & ~malignant] = UNKNOWN
+    result[(cell_type == Named.MELANOMA) & ~malignant] = UNKNOWN
     return result
 
 
@@ -61,7 +58,7 @@ def normal_epithelium(
     """Epithelial cells that are normal, in a breast: luminal or myoepithelial where one leads."""
     result = cell_type.copy()
     breast = frame[Obs.CONDITION].isin(ids(epithelium="breast")).to_numpy()
-    rows = np.flatnonzero((cell_type == "epithelial") & breast & (tier == Tier.NORMAL))
+    rows = np.flatnonzero((cell_type == Named.EPITHELIAL) & breast & (tier == Tier.NORMAL))
     if len(rows):
         result[rows] = within(cell_type[rows], smooth.iloc[rows], types, margin=margin, epithelium=True)
     return result
@@ -96,12 +93,12 @@ def origin(
         nothing tells.
     """
     result, words = np.full((2, len(cell_type)), "", dtype=object)
-    for name in ("malignant_melanocytic", "malignant_glial"):
+    for name in (Named.MELANOMA, Named.GLIOMA):
         result[cell_type == name] = types[name].origin
     organs = [name for name in types.decided("origin") if name in smooth]
-    breast = types[CARCINOMA].origin
+    breast = types[Named.CARCINOMA].origin
     for (sample, _), rows in frame.groupby([Obs.SAMPLE, Obs.DONOR], sort=True).indices.items():
-        tumour = rows[cell_type[rows] == CARCINOMA]
+        tumour = rows[cell_type[rows] == Named.CARCINOMA]
         if not len(tumour):
             continue
         means = np.nan_to_num(smooth[organs].to_numpy()[tumour].mean(axis=0), nan=-9.0)
@@ -143,14 +140,15 @@ def subtypes(result: pd.DataFrame, smooth: pd.DataFrame, types: CellTypes, *, ma
     """States of all cells, those of a breast tumour decided by donor: a subtype is a property of the tumour."""
     state = result["state"].to_numpy(object).copy()
     subtypes = [
-        name for name in types.children(CARCINOMA, level="state") if types[name].decide is None and name in smooth
+        name for name in types.children(Named.CARCINOMA, level="state") if types[name].decide is None and name in smooth
     ]
-    own = ((result[Obs.CELL_TYPE] == CARCINOMA) & (result[Obs.TUMOUR_OF_ORIGIN] == types[CARCINOMA].origin)).to_numpy()
-    state[(result[Obs.CELL_TYPE] == CARCINOMA).to_numpy()] = ""
+    carcinoma = (result[Obs.CELL_TYPE] == Named.CARCINOMA).to_numpy()
+    of_breast = carcinoma & (result[Obs.TUMOUR_OF_ORIGIN] == types[Named.CARCINOMA].origin).to_numpy()
+    state[carcinoma] = ""
     if len(subtypes) < 2:
         return state
     for _, rows in result.groupby([Obs.STUDY, Obs.DONOR], sort=True).indices.items():
-        tumour = rows[own[rows]]
+        tumour = rows[of_breast[rows]]
         if not len(tumour):
             continue
         means = np.nan_to_num(smooth[subtypes].to_numpy()[tumour].mean(axis=0), nan=-9.0)

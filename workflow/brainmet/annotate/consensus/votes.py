@@ -8,15 +8,20 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from brainmet.annotate import SCORE, VOTE
-from brainmet.annotate._own import told_apart
+from brainmet.annotate import VOTE
 from brainmet.annotate.consensus.own_markers import heeded, own_scores
 from brainmet.annotate.context import blended
+from brainmet.annotate.marker_scores import STEEPNESS, scored, scores_of, told_apart
 from brainmet.conditions import ids
 from brainmet.contract import UNKNOWN
-from brainmet.knowledge.cell_types import CellTypes
+from brainmet.knowledge.cell_types import CellTypes, Named
 
 log = logging.getLogger(__name__)
+
+AROUND = 0.5
+"""Share of the neighbours in what a cell and its neighbours show: as much as the cell itself."""
+FLOOR = 1e-6
+"""Least probability: no vote alone rules a type out for good."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +71,12 @@ def weighed(
     """
     names, share = _joint(evidence, types, weight=vote_weight)
     if neighbour_share:
-        share = np.exp(blended(np.log(np.maximum(share, 1e-6)), neighbors, share=neighbour_share))
+        share = np.exp(blended(np.log(np.maximum(share, FLOOR)), neighbors, share=neighbour_share))
     share /= share.sum(axis=1, keepdims=True)
     classes, impossible = told_apart(names, types), _impossible(names, types, condition)
     share = _without(share, impossible)
     own = np.where(impossible, -np.inf, own_scores(evidence["markers"], names, types, rare_score=rare_score))
-    around = blended(np.maximum(own, -1), neighbors, share=0.5)
+    around = blended(np.maximum(own, -1), neighbors, share=AROUND)
     share = heeded(share, own, around, classes, none_shown=none_shown, own_steepness=own_steepness)
     return Votes(names, share, own, classes)
 
@@ -86,8 +91,8 @@ def together(share: np.ndarray, groups: np.ndarray, best: np.ndarray) -> np.ndar
     """
     total = np.zeros(len(share))
     for column in range(share.shape[1]):
-        own = groups[best] == groups[column] if groups[column] != UNKNOWN else best == column
-        total += np.where(own, share[:, column], 0)
+        same = groups[best] == groups[column] if groups[column] != UNKNOWN else best == column
+        total += np.where(same, share[:, column], 0)
     return np.clip(total, 0, 1)
 
 
@@ -97,7 +102,7 @@ def _joint(evidence: Mapping[str, pd.DataFrame], types: CellTypes, *, weight: fl
     The method that knows most candidates comes first, of equals the one listed first: the first one's votes rule out
     the types that it does not know.
     """
-    names = [name for name in types.decided("broad", "clear") if SCORE + name in evidence["markers"]]
+    names = scored(evidence["markers"], types.decided("broad", "clear"))
     columns = [VOTE + name for name in names]
     known = {method: np.array([column in table for column in columns]) for method, table in evidence.items()}
     voters = sorted((method for method in evidence if known[method].any()), key=lambda method: -known[method].sum())
@@ -107,8 +112,7 @@ def _joint(evidence: Mapping[str, pd.DataFrame], types: CellTypes, *, weight: fl
         joint = np.nan_to_num(votes) if joint is None else joined(joint, votes, known[method], weight=weight)
         log.info("votes of %s among %d types", method, known[method].sum())
     if joint is None:
-        scores = evidence["markers"][[SCORE + name for name in names]].to_numpy(np.float64)
-        joint = softmax(3 * np.nan_to_num(scores, nan=-9), axis=1)
+        joint = softmax(STEEPNESS * scores_of(evidence["markers"], names), axis=1)
     return names, joint
 
 
@@ -119,21 +123,21 @@ def joined(joint: np.ndarray, votes: np.ndarray, known: np.ndarray, *, weight: f
     it say anything of a cell to which it gives no votes.
     """
     rows = np.nan_to_num(votes[:, known]).sum(axis=1) > 0
-    own = joint[:, known]
-    logs = np.log(np.maximum(own, 1e-6)) + weight * np.log(np.maximum(np.nan_to_num(votes[:, known]), 1e-6))
-    mixed = softmax(logs / (1 + weight), axis=1) * own.sum(axis=1, keepdims=True)
+    before = joint[:, known]
+    logs = np.log(np.maximum(before, FLOOR)) + weight * np.log(np.maximum(np.nan_to_num(votes[:, known]), FLOOR))
+    mixed = softmax(logs / (1 + weight), axis=1) * before.sum(axis=1, keepdims=True)
     result = joint.copy()
-    result[:, known] = np.where(rows[:, None], mixed, own)
+    result[:, known] = np.where(rows[:, None], mixed, before)
     return result
 
 
 def _impossible(names: list[str], types: CellTypes, condition: pd.Series) -> np.ndarray:
     """Cells × types: what a sample's condition rules out. Cells of gliomas show the granules of neuroendocrine ones."""
-    epithelial = np.array([types.coarse(name) == "epithelial" for name in names])
+    epithelial = np.array([types.coarse(name) == Named.EPITHELIAL for name in names])
     return condition.isin(ids(epithelium="none")).to_numpy()[:, None] & epithelial[None, :]
 
 
 def _without(share: np.ndarray, impossible: np.ndarray) -> np.ndarray:
     """The probabilities of the other types, rows summing to one again."""
-    left = np.where(impossible, 1e-6, share)
+    left = np.where(impossible, FLOOR, share)
     return np.asarray(left / left.sum(axis=1, keepdims=True))

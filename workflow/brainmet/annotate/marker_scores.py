@@ -1,4 +1,6 @@
-"""What cells show themselves of each type, and where cells of a type lie together among those of another."""
+"""Marker scores of each type, and what they tell of a cell: what it clearly shows, what its class usually shows, and
+where cells of a type lie together among those of another.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +15,10 @@ from brainmet.contract import UNKNOWN
 from brainmet.core.robust import mad_sd
 from brainmet.knowledge.cell_types import CellTypes
 
+NO_SCORE = -9.0
+"""Stands for the score of a type without a measured marker: nine log units below what floats in the sample."""
+STEEPNESS = 3.0
+"""Of probabilities that are made of marker scores alone: a lead of one log unit gives odds of twenty."""
 UNUSUAL = 3.0
 """Robust standard deviations from which on a score is none that cells of a class usually have."""
 
@@ -37,6 +43,16 @@ class Islands:
         return Islands(self.within[rows], self.near[rows])
 
 
+def scored(markers: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """Those of the types that the evidence of the method `markers` holds a score of."""
+    return [name for name in names if SCORE + name in markers]
+
+
+def scores_of(markers: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
+    """Marker score of each type's own set, cells × types, float64; `NO_SCORE` where none of the set is measured."""
+    return np.nan_to_num(markers[[SCORE + name for name in names]].to_numpy(np.float64), nan=NO_SCORE)
+
+
 def shown(markers: pd.DataFrame, names: Sequence[str], types: CellTypes) -> np.ndarray:
     """Marker score of each type: of its own set, or the best of the types inside it.
 
@@ -44,7 +60,7 @@ def shown(markers: pd.DataFrame, names: Sequence[str], types: CellTypes) -> np.n
     """
     columns = []
     for name in names:
-        inside = [t for t in types.children(name, level="type") if t not in names and SCORE + t in markers]
+        inside = [t for t in scored(markers, types.children(name, level="type")) if t not in names]
         columns.append(markers[[SCORE + t for t in (name, *inside)]].max(axis=1))
     return np.column_stack(columns).astype(np.float64)
 
@@ -60,17 +76,18 @@ def usual(own: np.ndarray, called: np.ndarray) -> np.ndarray:
 
     What floats unevenly, or what classes share, many cells of a class show: it says nothing against the call.
     """
-    usual, finite = np.zeros_like(own), np.where(np.isfinite(own), own, 0)
+    limits, finite = np.zeros_like(own), np.where(np.isfinite(own), own, 0)
     for name in dict.fromkeys(called):
         rows = called == name
-        usual[rows] = np.median(finite[rows], axis=0) + UNUSUAL * mad_sd(finite[rows], axis=0)
-    return usual
+        limits[rows] = np.median(finite[rows], axis=0) + UNUSUAL * mad_sd(finite[rows], axis=0)
+    return limits
 
 
 def clearly(own: np.ndarray, *, score: float) -> np.ndarray:
     """Cells × types: where a cell shows a type's markers clearly, by their score or as the only ones it shows."""
     known = np.nan_to_num(own, nan=-np.inf)
-    first, second = np.sort(np.column_stack([known, np.zeros((len(known), 2))]), axis=1)[:, [-1, -2]].T[:, :, None]
+    ranked = np.sort(np.column_stack([known, np.zeros((len(known), 2))]), axis=1)
+    first, second = ranked[:, -1:], ranked[:, -2:-1]
     return (known >= score) | (known - np.where(known == first, second, first) >= ALONE_LEAD)
 
 
@@ -115,6 +132,6 @@ def islands(
         out[rows] = (own[rows] >= score) & (own[rows] > usual(own[rows], called[rows]))
         expected[rows] = out[rows].mean(axis=0)
     number = (neighbors >= 0).sum(axis=1)[:, None]
-    found = np.round(blended(out.astype(np.float64), neighbors, share=1.0) * number) if neighbors.size else 0 * expected
-    among = bdtrc(found - 1, number, expected) < chance
+    alike = np.round(blended(out.astype(np.float64), neighbors, share=1.0) * number) if neighbors.size else 0 * expected
+    among = bdtrc(alike - 1, number, expected) < chance
     return Islands(out & among, out | among)

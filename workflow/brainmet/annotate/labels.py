@@ -60,18 +60,18 @@ def as_types(labels: Iterable[str], types: CellTypes, given: Mapping[str, str]) 
             f"config.yaml: annotate: map: type {wrong[0]!r} is not known; known types are the ids in resources/markers"
         )
     names = {entry.name.lower(): entry.id for entry in types.entries.values()}
-    found, lost = {}, []
+    taken, lost = {}, []
     for label in sorted(set(labels)):
         plain = label.lower()
         kind = given.get(label) or (label if label in types else names.get(plain))
         kind = kind or next((kind for kind, words in WORDS if re.search(words, plain)), "")
         broad = types.broad_of.get(kind, "")
         if broad:
-            found[label] = broad
+            taken[label] = broad
         else:
             lost.append(label)
-    log.info("labels taken as types: %s; not taken: %s", found, ", ".join(lost) or "none")
-    return found
+    log.info("labels taken as types: %s; not taken: %s", taken, ", ".join(lost) or "none")
+    return taken
 
 
 def votes(shares: pd.DataFrame, kinds: Mapping[str, str], *, source: str) -> pd.DataFrame:

@@ -6,25 +6,16 @@ from typing import Any
 
 import pandas as pd
 
-from brainmet.contract import CELL_ID, Var
+from brainmet.contract import CELL_ID, Obs, Var
 from brainmet.core import tables
 
 CELL_COLUMNS = (
-    "dataset",
-    "study",
-    "sample",
-    "donor",
-    "condition",
-    "author_label",
-    "author_cell_type",
-    "total_counts",
-    "doublet_score",
-    "keep",
-    "reason",
-)
+    Obs.DATASET, Obs.STUDY, Obs.SAMPLE, Obs.DONOR, Obs.CONDITION, Obs.AUTHOR_LABEL, Obs.AUTHOR_CELL_TYPE,
+    Obs.TOTAL_COUNTS, Obs.DOUBLET_SCORE, Obs.KEEP, Obs.REASON,
+)  # fmt: skip
 
 
-def read(name: str, paths: str | Sequence[str], *, without: str | None = None) -> Any:
+def read_input(name: str, paths: str | Sequence[str], *, without: str | None = None) -> Any:
     """What a method gets under a name: counts of a sample, a table, or the evidence of another method.
 
     Tables of several samples come joined in the order of the paths, kept cells only.
@@ -40,9 +31,9 @@ def read(name: str, paths: str | Sequence[str], *, without: str | None = None) -
 
         return open_counts(many[0])
     if name == "slices":
-        from brainmet.slice import Slices
+        from brainmet.slice import read_slices
 
-        return Slices(many, informative=True)
+        return read_slices(many, informative=True)
     if name == "neighbors":
         from brainmet.core.neighbors import load
 
@@ -51,7 +42,7 @@ def read(name: str, paths: str | Sequence[str], *, without: str | None = None) -
         features = tables.read_table(many[0], "features", columns=[Var.ENSEMBL, Var.SYMBOL, "informative"])
         return features[features["informative"]]
     if name == "clusters":
-        return tables.read_table(many[0], "clusters", columns=["cluster"])["cluster"]
+        return tables.read_table(many[0], "clusters", columns=[Obs.CLUSTER])[Obs.CLUSTER]
     if name == "cells":
         return pd.concat([tables.read_table(path, "cells", columns=list(CELL_COLUMNS)) for path in many])
     return pd.concat([_evidence(path, without) for path in many])
@@ -66,4 +57,4 @@ def _evidence(path: str, without: str | None) -> pd.DataFrame:
 
 def kept(cells: pd.DataFrame) -> pd.DataFrame:
     """The cells that passed QC."""
-    return cells[cells["keep"].to_numpy(bool)]
+    return cells[cells[Obs.KEEP].to_numpy(bool)]
