@@ -73,7 +73,11 @@ def load(dataset: str, folder: Path = ROOT / "tests/real") -> tuple[Sample, ...]
         cells = taken.cells.join(metrics(raw))
         profile = "plates" if record["technology"] == "smartseq" else "cells"
         limits = set_limits(
-            cells, n_mads=CONFIG["qc"]["n_mads"], totals_are_depth=True, **CONFIG["qc"]["profiles"][profile]
+            cells,
+            n_mads=CONFIG["qc"]["n_mads"],
+            fixed=CONFIG["qc"]["fixed"],
+            totals_are_depth=True,
+            **CONFIG["qc"]["profiles"][profile],
         )
         keep = ~np.any(list(broken_limits(cells, limits).values()), axis=0)
         found.append(replace(raw, X=raw.X[keep], cells=cells[keep].assign(keep=True, reason="", doublet_score=0.0)))
