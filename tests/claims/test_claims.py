@@ -72,6 +72,15 @@ def test_data_a_claim_came_from_reproduce_it() -> None:
     assert judge(claim(derived_from=["s"])).loc["X", "verdict"] == "supported"
 
 
+def test_donors_a_claim_came_from_reproduce_it_beside_others_controls() -> None:
+    """Metastases of the claim's own series are not independent of it, whichever primaries they are compared with."""
+    data = bulk(STUDIES, shift=1.0)
+    data.obs["dataset"] = np.where(data.obs["condition"] == "primary", data.obs["study"] + "_primaries", "own")
+    for sources, verdict_ in ((["own"], "reproduced_in_source"), (["s_primaries"], "supported")):
+        row = stage.claims([claim(derived_from=sources)], reader_of(data), design=DESIGN, bound=0.5).iloc[0]
+        assert row["verdict"] == verdict_
+
+
 def test_no_difference_is_inconclusive_with_what_could_have_been_seen() -> None:
     row = judge(claim(readout={"signature": "null"}), shift=0.0).loc["X"]
     assert row["verdict"] == "inconclusive"
@@ -483,7 +492,7 @@ def test_too_few_counts_without_ambient_rna_are_said_in_words() -> None:
         "fdr": 0.01,
         "n_donors": 9,
         "simulated": False,
-        "datasets": "s",
+        "from_source": False,
     }
     row |= {"p_perm": 0.01, "p_perm_min": 0.001, "controlled": True, "effect_clean": np.nan, "fdr_clean": np.nan}
     found = verdict(row, claim(), design=DESIGN, bound=0.5)

@@ -199,6 +199,7 @@ def described(entry: Mapping[str, Any]) -> dict[str, Any]:
         "estimator": NOT_TESTABLE,
         "simulated": False,
         "datasets": "",
+        "from_source": False,
         "design": "",
         "controlled": False,
         "coinciding": "",
@@ -218,11 +219,17 @@ def measured(
     scored = not contrast.b or best["estimator"] not in (NOT_TESTABLE, REFUSED)
     if why and scored and not np.isfinite(row["effect"]):
         row["reason"] = why
+    groups = [_datasets(group) for _, group in used.groupby(Obs.CONDITION)] if contrast.b else [_datasets(used)]
     return row | {
         "n_donors": int(best["n_donors"]),
         "coverage": coverage,
-        "datasets": ";".join(sorted({name for names in used[Obs.DATASET] for name in str(names).split(";")})),
+        "datasets": ";".join(sorted(_datasets(used))),
+        "from_source": any(group <= set(entry.get("derived_from", [])) for group in groups if group),
     }
+
+
+def _datasets(donors: pd.DataFrame) -> set[str]:
+    return {name for names in donors[Obs.DATASET] for name in str(names).split(";")}
 
 
 def without_ambient(control: Readout | None, entry: Mapping[str, Any], *, design: Design) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def of_no_difference(
 ) -> Verdict:
     """Verdict on a claim that nothing changes, against which nothing speaks."""
     if within_bound(row, bound):
-        return _said(_sourced("equivalent", row, entry), row, entry, f"inside ±{bound:g} at 90 %", ": ")
+        return _said(_sourced("equivalent", row), row, entry, f"inside ±{bound:g} at 90 %", ": ")
     if significant and (row["ci_low"] > bound or row["ci_high"] < -bound):
         return _said(
             "contradicted", row, entry, f"outside ±{bound:g}, where the claim is that there is no difference", ": "
@@ -96,7 +96,7 @@ def of_direction(
     """Verdict on a claim that something rises or falls, against which nothing speaks."""
     if significant and np.sign(row["effect"]) == {"up": 1, "down": -1}[entry["direction"]]:
         positive = "recovered" if row["simulated"] else "supported"
-        return _said(_sourced(positive, row, entry), row, entry, "as the claim says", ", ")
+        return _said(_sourced(positive, row), row, entry, "as the claim says", ", ")
     if significant:
         return _said("contradicted", row, entry, "against the claim", ", ")
     if "bound" in entry and within_bound(row, bound):
@@ -140,10 +140,10 @@ def within_bound(row: Mapping[str, Any], bound: float) -> bool:
     return bool(abs(row["effect"]) + half < bound)
 
 
-def _sourced(state: str, row: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
-    """The verdict, or `reproduced_in_source`: a claim cannot be confirmed by the data that it came from."""
-    sources, used = set(entry.get("derived_from", [])), set(str(row["datasets"]).split(";"))
-    return "reproduced_in_source" if sources and used <= sources else state
+def _sourced(state: str, row: Mapping[str, Any]) -> str:
+    """The verdict, or `reproduced_in_source`: a claim cannot be confirmed by the donors that it came from, whatever
+    other donors they are compared with."""
+    return "reproduced_in_source" if row["from_source"] else state
 
 
 def with_companions(judged: Sequence[Verdict], entries: Sequence[Mapping[str, Any]]) -> list[Verdict]:
