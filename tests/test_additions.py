@@ -24,7 +24,7 @@ from brainmet.ingest.raw import Raw
 
 def read(request):
     """Counts of the sample's one file."""
-    member = request.own[0]
+    member = request.members[0]
     with np.load(member.path, allow_pickle=False) as arrays:
         return Raw(
             matrix=sp.csr_matrix(arrays["counts"]),

@@ -62,7 +62,7 @@ def test_gene_order_leaves_out_what_misleads():
 
 def test_log_ratio_is_zero_inside_the_range_of_the_categories():
     categories = np.array([[100.0, 100, 100, 100, 100], [100, 100, 100, 400, 100]])
-    ratio, weight = log_ratio(np.array([100.0, 300, 30, 200, 100]), categories, size=1, clip=9)
+    ratio, weight = log_ratio(np.array([100.0, 300, 30, 200, 100]), categories, size=1)
     assert ratio[3] == 0 and ratio[1] > 0.5 and ratio[2] < -0.5
     assert (weight > 0).all()
 

@@ -27,6 +27,7 @@ from tests.running import unlisted
 HERE = Path(__file__).parents[2]
 SYMBOLS = ["ERBB2", "EPCAM", "KRT8", "PTPRC", "CD3E", "GFAP", "CTGF", "H2AFZ", "MALAT1", "ACTB"]
 CURRENT = ["ERBB2", "EPCAM", "KRT8", "PTPRC", "CD3E", "GFAP", "CCN2", "H2AZ1", "MALAT1", "ACTB"]
+LIMITS = Limits(warn_lost=0.1, max_lost=0.4, species_share=0.9)
 BARCODES = [
     "AAACCTGAGAAACCAT-1",
     "CCCGGGTTTAAACCAT-1",
@@ -76,7 +77,7 @@ class Given(dict[str, Any]):
 
 def run(layout: str, files: list[Path], human: GeneTable, mouse: GeneTable | None = None, **changes: Any) -> Ingested:
     given = Given(record(layout, files, **changes))
-    result = ingest(files, human, mouse, record=given, limits=Limits(warn_lost=0.1, max_lost=0.4, species_share=0.9))
+    result = ingest(files, human, mouse, record=given, limits=LIMITS)
     assert unlisted(obs=result.cells, var=result.genes, uns=result.uns) == []
     return result
 
@@ -328,9 +329,7 @@ def test_one_archive_of_several_layouts(tmp_path: Path, human: GeneTable) -> Non
     records = datasets.records(datasets.load(["GSE1"], folders=[tmp_path]), exclude=[])
     for id_, expected_counts in (("A", X), ("B", Y)):
         given = {field: records[id_][field] for field in READ_BY_INGEST}
-        result = ingest(
-            [tmp_path / "GSE1_RAW.tar"], human, None, record=given, warn_lost=0.1, max_lost=0.4, species_share=0.9
-        )
+        result = ingest([tmp_path / "GSE1_RAW.tar"], human, None, record=given, limits=LIMITS)
         same(result, expected_counts)
 
 

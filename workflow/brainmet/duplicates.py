@@ -45,10 +45,10 @@ def duplicates(cells: pd.DataFrame, *, drop: bool) -> pd.DataFrame:
     cells = cells[cells[Obs.TOTAL_COUNTS] > 0]
     sizes = {str(name): int(n) for name, n in cells[Obs.SAMPLE].value_counts().items()}
     studies = cells.groupby(Obs.SAMPLE, observed=True)[Obs.STUDY].first()
-    found = {"barcodes": _by_barcode(cells), "profiles": _by_profile(cells)}
+    shared_by = {"barcodes": _by_barcode(cells), "profiles": _by_profile(cells)}
     pairs = {}
-    for a, b in sorted(set(found["barcodes"]) | set(found["profiles"])):
-        how, shared = max(((name, counts[a, b]) for name, counts in found.items()), key=lambda item: item[1])
+    for a, b in sorted(set(shared_by["barcodes"]) | set(shared_by["profiles"])):
+        how, shared = max(((name, counts[a, b]) for name, counts in shared_by.items()), key=lambda item: item[1])
         if shared >= FEWEST and shared >= SHARE * min(sizes[a], sizes[b]):
             pairs[a, b] = (how, shared)
     spare = superfluous(list(pairs), sizes)

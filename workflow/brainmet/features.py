@@ -166,7 +166,7 @@ def _measured(moments: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, int, int]:
     total: pd.DataFrame | None = None
     n_samples = largest = 0
     for sample in moments:
-        found = pd.DataFrame(
+        table = pd.DataFrame(
             {
                 Var.SYMBOL: sample[Var.SYMBOL].to_numpy(),
                 "n_samples_measured": np.int64(1),
@@ -176,10 +176,10 @@ def _measured(moments: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, int, int]:
         )
         n_samples, largest = n_samples + 1, max(largest, int(sample["n_cells_kept"].max()))
         if total is None:
-            total = found
+            total = table
             continue
-        symbols = total[Var.SYMBOL].combine_first(found[Var.SYMBOL])
-        numbers = total.drop(columns=Var.SYMBOL).add(found.drop(columns=Var.SYMBOL), fill_value=0).astype(np.int64)
+        symbols = total[Var.SYMBOL].combine_first(table[Var.SYMBOL])
+        numbers = total.drop(columns=Var.SYMBOL).add(table.drop(columns=Var.SYMBOL), fill_value=0).astype(np.int64)
         total = numbers.assign(**{Var.SYMBOL: symbols})
     if total is None:
         raise BrainmetError(

@@ -329,15 +329,15 @@ def ambient_profile(
 ) -> np.ndarray:
     """The sample's ambient RNA (shares of genes): its own mean profile, in metastases mixed with the brain around."""
     clones = clone_shares(known)
-    own = np.zeros(len(known.genes))
+    profile = np.zeros(len(known.genes))
     for cell_type, share in shares.items():
         for state, part in state_shares(sample, cell_type, known, clones).items():
-            own += share * part * _rna(state, known) * states[state]
-    own = _share(own)
+            profile += share * part * _rna(state, known) * states[state]
+    profile = _share(profile)
     if not (around := known.design["ambient"].get(sample["condition"])):
-        return own
-    tissue = _share(sum((states[name] * part for name, part in around["profiles"].items()), np.zeros(len(own))))
-    return (1 - around["share"]) * own + around["share"] * tissue
+        return profile
+    tissue = _share(sum((states[name] * part for name, part in around["profiles"].items()), np.zeros(len(profile))))
+    return (1 - around["share"]) * profile + around["share"] * tissue
 
 
 def _rates(cells: pd.DataFrame, states: Mapping[str, np.ndarray], ambient: np.ndarray, known: Knowledge) -> np.ndarray:

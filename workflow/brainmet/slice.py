@@ -115,16 +115,16 @@ def gather(
     Returns:
         By group and by the values of the keys, both sorted; donors without a cell of a group are left out.
     """
-    found: dict[str, dict[tuple[str, ...], list[Cells]]] = {name: {} for name in sorted(types_of)}
+    groups: dict[str, dict[tuple[str, ...], list[Cells]]] = {name: {} for name in sorted(types_of)}
     for part in parts:
         described = annotation.reindex(part.cells).assign(row=np.arange(len(part.cells)))
-        for name, donors in found.items():
+        for name, donors in groups.items():
             members = described[described[Obs.CELL_TYPE].isin(list(types_of[name]))]
             for donor, rows in members.groupby(list(keys), sort=True)["row"]:
                 at = rows.to_numpy()
                 cells = Cells(part.X[at], depth.loc[part.cells[at]].to_numpy(float), part.measured)
                 donors.setdefault(tuple(map(str, donor)), []).append(cells)
-    return {name: {donor: _joined(cells) for donor, cells in sorted(donors.items())} for name, donors in found.items()}
+    return {name: {donor: _joined(cells) for donor, cells in sorted(donors.items())} for name, donors in groups.items()}
 
 
 def _joined(parts: Sequence[Cells]) -> Cells:

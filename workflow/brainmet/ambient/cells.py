@@ -79,21 +79,21 @@ def left(sums: np.ndarray, *, share: float) -> np.ndarray:
 def poured(limits: np.ndarray, weights: np.ndarray, total: float) -> np.ndarray:
     """A total spread over buckets by weight, none above its limit: what is too much goes to the others by weight."""
     usable = np.flatnonzero((weights > 0) & (limits > 0))
-    own, weight = limits[usable], weights[usable]
-    level = own / weight
+    limit, weight = limits[usable], weights[usable]
+    level = limit / weight
     order = np.argsort(level, kind="stable")
-    filled = np.concatenate([[0.0], np.cumsum(own[order])])
+    filled = np.concatenate([[0.0], np.cumsum(limit[order])])
     open_weight = np.cumsum(weight[order][::-1])[::-1]
     # What has been poured when a bucket is just full: all buckets before it, and the others up to its level.
     at_level = filled[:-1] + level[order] * open_weight
     first = int(np.searchsorted(at_level, total))
     reached = np.inf if first == len(order) else (total - filled[first]) / open_weight[first]
     result = np.zeros(len(limits))
-    result[usable] = np.minimum(own, weight * reached)
+    result[usable] = np.minimum(limit, weight * reached)
     return result
 
 
 def shares(evidence: pd.DataFrame, samples: pd.Series) -> Mapping[str, float]:
     """Ambient share by sample, from the evidence of the method `ambient` and the sample of each cell."""
-    known = evidence["sample_ambient_share"].reindex(samples.index)
-    return dict(known.groupby(samples.to_numpy(), sort=True).first())
+    by_cell = evidence["sample_ambient_share"].reindex(samples.index)
+    return dict(by_cell.groupby(samples.to_numpy(), sort=True).first())

@@ -46,19 +46,19 @@ def annotate(
     column = column[~column.index.duplicated()]
     features = np.asarray(trained.features, dtype=object)
     position = column.reindex(features).to_numpy()
-    here = np.flatnonzero(~np.isnan(position))
-    if len(here) < 50:
+    measured = np.flatnonzero(~np.isnan(position))
+    if len(measured) < 50:
         raise BrainmetError(
-            f"{model}: only {len(here)} of the model's {len(features)} genes are measured; its genes must be "
+            f"{model}: only {len(measured)} of the model's {len(features)} genes are measured; its genes must be "
             f"{'mouse' if features[0].istitle() else 'human'} symbols like the sample's"
         )
     scaler, shares = trained.scaler, []
-    weight = np.asarray(trained.classifier.coef_, np.float64)[:, here]
+    weight = np.asarray(trained.classifier.coef_, np.float64)[:, measured]
     for block in counts.chunks(keep):
-        columns = position[here].astype(int)
+        columns = position[measured].astype(int)
         values = log_normalised(block, values=counts.uns[Uns.VALUES], columns=columns).toarray()
         # As CellTypist itself does: genes that are not measured stand at the model's mean, values end at ten.
-        scaled = np.minimum((values - scaler.mean_[here]) / scaler.scale_[here], 10)
+        scaled = np.minimum((values - scaler.mean_[measured]) / scaler.scale_[measured], 10)
         decision = np.asarray(scaled @ weight.T + trained.classifier.intercept_)
         # CellTypist's own probabilities are one for each label and reach 1 for several: shares must lead to one.
         shares.append(softmax(decision if decision.shape[1] > 1 else np.hstack([-decision, decision]), axis=1))

@@ -22,7 +22,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from scipy.special import ndtr
 
 from brainmet.annotate import NOTE
 from brainmet.annotate.marker_scores import scored, scores_of
@@ -30,19 +29,16 @@ from brainmet.conditions import GLIOMA
 from brainmet.contract import Obs, Uns
 from brainmet.copy_number import (
     ARMS,
-    CLIP,
     GeneOrder,
-    arm_shift,
     gene_order,
-    log_ratio,
     window_weights,
     windowed,
 )
+from brainmet.copy_number.aneuploidy import HALF, ArmLimits, arm_tests, border, lineage_scale
 from brainmet.core.counts import Counts
 from brainmet.core.neighbors import nearest
 from brainmet.core.robust import mad_sd
 from brainmet.knowledge.cell_types import TUMOUR_LINEAGES, CellTypes
-from brainmet.stats.effects import fdr
 
 SCOPE = "sample"
 REQUIRES = ("counts", "cells", "markers")
@@ -50,7 +46,7 @@ IN_WORDS = "copy number"
 log = logging.getLogger(__name__)
 
 PASSES = 2
-HIDDEN_Z, HALF = 4.0, 0.5
+HIDDEN_Z = 4.0
 """A cell of the reference is taken out as a hidden tumour cell from this many robust standard deviations above it on,
 if it also goes more than half of the way to the tumour's profile."""
 MIN_SPREAD = 0.05
@@ -61,22 +57,12 @@ MIN_CATEGORY = 10
 """Cells that a category of the reference needs to be compared with the others."""
 MIN_UPPER = 0.1
 """Least share of a class's candidates that the altered ones among them make, or all are taken for one group."""
-TWO_GROUPS = 0.75
-"""Share of the variance that a split into two groups explains where there are two; half of a normal curve against the
-other half explains 2 / pi, or 0.64."""
 NOT_HUMAN = "the cells are not human, and chromosome arms differ"
 
 GLIOMA_CLASSES = ("astrocyte", "opc", "mural", "fibroblast")
 """Coarse classes that a glioma's cells are taken for."""
 OF_TUMOUR = ("shift", "fdr", "genes")
 """What is said of each arm of a donor's most aneuploid group."""
-PRIOR_CPM = 20.0
-"""Counts per million that a gene's ratio is drawn to zero with: fewer say little of its dosage."""
-MAX_T = 6.0
-"""Larger t of a normal lineage's arm count as this: one arm with a cluster of a lineage's own genes is no rule."""
-LINEAGE_T = 2.0
-"""Root mean square t of arms between normal lineages, at least: few cells of a category hide what lineages differ
-by."""
 
 
 @dataclass(frozen=True)
@@ -104,29 +90,6 @@ class Sample:
     candidate: np.ndarray
     donor: np.ndarray
     human: np.ndarray
-
-
-@dataclass(frozen=True, kw_only=True)
-class ArmLimits:
-    """When an arm is changed in a group of cells, and when a group is aneuploid.
-
-    Attributes:
-        min_genes: genes that an arm needs to be tested.
-        min_t, min_shift: least t statistic and log shift of a changed arm, either way.
-        max_fdr: largest false discovery rate over the arms of the group.
-        min_arms: changed arms from which on a group is aneuploid.
-    """
-
-    min_genes: int
-    min_t: float
-    min_shift: float
-    max_fdr: float
-    min_arms: int
-
-    def changed(self, arms: pd.DataFrame) -> pd.Series:
-        """Which arms are changed, of a table with `fdr`, `t` and `shift` of each arm."""
-        large = (arms["t"].abs() >= self.min_t) & (arms["shift"].abs() >= self.min_shift)
-        return (arms["fdr"] <= self.max_fdr) & large
 
 
 def annotate(
@@ -324,11 +287,11 @@ def _profiles(
     tumour: dict[str, pd.DataFrame] = {}
     most: dict[str, int] = {}
     categories = _categories(sample, reference)
-    scale = _lineage_scale(categories, sample.order.arm, min_genes=limits.min_genes)
+    scale = lineage_scale(categories, sample.order.arm, min_genes=limits.min_genes)
     groups = _groups(sample, values, sample.candidate & ~reference, min_group=min_group)
     sums = _sums(sample.linear, np.array(list(groups.values()), bool).reshape(-1, n))
     for ((donor, name), members), counts in zip(groups.items(), sums, strict=True):
-        arms = _tested(counts, categories, sample.order.arm, scale=scale, min_genes=limits.min_genes)
+        arms = arm_tests(counts, categories, sample.order.arm, scale=scale, min_genes=limits.min_genes)
         called = arms[limits.changed(arms)]
         log.info("%s, %s: %d cells, arms called: %s", donor, name, members.sum(), _text(called) or "none")
         if len(called) < limits.min_arms:
@@ -359,7 +322,7 @@ def _groups(
         if members.sum() < min_group:
             continue
         slope = _slope(values, members)
-        upper = members & (slope > _split(slope[members]))
+        upper = members & (slope > border(slope[members]))
         groups[donor, name] = upper if upper.sum() >= max(min_group, MIN_UPPER * members.sum()) else members
     return groups
 
@@ -383,29 +346,6 @@ def _categories(sample: Sample, reference: np.ndarray) -> np.ndarray:
 def _sums(X: sp.csr_matrix, cells: np.ndarray) -> np.ndarray:
     """Sum of each gene over some of the cells, or over each of several groups of them."""
     return np.asarray(X @ np.ascontiguousarray(cells.T, dtype=X.dtype)).T
-
-
-def _tested(
-    group: np.ndarray, categories: np.ndarray, arm: np.ndarray, *, scale: float, min_genes: int
-) -> pd.DataFrame:
-    """Arms of a group against all reference cells: `n_genes, shift, t` in units of normal lineages' t, and `fdr`."""
-    difference, weight = log_ratio(group, categories.sum(axis=0, keepdims=True), size=PRIOR_CPM, clip=CLIP)
-    arms = arm_shift(difference, weight, arm, min_genes=min_genes)
-    # Where many arms are altered the others must not seem so: the middle arm is the neutral one.
-    arms["shift"] -= arms["shift"].median() if len(arms) else 0.0
-    arms["fdr"] = fdr(2 * ndtr(-arms["t"].abs().to_numpy() / scale))
-    return arms
-
-
-def _lineage_scale(categories: np.ndarray, arm: np.ndarray, *, min_genes: int) -> float:
-    """Root mean square t of the arms of each normal category against the others."""
-    found = [
-        _tested(categories[i], np.delete(categories, i, axis=0), arm, scale=1.0, min_genes=min_genes)["t"].to_numpy()
-        for i in range(len(categories))
-        if len(categories) > 1
-    ]
-    t = np.concatenate(found) if found else np.zeros(0)
-    return max(LINEAGE_T, float(np.sqrt((np.clip(t, -MAX_T, MAX_T) ** 2).mean()))) if len(t) else LINEAGE_T
 
 
 def _called(tumour: dict[str, pd.DataFrame], donor: np.ndarray, index: pd.Index) -> pd.DataFrame:
@@ -433,20 +373,6 @@ def _without(table: pd.DataFrame, sample: Sample, *, min_group: int) -> pd.DataF
             table.loc[of_donor & sample.human, [NOTE]] = text
             table.loc[of_donor, ["cnv_slope", "cnv_z", "cnv_aneuploid"]] = np.nan
     return table
-
-
-def _split(slope: np.ndarray) -> float:
-    """A border between two groups of slopes (Otsu), or none where they are one group around 1."""
-    ordered = np.sort(slope)
-    n = len(ordered)
-    if n < 10:
-        return -np.inf
-    left = np.cumsum(ordered)[:-1] / np.arange(1, n)
-    right = (ordered.sum() - np.cumsum(ordered)[:-1]) / np.arange(n - 1, 0, -1)
-    share = np.arange(1, n) / n
-    between = share * (1 - share) * (right - left) ** 2
-    cut = int(between.argmax())
-    return float(ordered[cut]) if between[cut] > TWO_GROUPS * ordered.var() and left[cut] < HALF else -np.inf
 
 
 def _arms(sample: Sample, reference: np.ndarray) -> pd.DataFrame:

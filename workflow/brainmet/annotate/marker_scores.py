@@ -71,24 +71,24 @@ def told_apart(names: Sequence[str], types: CellTypes) -> np.ndarray:
     return np.array([name if types.coarse(name) == UNKNOWN else types.coarse(name) for name in names], dtype=object)
 
 
-def usual(own: np.ndarray, called: np.ndarray) -> np.ndarray:
+def usual(alone: np.ndarray, called: np.ndarray) -> np.ndarray:
     """Score up to which each type is nothing unusual in the cells of each cell's called class.
 
     What floats unevenly, or what classes share, many cells of a class show: it says nothing against the call.
     """
-    limits, finite = np.zeros_like(own), np.where(np.isfinite(own), own, 0)
+    limits, finite = np.zeros_like(alone), np.where(np.isfinite(alone), alone, 0)
     for name in dict.fromkeys(called):
         rows = called == name
         limits[rows] = np.median(finite[rows], axis=0) + UNUSUAL * mad_sd(finite[rows], axis=0)
     return limits
 
 
-def clearly(own: np.ndarray, *, score: float) -> np.ndarray:
+def clearly(alone: np.ndarray, *, score: float) -> np.ndarray:
     """Cells × types: where a cell shows a type's markers clearly, by their score or as the only ones it shows."""
-    known = np.nan_to_num(own, nan=-np.inf)
-    ranked = np.sort(np.column_stack([known, np.zeros((len(known), 2))]), axis=1)
+    scores = np.nan_to_num(alone, nan=-np.inf)
+    ranked = np.sort(np.column_stack([scores, np.zeros((len(scores), 2))]), axis=1)
     first, second = ranked[:, -1:], ranked[:, -2:-1]
-    return (known >= score) | (known - np.where(known == first, second, first) >= ALONE_LEAD)
+    return (scores >= score) | (scores - np.where(scores == first, second, first) >= ALONE_LEAD)
 
 
 def yielding(scores: np.ndarray, names: Sequence[str], types: CellTypes, *, score: float) -> np.ndarray:
@@ -111,7 +111,7 @@ def yielding(scores: np.ndarray, names: Sequence[str], types: CellTypes, *, scor
 
 
 def islands(
-    own: np.ndarray, called: np.ndarray, samples: np.ndarray, neighbors: np.ndarray, *, score: float, chance: float
+    alone: np.ndarray, called: np.ndarray, samples: np.ndarray, neighbors: np.ndarray, *, score: float, chance: float
 ) -> Islands:
     """Cells that stand out in their class by another type's markers, more of them side by side than chance has it.
 
@@ -119,17 +119,17 @@ def islands(
     floats stand out alone; cells of a type have each other for neighbours.
 
     Args:
-        own: cells × types, marker scores of the cell alone; -inf where a type is no candidate.
+        alone: cells × types, marker scores of the cell alone; -inf where a type is no candidate.
         called: class that each cell is taken for at first.
         samples: of each cell.
         neighbors: rows of each cell's nearest cells, -1 for none.
         score: that a cell needs to stand out.
         chance: probability (binomial) of as many such neighbours, from which on they lie together.
     """
-    out, expected = np.zeros(own.shape, bool), np.zeros(own.shape)
+    out, expected = np.zeros(alone.shape, bool), np.zeros(alone.shape)
     for name in dict.fromkeys(samples):
         rows = samples == name
-        out[rows] = (own[rows] >= score) & (own[rows] > usual(own[rows], called[rows]))
+        out[rows] = (alone[rows] >= score) & (alone[rows] > usual(alone[rows], called[rows]))
         expected[rows] = out[rows].mean(axis=0)
     number = (neighbors >= 0).sum(axis=1)[:, None]
     alike = np.round(blended(out.astype(np.float64), neighbors, share=1.0) * number) if neighbors.size else 0 * expected

@@ -149,14 +149,14 @@ def annotate(
     """
     names = scored(markers, types.decided("broad", "clear"))
     kinds = Kinds(names, told_apart(names, types), np.array([types.lineage(name) for name in names], dtype=object))
-    own, near = shown(markers, names, types), positions(context)
-    scores = blended(own, near, share=smoothing)
-    marker = _candidates(own, scores, names, types, clear_score=clear_score, yield_score=yield_score)
-    own = np.where(np.isneginf(marker) | np.isnan(own), -np.inf, own)
+    alone, near = shown(markers, names, types), positions(context)
+    scores = blended(alone, near, share=smoothing)
+    marker = _candidates(alone, scores, names, types, clear_score=clear_score, yield_score=yield_score)
+    alone = np.where(np.isneginf(marker) | np.isnan(alone), -np.inf, alone)
     called = kinds.classes[marker.argmax(axis=1)]
     datasets, samples = (cells[column].reindex(markers.index).to_numpy(object) for column in (Obs.DATASET, Obs.SAMPLE))
-    together = islands(own, called, samples, near, score=seed_score, chance=island_chance)
-    start = Start(marker, inside_lineage(own, kinds.lineages, lead=own_lead), together)
+    together = islands(alone, called, samples, near, score=seed_score, chance=island_chance)
+    start = Start(marker, inside_lineage(alone, kinds.lineages, lead=own_lead), together)
     how = Learning(
         rounds=rounds,
         seed_share=seed_share,
@@ -181,28 +181,28 @@ def annotate(
 
 
 def _candidates(
-    own: np.ndarray, scores: np.ndarray, names: list[str], types: CellTypes, *, clear_score: float, yield_score: float
+    alone: np.ndarray, scores: np.ndarray, names: list[str], types: CellTypes, *, clear_score: float, yield_score: float
 ) -> np.ndarray:
     """Marker scores over the neighbours, -inf where a cell is no candidate for the type."""
     rare = np.array([types[name].decide == "clear" for name in names])
     # Few cells of a rare type have others of it nearby: what one shows itself makes it a candidate too.
-    clear = (scores >= clear_score) | clearly(own, score=clear_score)
+    clear = (scores >= clear_score) | clearly(alone, score=clear_score)
     yields = yielding(scores, names, types, score=yield_score)
     return np.where((rare[None, :] & ~clear) | yields | np.isnan(scores), -np.inf, scores)
 
 
 def grouped(slices: Sequence[Slice], datasets: np.ndarray) -> dict[str, tuple[Sequence[Slice], np.ndarray]]:
     """Slices of each dataset and the rows of their cells in the joint table, in order of first appearance."""
-    found: dict[str, tuple[list[int], list[np.ndarray]]] = {}
+    by_dataset: dict[str, tuple[list[int], list[np.ndarray]]] = {}
     start = 0
     for position, part in enumerate(slices):
         rows = np.arange(start, start + len(part.cells))
         start += len(part.cells)
         if len(rows):
-            places, cells = found.setdefault(str(datasets[rows[0]]), ([], []))
+            places, cells = by_dataset.setdefault(str(datasets[rows[0]]), ([], []))
             places.append(position)
             cells.append(rows)
-    return {name: (some(slices, places), np.concatenate(cells)) for name, (places, cells) in found.items()}
+    return {name: (some(slices, places), np.concatenate(cells)) for name, (places, cells) in by_dataset.items()}
 
 
 def trained(
@@ -240,20 +240,20 @@ def trained(
     return total, allowed
 
 
-def inside_lineage(own: np.ndarray, lineages: np.ndarray, *, lead: float) -> np.ndarray:
+def inside_lineage(alone: np.ndarray, lineages: np.ndarray, *, lead: float) -> np.ndarray:
     """Types that each cell may be of: those of the lineage that leads all others in its own markers, or all types.
 
     Where one class fills a sample, the profiles are those of the class and of its noise, and the neighbours are its
     cells: neither may overrule what a lone cell of another lineage shows itself.
 
     Args:
-        own: cells × types, marker scores of the cell alone.
+        alone: cells × types, marker scores of the cell alone.
         lineages: of each type.
         lead: in score over the best type of any other lineage.
     """
-    best = lineages[own.argmax(axis=1)][:, None] == lineages[None, :]
-    first = own.max(axis=1)
-    second = np.where(best, -np.inf, own).max(axis=1)
+    best = lineages[alone.argmax(axis=1)][:, None] == lineages[None, :]
+    first = alone.max(axis=1)
+    second = np.where(best, -np.inf, alone).max(axis=1)
     clear = np.isfinite(first) & (np.where(np.isfinite(first), first, 0.0) - second >= lead)
     return best | ~clear[:, None]
 

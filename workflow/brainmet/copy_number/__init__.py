@@ -108,27 +108,26 @@ def windowed(
     dense = np.empty((max(map(len, members), default=0), X.shape[1]), np.float32)
     for genes in members:
         inside = slice(genes[0], genes[-1] + 1)
-        own = weights[inside]
-        windows = np.flatnonzero(np.diff(own.indptr))
+        part = weights[inside]
+        windows = np.flatnonzero(np.diff(part.indptr))
         block = X[inside].toarray(out=dense[: len(genes)])
         block -= centre[inside, None].astype(np.float32)
         np.clip(block, -clip, clip, out=block)
-        out[:, windows] = block.T @ own[:, windows].toarray().astype(np.float32)
+        out[:, windows] = block.T @ part[:, windows].toarray().astype(np.float32)
     return out
 
 
-def log_ratio(group: np.ndarray, categories: np.ndarray, *, size: float, clip: float) -> tuple[np.ndarray, np.ndarray]:
+def log_ratio(group: np.ndarray, categories: np.ndarray, *, size: float) -> tuple[np.ndarray, np.ndarray]:
     """Log ratio of a group's expression to the range of reference categories, and the weight of each gene.
 
     Args:
         group: counts of the group by gene.
         categories: counts of the reference, categories × genes.
         size: counts that a gene's ratio is drawn to zero with, per million of the group's and category's counts.
-        clip: largest ratio that a single gene may show.
 
     Returns:
-        By gene the log ratio, 0 inside the range of the categories; and the inverse of its variance, counting noise
-        plus the variance that lineages have anyway.
+        By gene the log ratio, 0 inside the range of the categories and at most `CLIP` either way; and the inverse of
+        its variance, counting noise plus the variance that lineages have anyway.
     """
     share = (group / max(group.sum(), 1) + size * 1e-6)[None, :]
     ratios = np.log(share / (categories / np.maximum(categories.sum(axis=1, keepdims=True), 1) + size * 1e-6))
@@ -136,7 +135,7 @@ def log_ratio(group: np.ndarray, categories: np.ndarray, *, size: float, clip: f
     low, high = centred.min(axis=0), centred.max(axis=0)
     difference = np.where(low > 0, low, np.where(high < 0, high, 0.0))
     noise = 1 / np.maximum(group, 0.5) + 1 / np.maximum(categories.sum(axis=0), 0.5)
-    return np.clip(difference, -clip, clip), 1 / (LINEAGE_VARIANCE + noise)
+    return np.clip(difference, -CLIP, CLIP), 1 / (LINEAGE_VARIANCE + noise)
 
 
 def arm_shift(difference: np.ndarray, weight: np.ndarray, arm: np.ndarray, *, min_genes: int) -> pd.DataFrame:
@@ -162,7 +161,8 @@ def arm_shift(difference: np.ndarray, weight: np.ndarray, arm: np.ndarray, *, mi
         (inside, error_in), (outside, error_out) = (_mean(difference[part], weight[part]) for part in (genes, ~genes))
         error = np.sqrt(error_in + error_out)
         rows[name] = (int(genes.sum()), inside - outside, (inside - outside) / error if error > 0 else 0.0)
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["n_genes", "shift", "t"])
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["n_genes", "shift", "t"])
+    return table.astype({"n_genes": int, "shift": float, "t": float})
 
 
 def _mean(values: np.ndarray, weight: np.ndarray) -> tuple[float, float]:

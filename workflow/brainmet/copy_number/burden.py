@@ -13,7 +13,7 @@ import pandas as pd
 from brainmet.compare.donor_scores import thin
 from brainmet.compare.donors import Profiles
 from brainmet.contract import UNKNOWN, Obs, Uns, is_malignant
-from brainmet.copy_number import CLIP, arm_shift, gene_order, log_ratio, per_million
+from brainmet.copy_number import arm_shift, gene_order, log_ratio, per_million
 from brainmet.pseudobulk import Pseudobulk
 
 MIN_COUNTS = 20_000
@@ -47,7 +47,7 @@ def burden(tumours: Profiles, normal: np.ndarray, genes: pd.DataFrame, *, seed: 
     order = gene_order(genes, use)
     shifts = []
     for row in counts[:, order.columns]:
-        ratio, _ = log_ratio(row, reference[None, order.columns], size=MIN_CPM / 2, clip=CLIP)
+        ratio, _ = log_ratio(row, reference[None, order.columns], size=MIN_CPM / 2)
         # Genes weigh alike: weights by counts would let a few genes speak for an arm.
         shift = arm_shift(ratio, np.ones(len(ratio)), order.arm, min_genes=MIN_GENES)["shift"]
         shifts.append(float((shift - shift.median()).abs().mean()) / np.log(2) if len(shift) > 1 else np.nan)
@@ -66,8 +66,8 @@ def shared_types(bulk: Pseudobulk, members: pd.DataFrame, *, min_cells: int) -> 
     normal = ~kinds.map(is_malignant).astype(bool) & (kinds != UNKNOWN) & (obs[Uns.VALUES] != "log")
     normal &= obs[Uns.ORGANISM] == "human"
     members = members[members[Uns.ORGANISM] == "human"]
-    here = obs[Obs.STUDY].isin(members[Obs.STUDY]) & obs[Obs.CONDITION].isin(members[Obs.CONDITION])
-    rows = (normal & here).to_numpy()
+    compared = obs[Obs.STUDY].isin(members[Obs.STUDY]) & obs[Obs.CONDITION].isin(members[Obs.CONDITION])
+    rows = (normal & compared).to_numpy()
     cells = obs[rows].pivot_table(
         index=Obs.CELL_TYPE, columns=Obs.CONDITION, values=Obs.N_CELLS, aggfunc="sum", fill_value=0, observed=True
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from brainmet.contract import UNKNOWN, Obs, Uns, Var, is_malignant
-from brainmet.copy_number import CLIP, gene_order, log_ratio, per_million, window_weights
+from brainmet.copy_number import gene_order, log_ratio, per_million, window_weights
 from brainmet.core.tables import columns
 from brainmet.knowledge.cell_types import CellTypes
 from brainmet.pseudobulk import Pseudobulk
@@ -51,8 +51,8 @@ def cnv_windows(
             others = normal & (np.arange(len(names)) != i)
             if not others.any():
                 continue
-            found = _profile(sums[i], sums[others], bulk.var, min_genes=min_genes, window=window, step=step)
-            rows += [(sample, donor, name, int(cells[name]), *row) for row in found]
+            windows = _profile(sums[i], sums[others], bulk.var, min_genes=min_genes, window=window, step=step)
+            rows += [(sample, donor, name, int(cells[name]), *row) for row in windows]
     return pd.DataFrame(rows, columns=columns("cnv_windows"))
 
 
@@ -66,7 +66,7 @@ def _profile(
     order = gene_order(genes, measured & expressed)
     if len(order.columns) < min_genes:
         return
-    ratio, weight = log_ratio(counts[order.columns], reference[:, order.columns], size=MIN_CPM, clip=CLIP)
+    ratio, weight = log_ratio(counts[order.columns], reference[:, order.columns], size=MIN_CPM)
     weights = window_weights(order.chromosome, window=window, step=step).toarray() * weight[:, None]
     values = ratio @ weights / weights.sum(axis=0)
     values = (values - np.median(values)) / np.log(2)

@@ -44,8 +44,8 @@ def bases(name: str) -> str:
     """The longest run of bases in the name, or the runs of a combinatorial barcode; empty when there is none."""
     if pair := PAIR.search(name):
         return re.sub(r"[_.\-]", "-", pair.group(1)).upper()
-    found = BASES.findall(name)
-    return max(found, key=len).upper() if found else ""
+    runs = BASES.findall(name)
+    return max(runs, key=len).upper() if runs else ""
 
 
 SPELLINGS: tuple[tuple[str, Callable[[str], str]], ...] = (
@@ -109,8 +109,8 @@ def is_listed(barcodes: np.ndarray, keys: np.ndarray) -> np.ndarray:
     best = np.zeros(len(barcodes), bool)
     for _, spell in SPELLINGS:
         known = {spell(str(key)) for key in keys} - {""}
-        found = np.array([spell(str(barcode)) in known for barcode in barcodes], dtype=bool)
-        best = found if found.sum() > best.sum() else best
+        listed = np.array([spell(str(barcode)) in known for barcode in barcodes], dtype=bool)
+        best = listed if listed.sum() > best.sum() else best
         if best.sum() >= len(known):
             break
     return best

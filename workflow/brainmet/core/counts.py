@@ -94,11 +94,10 @@ class Counts:
         for block in self.chunks(keep, rows):
             yield linear(block, values=values).astype(np.float32, copy=False)
 
-    def matrix(self, keep: np.ndarray | None = None, columns: np.ndarray | None = None) -> sp.csr_matrix:
-        """All blocks at once, some genes of them: for samples known to be small, or few genes."""
-        blocks = [block if columns is None else block[:, columns] for block in self.chunks(keep)]
-        n = self.shape[1] if columns is None else len(columns)
-        return sp.vstack(blocks, format="csr") if blocks else sp.csr_matrix((0, n), dtype=np.float32)
+    def matrix(self) -> sp.csr_matrix:
+        """All blocks at once: for samples known to be small."""
+        blocks = list(self.chunks())
+        return sp.vstack(blocks, format="csr") if blocks else sp.csr_matrix((0, self.shape[1]), dtype=np.float32)
 
     @contextmanager
     def _stored(self) -> Iterator[tuple]:

@@ -40,8 +40,8 @@ def eigenvectors(matrix: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
 
     A few of many are found by Lanczos' method from a fixed start, to machine precision and in a tenth of the time.
     """
-    found = _few(matrix.__matmul__, len(matrix), n, np.float64) if FEW * n < len(matrix) else None
-    return _ordered(*(found or _all(matrix, n)))
+    pairs = _few(matrix.__matmul__, len(matrix), n, np.float64) if FEW * n < len(matrix) else None
+    return _ordered(*(pairs or _all(matrix, n)))
 
 
 def axes(upper: np.ndarray, mean: np.ndarray, n_cells: int, n: int) -> np.ndarray:
@@ -60,10 +60,10 @@ def axes(upper: np.ndarray, mean: np.ndarray, n_cells: int, n: int) -> np.ndarra
     def scattered(vector: np.ndarray) -> np.ndarray:
         return np.asarray(ssymv(1.0, upper, vector) - n_cells * (centre @ vector) * centre)
 
-    found = _few(scattered, len(upper), n, np.float32) if FEW * n < len(upper) else None
-    if found is None:
-        found = _all(mirrored(upper).astype(np.float64) - n_cells * np.outer(mean, mean), n)
-    return _ordered(*found)[0].astype(np.float32)
+    pairs = _few(scattered, len(upper), n, np.float32) if FEW * n < len(upper) else None
+    if pairs is None:
+        pairs = _all(mirrored(upper).astype(np.float64) - n_cells * np.outer(mean, mean), n)
+    return _ordered(*pairs)[0].astype(np.float32)
 
 
 def _few(

@@ -42,8 +42,8 @@ def nearest(points: np.ndarray, *, k: int, exact_below: int, threads: int) -> tu
         if n <= exact_below
         else _by_lists(points, points, k + 1, lists=LISTS_SEARCHED, threads=threads)
     )
-    for rows, squared, found in searched:
-        indices[rows], distances[rows] = _without_self(found, squared, rows, k)
+    for rows, squared, near in searched:
+        indices[rows], distances[rows] = _without_self(near, squared, rows, k)
     log.info("%d neighbours of %d cells, %s", k, n, "exact" if n <= exact_below else "approximate")
     return indices, distances
 
@@ -58,8 +58,8 @@ def among(
     searched = (
         _by_lists(points, landmarks, shape[1], lists=lists, threads=1) if lists else _exact(points, landmarks, shape[1])
     )
-    for rows, far, found in searched:
-        indices[rows], squared[rows] = found, far
+    for rows, far, near in searched:
+        indices[rows], squared[rows] = near, far
     return indices, np.sqrt(np.maximum(squared, 0))
 
 
@@ -117,12 +117,12 @@ def _by_lists(
         yield rows, *index.search_preassigned(points[rows], k, near[rows], far[rows])
 
 
-def _without_self(found: np.ndarray, squared: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+def _without_self(near: np.ndarray, squared: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Drop each row's own point: usually first, among duplicates anywhere, in an approximate search perhaps absent."""
-    own = found == rows[:, None]
-    own[~own.any(axis=1), -1] = True
-    kept = ~own
-    indices = found[kept].reshape(len(rows), k)
+    itself = near == rows[:, None]
+    itself[~itself.any(axis=1), -1] = True
+    kept = ~itself
+    indices = near[kept].reshape(len(rows), k)
     distances = np.sqrt(np.maximum(squared[kept].reshape(len(rows), k), 0))
     # An approximate search may come back short (-1): its last found neighbour fills the row.
     for row in np.flatnonzero((indices < 0).any(axis=1)):

@@ -142,12 +142,12 @@ def on_disk(file: dict[str, Any], dataset: Path) -> list[dict[str, Any]]:
             "be read as raw; put the raw files into a folder of their own, or choose another working directory (-d)"
         )
     try:
-        there = sorted(_inside(path))
+        files = sorted(_inside(path))
     except OSError as error:
         raise BrainmetError(f"{dataset}: files: {file['name']}: {error}; correct its rights, or path") from error
-    inside = [found for found in there if not NOT_READ.search(found.name) and found.stat().st_size]
+    inside = [found for found in files if not NOT_READ.search(found.name) and found.stat().st_size]
     if not inside:
-        holds = ", ".join(found.relative_to(path).as_posix() for found in there[:SHOWN]) or "nothing"
+        holds = ", ".join(found.relative_to(path).as_posix() for found in files[:SHOWN]) or "nothing"
         raise BrainmetError(
             f"{dataset}: files: {file['name']}: the folder {path} holds no file to read (there is {holds}); "
             "correct path"
@@ -209,15 +209,15 @@ def _add_covariates(dataset: dict[str, Any], path: Path) -> None:
         )
     overruled = []
     for row in rows:
-        said = {name: value for name, value in row.items() if name != key and value}
+        stated = {name: value for name, value in row.items() if name != key and value}
         sample = known[row[key]]
         for field in ("donor", "study", *DESCRIPTIVE):
-            value = said.pop(field, None)
+            value = stated.pop(field, None)
             if sample.get(field) is None and value is not None:
                 sample[field] = value
             elif value is not None and _text(sample[field]) != value:
                 overruled.append(f"{field} of {sample['id']} is {_text(sample[field])} (table: {value})")
-        sample["covariates"] = said
+        sample["covariates"] = stated
     validate(
         {**dataset, "samples": [{k: v for k, v in s.items() if k != "covariates"} for s in dataset["samples"]]},
         read_schema(SCHEMA),
@@ -236,23 +236,23 @@ def records(datasets: dict[str, dict[str, Any]], *, exclude: Sequence[str]) -> d
     Raises:
         BrainmetError: two samples share an id, or `exclude` names an unknown sample or all of them.
     """
-    found: dict[str, dict[str, Any]] = {}
+    by_id: dict[str, dict[str, Any]] = {}
     for dataset in datasets.values():
         matches = _matches_by_file(dataset)
         for sample in dataset["samples"]:
-            if other := found.get(sample["id"]):
+            if other := by_id.get(sample["id"]):
                 raise BrainmetError(
                     f"sample id {sample['id']} is used by the datasets {other['dataset']} and {dataset['id']}; "
                     "sample ids must be unique over the run: rename one of them in its dataset file"
                 )
-            found[sample["id"]] = _record(dataset, sample, matches)
-    if unknown := [sample for sample in exclude if sample not in found]:
+            by_id[sample["id"]] = _record(dataset, sample, matches)
+    if unknown := [sample for sample in exclude if sample not in by_id]:
         raise BrainmetError(
-            f"config.yaml: exclude: no sample {unknown[0]!r} in this run{guess(unknown[0], found)}; "
-            f"samples: {', '.join(found)}"
+            f"config.yaml: exclude: no sample {unknown[0]!r} in this run{guess(unknown[0], by_id)}; "
+            f"samples: {', '.join(by_id)}"
         )
-    kept = dict(sorted((id_, record) for id_, record in found.items() if id_ not in set(exclude)))
-    if found and not kept:
+    kept = dict(sorted((id_, record) for id_, record in by_id.items() if id_ not in set(exclude)))
+    if by_id and not kept:
         raise BrainmetError("config.yaml: exclude: names every sample of the run; leave at least one")
     return kept
 
@@ -341,11 +341,11 @@ def _files_of(dataset: dict[str, Any], sample: dict[str, Any], matches: Sequence
 
 def _longer(dataset: dict[str, Any], sample: dict[str, Any]) -> list[str]:
     """Matches of other samples that this one's begins: `P1_rep2` beside `P1`. Their files are theirs alone."""
-    own = sample.get("match")
-    if not own or dataset.get("split_by"):
+    prefix = sample.get("match")
+    if not prefix or dataset.get("split_by"):
         return []
     others = [other["match"] for other in dataset["samples"] if other.get("match")]
-    return [match for match in others if match != own and begins(match, own)]
+    return [match for match in others if match != prefix and begins(match, prefix)]
 
 
 def sharers(dataset: Mapping[str, Any], record: Mapping[str, Any]) -> list[int]:

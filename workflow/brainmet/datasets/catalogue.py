@@ -67,14 +67,14 @@ def note(text: str) -> str:
 def _row(path: Path, layouts: Sequence[str]) -> dict[str, Any]:
     entry = datasets.read(path)
     records = list(datasets.records({entry["id"]: entry}, exclude=[]).values())
-    said: Mapping[str, Any] = entry.get("published") or {}
+    published: Mapping[str, Any] = entry.get("published") or {}
     return {
         "id": entry["id"],
         "title": entry["title"],
         "n_samples": len(records),
         "donors": _donors(records),
-        "published": _counts(said.get("donors", {})) or str(said.get("note", "")),
-        "cells_published": float(said["cells"]) if said.get("cells") else np.nan,
+        "published": _counts(published.get("donors", {})) or str(published.get("note", "")),
+        "cells_published": float(published["cells"]) if published.get("cells") else np.nan,
         "primary_site": _distinct(records, "primary_site"),
         "subtypes_known": sum(any(record[name] != UNKNOWN for name in ("er", "her2")) for record in records),
         "technology": _distinct(records, "technology"),
@@ -91,8 +91,8 @@ def _row(path: Path, layouts: Sequence[str]) -> dict[str, Any]:
 
 
 def _donors(records: Sequence[Mapping[str, Any]]) -> str:
-    found = {(str(record["condition"]), str(record["donor"])) for record in records}
-    return _counts(Counter(condition for condition, _ in found))
+    pairs = {(str(record["condition"]), str(record["donor"])) for record in records}
+    return _counts(Counter(condition for condition, _ in pairs))
 
 
 def _counts(numbers: Mapping[str, int]) -> str:

@@ -135,7 +135,7 @@ def groups(members: Sequence[Member], fitting: Sequence[Member]) -> list[FileGro
     Names that tell samples apart in one folder alone, P1/tumor beside P2/tumor, are taken with their folders.
     """
     together: dict[str, list[str]] = {}
-    own, matching = set(), set(fitting)
+    with_matrix, matching = set(), set(fitting)
     places: dict[str, set[tuple[str, ...]]] = {}
     for member in fitting:
         places.setdefault(_key(member), set()).add(_place(member))
@@ -149,10 +149,10 @@ def groups(members: Sequence[Member], fitting: Sequence[Member]) -> list[FileGro
                 paths[key] = parts
         if key:
             together.setdefault(key, []).append(member.name)
-            own |= {key} if member in matching else set()
+            with_matrix |= {key} if member in matching else set()
     apart = _apart(paths)
     named = [(apart[key], key, ", ".join(sorted(set(together[key]))[:3])) for key in sorted(apart)]
-    for key, names in sorted((key, names) for key, names in together.items() if key in own - set(apart)):
+    for key, names in sorted((key, names) for key, names in together.items() if key in with_matrix - set(apart)):
         first, last = (f([KINDS.sub("", name).rstrip("/") for name in names]) for f in (min, max))
         common = first[: next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
         match = common if all(begins(name, common) for name in names) and len(common) >= len(key) else key
@@ -180,8 +180,8 @@ def _key(member: Member) -> str:
 
 def _place(member: Member) -> tuple[str, ...]:
     """Folders that a file lies in, down to the last that no tool made."""
-    own = [i for i, folder in enumerate(member.folders) if not OF_A_TOOL.match(folder)]
-    return member.folders[: own[-1] + 1] if own else ()
+    places = [i for i, folder in enumerate(member.folders) if not OF_A_TOOL.match(folder)]
+    return member.folders[: places[-1] + 1] if places else ()
 
 
 def _apart(paths: Mapping[str, tuple[str, ...]]) -> dict[str, str]:

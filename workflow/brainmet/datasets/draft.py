@@ -67,19 +67,19 @@ def draft(source: str | None, folder: Path, genes: GeneTable, archive: Archive) 
     if not source:
         raise BrainmetError("draft: say for what: --config draft=FOLDER, or draft=GSE… for a series of GEO")
     target = _target(source, folder)
-    found = _from_series(source, archive) if _is_series(source) else _from_folder(target.stem, source)
-    lines = _document(target.stem, found)
+    findings = _from_series(source, archive) if _is_series(source) else _from_folder(target.stem, source)
+    lines = _document(target.stem, findings)
     with replacing(target) as partial:
         partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        dataset = _read_back(partial, target, found.source)
-        if found.on_disk and found.one_sample and not found.one_file_per_cell:
-            lines += _what_splits(dataset, found.members, genes)
+        dataset = _read_back(partial, target, findings.source)
+        if findings.on_disk and findings.one_sample and not findings.one_file_per_cell:
+            lines += _what_splits(dataset, findings.members, genes)
             partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return target
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class Findings:
     """What the names of files tell.
 
     Attributes:
@@ -147,11 +147,11 @@ def _target(source: str, folder: Path) -> Path:
     return target
 
 
-def _from_series(accession: str, archive: Archive) -> Found:
+def _from_series(accession: str, archive: Archive) -> Findings:
     """What the archive's lists tell of a series."""
     members, about, notes = _published(accession, archive)
     layout, data = _layout(members, accession)
-    return Found(
+    return Findings(
         source=accession,
         on_disk=False,
         entries=_addresses(accession, members, data),
@@ -164,7 +164,7 @@ def _from_series(accession: str, archive: Archive) -> Found:
     )
 
 
-def _from_folder(id_: str, source: str) -> Found:
+def _from_folder(id_: str, source: str) -> Findings:
     """What the names in a folder tell. The folder goes by the dataset's name, or by another where that is the beginning
     of a sample's: all files would then be that sample's.
     """
@@ -175,7 +175,7 @@ def _from_folder(id_: str, source: str) -> Found:
         samples = groups(members, select(data, None))
         if len(samples) < 2 or not any(begins(name, group.match) for group in samples):
             break
-    return Found(
+    return Findings(
         source=source,
         on_disk=True,
         entries=[f"  - {{name: {_quoted(name)}, path: {_quoted(str(root))}}}"],
@@ -187,22 +187,24 @@ def _from_folder(id_: str, source: str) -> Found:
     )
 
 
-def _document(id_: str, found: Found) -> list[str]:
+def _document(id_: str, findings: Findings) -> list[str]:
     """Lines of the dataset file."""
-    lines = [*_head(id_, found.source, not found.on_disk), *found.notes]
-    lines += ["files:", *found.entries, f"layout: {found.layout}", "samples:"]
-    if found.one_sample:
+    lines = [*_head(id_, findings.source, not findings.on_disk), *findings.notes]
+    lines += ["files:", *findings.entries, f"layout: {findings.layout}", "samples:"]
+    if findings.one_sample:
         lines.append(f'  - {{id: "{id_}", donor: "{id_}", condition: other}}')
     else:
-        lines += _lines(found.groups, found.about)
-    if found.one_file_per_cell:
-        lines.append(f"# {len(found.groups)} tables of one cell each; split_by: {{barcode: '…(…)…'}} may tell samples")
+        lines += _lines(findings.groups, findings.about)
+    if findings.one_file_per_cell:
+        lines.append(
+            f"# {len(findings.groups)} tables of one cell each; split_by: {{barcode: '…(…)…'}} may tell samples"
+        )
     lines += [
         f"# {name} may describe cells: name it under cells: or labels:, with its column of barcodes as barcode:"
-        for name in _tables(found.members, found.layout, found.matches)
+        for name in _tables(findings.members, findings.layout, findings.matches)
     ]
-    if found.on_disk:
-        lines += _not_read(found.members, found.matrices, found.matches)
+    if findings.on_disk:
+        lines += _not_read(findings.members, findings.matrices, findings.matches)
     return lines
 
 
@@ -225,8 +227,8 @@ def _not_read(members: Sequence[Member], data: Sequence[Member], matches: Sequen
     others = {m for layout in LAYOUTS if layout != "dense_text" for m in matrices(members, layout)} - set(data)
     rest = sorted(unmatched([member.full_name for member in others], matches))
     more = f" and {len(rest) - SHOWN} more" if len(rest) > SHOWN else ""
-    own = "a sample among them is a line of its own, with its layout"
-    return [f"# not read, of another layout: {', '.join(rest[:SHOWN])}{more} ({own})"] if rest else []
+    how = "a sample among them is a line of its own, with its layout"
+    return [f"# not read, of another layout: {', '.join(rest[:SHOWN])}{more} ({how})"] if rest else []
 
 
 def _head(id_: str, source: str, series: bool) -> list[str]:

@@ -57,12 +57,12 @@ def package_file(resource: str) -> Path:
         raise BrainmetError(f"package {resource}: {package} is not installed; add it to the environment")
     root = Path(spec.submodule_search_locations[0])
     files = (path for path in root.rglob(f"{name}*") if path.is_file() and path.suffix not in (".py", ".pyc"))
-    found = sorted(path for path in files if name in (path.name, path.stem))
-    if len(found) != 1:
-        several = ", ".join(str(path.relative_to(root)) for path in found)
-        what = f"has several: {several}" if found else "has no data file of that name"
+    matching = sorted(path for path in files if name in (path.name, path.stem))
+    if len(matching) != 1:
+        several = ", ".join(str(path.relative_to(root)) for path in matching)
+        what = f"has several: {several}" if matching else "has no data file of that name"
         raise BrainmetError(f"package {resource}: {package} {what}; name one file, with its suffix")
-    return found[0]
+    return matching[0]
 
 
 def missing_offline(files: Mapping[str, Mapping[str, Any]], archive: Archive) -> list[str]:

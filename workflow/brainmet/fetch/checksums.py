@@ -82,8 +82,8 @@ def stamped_sha256(path: Path, stamps: Path) -> str:
 def _kept_sha256(path: Path, stamp: Path) -> str:
     """The checksum that a stamp holds for the file as it is now, or else a new one, which the stamp then holds."""
     state = _state(path)
-    known, _, digest = stamp.read_text().partition("\t") if stamp.is_file() else ("", "", "")
-    if known != state:
+    noted, _, digest = stamp.read_text().partition("\t") if stamp.is_file() else ("", "", "")
+    if noted != state:
         digest = sha256(path)
         if _state(path) == state:  # A file that changes while it is read has no checksum to keep.
             with replacing(stamp) as partial:
@@ -127,8 +127,8 @@ def note_checksum(part: Path, target: Path, origin: str, *, digest: str = "") ->
     """
     entry = Checksum(target.name, part.stat().st_size, digest or sha256(part), origin)
     with locked(target.parent / CHECKSUMS), replacing(target.parent / CHECKSUMS) as partial:
-        known = read_checksums(target.parent) | {target.name: entry}
-        lines = ["\t".join(Checksum._fields), *("\t".join(map(str, known[name])) for name in sorted(known))]
+        entries = read_checksums(target.parent) | {target.name: entry}
+        lines = ["\t".join(Checksum._fields), *("\t".join(map(str, entries[name])) for name in sorted(entries))]
         partial.write_text("\n".join(lines) + "\n")
     log.info("%s: %d bytes, sha256 %s", target, entry.size, entry.sha256)
 

@@ -149,18 +149,18 @@ class _Score:
 
 def _attempt(client: httpx.Client, url: str, part: Path) -> None:
     """One request; returns when the partial file is whole."""
-    known, held = _known(url, part), _size(part)
-    if known and known.size is not None and held == known.size:
+    noted, held = _known(url, part), _size(part)
+    if noted and noted.size is not None and held == noted.size:
         return
-    headers = {"Range": f"bytes={held}-", **known.condition()} if known and held else {}
+    headers = {"Range": f"bytes={held}-", **noted.condition()} if noted and held else {}
     try:
         with client.stream("GET", url, headers=headers) as response:
             _refuse(response, url, part)
             version = Version.of(url, response)
             if response.status_code == 206:
-                _check_range(response, part, known, version, held)
+                _check_range(response, part, noted, version, held)
             elif held:
-                log.warning("%s: %s, starting over", part.name, _why_over(known, version))
+                log.warning("%s: %s, starting over", part.name, _why_over(noted, version))
                 held = 0
             _room(part, version, held)
             note_of(part).write_text(json.dumps(asdict(version)))

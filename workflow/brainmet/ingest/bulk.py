@@ -37,7 +37,7 @@ DESCRIBED = ("!Sample_title", "!Sample_source_name_ch1", "!Sample_characteristic
 
 def read(request: Request) -> Raw:
     """Read the profiles of a bulk cohort; beside another table a series matrix only describes its columns."""
-    members = request.own
+    members = request.members
     plain = [m for m in members if not SERIES.search(m.name) and not PLATFORM.match(m.name)]
     tables = plain or [m for m in members if SERIES.search(m.name)]
     if len(tables) > 1 and (gathered := gather(tables, accessions=True)) is not None:

@@ -68,14 +68,14 @@ def columns_of_record(record: Mapping[str, Any], n: int) -> Columns:
         record: of the sample.
         n: number of cells.
     """
-    said = {
+    stated = {
         Obs.DATASET: record["dataset"],
         Obs.STUDY: record["study"],
         Obs.SAMPLE: record["id"],
         Obs.DONOR: record["donor"],
         Obs.CONDITION: record["condition"],
     }
-    return {name: _repeated(str(said.get(name, "")), n) for name in OF_EVERY_CELL}
+    return {name: _repeated(str(stated.get(name, "")), n) for name in OF_EVERY_CELL}
 
 
 def columns_of_labels(
@@ -121,8 +121,8 @@ def columns_of_table(
     for ours, column in named.items():
         values = column.astype(str).to_numpy(object)
         if ours in SET_BY_TABLE:
-            said = _said(ours, values, record["cells"].get("conditions"), name)
-            result[ours] = np.where(said == "", columns[ours], said)
+            stated = _stated(ours, values, record["cells"].get("conditions"), name)
+            result[ours] = np.where(stated == "", columns[ours], stated)
             continue
         carried = ours if ours.startswith(("author_", "truth_")) else f"author_{ours}"
         # The table's own `cell_type` is no type of ours: it must not take the place of the mapped label.
@@ -134,7 +134,7 @@ def _repeated(value: Any, n: int) -> np.ndarray:
     return np.array([value] * n, dtype=object)
 
 
-def _said(name: str, values: np.ndarray, conditions: dict[str, str] | None, where: str) -> np.ndarray:
+def _stated(name: str, values: np.ndarray, conditions: dict[str, str] | None, where: str) -> np.ndarray:
     """What the cells' table says of each cell's donor, study or condition, empty where it says nothing.
 
     Raises:
@@ -142,14 +142,14 @@ def _said(name: str, values: np.ndarray, conditions: dict[str, str] | None, wher
     """
     if name == Obs.CONDITION and conditions is not None:
         return tables_beside.mapped(values, conditions, name=where, field="cells: conditions")
-    said = np.where(np.isin(values, MISSING), "", values)
-    if name == Obs.STUDY and (joined := sorted(value for value in set(said) if ";" in value)):
+    stated = np.where(np.isin(values, MISSING), "", values)
+    if name == Obs.STUDY and (joined := sorted(value for value in set(stated) if ";" in value)):
         raise BrainmetError(f"{where}: the study {joined[0]!r} holds ';', which joins studies in tables; rename it")
-    if name == Obs.CONDITION and (foreign := sorted(set(said) - {"", *CONDITIONS})):
+    if name == Obs.CONDITION and (foreign := sorted(set(stated) - {"", *CONDITIONS})):
         raise BrainmetError(
             f"{where}: the cells' column condition says {foreign[0]!r}, which is no condition (allowed: "
             f"{', '.join(CONDITIONS)}); map it under cells: conditions in the dataset file, where what is not mapped "
             "takes the sample's condition (conditions: {} maps nothing)"
         )
-    log.info("%s: %s of %d cells is that of their table", where, name, (said != "").sum())
-    return said
+    log.info("%s: %s of %d cells is that of their table", where, name, (stated != "").sum())
+    return stated

@@ -64,12 +64,12 @@ class Gaps:
 
 def read(request: Request) -> Raw:
     """Read one sample's dense table; where cells are columns, those of other samples are skipped."""
-    own = request.own
-    tables = [member for member in own if not NOT_MATRIX.search(member.name)] if len(own) > 1 else own
+    members = request.members
+    tables = [member for member in members if not NOT_MATRIX.search(member.name)] if len(members) > 1 else members
     if len(tables) > 1 and (raw := gather(tables)) is not None:
         return raw
     if len(tables) != 1:
-        names = ", ".join(member.name for member in (tables or own)[:6])
+        names = ", ".join(member.name for member in (tables or members)[:6])
         raise BrainmetError(
             f"{request.name}: {len(tables)} files can be its table ({names}); correct match in the dataset "
             "file, where several samples may name one donor (`snakemake discover` prints the lines for its files)"
@@ -118,21 +118,21 @@ def _above(form: Format) -> pd.DataFrame | None:
 
 def _head(stream: IO[bytes], member: Member) -> list[bytes]:
     """The first lines from the header on, without blank lines and comments above it."""
-    found: list[bytes] = []
-    while len(found) < HEAD_LINES and (line := stream.readline()):
+    lines: list[bytes] = []
+    while len(lines) < HEAD_LINES and (line := stream.readline()):
         line = line.removeprefix(codecs.BOM_UTF8)
-        comment = not found and line.lstrip().startswith((b"#", b"!"))
+        comment = not lines and line.lstrip().startswith((b"#", b"!"))
         if comment and GCT.match(line):
             stream.readline()  # The numbers of genes and samples.
         if line.startswith(b"%%MatrixMarket"):
             raise BrainmetError(f"{member}: is a Matrix Market file; set layout: tenx_triplet in the dataset file")
         if line.strip(b" \t\r\n,;") and not comment:
-            found.append(line)
-    if len(found) < 2:
+            lines.append(line)
+    if len(lines) < 2:
         raise BrainmetError(
-            f"{member}: holds {len(found)} lines; a table needs a header and rows: fetch the file again"
+            f"{member}: holds {len(lines)} lines; a table needs a header and rows: fetch the file again"
         )
-    return found
+    return lines
 
 
 def _body(stream: IO[bytes], form: Format, head: list[bytes], member: Member) -> tuple[Entries, list[np.ndarray], Gaps]:

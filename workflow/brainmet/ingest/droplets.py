@@ -47,13 +47,13 @@ def are_cells(X: sp.csr_matrix, ambient: np.ndarray) -> np.ndarray:
     totals = np.asarray(X.sum(axis=1)).ravel()
     if ambient.sum() < FEWEST or not totals.size:
         return np.ones(len(totals), bool)
-    found = totals >= SHARE * np.quantile(np.sort(totals)[-EXPECTED:], HIGH)
-    rest = np.flatnonzero(~found)
+    is_cell = totals >= SHARE * np.quantile(np.sort(totals)[-EXPECTED:], HIGH)
+    rest = np.flatnonzero(~is_cell)
     if rest.size:
         from scipy.stats import false_discovery_control
 
-        found[rest] = false_discovery_control(_p_values(X[rest], totals[rest], np.log(_profile(ambient)))) <= FDR
-    return found
+        is_cell[rest] = false_discovery_control(_p_values(X[rest], totals[rest], np.log(_profile(ambient)))) <= FDR
+    return is_cell
 
 
 def _profile(ambient: np.ndarray) -> np.ndarray:
@@ -85,5 +85,5 @@ def _likelihood(X: sp.csr_matrix, logs: np.ndarray) -> np.ndarray:
     factorials = gammaln(np.arange(LARGEST + 1) + 1.0)[np.minimum(values, LARGEST)]
     large = values > LARGEST
     factorials[large] = gammaln(values[large] + 1.0)
-    own = sp.csr_matrix((X.data * logs[X.indices] - factorials, X.indices, X.indptr), X.shape)
-    return np.asarray(own.sum(axis=1)).ravel() + gammaln(np.asarray(X.sum(axis=1)).ravel() + 1.0)
+    terms = sp.csr_matrix((X.data * logs[X.indices] - factorials, X.indices, X.indptr), X.shape)
+    return np.asarray(terms.sum(axis=1)).ravel() + gammaln(np.asarray(X.sum(axis=1)).ravel() + 1.0)

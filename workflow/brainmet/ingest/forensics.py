@@ -188,12 +188,12 @@ def _undone(X: sp.csr_matrix, function: Callable[[np.ndarray], np.ndarray]) -> I
 
 def _totals(X: sp.csr_matrix, function: Callable[[np.ndarray], np.ndarray] = np.asarray) -> np.ndarray:
     """Totals above zero of the cells, of a function of the values."""
-    found = []
+    blocks = []
     for rows, values in zip(_rows(X), _undone(X, function), strict=True):
         indptr = X.indptr[rows.start : rows.stop + 1]
         parts = (values, X.indices[indptr[0] : indptr[-1]], indptr - indptr[0])
-        found.append(np.asarray(sp.csr_matrix(parts, (len(indptr) - 1, X.shape[1])).sum(axis=1)).ravel())
-    totals = np.concatenate(found)
+        blocks.append(np.asarray(sp.csr_matrix(parts, (len(indptr) - 1, X.shape[1])).sum(axis=1)).ravel())
+    totals = np.concatenate(blocks)
     return totals[totals > 0]
 
 
@@ -335,7 +335,7 @@ def _genes_seen(X: sp.csr_matrix) -> int:
 
 def _multiples(X: sp.csr_matrix, function: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
     """A function of the values in units of each cell's smallest, and those; None where any value is no multiple."""
-    found, least = [], []
+    multiples, least = [], []
     for rows, plain in zip(_rows(X), _undone(X, function), strict=True):
         indptr = X.indptr[rows.start : rows.stop + 1] - X.indptr[rows.start]
         lengths = np.diff(indptr)
@@ -350,11 +350,11 @@ def _multiples(X: sp.csr_matrix, function: Callable[[np.ndarray], np.ndarray]) -
         exact = np.abs(ratio - counts) < np.minimum(NEAR, PRECISION * counts)
         if not exact.all() or not (np.add.reduceat(counts == 1, indptr[full]) >= ONES).all():
             return None
-        found.append(counts)
+        multiples.append(counts)
         least.append(smallest)
-    if all((counts == 1).all() for counts in found):
+    if all((counts == 1).all() for counts in multiples):
         return None
-    return np.concatenate(found), np.concatenate(least)
+    return np.concatenate(multiples), np.concatenate(least)
 
 
 def check(X: sp.csr_matrix, *, declared: str, name: str) -> Content:

@@ -15,13 +15,13 @@ def affected(measured: Collection[str], sets: Mapping[str, Iterable[str]]) -> st
         measured: symbols in the sample's gene list.
         sets: symbols by name; an empty set cannot lack anything.
     """
-    found, known = [], frozenset(measured)
+    lacking, known = [], frozenset(measured)
     for name, genes in sets.items():
         listed = set(genes)
         share = len(listed & known) / len(listed) if listed else 1.0
         if share < SUFFERS:
-            found.append((share, name))
-    return "; ".join(f"{name} {share:.2g}" for share, name in sorted(found))
+            lacking.append((share, name))
+    return "; ".join(f"{name} {share:.2g}" for share, name in sorted(lacking))
 
 
 def with_affected(

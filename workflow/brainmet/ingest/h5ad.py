@@ -82,8 +82,8 @@ def find(file: h5py.File) -> tuple[str, forensics.Content]:
 
 def shape(node: h5py.Dataset | h5py.Group) -> tuple[int, int]:
     """Rows and columns of a dense or sparse matrix on disk."""
-    found = node.shape if isinstance(node, h5py.Dataset) else node.attrs.get("shape", node.attrs.get("h5sparse_shape"))
-    return int(found[0]), int(found[1])
+    size = node.shape if isinstance(node, h5py.Dataset) else node.attrs.get("shape", node.attrs.get("h5sparse_shape"))
+    return int(size[0]), int(size[1])
 
 
 def _is_column(node: h5py.Group) -> bool:
@@ -144,9 +144,9 @@ def frame(node: h5py.Dataset | h5py.Group) -> pd.DataFrame:
         return pd.DataFrame(columns, index=index)
     key = node.attrs.get("_index", "_index" if "_index" in node else "index")
     key = key.decode() if isinstance(key, bytes) else str(key)
-    found = {name: _column(node, name) for name in node if name not in (key, "__categories")}
-    length = max((len(c) for c in found.values() if c is not None), default=0)
-    columns = {name: c for name, c in found.items() if c is not None and len(c) == length}
+    by_name = {name: _column(node, name) for name in node if name not in (key, "__categories")}
+    length = max((len(c) for c in by_name.values() if c is not None), default=0)
+    columns = {name: c for name, c in by_name.items() if c is not None and len(c) == length}
     index = _column(node, key) if key in node else None
     return pd.DataFrame(columns, index=pd.Index(index, dtype=object) if index is not None else pd.RangeIndex(length))
 
@@ -179,9 +179,9 @@ def _strings(values: np.ndarray) -> np.ndarray:
         # A lane or cluster that pandas made a float, for want of a value in some cell: 1, not 1.0.
         whole = np.array_equal(values[known], np.rint(values[known]))
         texts = values[known].astype(np.int64 if whole else values.dtype).astype(str)
-        found = np.full(values.shape, "", dtype=object)
-        found[known] = texts
-        return found
+        result = np.full(values.shape, "", dtype=object)
+        result[known] = texts
+        return result
     return np.array([x.decode("utf-8", "replace") if isinstance(x, bytes) else str(x) for x in values], dtype=object)
 
 

@@ -56,12 +56,12 @@ def _rawest(file: h5py.File) -> tuple[str, forensics.Content]:
 
 def _attributes(group: h5py.Group) -> dict[str, np.ndarray]:
     """One-dimensional attributes as text."""
-    found = {}
+    attributes = {}
     for key, node in group.items():
         if isinstance(node, h5py.Dataset) and node.ndim == 1:
             values = (x.decode("utf-8", "replace") if isinstance(x, bytes) else str(x) for x in node[:])
-            found[key] = np.array(list(values), dtype=object)
-    return found
+            attributes[key] = np.array(list(values), dtype=object)
+    return attributes
 
 
 def _matrix(node: h5py.Dataset, keep: np.ndarray) -> sp.csr_matrix:

@@ -187,20 +187,20 @@ def list_members(files: Sequence[tuple[str, Path]]) -> list[Member]:
     Raises:
         BrainmetError: a file is missing, damaged, no data, or an archive holds a member that points outside.
     """
-    found: list[Member] = []
+    members: list[Member] = []
     for name, path in files:
         if not path.is_file():
             raise BrainmetError(f"{path}: no such file; put it there, or correct files: in the dataset file")
         _refuse(path)
         above = PurePosixPath(name).parts[:-1]
         if not TAR.search(name) and not TAR.search(path.name):
-            found.append(Member(PurePosixPath(name).name, path, above=above))
+            members.append(Member(PurePosixPath(name).name, path, above=above))
             continue
         # With one archive per sample its name may be all that tells whose the files are.
         above = (*above, re.sub(TAR, "", PurePosixPath(name).name))
         with _opened(path) as (_, archive):
-            found.extend(replace(member, above=above) for member in _listed(archive, path, ()))
-    return found
+            members.extend(replace(member, above=above) for member in _listed(archive, path, ()))
+    return members
 
 
 @contextmanager

@@ -35,10 +35,10 @@ def gather(files: Sequence[Member], *, accessions: bool = False) -> Raw | None:
     columns: list[sp.csr_matrix] = []
     cells: list[str] = []
     for member, data in contents(files):
-        found = _column(data)
-        if found is None:
+        column = _column(data)
+        if column is None:
             return None
-        names, values = found
+        names, values = column
         if genes is None:
             genes = names
         elif names != genes:

@@ -71,8 +71,8 @@ class CellFilter:
         every = np.ones(len(barcodes), bool)
         if self.of_sample is None:
             return every
-        own = self.of_sample(barcodes, obs)
-        return own if own.any() else every
+        mask = self.of_sample(barcodes, obs)
+        return mask if mask.any() else every
 
     def droplets(self, barcodes: np.ndarray, totals: np.ndarray) -> Droplets:
         """The droplets to read of a matrix that may hold every one."""
@@ -105,7 +105,7 @@ class Request:
     names_only: bool = False
 
     @property
-    def own(self) -> list[Member]:
+    def members(self) -> list[Member]:
         """The files of this sample, see `members.select`."""
         return select(self.files, self.match)
 
@@ -120,8 +120,8 @@ class Request:
         Raises:
             BrainmetError: none or several have it.
         """
-        own = self.own
-        return own[0] if len(own) == 1 else one(own, rf"{suffix}{PACKED}", what=what, among=self.name)
+        members = self.members
+        return members[0] if len(members) == 1 else one(members, rf"{suffix}{PACKED}", what=what, among=self.name)
 
 
 @contextmanager
@@ -231,6 +231,6 @@ def rna_only(raw: Raw, kinds: np.ndarray | None) -> Raw:
     values, counts = np.unique(kinds[~rna].astype(str), return_counts=True)
     if not rna.any():
         raise BrainmetError(f"{raw.name}: holds no gene expression, only {', '.join(values)}; give the file that does")
-    found = zip(values.tolist(), counts.tolist(), strict=True)
-    set_aside = {**raw.set_aside, **{kind: n + raw.set_aside.get(kind, 0) for kind, n in found}}
+    numbers = zip(values.tolist(), counts.tolist(), strict=True)
+    set_aside = {**raw.set_aside, **{kind: n + raw.set_aside.get(kind, 0) for kind, n in numbers}}
     return replace(raw.features(rna), set_aside=set_aside)

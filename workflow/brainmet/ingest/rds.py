@@ -28,10 +28,12 @@ ASSAYS = ("RNA", "Spatial", "SCT")
 
 def read(request: Request) -> Raw:
     """Read the counts, names and per-cell columns of an R object, as a whole."""
-    own = request.own
-    if len(own) == 1 and WORKSPACE.search(own[0].name):
-        raise BrainmetError(f"{own[0]}: is a workspace of R, not one object; save that in R with saveRDS, or {CONVERT}")
-    member = one(own, rf"\.rds{PACKED}", what="R object (.rds)", among=request.name)
+    members = request.members
+    if len(members) == 1 and WORKSPACE.search(members[0].name):
+        raise BrainmetError(
+            f"{members[0]}: is a workspace of R, not one object; save that in R with saveRDS, or {CONVERT}"
+        )
+    member = one(members, rf"\.rds{PACKED}", what="R object (.rds)", among=request.name)
     tree = parsed(member)
     kind = tree.get("class_name") or tree.get("type")
     try:
@@ -179,12 +181,12 @@ def _seurat(tree: dict[str, Any]) -> Named:
             raise KeyError("the slot counts is empty")
         return counts
     layers = _named(_slot(assay, "layers"))
-    found = {name: node for name, node in layers.items() if name == "counts" or name.startswith("counts.")}
-    if not found:
+    of_counts = {name: node for name, node in layers.items() if name == "counts" or name.startswith("counts.")}
+    if not of_counts:
         raise KeyError(f"layers {', '.join(layers)}")
     features, cells = _logmap(_slot(assay, "features")), _logmap(_slot(assay, "cells"))
     parts, rows_of, columns_of = [], [], []
-    for name, node in found.items():
+    for name, node in of_counts.items():
         parts.append(_sparse(node).matrix)
         rows_of.append(_of_layer(features, name))
         columns_of.append(_of_layer(cells, name))
@@ -218,10 +220,10 @@ def _experiment(tree: dict[str, Any]) -> Named:
     assays = _slot(tree, "assays")
     while "listData" not in (assays.get("attributes") or {}):
         assays = assays["attributes"]["data"]  # Wrapped in ShallowSimpleListAssays or SimpleAssays.
-    found = _named(_slot(assays, "listData"))
-    if "counts" not in found:
-        raise KeyError(f"assays {', '.join(found)}")
-    matrix, rows, columns = _sparse(found["counts"])
+    matrices = _named(_slot(assays, "listData"))
+    if "counts" not in matrices:
+        raise KeyError(f"assays {', '.join(matrices)}")
+    matrix, rows, columns = _sparse(matrices["counts"])
     if not len(columns):
         columns = _texts(_slot(tree, "colData")["attributes"].get("rownames"))
     if not len(rows):

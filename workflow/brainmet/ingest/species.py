@@ -164,9 +164,9 @@ def _summed(matrix: sp.csr_matrix, target: np.ndarray) -> tuple[sp.csr_matrix, n
         moved = column[matrix.indices[block]]
         keep = moved != LOST
         indptr[start : start + ROWS + 1] = end + ends - ends[0] - np.searchsorted(np.flatnonzero(~keep), ends - ends[0])
-        own = slice(end, end + int(keep.sum()))
-        data[own], indices[own] = matrix.data[block][keep], moved[keep]
-        end = own.stop
+        place = slice(end, end + int(keep.sum()))
+        data[place], indices[place] = matrix.data[block][keep], moved[keep]
+        end = place.stop
     result = sp.csr_matrix((data[:end], indices[:end], indptr), shape=(matrix.shape[0], len(rows)))
     sort_columns(result)
     result.sum_duplicates()
@@ -198,8 +198,8 @@ def _mixture(
     is_human = (first.gene != LOST) & ~is_mouse
     # Mouse genes are numbered behind those of human.
     gene = np.where(is_mouse, second.gene + len(human.frame), np.where(is_human, first.gene, LOST))
-    known = GeneMapping(gene, np.where(is_mouse, second.how, first.how))
-    lost = _losses(raw, known, sums, organism="human_mouse", sample=sample, limits=limits)
+    mapping = GeneMapping(gene, np.where(is_mouse, second.how, first.how))
+    lost = _losses(raw, mapping, sums, organism="human_mouse", sample=sample, limits=limits)
     if not is_mouse.any() or not is_human.any():
         only = "human" if is_human.any() else "mouse"
         raise BrainmetError(f"{raw.name}: declared human_mouse, but all known genes are {only}; set organism: {only}")
@@ -218,13 +218,13 @@ def _mixture(
         targets = {name: _highest(target, sums) for name, target in targets.items()}
     parts, orders, all_rows = [], [], np.unique(np.concatenate([t[t != LOST] for t in targets.values()]))
     for name in ("human", "mouse"):
-        own = np.flatnonzero(species == name)
-        part, rows = _summed(raw.matrix[own], targets[name])
+        cells = np.flatnonzero(species == name)
+        part, rows = _summed(raw.matrix[cells], targets[name])
         wide = sp.csr_matrix(
-            (part.data, np.searchsorted(all_rows, rows)[part.indices], part.indptr), shape=(len(own), len(all_rows))
+            (part.data, np.searchsorted(all_rows, rows)[part.indices], part.indptr), shape=(len(cells), len(all_rows))
         )
         parts.append(wide)
-        orders.append(own)
+        orders.append(cells)
     order = np.argsort(np.concatenate(orders), kind="stable")
     matrix = sp.vstack(parts, format="csr")[order]
     numbers = {name: int((species == name).sum()) for name in ("human", "mouse", "")}

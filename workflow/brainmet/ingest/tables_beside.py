@@ -42,9 +42,9 @@ def _named(name: str, record: Mapping[str, Any], members: Sequence[Member], *, r
     if len(hits) != 1 and record.get("match"):
         # One table per folder, all of one name, or with the sample's name in front of it.
         ending = hits or [member for member in members if member.name.endswith(name)]
-        own = select(ending, record["match"], optional=True)
-        hits = own or hits
-        if not own and ending and role == "labels":
+        of_sample = select(ending, record["match"], optional=True)
+        hits = of_sample or hits
+        if not of_sample and ending and role == "labels":
             log.warning(
                 "%s: %s: no file of the sample ends with %s; its cells stay without labels", record["id"], role, name
             )
@@ -63,12 +63,12 @@ def frame(member: Member, *, sep: str = "auto") -> pd.DataFrame:
 
 def column(member: Member, name: str, *, sep: str) -> np.ndarray:
     """One column of a table beside a matrix."""
-    own = _table(member, sep)
-    if name not in own:
+    values = _table(member, sep)
+    if name not in values:
         raise BrainmetError(
-            f"{member}: has no column {name} ({', '.join(own.columns)}); correct it in the dataset file"
+            f"{member}: has no column {name} ({', '.join(values.columns)}); correct it in the dataset file"
         )
-    return own[name].to_numpy(object)
+    return values[name].to_numpy(object)
 
 
 def cell_filter(record: Mapping[str, Any], tables: Mapping[str, Member]) -> CellFilter:
@@ -96,8 +96,8 @@ def sample_of(
     """Value of `split_by` of every cell."""
     ((how, key),) = record["split_by"].items()
     if how == "barcode":
-        found = (re.search(key, str(barcode)) for barcode in barcodes)
-        return np.array([m.group(1) if m and m.groups() else "" for m in found], dtype=object)
+        matches = (re.search(key, str(barcode)) for barcode in barcodes)
+        return np.array([m.group(1) if m and m.groups() else "" for m in matches], dtype=object)
     if how == "obs":
         if obs is None or key not in obs:
             columns = "no columns" if obs is None else ", ".join(obs.columns)
@@ -114,16 +114,16 @@ def own_cells(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member])
     if not record.get("split_by") or record.get("match") is None:
         return raw
     values = sample_of(record, tables, raw.barcodes, raw.obs)
-    own = values == str(record["match"])
-    if not own.any():
+    is_own = values == str(record["match"])
+    if not is_own.any():
         ((_, key),) = record["split_by"].items()
         known = ", ".join(sorted({str(v) for v in values if v})[:8]) or "none"
         raise BrainmetError(
             f"{raw.name}: no cell has {key} {record['match']!r} (values: {known}); correct match in the dataset file, "
             "for which `snakemake discover` prints the lines that its cells call for"
         )
-    log.info("%s: %d cells are this sample's", raw.name, own.sum())
-    return raw if own.all() else raw.cells(own)
+    log.info("%s: %d cells are this sample's", raw.name, is_own.sum())
+    return raw if is_own.all() else raw.cells(is_own)
 
 
 def _cell_column(
@@ -173,11 +173,11 @@ def under_our_names(frame: pd.DataFrame, columns: Mapping[str, str], member: Mem
             f"{member}: has no column {lacking[0]} ({', '.join(frame.columns)}); correct cells: columns in the dataset "
             "file"
         )
-    found: dict[str, pd.Series] = {}
+    result: dict[str, pd.Series] = {}
     for theirs in frame.columns:
         ours = [our for our, their in columns.items() if their == theirs]
-        found |= dict.fromkeys(ours or ([] if theirs in columns else [theirs]), frame[theirs])
-    return found
+        result |= dict.fromkeys(ours or ([] if theirs in columns else [theirs]), frame[theirs])
+    return result
 
 
 def named_columns(raw: Raw, record: Mapping[str, Any]) -> pd.DataFrame | None:

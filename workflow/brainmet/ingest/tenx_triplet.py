@@ -49,10 +49,10 @@ ID = re.compile(r"^(\w+[_.])?ENS[A-Z]*G\d{11}")
 
 def read(request: Request) -> Raw:
     """Read one sample's triplet; a single features file that no sample's name begins serves all samples."""
-    own = request.own
-    parts = _matrices(own, among=request.name)
-    found = [_triplet(matrix, _beside(matrix, own, parts), request) for matrix in parts]
-    raw, kinds = found[0] if len(found) == 1 else _added([raw for raw, _ in found], found[0][1])
+    members = request.members
+    parts = _matrices(members, among=request.name)
+    triplets = [_triplet(matrix, _beside(matrix, members, parts), request) for matrix in parts]
+    raw, kinds = triplets[0] if len(triplets) == 1 else _added([raw for raw, _ in triplets], triplets[0][1])
     return rna_only(_without_empty(raw, request.cells), kinds)
 
 
@@ -69,33 +69,33 @@ def _without_empty(raw: Raw, cells: CellFilter) -> Raw:
     return only_cells(kept, raw.matrix.T @ (~droplets.keep).astype(np.float64))
 
 
-def _matrices(own: Sequence[Member], *, among: str) -> list[Member]:
+def _matrices(members: Sequence[Member], *, among: str) -> list[Member]:
     """The sample's matrix, or the parts whose sum it is where there is no total."""
-    found = [member for member in own if re.search(MATRIX, member.name, re.IGNORECASE)]
-    parts = [member for member in found if PART.search(member.name)]
+    matrices = [member for member in members if re.search(MATRIX, member.name, re.IGNORECASE)]
+    parts = [member for member in matrices if PART.search(member.name)]
     if len(parts) < 2:
-        return [one(own, PLAIN, MATRIX, what="matrix (.mtx)", among=among)]
-    whole = [member for member in found if member not in parts]
+        return [one(members, PLAIN, MATRIX, what="matrix (.mtx)", among=among)]
+    whole = [member for member in matrices if member not in parts]
     totals = [member for member in whole if TOTAL.search(member.name)] or whole
     if len(totals) > 1:
         one(totals, MATRIX, what="matrix (.mtx)", among=among)
     return totals or sorted(parts, key=lambda member: member.name)
 
 
-def _beside(matrix: Member, own: Sequence[Member], parts: Sequence[Member]) -> list[Member]:
+def _beside(matrix: Member, members: Sequence[Member], parts: Sequence[Member]) -> list[Member]:
     """The sample's files less those of other parts."""
     word = PART.search(matrix.name)
     if word is None or len(parts) < 2:
-        return list(own)
-    words = [(member, PART.search(member.name)) for member in own]
+        return list(members)
+    words = [(member, PART.search(member.name)) for member in members]
     return [member for member, other in words if other is None or other[1].lower() == word[1].lower()]
 
 
-def _triplet(matrix: Member, own: Sequence[Member], request: Request) -> tuple[Raw, np.ndarray]:
+def _triplet(matrix: Member, members: Sequence[Member], request: Request) -> tuple[Raw, np.ndarray]:
     """One matrix with its lists, and the kind of each feature."""
-    list_of_cells, names = _barcodes(_near(matrix, own, BARCODES), request.cells, among=request.name)
-    listed = any(_fits(member, FEATURES) for member in own)
-    candidates = _near(matrix, own, FEATURES) if listed else request.files
+    list_of_cells, names = _barcodes(_near(matrix, members, BARCODES), request.cells, among=request.name)
+    listed = any(_fits(member, FEATURES) for member in members)
+    candidates = _near(matrix, members, FEATURES) if listed else request.files
     features = one(candidates, *FEATURES, what="features", among=request.name)
     ids, symbols, kinds = feature_columns(features)
     table = read_matrix(matrix)
@@ -117,9 +117,9 @@ def _fits(member: Member, patterns: Sequence[str]) -> bool:
     return any(re.search(pattern, member.name, re.IGNORECASE) for pattern in patterns)
 
 
-def _near(matrix: Member, own: Sequence[Member], patterns: Sequence[str]) -> Sequence[Member]:
+def _near(matrix: Member, members: Sequence[Member], patterns: Sequence[str]) -> Sequence[Member]:
     """The files of a kind in the matrix's folder; all files where there are none."""
-    return [member for member in own if member.folders == matrix.folders and _fits(member, patterns)] or own
+    return [member for member in members if member.folders == matrix.folders and _fits(member, patterns)] or members
 
 
 def _added(parts: Sequence[Raw], kinds: np.ndarray) -> tuple[Raw, np.ndarray]:
@@ -144,11 +144,11 @@ def _added(parts: Sequence[Raw], kinds: np.ndarray) -> tuple[Raw, np.ndarray]:
     return Raw(matrix=total, barcodes=barcodes, names=first.names, ids=first.ids, name=first.name, notes=(note,)), kinds
 
 
-def _barcodes(own: Sequence[Member], cells: CellFilter, *, among: str) -> tuple[str, np.ndarray]:
+def _barcodes(members: Sequence[Member], cells: CellFilter, *, among: str) -> tuple[str, np.ndarray]:
     """The list of cells and where it stands; a table of the cells stands for it where there is no other."""
-    if cells.keys is not None and not any(_fits(member, BARCODES) for member in own):
+    if cells.keys is not None and not any(_fits(member, BARCODES) for member in members):
         return TABLE_OF_CELLS, cells.keys
-    member = one(own, *BARCODES, what="barcodes", among=among)
+    member = one(members, *BARCODES, what="barcodes", among=among)
     return member.name, barcode_column(member)
 
 

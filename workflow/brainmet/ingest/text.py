@@ -20,10 +20,10 @@ def decoded(member: Member) -> str:
 
 def lines(member: Member) -> list[str]:
     """Lines without their ends and without trailing empty lines."""
-    found = decoded(member).splitlines()
-    while found and not found[-1].strip():
-        found.pop()
-    return found
+    result = decoded(member).splitlines()
+    while result and not result[-1].strip():
+        result.pop()
+    return result
 
 
 def table(member: Member, *, sep: str = "auto", header: bool = True) -> pd.DataFrame:

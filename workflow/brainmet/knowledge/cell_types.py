@@ -76,9 +76,9 @@ class CellTypes:
         """Origin that a declared primary site means; the site itself where no entry names it, empty for none."""
         if site in NO_ORGAN:
             return ""
-        said = site.casefold()
+        wanted = site.casefold()
         entries = self.entries.values()
-        return next((e.origin for e in entries if said in {word.casefold() for word in (e.origin, *e.sites)}), site)
+        return next((e.origin for e in entries if wanted in {word.casefold() for word in (e.origin, *e.sites)}), site)
 
     def markers(self) -> set[str]:
         """Positive genes of all entries that are not states."""
@@ -92,11 +92,11 @@ class CellTypes:
 
     def ancestors(self, name: str) -> list[str]:
         """Parents of an entry, nearest first."""
-        found: list[str] = []
-        while (parent := self.entries[name].parent) and parent not in found:
-            found.append(parent)
+        chain: list[str] = []
+        while (parent := self.entries[name].parent) and parent not in chain:
+            chain.append(parent)
             name = parent
-        return found
+        return chain
 
     def coarse(self, name: str) -> str:
         """Class in which agreement is measured; `unknown` for none."""
@@ -157,11 +157,11 @@ def compartment_words(path: str | Path, type_files: Sequence[str | Path]) -> dic
         type_files: the shipped file of cell types, then the user's own.
     """
     words: dict[str, list[str]] = read_yaml(path)
-    shipped, *own = type_files
-    if own:
+    shipped, *users = type_files
+    if users:
         types = load_cell_types(type_files)
-        known = load_cell_types([shipped])
-        new = {id_: types.ancestors(id_) for id_ in types.entries if id_ not in known}
+        shipped_types = load_cell_types([shipped])
+        new = {id_: types.ancestors(id_) for id_ in types.entries if id_ not in shipped_types}
         for members in words.values():
             members += [id_ for id_, ancestors in new.items() if set(ancestors) & set(members)]
     return words

@@ -102,14 +102,14 @@ class GeneTable:
     @cached_property
     def loose(self) -> dict[str, str]:
         """Names in the spelling that R and upper-casing leave (`HLA.A`, `C1ORF112`), where that is still one gene."""
-        found: dict[str, str] = {}
+        spelled: dict[str, str] = {}
         for level in (self.symbols, self.previous):
             # All names at once: a call for each of 130,000 takes a second.
             names = "\n".join(level).translate(MARKS).upper().split("\n")
             for name, gene in zip(names, level.values(), strict=True):
-                if found.setdefault(name, gene) != gene:
-                    found[name] = ""
-        return found
+                if spelled.setdefault(name, gene) != gene:
+                    spelled[name] = ""
+        return spelled
 
     def knows(self, name: str) -> bool:
         """Whether a feature name is a gene's id or name at once, without any repair."""
@@ -166,10 +166,10 @@ def read_genes(path: str | Path) -> GeneTable:
     )
     try:
         with gzip.open(path) as stream:
-            found = csv.read_csv(
+            table = csv.read_csv(
                 pa.BufferReader(stream.read()), parse_options=csv.ParseOptions(delimiter="\t"), convert_options=text
             )
-        columns = {name: found[name].to_numpy() for name in found.column_names}
+        columns = {name: table[name].to_numpy() for name in table.column_names}
         lists = {name: columns.pop(name) for name in ("previous", "alias", "previous_ids")}
         frame = pd.DataFrame(columns, index=pd.Index(columns.pop(Var.ENSEMBL), name=Var.ENSEMBL, dtype=object))
         frame = frame[[name for name in (*PLACED, "biotype", "human_id") if name in columns]]

@@ -223,10 +223,10 @@ def positions(genes: pd.DataFrame) -> dict[str, int]:
     """Symbol → row of a sample's genes; where several genes share a symbol, the one with the lowest Ensembl id."""
     order = np.argsort(genes.index.to_numpy(str), kind="stable")
     symbols = genes[Var.SYMBOL].to_numpy()
-    found: dict[str, int] = {}
+    first: dict[str, int] = {}
     for row in order:
-        found.setdefault(str(symbols[row]), int(row))
-    return found
+        first.setdefault(str(symbols[row]), int(row))
+    return first
 
 
 def arms(signatures: Sequence[Signature], genes: pd.DataFrame) -> tuple[sp.csc_matrix, sp.csc_matrix]:

@@ -17,14 +17,14 @@ IMPORT = re.compile(r"^ *(from brainmet\b[\w.]* import (?:\([^)]*\)|[^(\n]+)|imp
 @cache
 def imports(path: Path) -> tuple[Path, ...]:
     """Modules of this package that a module's import statements execute, at any depth of the file."""
-    found: set[Path] = set()
+    files: set[Path] = set()
     for statement in IMPORT.findall(path.read_text()):
         node = ast.parse(statement).body[0]
         names = [alias.name for alias in node.names]
         if isinstance(node, ast.ImportFrom):
             names = [node.module, *(f"{node.module}.{name}" for name in names)]
-        found.update(file for name in names for file in _executed(name))
-    return tuple(sorted(found))
+        files.update(file for name in names for file in _executed(name))
+    return tuple(sorted(files))
 
 
 def modules(*stages: str) -> list[str]:
@@ -33,13 +33,13 @@ def modules(*stages: str) -> list[str]:
     if not all(map(_file, names)):
         raise ValueError(f"no such module among {stages}")
     todo = [file for name in names for file in _executed(name)]
-    found: set[Path] = set()
+    files: set[Path] = set()
     while todo:
         path = todo.pop()
-        if path not in found:
-            found.add(path)
+        if path not in files:
+            files.add(path)
             todo.extend(imports(path))
-    return [str(path) for path in sorted(found)]
+    return [str(path) for path in sorted(files)]
 
 
 def constants(path: Path, *names: str) -> dict[str, object]:

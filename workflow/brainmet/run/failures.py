@@ -35,8 +35,8 @@ def sentences(logs: Sequence[str | Path], *, written: Sequence[str | Path] = ())
     for error in ERROR.finditer(text):
         before, end = text[end : error.start()], error.end()
         job_log, *cluster_logs = (LOGS.search(error["body"]) or ["", ""])[1].split(", ")
-        said = "\n".join([before, *map(_read, cluster_logs)])
-        found[error["rule"], job_log] = _sentence(error["rule"], job_log, said, error["body"], closed=bool(closed))
+        context = "\n".join([before, *map(_read, cluster_logs)])
+        found[error["rule"], job_log] = _sentence(error["rule"], job_log, context, error["body"], closed=bool(closed))
     return [*closed, *found.values()]
 
 
@@ -49,14 +49,14 @@ def _closed(written: Sequence[str | Path]) -> list[str]:
     return []
 
 
-def _sentence(rule: str, job_log: str, said: str, body: str, *, closed: bool) -> str:
+def _sentence(rule: str, job_log: str, context: str, body: str, *, closed: bool) -> str:
     """Args: rule, its log, what was said before the error, its own lines, whether nothing can be written."""
-    own, what = OWN.findall(_read(job_log)), _named(rule, job_log)
+    errors, what = OWN.findall(_read(job_log)), _named(rule, job_log)
     status = (STATUS.search(body) or ["", ""])[1]
-    killed = [match["signal"] for match in SIGNAL.finditer(said) if match["rule"] == rule]
-    if status == "OUT_OF_MEMORY" or (status and MEMORY.search(said)):
+    killed = [match["signal"] for match in SIGNAL.finditer(context) if match["rule"] == rule]
+    if status == "OUT_OF_MEMORY" or (status and MEMORY.search(context)):
         return f"{what}: stopped by the cluster for using more memory than it asked for; {_more(rule)}"
-    if status == "TIMEOUT" or (status and TIME.search(said)):
+    if status == "TIMEOUT" or (status and TIME.search(context)):
         longer = f"ask for more time with --set-resources {rule}:runtime=MINUTES; finished results are kept"
         return f"{what}: stopped by the cluster at the end of its time; {longer}"
     if status in ("CANCELLED", "PREEMPTED", "NODE_FAIL"):
@@ -76,9 +76,9 @@ def _sentence(rule: str, job_log: str, said: str, body: str, *, closed: bool) ->
         return f"{what}: stopped by Ctrl-C; run the same command again: finished results are kept"
     if killed:
         return f"{what}: ended by {killed[-1]}; run the same command again, and report it if it comes back ({job_log})"
-    if own:
-        return f"{what}: {own[-1]} ({job_log})"
-    if FULL.search(said):
+    if errors:
+        return f"{what}: {errors[-1]} ({job_log})"
+    if FULL.search(context):
         return f"{what}: no space left on the disk; make room and run the same command again: finished results are kept"
     if closed:
         return f"{what}: failed while nothing could be written; correct that and run the same command again"

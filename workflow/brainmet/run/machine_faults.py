@@ -75,10 +75,10 @@ def _unreadable(place: str) -> bool:
 def _out_of(snakemake: Any, what: str, limit: str) -> str:
     given = getattr(snakemake.resources, "mem_mb", None)
     more = f"--set-resources {snakemake.rule}:mem_mb={2 * given}" if isinstance(given, int) else "more memory"
-    asked = f", which asks for {given} MB" if isinstance(given, int) else ""
+    request = f", which asks for {given} MB" if isinstance(given, int) else ""
     who = "".join(f" of {name} {value}" for name, value in snakemake.wildcards.items())
     return (
-        f"out of {what} in rule {snakemake.rule}{who}{asked}; lift the limit ({limit}) or run fewer jobs at a time "
+        f"out of {what} in rule {snakemake.rule}{who}{request}; lift the limit ({limit}) or run fewer jobs at a time "
         f"(--cores 1), on a cluster ask for more ({more}), and run the same command again: finished results are kept"
     )
 
@@ -101,8 +101,8 @@ def _damaged_cache() -> str:
 def _errno(error: BaseException) -> int:
     if isinstance(error, OSError) and error.errno:
         return error.errno
-    found = NUMBERED.search(str(error))
-    return int(found[1]) if found else 0
+    number = NUMBERED.search(str(error))
+    return int(number[1]) if number else 0
 
 
 def _free(path: str) -> int:

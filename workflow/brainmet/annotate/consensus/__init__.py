@@ -199,7 +199,7 @@ def _called(votes: Votes, smooth: pd.DataFrame, types: CellTypes, condition: pd.
     sure_lineage = together(votes.share, lineages, best) >= max(how.min_confidence, SURE)
     weak = (confidence < how.min_confidence) | ~shown
     name = np.where(weak, np.where(sure_lineage & shown, lineages[best], UNKNOWN), broad[best])
-    second = second_identity(votes.own, votes.classes, best, score=how.second_score)
+    second = second_identity(votes.alone, votes.classes, best, score=how.second_score)
     # One cell of a glioma shows the programmes of several types.
     second[(condition == GLIOMA).to_numpy() | ~np.isin(name, votes.names)] = -1
     return Call(name, confidence, second)

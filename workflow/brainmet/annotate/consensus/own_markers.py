@@ -21,14 +21,14 @@ AROUND_LEAD = 0.3
 def own_scores(markers: pd.DataFrame, names: Sequence[str], types: CellTypes, *, rare_score: float) -> np.ndarray:
     """Marker score of each type in the cell alone; -inf without a measured marker, and for rare types that it does not
     show clearly: they are called only where they stand out."""
-    own = np.nan_to_num(shown(markers, names, types), nan=-np.inf)
+    alone = np.nan_to_num(shown(markers, names, types), nan=-np.inf)
     rare = np.array([types[name].decide == "clear" for name in names])
-    return np.where(rare[None, :] & ~clearly(own, score=rare_score), -np.inf, own)
+    return np.where(rare[None, :] & ~clearly(alone, score=rare_score), -np.inf, alone)
 
 
 def heeded(
     votes: np.ndarray,
-    own: np.ndarray,
+    alone: np.ndarray,
     around: np.ndarray,
     classes: np.ndarray,
     *,
@@ -41,7 +41,7 @@ def heeded(
 
     Args:
         votes: cells × types, rows summing to one.
-        own: cells × types, of `own_scores`.
+        alone: cells × types, of `own_scores`.
         around: the same over each cell and its neighbours.
         classes: of the types, of `told_apart`.
         none_shown: score up to which a cell shows no markers of a class; also the lead that says nothing yet.
@@ -54,8 +54,8 @@ def heeded(
     same = classes[None, :] == classes[best][:, None]
     level = np.maximum(np.where(same, around, -np.inf).max(axis=1), 0)[:, None]
     # What a class usually shows says nothing against it, unless no neighbour shows the class either.
-    telling = same | (own > usual(own, classes[best])) | ((level <= none_shown) & (around - level >= AROUND_LEAD))
-    score, other, rival = _rivals(np.where(telling, own, -np.inf), classes, best)
+    telling = same | (alone > usual(alone, classes[best])) | ((level <= none_shown) & (around - level >= AROUND_LEAD))
+    score, other, rival = _rivals(np.where(telling, alone, -np.inf), classes, best)
     # Less than what floats is no more than nothing.
     lead = rival - np.maximum(score, 0)
     doubted = np.isfinite(score) & (score <= none_shown) & (lead > none_shown)
@@ -65,15 +65,15 @@ def heeded(
     return result
 
 
-def second_identity(own: np.ndarray, classes: np.ndarray, best: np.ndarray, *, score: float) -> np.ndarray:
+def second_identity(alone: np.ndarray, classes: np.ndarray, best: np.ndarray, *, score: float) -> np.ndarray:
     """Column of the type of another class than the best one's that a cell shows most, -1 where it is below `score`."""
-    _, other, rival = _rivals(own, classes, best)
+    _, other, rival = _rivals(alone, classes, best)
     return np.where(rival >= score, other, -1)
 
 
-def _rivals(own: np.ndarray, classes: np.ndarray, best: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _rivals(alone: np.ndarray, classes: np.ndarray, best: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Best score of each cell's called class; column and score of the best type of all other classes."""
     called = classes[None, :] == classes[best][:, None]
-    others = np.where(called, -np.inf, own)
+    others = np.where(called, -np.inf, alone)
     other = others.argmax(axis=1)
-    return np.where(called, own, -np.inf).max(axis=1), other, others[np.arange(len(own)), other]
+    return np.where(called, alone, -np.inf).max(axis=1), other, others[np.arange(len(alone)), other]

@@ -31,13 +31,13 @@ class Votes:
     Attributes:
         names: types that are candidates.
         share: cells × candidates, rows summing to one.
-        own: cells × candidates, marker score of the cell alone; -inf where its sample rules the type out.
+        alone: cells × candidates, marker score of the cell alone; -inf where its sample rules the type out.
         classes: of each candidate, what it stands for beside others: those of one class do not contradict each other.
     """
 
     names: list[str]
     share: np.ndarray
-    own: np.ndarray
+    alone: np.ndarray
     classes: np.ndarray
 
     @property
@@ -75,10 +75,10 @@ def weighed(
     share /= share.sum(axis=1, keepdims=True)
     classes, impossible = told_apart(names, types), _impossible(names, types, condition)
     share = _without(share, impossible)
-    own = np.where(impossible, -np.inf, own_scores(evidence["markers"], names, types, rare_score=rare_score))
-    around = blended(np.maximum(own, -1), neighbors, share=AROUND)
-    share = heeded(share, own, around, classes, none_shown=none_shown, own_steepness=own_steepness)
-    return Votes(names, share, own, classes)
+    alone = np.where(impossible, -np.inf, own_scores(evidence["markers"], names, types, rare_score=rare_score))
+    around = blended(np.maximum(alone, -1), neighbors, share=AROUND)
+    share = heeded(share, alone, around, classes, none_shown=none_shown, own_steepness=own_steepness)
+    return Votes(names, share, alone, classes)
 
 
 def together(share: np.ndarray, groups: np.ndarray, best: np.ndarray) -> np.ndarray:
