@@ -148,6 +148,9 @@ def test_neighbours_equal_brute_force_and_are_never_the_cell(tmp_path) -> None:
     approximate, far = nearest(points, k=7, exact_below=0, threads=2)
     assert (approximate != np.arange(300)[:, None]).all() and np.isclose(far, distances, atol=1e-3).mean() > 0.95
     np.testing.assert_array_equal(approximate, nearest(points, k=7, exact_below=0, threads=1)[0])
+    many = np.random.default_rng(1).normal(size=(3_000, 5)).astype(np.float32)
+    true, few, all_ = (nearest(many, k=7, exact_below=n, threads=1, lists=m)[0] for n, m in ((9e9, 1), (0, 2), (0, 99)))
+    assert 0.5 < (few == true).mean() < 0.99 < (all_ == true).mean()
     save(tmp_path / "n.npz", indices, distances)
     np.testing.assert_array_equal(load(tmp_path / "n.npz")[0], indices)
 

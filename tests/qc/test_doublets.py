@@ -10,6 +10,7 @@ import scipy.sparse as sp
 import yaml
 from brainmet.core.counts import Counts
 from brainmet.knowledge.cell_types import CellTypes, load_cell_types
+from brainmet.qc import doublets
 from brainmet.qc.doublets import (
     Cells,
     DoubletOptions,
@@ -78,6 +79,21 @@ def test_planted_doublets_are_found_in_any_order(make_counts: Callable[..., Coun
     first = make_counts(X, sample="U")
     first.cells.index, first.genes.index = make_ids("S:c", np.arange(len(X))), make_ids("ENSG", np.arange(X.shape[1]))
     np.testing.assert_array_equal(find(first, np.ones(len(X), bool), **config).score[cells], counts_again.score)
+
+
+def test_nearby_lists_and_components_of_some_cells_find_as_many_doublets(
+    make_counts: Callable[..., Counts], config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, truth = planted(n=1500, doublets=130)
+    counts = make_counts(X)
+    exact = find(counts, np.ones(len(X), bool), **config).score
+    monkeypatch.setattr(doublets, "EXACT_BELOW", 500)
+    monkeypatch.setattr(doublets, "LISTS", 2)
+    by_lists = find(counts, np.ones(len(X), bool), **config).score
+    monkeypatch.setattr(doublets, "OF_AXES", 500)
+    both = find(counts, np.ones(len(X), bool), **config).score
+    assert not np.array_equal(exact, by_lists) and not np.array_equal(by_lists, both)
+    assert min(roc_auc_score(truth, by_lists), roc_auc_score(truth, both)) > roc_auc_score(truth, exact) - 0.01
 
 
 def make_ids(prefix: str, numbers: np.ndarray) -> Any:

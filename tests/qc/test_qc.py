@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 import yaml
 from brainmet.core.counts import Counts
 from brainmet.core.moments import gene_sums, moments
 from brainmet.errors import BrainmetError
 from brainmet.knowledge.cell_types import load_cell_types
-from brainmet.qc import collect, describe, gene_sets, metrics, profile_of, qc
+from brainmet.qc import TOP, _top_sum, collect, describe, gene_sets, metrics, profile_of, qc
 
 SYMBOLS = ["MT-CO1", "MT-ND1", "HBA1", "HBEGF", "RPL3", "RPS6KA1", "RPSA"]
 
@@ -47,6 +48,15 @@ def test_metrics_equal_scanpy(make_counts: Callable[..., Counts]) -> None:
             found.loc[filled, name], expected.loc[filled, name].astype(float), rtol=1e-5, err_msg=name
         )
     assert found.iloc[5][["pct_counts_mt", "pct_counts_in_top_50_genes"]].isna().all()
+
+
+def test_the_highest_values_of_a_row_are_summed_whatever_lies_above_its_mean() -> None:
+    rng = np.random.default_rng(0)
+    skewed, even, few_high = rng.lognormal(0, 2, (20, 300)), np.ones((1, 300)), np.ones((1, 300))
+    few_high[0, : TOP - 1] = 9
+    X = np.vstack([skewed, even, few_high, np.eye(2, 300), np.zeros((1, 300))]).astype(np.float32)
+    highest = np.sort(X, axis=1)[:, -TOP:].sum(axis=1, dtype=np.float64)
+    np.testing.assert_allclose(_top_sum(sp.csr_matrix(X)), highest, rtol=1e-12)
 
 
 def test_shares_of_logs_are_those_of_the_values_behind_the_logs(make_counts: Callable[..., Counts]) -> None:

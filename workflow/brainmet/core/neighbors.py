@@ -20,16 +20,19 @@ ROWS = 20_000
 """Cells searched at a time."""
 
 
-def nearest(points: np.ndarray, *, k: int, exact_below: int, threads: int) -> tuple[np.ndarray, np.ndarray]:
+def nearest(
+    points: np.ndarray, *, k: int, exact_below: int, threads: int, lists: int = LISTS_SEARCHED
+) -> tuple[np.ndarray, np.ndarray]:
     """The `k` nearest other points of every point, nearest first.
 
     Args:
         points: points × dimensions.
         k: neighbours per point, fewer when there are not as many other points.
-        exact_below: with more points than this, neighbours are sought in the `LISTS_SEARCHED` nearest of lists of
-            about `CELLS_PER_LIST` points each (Jegou et al. 2011, doi 10.1109/TPAMI.2010.57).
+        exact_below: with more points than this, neighbours are sought in the nearest of lists of about
+            `CELLS_PER_LIST` points each (Jegou et al. 2011, doi 10.1109/TPAMI.2010.57).
         threads: used where each point's result is its own. Products of matrices, whose sums depend on the number of
             threads, have one.
+        lists: so many are searched per point.
 
     Returns:
         Indices (int32) and Euclidean distances (float32), points × k. A point is never its own neighbour.
@@ -40,7 +43,7 @@ def nearest(points: np.ndarray, *, k: int, exact_below: int, threads: int) -> tu
     searched = (
         _exact(points, points, k + 1)
         if n <= exact_below
-        else _by_lists(points, points, k + 1, lists=LISTS_SEARCHED, threads=threads)
+        else _by_lists(points, points, k + 1, lists=lists, threads=threads)
     )
     for rows, squared, near in searched:
         indices[rows], distances[rows] = _without_self(near, squared, rows, k)

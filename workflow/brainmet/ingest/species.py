@@ -14,7 +14,6 @@ import pandas as pd
 import scipy.sparse as sp
 
 from brainmet.contract import Var
-from brainmet.core.counts import sort_columns
 from brainmet.errors import BrainmetError
 from brainmet.ingest.raw import Raw
 from brainmet.knowledge.genes import LOST, GeneMapping, GeneTable, likely_cause, map_features
@@ -152,23 +151,19 @@ def _highest(target: np.ndarray, sums: np.ndarray) -> np.ndarray:
 
 def _summed(matrix: sp.csr_matrix, target: np.ndarray) -> tuple[sp.csr_matrix, np.ndarray]:
     """Columns of one gene added up; genes in the order of the table, lost columns left out."""
-    rows, slot = np.unique(target[target != LOST], return_inverse=True)
-    column = np.full(len(target), LOST, np.int32)
-    column[target != LOST] = slot
+    known = np.flatnonzero(target != LOST)
+    known = known[np.argsort(target[known], kind="stable")]
+    rows, slot = np.unique(target[known], return_inverse=True)
     data, indices, indptr = np.empty_like(matrix.data), np.empty(matrix.nnz, np.int32), matrix.indptr.copy()
     end = 0
-    # Some cells at a time, in the processor's cache.
+    # Some cells at a time, in the processor's cache; turned twice, their genes come out in order.
     for start in range(0, matrix.shape[0], ROWS):
-        ends = matrix.indptr[start : start + ROWS + 1]
-        block = slice(ends[0], ends[-1])
-        moved = column[matrix.indices[block]]
-        keep = moved != LOST
-        indptr[start : start + ROWS + 1] = end + ends - ends[0] - np.searchsorted(np.flatnonzero(~keep), ends - ends[0])
-        place = slice(end, end + int(keep.sum()))
-        data[place], indices[place] = matrix.data[block][keep], moved[keep]
+        block = matrix[start : start + ROWS].tocsc()[:, known].tocsr()
+        place = slice(end, end + block.nnz)
+        data[place], indices[place] = block.data, slot[block.indices]
+        indptr[start : start + ROWS + 1] = end + block.indptr
         end = place.stop
     result = sp.csr_matrix((data[:end], indices[:end], indptr), shape=(matrix.shape[0], len(rows)))
-    sort_columns(result)
     result.sum_duplicates()
     return result, rows
 

@@ -160,9 +160,12 @@ def _block_metrics(block: sp.csr_matrix, plain: sp.csr_matrix, masks: Mapping[st
 
 def _top_sum(block: sp.csr_matrix) -> np.ndarray:
     """Sum of the highest values of each row."""
-    sums = np.empty(block.shape[0])
+    sums, means = np.empty(block.shape[0]), by_cell(block, block.data) / np.maximum(np.diff(block.indptr), 1)
     for row in range(block.shape[0]):
         values = block.data[block.indptr[row] : block.indptr[row + 1]]
+        # Where enough values lie above the mean, the highest are among these few.
+        above = values[values > means[row]]
+        values = above if len(above) >= TOP else values
         highest = values if len(values) <= TOP else np.partition(values, len(values) - TOP)[-TOP:]
         sums[row] = highest.sum(dtype=np.float64)
     return sums

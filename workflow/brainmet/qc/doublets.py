@@ -45,6 +45,11 @@ MIN_MARKERS = 3
 """Measured markers that a type needs to be a provisional class."""
 NEIGHBORHOODS, MOST_NEIGHBORS = (0.5, 1.0, 1.5), 100
 """Sizes of neighbourhoods in units of the root of the number of cells, those of scDblFinder, and their bound."""
+EXACT_BELOW, LISTS = 4_000, 6
+"""Points up to which neighbours are exact, and the lists that are searched for each of more points: of the 100 nearest
+of 15,000 points .998 were found, in two thirds of the time."""
+OF_AXES = 5_000
+"""Cells that the components are computed of, evenly spaced."""
 EXCLUSIVE_GENES = 300
 """Genes whose pairs are looked at, those closest to being detected in half of the cells."""
 TREES = {"objective": "binary:logistic", "max_depth": 4, "learning_rate": 0.3, "subsample": 0.75, "max_bin": 64}
@@ -209,11 +214,11 @@ def score_cells(
     from brainmet.core.neighbors import nearest
 
     logs = log_normalised(cells)
-    mean, axes = principal_components(logs, options.n_components)
+    mean, axes = principal_components(logs[:: -(-logs.shape[0] // OF_AXES)], options.n_components)
     place, coexpression = _project(logs, mean, axes), CoexpressionScore(cells.X)
     del logs
     of_cells = np.column_stack([coexpression.score(cells.X), _size(cells), place])
-    near, _ = nearest(place, k=SMOOTHED, exact_below=len(place), threads=1)
+    near, _ = nearest(place, k=SMOOTHED, exact_below=EXACT_BELOW, threads=1, lists=LISTS)
     smooth, classes = np.asarray(place[near].mean(axis=1)), provisional_classes(markers, sets, near)
     single = np.ones(len(place), bool)
     scores: list[np.ndarray] = []
@@ -342,7 +347,7 @@ def knn_features(points: np.ndarray, is_made: np.ndarray) -> np.ndarray:
     root = np.sqrt((~is_made).sum())
     sizes = [int(np.clip(round(size * root), 3, MOST_NEIGHBORS)) for size in NEIGHBORHOODS]
     k = min(max(sizes), len(points) - 1)
-    near, far = nearest(points, k=k, exact_below=len(points), threads=1)
+    near, far = nearest(points, k=k, exact_below=EXACT_BELOW, threads=1, lists=LISTS)
     made = is_made[near]
     weight = np.sqrt(k - np.arange(k)) / np.maximum(far, 1e-6)
     shares = [(made * weight).sum(axis=1) / weight.sum(axis=1), *(made[:, :size].mean(axis=1) for size in sizes)]
@@ -452,13 +457,12 @@ def _most_variable(counts: Counts, variance: np.ndarray, n_genes: int) -> np.nda
 
 def _chosen_genes(counts: Counts, passing: np.ndarray, *columns: np.ndarray) -> list[Cells]:
     """The passing cells, once with each choice of genes."""
-    blocks: list[list[sp.csr_matrix]] = [[] for _ in columns]
-    totals = []
+    blocks, totals, wanted = [], [], np.unique(np.concatenate(columns))
     for block in counts.chunks(passing):
         totals.append(np.asarray(block.sum(axis=1, dtype=np.float64)).ravel())
-        for part, chosen in zip(blocks, columns, strict=True):
-            part.append(block[:, chosen])
-    matrices = [sp.vstack(part, format="csr") for part in blocks]
+        blocks.append(block[:, wanted])
+    whole, total = sp.vstack(blocks, format="csr"), np.concatenate(totals)
+    matrices = [whole[:, np.searchsorted(wanted, chosen)] for chosen in columns]
     for matrix in matrices:
         matrix.sort_indices()
-    return [Cells(matrix, np.concatenate(totals)) for matrix in matrices]
+    return [Cells(matrix, total) for matrix in matrices]
