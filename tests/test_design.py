@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from brainmet import claims, datasets, design
+from brainmet import datasets, design
 from brainmet.claims import verdicts
+from brainmet.claims.entries import load
 from brainmet.compare.contrast import Contrast, read_contrasts
 from brainmet.compare.estimators import Design
 from brainmet.core.tables import conform
@@ -164,7 +165,7 @@ def test_pairs_of_bulk_tissue_are_counted_by_primary_tumour() -> None:
 
 
 def test_claims_follow_their_comparison_and_its_floor() -> None:
-    entries = claims.load([ROOT / "resources" / "claims" / "claims.yaml"])
+    entries = load([ROOT / "resources" / "claims" / "claims.yaml"])
     entries = [entry for entry in entries if entry["id"] in ("B2", "B11_HER2")]
     lung = group("s1", "brain_metastasis", 4, primary_site="lung") | group("s1", "primary", 4, primary_site="lung")
     rows = design.estimable(lung, {}, CONTRASTS, entries, design=DESIGN)
@@ -223,7 +224,7 @@ def test_the_whole_registry_in_words() -> None:
 
 
 def test_every_claim_has_a_row_whatever_it_compares() -> None:
-    entries = claims.load([ROOT / "resources" / "claims" / "claims.yaml"])
+    entries = load([ROOT / "resources" / "claims" / "claims.yaml"])
     assert any("b" not in entry["comparison"] for entry in entries)
     folder = ROOT / "resources" / "datasets"
     loaded = datasets.load(sorted(path.stem for path in folder.glob("*.yaml")), folders=[folder])
@@ -233,7 +234,7 @@ def test_every_claim_has_a_row_whatever_it_compares() -> None:
 
 
 def test_a_statement_about_one_condition_needs_donors_of_it_alone() -> None:
-    entries = claims.load([ROOT / "resources" / "claims" / "claims.yaml"])
+    entries = load([ROOT / "resources" / "claims" / "claims.yaml"])
     one = next(e for e in entries if "b" not in e["comparison"] and set(e["comparison"]) <= {"id", "a", "site"})
     condition = one["comparison"]["a"]
     rows = design.estimable(group("s1", condition, 6), {}, [], [one], design=DESIGN).iloc[0]

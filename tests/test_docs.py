@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from brainmet import annotate, claims, contract, datasets, design
+from brainmet import annotate, contract, datasets, design
+from brainmet.claims.entries import load
 from brainmet.compare.contrast import read_contrasts
 from brainmet.compare.estimators import Design
 from brainmet.core import tables
@@ -298,7 +299,7 @@ def test_the_readme_says_what_the_shipped_series_can_answer():
         datasets.records(series, exclude=[]),
         {id_: entry.get("published", {}) for id_, entry in series.items()},
         read_contrasts(settings["compare"]["contrasts"]),
-        claims.load([HOME / "resources/claims/claims.yaml"]),
+        load([HOME / "resources/claims/claims.yaml"]),
         design=Design(**settings["compare"]["design"]),
     )
     (told,) = re.findall(
@@ -357,7 +358,7 @@ def test_the_entries_of_the_docs_are_read(tmp_path):
     shipped = HOME / "resources"
     scored = signatures.load([shipped / "signatures/signatures.yaml", tmp_path / "my_signatures.yaml"], tiers=[1])
     types = load_cell_types([shipped / "markers/markers.yaml", tmp_path / "my_types.yaml"])
-    (claim,) = claims.load([tmp_path / "my_claims.yaml"])
+    (claim,) = load([tmp_path / "my_claims.yaml"])
     assert "my_lactate" in {signature.id for signature in scored} and "melanocyte" in types
     assert claim["readout"]["signature"] in {signature.id for signature in scored}
     given = read_yaml(tmp_path / "my.yaml")["annotate"]

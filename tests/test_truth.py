@@ -13,6 +13,7 @@ from brainmet import claims as stage
 from brainmet import crosstalk
 from brainmet.ambient.pseudobulk import cleaned, expected
 from brainmet.claims.correlations import correlations
+from brainmet.claims.entries import load
 from brainmet.claims.readouts import Reader, Tables
 from brainmet.compare.confounders import explained_by
 from brainmet.compare.contrasts import contrasts
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 STATED = set(truth_shifts(demo.known(), demo.settings())["claim"]) - {""}
-CLAIMS = [claim for claim in stage.load([HOME / "resources/claims/claims.yaml"]) if claim["id"] in STATED]
+CLAIMS = [claim for claim in load([HOME / "resources/claims/claims.yaml"]) if claim["id"] in STATED]
 """Those that the planted truth speaks of."""
 NEEDED = {declared(s.compartment) for s in demo.signatures()}
 
@@ -191,7 +192,7 @@ def of_cells(
 ) -> pd.DataFrame:
     """Verdicts of shipped claims on correlations and axes, each also with its direction turned around (`B17 not`)."""
     _, cells, depth, bulk = larger
-    shipped = [c for c in stage.load([HOME / "resources/claims/claims.yaml"]) if c["id"] in wanted]
+    shipped = [c for c in load([HOME / "resources/claims/claims.yaml"]) if c["id"] in wanted]
     raw = Cohort(bulk, demo.WORDS, min_cells=10, needed=NEEDED)
     types = {c["compartment"]: c.get("types") or raw.types.get(declared(c["compartment"]), ()) for c in shipped}
     table = correlations(

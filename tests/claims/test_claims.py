@@ -10,6 +10,7 @@ import yaml
 from anndata import concat
 from brainmet import claims as stage
 from brainmet.bulk import tissues
+from brainmet.claims.entries import load
 from brainmet.claims.readouts import Reader, Tables
 from brainmet.claims.verdicts import verdict
 from brainmet.compare.contrast import Contrast
@@ -167,7 +168,7 @@ def test_a_share_is_a_test_of_cells() -> None:
 
 
 def test_shipped_claims_are_valid_and_name_known_signatures() -> None:
-    entries = stage.load([HOME / "resources/claims/claims.yaml"])
+    entries = load([HOME / "resources/claims/claims.yaml"])
     known = {s["id"] for s in yaml.safe_load((HOME / "resources/signatures/signatures.yaml").read_text())["signatures"]}
     assert len(entries) == len({entry["id"] for entry in entries}) >= 25
     assert {f"B{i}" for i in range(1, 21) if i not in (11, 15, 18, 19)} <= {entry["id"] for entry in entries}
@@ -190,7 +191,7 @@ def test_shipped_claims_are_valid_and_name_known_signatures() -> None:
 def test_series_of_the_paper_behind_a_claim_cannot_confirm_it() -> None:
     series = [yaml.safe_load(path.read_text()) for path in sorted((HOME / "resources/datasets").glob("*.yaml"))]
     papers = [(str(one["id"]), (one.get("citation") or {}).get("doi")) for one in series]
-    entries = stage.load([HOME / "resources/claims/claims.yaml"])
+    entries = load([HOME / "resources/claims/claims.yaml"])
     own = {e["id"]: {name for name, doi in papers if doi and doi == e["reference"].get("doi")} for e in entries}
     assert {"B1": {"GSE186344", "GSE186344_melanoma"}, "C1": {"GSE125989"}}.items() <= own.items()
     missing = {e["id"]: own[e["id"]] - set(e.get("derived_from", [])) for e in entries}
@@ -246,7 +247,7 @@ def test_a_malformed_claim_is_one_sentence(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(yaml.safe_dump({"claims": [claim(direction="sideways")]}))
     with pytest.raises(BrainmetError, match=r"mine.yaml: claims.0.direction: 'sideways' is not allowed"):
-        stage.load([file])
+        load([file])
 
 
 def test_a_companion_that_does_not_exist_is_told_with_its_file(tmp_path: Path) -> None:
@@ -254,13 +255,13 @@ def test_a_companion_that_does_not_exist_is_told_with_its_file(tmp_path: Path) -
     for path, entry in zip(files, (claim(id="A"), claim(id="B", also=["typo"])), strict=True):
         path.write_text(yaml.safe_dump({"claims": [entry]}))
     with pytest.raises(BrainmetError, match=r"second.yaml: the claim B: also: there is no claim typo"):
-        stage.load(files)
+        load(files)
 
 
 def test_a_new_claim_is_one_entry(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(yaml.safe_dump({"claims": [claim(id="mine", readout={"gene": GENES[0]})]}))
-    table = judge(*stage.load([file]))
+    table = judge(*load([file]))
     assert table.loc["mine", "readout"] == GENES[0]
     assert GeneSet("x", (GENES[0],), single=True).single
 
@@ -458,7 +459,7 @@ def test_a_claim_that_its_readout_cannot_answer_is_refused(case: str, tmp_path: 
     file = tmp_path / "mine.yaml"
     file.write_text(yaml.safe_dump({"claims": [claim(id="Y"), claim(**fields)]}))
     with pytest.raises(BrainmetError, match=sentence):
-        stage.load([file])
+        load([file])
 
 
 def test_tissue_without_a_primary_is_asked_for_none() -> None:

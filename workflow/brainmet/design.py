@@ -4,7 +4,6 @@ Reads what the dataset files say and nothing else. The estimator of each contras
 will estimate it, on made-up values, so that this table cannot promise what the analysis then refuses.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from brainmet.bulk import BULK_PAIRED
-from brainmet.claims import design_of
+from brainmet.claims.entries import design_of
 from brainmet.claims.verdicts import untested
 from brainmet.compare import compare
 from brainmet.compare.contrast import Contrast
@@ -25,8 +24,6 @@ from brainmet.contract import BULK, LOG, Obs, Uns
 from brainmet.core.tables import columns
 from brainmet.pseudobulk import COVARIATES, SUBTYPE
 from brainmet.pseudobulk import described as sample_described
-
-log = logging.getLogger(__name__)
 
 PAIRED_TISSUE = (BRAIN_METASTASIS, PRIMARY)
 """The two conditions that paired bulk tissue can be asked about."""

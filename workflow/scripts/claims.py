@@ -1,7 +1,8 @@
 """Verdicts on the claims."""
 
 from brainmet.bulk import tissues
-from brainmet.claims import claims, load
+from brainmet.claims import claims
+from brainmet.claims.entries import load
 from brainmet.claims.inputs import reader
 from brainmet.compare.donor_scores import Scoring
 from brainmet.compare.estimators import Design

@@ -2,8 +2,8 @@
 
 import pandas as pd
 from brainmet import slice
-from brainmet.claims import load
 from brainmet.claims.correlations import correlations
+from brainmet.claims.entries import load
 from brainmet.claims.inputs import every_set, typed_cells, types_of
 from brainmet.core.tables import read_table, write_table
 from brainmet.features import informative

@@ -1,6 +1,6 @@
 """What the dataset files of the run allow."""
 
-from brainmet.claims import load
+from brainmet.claims.entries import load
 from brainmet.compare.contrast import read_contrasts
 from brainmet.compare.estimators import Design
 from brainmet.core.tables import write_table

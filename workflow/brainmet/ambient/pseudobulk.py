@@ -11,15 +11,12 @@ The idea of bounding ambient RNA by genes that a cell should not express: Young 
 soup differ.
 """
 
-import logging
 from dataclasses import dataclass
 
 import numpy as np
 
 from brainmet.contract import UNKNOWN, Obs
 from brainmet.pseudobulk import Pseudobulk
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

@@ -6,26 +6,15 @@ which it says nothing changes. Each is one test on donors, by the same code as t
 over the claims that could be tested. What bulk tissue says of the same readout stands beside it and decides nothing.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from brainmet.bulk import BULK_PAIRED, BULK_UNPAIRED, Tissue
-from brainmet.claims.measures import log_odds
-from brainmet.claims.readouts import (
-    CELLS_OF_THEIR_OWN,
-    EXPRESSION,
-    KINDS,
-    Reader,
-    Readout,
-    gene_sets_of,
-)
+from brainmet.claims.entries import EXPRESSION, describe, design_of, reference, threshold
+from brainmet.claims.readouts import Reader, Readout, gene_sets_of
 from brainmet.claims.verdicts import untested, verdict, with_companions
 from brainmet.compare import compare, pooled
 from brainmet.compare.coincidence import coinciding
@@ -44,16 +33,9 @@ from brainmet.compare.estimators import (
 )
 from brainmet.compare.one_group import one_group
 from brainmet.contract import Compartment, Obs
-from brainmet.core.citations import identifiers, mark
-from brainmet.core.documents import read_yaml
 from brainmet.core.tables import blank, columns, empty
-from brainmet.core.validate import validate
-from brainmet.errors import BrainmetError
 from brainmet.stats import effects
 
-log = logging.getLogger(__name__)
-
-SCHEMA = Path(__file__).parents[2] / "schemas" / "claim.schema.yaml"
 UNITS = {
     "correlation": "rho",
     "detected": "share of cells",
@@ -68,66 +50,6 @@ _MEASURED = (
 )
 
 
-def load(files: Sequence[str | Path]) -> list[dict[str, Any]]:
-    """Claims of several files, in order.
-
-    Raises:
-        BrainmetError: a file is malformed, an id appears twice, or a claim asks for what its readout cannot give.
-    """
-    claims: dict[str, dict[str, Any]] = {}
-    file_of: dict[str, Path] = {}
-    for file in files:
-        path = Path(file)
-        if not path.is_file():
-            raise BrainmetError(
-                f"{path}: no such file; correct claims.files (paths are relative to the working directory)"
-            )
-        try:
-            document = read_yaml(path)
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise BrainmetError(f"{path}: is not YAML ({' '.join(str(error).split())}); correct it") from error
-        validate(document, read_yaml(SCHEMA), name=path.name)
-        for claim in document["claims"]:
-            if claim["id"] in claims:
-                raise BrainmetError(f"{path}: the claim {claim['id']} is already defined; rename one of them")
-            if mistake := _mistake(claim):
-                raise BrainmetError(f"{path}: the claim {claim['id']}: {mistake}")
-            claims[claim["id"]] = claim
-            file_of[claim["id"]] = path
-    for claim in claims.values():
-        if unknown := [name for name in claim.get("also", []) if name not in claims]:
-            where = f"{file_of[claim['id']]}: the claim {claim['id']}"
-            raise BrainmetError(f"{where}: also: there is no claim {unknown[0]}; correct the name")
-    return list(claims.values())
-
-
-def _mistake(claim: Mapping[str, Any]) -> str:
-    """What a claim asks for that its readout cannot give, and what to do; empty where nothing is."""
-    readout, by_value = claim["readout"], "b" not in claim["comparison"]
-    kinds = [name for name in KINDS if name in readout]
-    if len(kinds) != 1:
-        return f"readout: exactly one of {', '.join(KINDS)} is needed, not {', '.join(kinds) or 'none'}"
-    (kind,) = kinds
-    changes = [name for name in ("minus", "over", "over_arm", "without") if name in readout]
-    if changes and kind not in EXPRESSION:
-        return f"readout: {changes[0]} belongs to a readout of {', '.join(EXPRESSION)}; it cannot change {kind}"
-    if "without" in changes and kind not in ("signature", "mean"):
-        return f"readout: without takes genes out of a signature; take them out of {kind} itself"
-    if {"over", "over_arm"} <= set(changes):
-        return "readout: of over and over_arm one is possible"
-    if kind == "crosstalk" and set(readout[kind]) not in ({"axes"}, {"above", "below"}):
-        return "readout: crosstalk needs axes, or above and below"
-    if claim["compartment"] == Compartment.ANY and kind not in CELLS_OF_THEIR_OWN:
-        all_cells = f"{Compartment.WHOLE} for all cells of a donor"
-        return f"compartment: {Compartment.ANY} names no cells; write {Compartment.TUMOUR}, or {all_cells}"
-    ignored = {"share": ("types",), "crosstalk": ("types", "min_cells")}.get(kind, ())
-    if unread := [name for name in ignored if name in claim]:
-        return f"{unread[0]}: {kind} names its cells itself; delete the line"
-    if "against" in claim and not by_value and kind != "correlation":
-        return "against: two groups are compared with each other; delete the line, or b of the comparison"
-    return ""
-
-
 def claims(
     entries: Sequence[Mapping[str, Any]],
     reader: Reader,
@@ -139,7 +61,7 @@ def claims(
     """Rows of `claims.tsv`, in the order of the entries.
 
     Args:
-        entries: as `load` returns them.
+        entries: as `entries.load` returns them.
         reader: measures the readouts.
         bound: Hedges' g within which a statement of no difference holds, where the claim gives no bound of its own.
         tissues: bulk cohorts.
@@ -269,23 +191,6 @@ def deciding(readout: Readout, entry: Mapping[str, Any], *, design: Design) -> p
     return best
 
 
-def design_of(entry: Mapping[str, Any], design: Design) -> Design:
-    """The design with what the claim sets itself."""
-    return replace(
-        design,
-        min_donors=entry.get("min_donors", design.min_donors),
-        primary_site=entry["comparison"].get("site", design.primary_site),
-    )
-
-
-def threshold(entry: Mapping[str, Any]) -> float:
-    """The value that a statement about one group compares with, on the scale of the test."""
-    against = float(entry.get("against", 0.0))
-    if "correlation" in entry["readout"]:
-        return float(np.arctanh(against))
-    return float(log_odds(against)) if "detected" in entry["readout"] else against
-
-
 def estimate(best: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, float | str]:
     """The effect in units that can be read: log2 difference, rho, share, rank."""
     kind = next((kind for kind in UNITS if kind in entry["readout"]), "")
@@ -328,45 +233,3 @@ def in_bulk(entry: Mapping[str, Any], reader: Reader, tissues: Sequence[Tissue],
         "bulk_n": int(best["n_a"] if estimator == BULK_PAIRED else best["n_a"] + best["n_b"]),
         "bulk_studies": ";".join(studies),
     }
-
-
-def reference(entry: Mapping[str, str]) -> str:
-    """`text (doi or pmid)`, with a mark where it was not read."""
-    found = identifiers(entry)
-    shown = f"{entry['text']} ({', '.join(found)})" if found else entry["text"]
-    return shown + mark(entry)
-
-
-def describe(readout: Mapping[str, Any]) -> str:
-    """The readout in words."""
-    if "share" in readout:
-        return f"share of {', '.join(readout['share']['of'])} among {', '.join(readout['share']['among'])}"
-    if "correlation" in readout:
-        a, b = (side if isinstance(side, str) else "+".join(side) for side in (readout["correlation"][s] for s in "ab"))
-        given = readout["correlation"].get("given", [])
-        return f"correlation of {a} and {b}" + (f" given {', '.join(given)}" if given else "")
-    if "crosstalk" in readout:
-        axes = readout["crosstalk"]
-        return ", ".join(axes.get("axes") or axes["above"]) + (
-            f" over {', '.join(axes['below'])}" if "below" in axes else ""
-        )
-    if "similarity" in readout:
-        return (
-            f"similarity of {len(readout['similarity']['of'])} signatures to {', '.join(readout['similarity']['to'])}"
-        )
-    if "burden" in readout:
-        return "mean absolute shift of chromosome arms against normal types found in both conditions"
-    if "detected" in readout:
-        return f"share of cells that detect {readout['detected']}"
-    what = (
-        readout.get("signature") or readout.get("gene") or " + ".join(readout.get("mean") or readout.get("genes", []))
-    )
-    over = readout["over"] if isinstance(readout.get("over"), dict) else None
-    what += (
-        f" over {describe(over)}"
-        if over
-        else f" over the genes of {readout['over_arm']}"
-        if "over_arm" in readout
-        else ""
-    )
-    return f"{what} minus that of {', '.join(readout['minus'])}" if readout.get("minus") else str(what)

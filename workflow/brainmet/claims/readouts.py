@@ -24,11 +24,6 @@ from brainmet.copy_number import gene_order
 from brainmet.copy_number.burden import burden, shared_types
 
 NAME = "readout"
-CELLS_OF_THEIR_OWN = ("share", "crosstalk")
-"""Readouts that name their cells themselves."""
-EXPRESSION = ("signature", "gene", "genes", "mean")
-KINDS = (*EXPRESSION, "share", "correlation", "burden", "crosstalk", "detected", "similarity")
-"""Kinds of readouts, of which a claim has one."""
 ARM_CPM = 10.0
 """Mean counts per million from which a gene tells of the dosage of its chromosome arm."""
 

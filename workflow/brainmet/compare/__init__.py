@@ -9,7 +9,6 @@ is missing).
 The values may be signature scores, genes, or log-ratios of cell types; donors are the replicates of all of them.
 """
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress
@@ -36,8 +35,6 @@ from brainmet.contract import Obs, Uns
 from brainmet.stats import effects
 from brainmet.stats.effects import Estimate
 from brainmet.stats.power import detectable_in, detectable_over
-
-log = logging.getLogger(__name__)
 
 
 def compare(values: DonorValues, donors: pd.DataFrame, contrast: Contrast, *, design: Design) -> pd.DataFrame:

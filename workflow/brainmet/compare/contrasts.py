@@ -4,7 +4,6 @@ Confirmatory: a signature in the compartment it declares. Exploratory: the same 
 sample included. Each family has an FDR of its own, over its deciding (pooled) rows.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -18,8 +17,6 @@ from brainmet.compare.estimators import NESTED, NOT_TESTABLE, POOLED, REFUSED, T
 from brainmet.contract import Compartment, Obs
 from brainmet.core.tables import columns, empty
 from brainmet.stats import effects
-
-log = logging.getLogger(__name__)
 
 CONFIRMATORY, EXPLORATORY = "confirmatory", "exploratory"
 AMBIENT = "ambient_rna"

@@ -7,7 +7,6 @@ gene weighs the same, so that a single down gene cannot outweigh twenty up genes
 depth and malignant biology go together, and regressing one out takes the other with it.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from zlib import crc32
@@ -21,8 +20,6 @@ from brainmet.compare.donors import PLATFORM, Profiles
 from brainmet.contract import Compartment, Obs
 from brainmet.core.tables import columns, empty
 from brainmet.knowledge.signatures import Signature
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ Samples of one donor are summed, so a patient sampled twice is one replicate. Do
 nuclei, or of another species, form another platform: their profiles are never contrasted with each other.
 """
 
-import logging
 from collections.abc import Collection, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
@@ -14,8 +13,6 @@ import pandas as pd
 
 from brainmet.contract import LOG, UNKNOWN, Compartment, Obs, Uns, Var, is_malignant
 from brainmet.pseudobulk import COVARIATES, SUBTYPE, Pseudobulk
-
-log = logging.getLogger(__name__)
 
 PLATFORM = "platform"
 WHO = [Obs.STUDY, PLATFORM, Obs.DONOR, Obs.CONDITION]

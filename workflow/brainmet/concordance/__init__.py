@@ -1,15 +1,11 @@
 """Agreement of the annotation with the authors' labels, in the coarse classes of the resource."""
 
-import logging
-
 import numpy as np
 import pandas as pd
 
 from brainmet.contract import MALIGNANT_TIERS, UNKNOWN, Obs, is_malignant
 from brainmet.core.tables import columns
 from brainmet.knowledge.cell_types import CellTypes
-
-log = logging.getLogger(__name__)
 
 COHORT = "cohort"
 MIN_AVERAGED = 10

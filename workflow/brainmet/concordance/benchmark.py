@@ -4,7 +4,6 @@ A method alone is read by its votes, else by its scores: the best broad type of 
 the coarse classes of the resource, on the same cells.
 """
 
-import logging
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,8 +21,6 @@ from brainmet.contract import MALIGNANT_TIERS, UNKNOWN, Obs, is_malignant
 from brainmet.core.tables import columns
 from brainmet.errors import BrainmetError
 from brainmet.knowledge.cell_types import CellTypes
-
-log = logging.getLogger(__name__)
 
 WHOLE = "brainmet"
 """Name of the consensus in the table."""
