@@ -235,9 +235,9 @@ def _normal_shares(
     with enough cells only."""
     deep = cells[(cells[Obs.TOTAL_COUNTS] >= depth) & cells[list(genes)].notna().all(axis=1)]
     shares = {
-        name: positive(own, genes, depth=depth, min_counts=min_counts).mean(axis=0)
-        for name, own in deep.groupby(Obs.CELL_TYPE, sort=True)
-        if len(own) >= min_cells
+        name: positive(rows, genes, depth=depth, min_counts=min_counts).mean(axis=0)
+        for name, rows in deep.groupby(Obs.CELL_TYPE, sort=True)
+        if len(rows) >= min_cells
     }
     return pd.DataFrame.from_dict(shares, orient="index", columns=list(genes))
 

@@ -47,15 +47,15 @@ def summary(
     tested = rows[rows["status"] == Status.TESTED]
     out: list[dict[str, Any]] = []
     for axis in axes.entries:
-        own = tested[tested["axis"] == axis["id"]]
+        of_axis = tested[tested["axis"] == axis["id"]]
         base = {key: axis[key] for key in ("kind", "readout", "sender", "receiver")}
         base |= {"axis": axis["id"], "axis_group": axis["axis"], "response": axis.get("response", "")}
         sources = [axes.references[key] for key in axis["references"] if key in axes.references]
         base |= {"references": "; ".join(map(cited, sources)), "verify": bool(axis.get("verify"))}
-        base |= {side: _types_read(own[side]) for side in ("sender_types", "receiver_types")}
-        if own.empty:
+        base |= {side: _types_read(of_axis[side]) for side in ("sender_types", "receiver_types")}
+        if of_axis.empty:
             out.append(base | _absent(rows[rows["axis"] == axis["id"]]))
-        for condition, site, group in _groups(own):
+        for condition, site, group in _groups(of_axis):
             rng = np.random.default_rng([seed, zlib.crc32(axis["id"].encode())])
             donors = _by_donor(group)
             out.append(
@@ -89,7 +89,9 @@ def _groups(rows: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     for condition, group in rows.groupby(Obs.CONDITION, sort=True):
         yield str(condition), ALL, group
         if group["primary_site"].nunique() > 1:
-            yield from ((str(condition), str(site), own) for site, own in group.groupby("primary_site", sort=True))
+            yield from (
+                (str(condition), str(site), of_site) for site, of_site in group.groupby("primary_site", sort=True)
+            )
 
 
 def _by_donor(rows: pd.DataFrame) -> pd.DataFrame:
@@ -103,7 +105,7 @@ def _by_donor(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _types_read(types: pd.Series) -> str:
     """All cell types that samples were read in; `types` as in the table of crosstalk."""
-    return "+".join(sorted({name for own in types.unique() for name in own.split("+")}))
+    return "+".join(sorted({name for joined in types.unique() for name in joined.split("+")}))
 
 
 def _levels(donors: pd.DataFrame, alpha: float) -> dict[str, float]:

@@ -54,8 +54,8 @@ def confusion(table: pd.DataFrame) -> Figure:
 
 def classes(table: pd.DataFrame) -> Figure:
     """F1 by coarse class against the authors' labels, with its interval."""
-    own = table[(table["scope"] == "cohort") & ~table["class"].isin(["accuracy", "macro", "malignant"])]
-    names = list(own["class"].map(words))
+    rows = table[(table["scope"] == "cohort") & ~table["class"].isin(["accuracy", "macro", "malignant"])]
+    names = list(rows["class"].map(words))
     data = []
     for key, name, colour, symbol in (
         ("precision", "precision", MUTED, "triangle-left"),
@@ -66,16 +66,16 @@ def classes(table: pd.DataFrame) -> Figure:
             "type": "scatter",
             "mode": "markers",
             "y": names,
-            "x": clean(own[key]),
+            "x": clean(rows[key]),
             "name": name,
             "marker": {"color": colour, "symbol": symbol, "size": 9},
-            "customdata": clean(own["n"]),
+            "customdata": clean(rows["n"]),
             "hovertemplate": "%{y}<br>" + name + " %{x:.3f} (n = %{customdata})<extra></extra>",
         }
         data.append(
-            trace | ({"error_x": interval_bars(own["f1"], own["ci_low"], own["ci_high"])} if key == "f1" else {})
+            trace | ({"error_x": interval_bars(rows["f1"], rows["ci_low"], rows["ci_high"])} if key == "f1" else {})
         )
-    layout = {"height": rows_high(len(own), row=26), "xaxis": axis("share", range=[0, 1.02]), "yaxis": reversed_axis()}
+    layout = {"height": rows_high(len(rows), row=26), "xaxis": axis("share", range=[0, 1.02]), "yaxis": reversed_axis()}
     return Figure(
         id="agreement-classes",
         title="Agreement with the authors, class by class",
@@ -83,7 +83,7 @@ def classes(table: pd.DataFrame) -> Figure:
         caption="Precision, recall and F1 of brainmet's calls in coarse classes, with the authors' labels taken as the "
         "truth; bars: 95% interval of F1 by bootstrap over cells.",
         empty="No sample comes with labels of its authors, so agreement cannot be measured.",
-        variants=[Variant("", data, layout, own)] if len(own) else [],
+        variants=[Variant("", data, layout, rows)] if len(rows) else [],
     )
 
 

@@ -44,16 +44,18 @@ def signature_cells(means: pd.DataFrame, names: Names) -> Figure:
     types = in_order(rows[Obs.CELL_TYPE]) if len(rows) else []
     conditions = in_order(rows[Obs.CONDITION]) if len(rows) else []
     for key in means.columns:
-        own = rows.assign(score=means[key].to_numpy(float)).dropna(subset="score")
-        if own.empty:
+        known = rows.assign(score=means[key].to_numpy(float)).dropna(subset="score")
+        if known.empty:
             continue
-        matrix = own.pivot_table(index=Obs.CELL_TYPE, columns=Obs.CONDITION, values="score").reindex(
+        matrix = known.pivot_table(index=Obs.CELL_TYPE, columns=Obs.CONDITION, values="score").reindex(
             index=types, columns=conditions
         )
         trace = heat_map(matrix, scale=DIVERGING, label="mean score", middle=0, row_name=words, column_name=words)
         trace["colorbar"] |= {"x": 0.47, "xanchor": "left"}
         variants.append(
-            Variant(names.get(key, key), [trace, *_donor_points(own, types, conditions)], _two_panels(len(types)), own)
+            Variant(
+                names.get(key, key), [trace, *_donor_points(known, types, conditions)], _two_panels(len(types)), known
+            )
         )
     return Figure(
         id="signature-cells",
@@ -69,11 +71,11 @@ def signature_cells(means: pd.DataFrame, names: Names) -> Figure:
     )
 
 
-def _donor_points(own: pd.DataFrame, types: list[str], conditions: list[str]) -> list[dict]:
+def _donor_points(rows: pd.DataFrame, types: list[str], conditions: list[str]) -> list[dict]:
     palette = colours(conditions)
     traces = []
     for position, condition in enumerate(conditions):
-        points = own[own[Obs.CONDITION] == condition]
+        points = rows[rows[Obs.CONDITION] == condition]
         offset = (position - (len(conditions) - 1) / 2) * 0.6 / max(1, len(conditions))
         traces.append(
             {
@@ -186,12 +188,12 @@ def _signatures_of(compartment: str, rows: pd.DataFrame, names: Names) -> Varian
 def contrast_forest(table: pd.DataFrame, names: Names, *, alpha: float) -> Figure:
     """By contrast: the signatures with the strongest evidence."""
     variants = []
-    for label, own in contrasts(table):
-        own = _once(own).sort_values("p", kind="stable").head(MOST_CONTRASTS).sort_values("effect", kind="stable")
+    for label, rows in contrasts(table):
+        rows = _once(rows).sort_values("p", kind="stable").head(MOST_CONTRASTS).sort_values("effect", kind="stable")
         labels = (
-            own["signature"].map(lambda k: _short(names.get(k, k))) + " · " + own["cell_type"].map(compartment_words)
+            rows["signature"].map(lambda k: _short(names.get(k, k))) + " · " + rows["cell_type"].map(compartment_words)
         )
-        variants.append(Variant(label, *forest(own, labels, alpha=alpha), own))
+        variants.append(Variant(label, *forest(rows, labels, alpha=alpha), rows))
     return Figure(
         id="contrasts-forest",
         title="Signatures that differ between conditions",
@@ -208,10 +210,10 @@ def contrast_forest(table: pd.DataFrame, names: Names, *, alpha: float) -> Figur
     )
 
 
-def _once(own: pd.DataFrame) -> pd.DataFrame:
+def _once(rows: pd.DataFrame) -> pd.DataFrame:
     """Without compartments of the same cells under another name, such as malignant cells that all are epithelial."""
     same = ["signature", "contrast", "study", "effect", "ci_low", "ci_high", "n_a", "n_b"]
-    return own.sort_values("cell_type", kind="stable").drop_duplicates(same).sort_index()
+    return rows.sort_values("cell_type", kind="stable").drop_duplicates(same).sort_index()
 
 
 def _short(name: str, most: int = 52) -> str:
@@ -225,24 +227,28 @@ def study_forest(table: pd.DataFrame, names: Names, *, alpha: float) -> Figure:
     strength = (shown["p"].where(shown["study"] == POOLED)).groupby(shown["signature"]).min()
     groups = dict(list(shown.groupby("signature", sort=True)))
     for key in strength.sort_values(kind="stable").index:  # the clearest signature is shown first
-        own = groups[key]
-        own = own.sort_values(
+        rows = groups[key]
+        rows = rows.sort_values(
             ["contrast", "cell_type", "study"],
             kind="stable",
             key=lambda c: c.map(lambda v: "~" + str(v) if v == POOLED else str(v)),
         )
         labels = (
-            own["cell_type"].map(compartment_words) + " · " + own["contrast"].map(contrast_words) + " · " + own["study"]
+            rows["cell_type"].map(compartment_words)
+            + " · "
+            + rows["contrast"].map(contrast_words)
+            + " · "
+            + rows["study"]
         )
-        own, labels = own.iloc[::-1], labels.iloc[::-1]
-        traces, layout = forest(own.assign(fdr=own["fdr"].fillna(1)), labels, alpha=alpha)
-        pooled = (own["study"] == POOLED).to_numpy()
+        rows, labels = rows.iloc[::-1], labels.iloc[::-1]
+        traces, layout = forest(rows.assign(fdr=rows["fdr"].fillna(1)), labels, alpha=alpha)
+        pooled = (rows["study"] == POOLED).to_numpy()
         traces[0]["marker"] |= {
             "symbol": ["diamond" if p else "circle" for p in pooled],
             "size": [12 if p else 8 for p in pooled],
         }
         variants.append(
-            Variant(names.get(str(key), str(key)), traces, layout | {"height": rows_high(len(own), row=26)}, own)
+            Variant(names.get(str(key), str(key)), traces, layout | {"height": rows_high(len(rows), row=26)}, rows)
         )
     return Figure(
         id="contrasts-studies",

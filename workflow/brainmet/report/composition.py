@@ -54,9 +54,9 @@ def samples_by_type(annotation: pd.DataFrame, samples: list[str]) -> Figure:
 def contrasts_of_types(table: pd.DataFrame, *, alpha: float) -> Figure:
     """Forest of composition contrasts."""
     variants = []
-    for label, own in contrasts(table):
-        own = own.sort_values("effect", kind="stable")
-        variants.append(Variant(label, *forest(own, own["cell_type"].map(words), alpha=alpha), own))
+    for label, rows in contrasts(table):
+        rows = rows.sort_values("effect", kind="stable")
+        variants.append(Variant(label, *forest(rows, rows["cell_type"].map(words), alpha=alpha), rows))
     return Figure(
         id="composition-contrasts",
         title="Cell types that differ between conditions",

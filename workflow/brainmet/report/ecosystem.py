@@ -96,21 +96,21 @@ def drug_targets(table: pd.DataFrame) -> Figure:
     variants = []
     tested = table[table["log2_cpm"].notna()]
     groups = sorted(tested.groupby("compartment"), key=lambda group: (group[0] != Compartment.TUMOUR, group[0]))
-    for compartment, own in groups:
-        own = own.assign(column=own["donor"] + " · " + own["condition"].map(words))
+    for compartment, rows in groups:
+        rows = rows.assign(column=rows["donor"] + " · " + rows["condition"].map(words))
         # Columns of one name are other donors, or one donor measured in several ways: these are kept apart.
         measured = ["study", "platform", "values"]
-        several = own.groupby("column")[measured].transform("nunique").gt(1).any(axis=1)
-        own.loc[several, "column"] += " · " + own["study"] + ", " + own["platform"] + ", " + own["values"]
+        several = rows.groupby("column")[measured].transform("nunique").gt(1).any(axis=1)
+        rows.loc[several, "column"] += " · " + rows["study"] + ", " + rows["platform"] + ", " + rows["values"]
         for label, value, scale, middle, bar in (
             ("expression", "log2_cpm", SEQUENTIAL, None, "log2 CPM"),
             ("above the highest normal type", "difference", DIVERGING, 0, "log2 difference"),
         ):
-            matrix = own.pivot_table(index="gene", columns="column", values=value)
+            matrix = rows.pivot_table(index="gene", columns="column", values=value)
             if matrix.empty:
                 continue
             matrix = matrix.loc[matrix.mean(axis=1).sort_values(ascending=False, kind="stable").index[:60]]
-            columns = own.drop_duplicates("column").sort_values(["condition", "donor"], kind="stable")["column"]
+            columns = rows.drop_duplicates("column").sort_values(["condition", "donor"], kind="stable")["column"]
             matrix = matrix[[c for c in columns if c in matrix]]
             trace = heat_map(matrix, scale=scale, label=bar, middle=middle)
             layout = {
@@ -119,7 +119,7 @@ def drug_targets(table: pd.DataFrame) -> Figure:
                 "xaxis": {"type": "category", "tickangle": -60, "automargin": True, "tickfont": {"size": 9}},
             }
             shown = f"{compartment_words(str(compartment))}, {label}"
-            variants.append(Variant(shown, [trace], layout, own.drop(columns="column")))
+            variants.append(Variant(shown, [trace], layout, rows.drop(columns="column")))
     return Figure(
         id="drug-targets",
         title="Genes of the drug list",
@@ -135,17 +135,17 @@ def drug_targets(table: pd.DataFrame) -> Figure:
 
 def antigens(table: pd.DataFrame) -> Figure:
     """Share of malignant cells that show none, one or more antigens."""
-    own = table[table["share_0"].notna()].sort_values(["condition", "donor"], kind="stable")
-    names = [f"{d} · {words(c)}" for d, c in zip(own["donor"], own["condition"], strict=True)]
+    rows = table[table["share_0"].notna()].sort_values(["condition", "donor"], kind="stable")
+    names = [f"{d} · {words(c)}" for d, c in zip(rows["donor"], rows["condition"], strict=True)]
     data = [
         {
             "type": "bar",
             "orientation": "h",
             "y": names,
-            "x": clean(own[column] * 100),
+            "x": clean(rows[column] * 100),
             "name": label,
             "marker": {"color": colour},
-            "customdata": list(own["smallest_set"]),
+            "customdata": list(rows["smallest_set"]),
             "hovertemplate": "%{y}<br>" + label + ": %{x:.0f}%<br>smallest set: %{customdata}<extra></extra>",
         }
         for column, label, colour in (
@@ -156,7 +156,7 @@ def antigens(table: pd.DataFrame) -> Figure:
     ]
     layout = {
         "barmode": "stack",
-        "height": rows_high(len(own)),
+        "height": rows_high(len(rows)),
         "xaxis": axis("% of malignant cells"),
         "yaxis": reversed_axis(),
         "legend": {"traceorder": "normal"},
@@ -168,18 +168,18 @@ def antigens(table: pd.DataFrame) -> Figure:
         caption="Expression, not advice: expected share of a donor's malignant cells that show no, one, or "
         "several antigens at a common depth. Hover for the smallest set that covers most.",
         empty="No donor has enough malignant cells at the common depth.",
-        variants=[Variant("", data, layout, own)] if len(own) else [],
+        variants=[Variant("", data, layout, rows)] if len(rows) else [],
     )
 
 
 def programme_pairs(table: pd.DataFrame) -> Figure:
     """Programmes that go together or exclude each other."""
     variants = []
-    own = table[table["median_rho"].notna()]
-    if len(own):
-        names = sorted({*own["programme_a"], *own["programme_b"]}, key=lambda n: (len(n), n))
+    rows = table[table["median_rho"].notna()]
+    if len(rows):
+        names = sorted({*rows["programme_a"], *rows["programme_b"]}, key=lambda n: (len(n), n))
         matrix = pd.DataFrame(np.nan, index=names, columns=names)
-        for a, b, rho in zip(own["programme_a"], own["programme_b"], own["median_rho"], strict=True):
+        for a, b, rho in zip(rows["programme_a"], rows["programme_b"], rows["median_rho"], strict=True):
             matrix.loc[a, b] = matrix.loc[b, a] = rho
         trace = heat_map(matrix, scale=DIVERGING, label="median rho", limit=(-1, 1))
         layout = {
@@ -187,7 +187,7 @@ def programme_pairs(table: pd.DataFrame) -> Figure:
             "yaxis": reversed_axis(),
             "xaxis": {"type": "category"},
         }
-        variants = [Variant("", [trace], layout, own)]
+        variants = [Variant("", [trace], layout, rows)]
     return Figure(
         id="programme-pairs",
         title="Programmes that coexist or exclude each other",
@@ -201,18 +201,18 @@ def programme_pairs(table: pd.DataFrame) -> Figure:
 
 def fidelity(table: pd.DataFrame) -> Figure:
     """Models beside patients, with the ceiling that patients set among themselves."""
-    own = table[table["rho"].notna()]
+    rows = table[table["rho"].notna()]
     names = [
         f"{row['donor']} ({row['platform']}) · {words(row['compartment'])} · beside {words(row['reference'])}"
         + ("" if row["same_platform"] else ", measured otherwise")
-        for row in own.to_dict("records")
+        for row in rows.to_dict("records")
     ]
     data = [
         {
             "type": "scatter",
             "mode": "markers",
             "y": names,
-            "x": clean(own["rho"]),
+            "x": clean(rows["rho"]),
             "name": "model",
             "marker": {"size": 10, "color": ACCENT},
         },
@@ -220,13 +220,13 @@ def fidelity(table: pd.DataFrame) -> Figure:
             "type": "scatter",
             "mode": "markers",
             "y": names,
-            "x": clean(own["ceiling"]),
+            "x": clean(rows["ceiling"]),
             "name": "patients among themselves",
             "marker": {"symbol": "line-ns", "size": 14, "line": {"width": 2.4, "color": MUTED}},
         },
     ]
     layout = {
-        "height": rows_high(len(own), row=24),
+        "height": rows_high(len(rows), row=24),
         "xaxis": axis("rank correlation with patients"),
         "yaxis": reversed_axis(),
     }
@@ -237,5 +237,5 @@ def fidelity(table: pd.DataFrame) -> Figure:
         caption="Rank correlation of a model's expression with patients', beside the correlation that "
         "patients have among themselves (the ceiling).",
         empty="This run holds no preclinical model (cell line, xenograft or organoid).",
-        variants=[Variant("", data, layout, own)] if len(own) else [],
+        variants=[Variant("", data, layout, rows)] if len(rows) else [],
     )

@@ -34,7 +34,7 @@ def overview(samples: pd.DataFrame, annotation: pd.DataFrame, qc: pd.DataFrame) 
     """Numbers of the first screen and one row per dataset."""
     donors = annotation.groupby([Obs.STUDY, Obs.DONOR], sort=True).size() if len(annotation) else []
     return {
-        "datasets": [_dataset(str(name), own, annotation) for name, own in samples.groupby("dataset", sort=True)],
+        "datasets": [_dataset(str(name), rows, annotation) for name, rows in samples.groupby("dataset", sort=True)],
         "conditions": _conditions(samples),
         "n_datasets": samples["dataset"].nunique(),
         "n_studies": samples["study"].nunique(),
@@ -68,18 +68,18 @@ def in_short(found: Mapping[str, Any], claims: Mapping[str, Any], levels: list[s
     return " ".join(said)
 
 
-def _dataset(name: str, own: pd.DataFrame, annotation: pd.DataFrame) -> dict[str, Any]:
+def _dataset(name: str, rows: pd.DataFrame, annotation: pd.DataFrame) -> dict[str, Any]:
     inside = annotation[annotation[Obs.DATASET] == name]
-    kinds = set(zip(own["technology"].fillna(UNKNOWN), own["suspension"].fillna(UNKNOWN), strict=True))
+    kinds = set(zip(rows["technology"].fillna(UNKNOWN), rows["suspension"].fillna(UNKNOWN), strict=True))
     return {
         "id": name,
-        "studies": own["study"].nunique(),
-        "samples": len(own),
+        "studies": rows["study"].nunique(),
+        "samples": len(rows),
         "donors": inside.groupby([Obs.STUDY, Obs.DONOR]).ngroups,
-        "conditions": _conditions(own),
+        "conditions": _conditions(rows),
         "technology": ", ".join(sorted(f"{words(t)}, {SUSPENDED.get(s, s)}" for t, s in kinds)),
-        "n_in": int(own["n_barcodes"].sum()),
-        "n_out": int(own["n_kept"].sum()),
+        "n_in": int(rows["n_barcodes"].sum()),
+        "n_out": int(rows["n_kept"].sum()),
     }
 
 

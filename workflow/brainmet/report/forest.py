@@ -16,22 +16,22 @@ def contrasts(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     pooled = table[(table["study"] == POOLED) & table["effect"].notna()]
 
     def rank(group: tuple[tuple[str, str], pd.DataFrame]) -> tuple[bool, bool, tuple[str, str]]:
-        key, own = group
-        return not own["estimator"].isin(list(RANK)).any(), _of_another(own), key
+        key, rows = group
+        return not rows["estimator"].isin(list(RANK)).any(), _of_another(rows), key
 
-    for (contrast, site), own in sorted(pooled.groupby(["contrast", "primary_site"], sort=True), key=rank):
-        yield named(contrast, site, own), own
+    for (contrast, site), rows in sorted(pooled.groupby(["contrast", "primary_site"], sort=True), key=rank):
+        yield named(contrast, site, rows), rows
 
 
-def named(contrast: str, site: str, own: pd.DataFrame) -> str:
+def named(contrast: str, site: str, rows: pd.DataFrame) -> str:
     """A contrast as its entry in a list."""
-    label = contrast_words(contrast) + (f" ({site})" if _of_another(own) else "")
-    return label + ("" if own["estimator"].isin(list(RANK)).any() else " (confounded, never judged)")
+    label = contrast_words(contrast) + (f" ({site})" if _of_another(rows) else "")
+    return label + ("" if rows["estimator"].isin(list(RANK)).any() else " (confounded, never judged)")
 
 
-def _of_another(own: pd.DataFrame) -> bool:
+def _of_another(rows: pd.DataFrame) -> bool:
     """Whether the donors have another primary tumour than the one asked about."""
-    return bool((own["estimator"] == TRANSFER).all())
+    return bool((rows["estimator"] == TRANSFER).all())
 
 
 def forest(frame: pd.DataFrame, names: pd.Series, *, alpha: float) -> tuple[list[dict], dict]:

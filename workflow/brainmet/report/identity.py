@@ -68,16 +68,16 @@ def _commonest_markers(reasons: pd.Series, most: int = 5) -> str:
 def clusters(annotation: pd.DataFrame) -> pd.DataFrame:
     """What each cluster is: size, commonest type and its share, samples, malignant share, confidence."""
     rows = []
-    for name, own in annotation.groupby(Obs.CLUSTER, sort=False):
-        types = own[Obs.CELL_TYPE].value_counts(normalize=True, sort=False)
+    for name, cells in annotation.groupby(Obs.CLUSTER, sort=False):
+        types = cells[Obs.CELL_TYPE].value_counts(normalize=True, sort=False)
         types = types.sort_index(kind="stable").sort_values(ascending=False, kind="stable")
         called = ", ".join(f"{words(str(t))}\u00a0{s:.0%}" for t, s in types.head(3).items() if s >= 0.005)
-        largest = own[Obs.SAMPLE].value_counts(normalize=True).max()
-        malignant = own[Obs.MALIGNANCY].isin(MALIGNANT_TIERS).mean()
+        largest = cells[Obs.SAMPLE].value_counts(normalize=True).max()
+        malignant = cells[Obs.MALIGNANCY].isin(MALIGNANT_TIERS).mean()
         rows.append(
             (
-                *(name, len(own), called, _commonest_markers(own[Obs.REASON]), own[Obs.SAMPLE].nunique()),
-                *(largest, malignant, own[Obs.CONFIDENCE].median()),
+                *(name, len(cells), called, _commonest_markers(cells[Obs.REASON]), cells[Obs.SAMPLE].nunique()),
+                *(largest, malignant, cells[Obs.CONFIDENCE].median()),
             )
         )
     names = [
@@ -152,14 +152,16 @@ def genome(table: pd.DataFrame) -> Figure:
     first = [next(b for b in order if b.startswith(f"{c}:")) for c in dict.fromkeys(b.split(":")[0] for b in order)]
     reach = float(f"{max(0.2, told['log2_ratio'].abs().quantile(0.98) if len(told) else 0.2):.3g}")
     variants = []
-    for name, own in (
+    for name, rows in (
         ("malignant cells", told[told["group"] == Compartment.MALIGNANT]),
         ("normal lineages", told[told["group"] != Compartment.MALIGNANT]),
     ):
-        if own.empty:
+        if rows.empty:
             continue
-        row = _tumours(own) if name == "malignant cells" else own["sample"] + " · " + own["group"].map(words)
-        matrix = own.assign(row=row).pivot_table(index="row", columns="bin", values="log2_ratio").reindex(columns=order)
+        row = _tumours(rows) if name == "malignant cells" else rows["sample"] + " · " + rows["group"].map(words)
+        matrix = (
+            rows.assign(row=row).pivot_table(index="row", columns="bin", values="log2_ratio").reindex(columns=order)
+        )
         trace = heat_map(matrix, scale=DIVERGING, label="log2 ratio", limit=(-reach, reach)) | {"xgap": 0}
         ticks = {"tickmode": "array", "tickvals": first, "ticktext": _spaced(first, order), "tickangle": 0}
         layout = {
@@ -167,7 +169,7 @@ def genome(table: pd.DataFrame) -> Figure:
             "yaxis": reversed_axis(tickfont={"size": 10}),
             "xaxis": {"type": "category", "tickfont": {"size": 9}, **ticks},
         }
-        variants.append(Variant(name, [trace], layout, own.drop(columns=["bin", "order"])))
+        variants.append(Variant(name, [trace], layout, rows.drop(columns=["bin", "order"])))
     return Figure(
         id="copy-number-genome",
         title="Copy number in windows of genes",

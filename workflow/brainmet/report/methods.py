@@ -79,8 +79,8 @@ def write(
     import jinja2
 
     entries = bibliography(bib) | {r.key: r for r in map(_of_dataset, datasets.items()) if r}
-    own = [f"[@{id_}]" if id_ in entries else "" for id_ in datasets]
-    named = ", ".join(f"{id_}{cite}" for id_, cite in zip(datasets, own, strict=True))
+    cited = [f"[@{id_}]" if id_ in entries else "" for id_ in datasets]
+    named = ", ".join(f"{id_}{cite}" for id_, cite in zip(datasets, cited, strict=True))
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
     )
