@@ -24,6 +24,8 @@ from brainmet.copy_number import gene_order
 from brainmet.copy_number.burden import burden, shared_types
 
 NAME = "readout"
+FREE_OF_AMBIENT = ("share", "correlation", "crosstalk", "detected")
+"""Kinds of readouts that taking off ambient RNA does not change."""
 ARM_CPM = 10.0
 """Mean counts per million from which a gene tells of the dosage of its chromosome arm."""
 
@@ -101,11 +103,8 @@ class Reader:
     def control(self, entry: Mapping[str, Any]) -> Readout | None:
         """The readout after ambient RNA is taken off; None for what is not read from the expression of one
         compartment, which that does not change."""
-        if (
-            self.cleaned is None
-            or set(entry["readout"]) & set(self._kinds) - {"similarity", "burden"}
-            or entry["compartment"] == Compartment.WHOLE
-        ):
+        whole = entry["compartment"] == Compartment.WHOLE
+        if self.cleaned is None or whole or any(kind in entry["readout"] for kind in FREE_OF_AMBIENT):
             return None
         return self.cleaned.readout(entry)
 
