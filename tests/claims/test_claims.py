@@ -19,10 +19,8 @@ from brainmet.compare.donors import Cohort
 from brainmet.compare.estimators import DonorValues
 from brainmet.compare.one_group import one_group
 from brainmet.core.tables import conform
-from brainmet.errors import BrainmetError
 
 from tests.compare_toy import COMPARISON, DESIGN, GENES, NULL, SCORING, SET, bulk, donors
-from tests.running import HOME
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -167,37 +165,6 @@ def test_a_share_is_a_test_of_cells() -> None:
     assert "unenriched" in row["reason"]
 
 
-def test_shipped_claims_are_valid_and_name_known_signatures() -> None:
-    entries = load([HOME / "resources/claims/claims.yaml"])
-    known = {s["id"] for s in yaml.safe_load((HOME / "resources/signatures/signatures.yaml").read_text())["signatures"]}
-    assert len(entries) == len({entry["id"] for entry in entries}) >= 25
-    assert {f"B{i}" for i in range(1, 21) if i not in (11, 15, 18, 19)} <= {entry["id"] for entry in entries}
-    prefixes = {entry["id"].split("_")[0] for entry in entries}
-    assert {f"B{i}" for i in range(1, 21)} | {"C1", "C2", "C3"} | {f"D{i}" for i in range(1, 7)} <= prefixes
-    axes = {axis["id"] for axis in yaml.safe_load((HOME / "resources/crosstalk/axes.yaml").read_text())["axes"]}
-    genes = set(pd.read_csv(HOME / "resources/genes/human.tsv.gz", sep="\t", usecols=["symbol"], dtype=str)["symbol"])
-    for entry in entries:
-        readout = entry["readout"]
-        named = [*readout.get("mean", []), *([readout["signature"]] if "signature" in readout else [])]
-        named += readout.get("similarity", {}).get("of", [])
-        assert set(named) <= known
-        listed = [*readout.get("genes", []), readout.get("gene"), readout.get("detected"), *readout.get("without", [])]
-        assert set(filter(None, listed)) <= genes, entry["id"]
-        crosstalk = readout.get("crosstalk", {})
-        assert {*crosstalk.get("above", []), *crosstalk.get("below", []), *crosstalk.get("axes", [])} <= axes
-        assert set(entry.get("also", [])) <= {other["id"] for other in entries}
-
-
-def test_series_of_the_paper_behind_a_claim_cannot_confirm_it() -> None:
-    series = [yaml.safe_load(path.read_text()) for path in sorted((HOME / "resources/datasets").glob("*.yaml"))]
-    papers = [(str(one["id"]), (one.get("citation") or {}).get("doi")) for one in series]
-    entries = load([HOME / "resources/claims/claims.yaml"])
-    own = {e["id"]: {name for name, doi in papers if doi and doi == e["reference"].get("doi")} for e in entries}
-    assert {"B1": {"GSE186344", "GSE186344_melanoma"}, "C1": {"GSE125989"}}.items() <= own.items()
-    missing = {e["id"]: own[e["id"]] - set(e.get("derived_from", [])) for e in entries}
-    assert not {name: lacking for name, lacking in missing.items() if lacking}
-
-
 def test_what_is_from_memory_is_marked_in_the_table() -> None:
     row = judge(claim(reference={"text": "Nobody 2000", "doi": "10.1/x", "verify": True})).loc["X"]
     assert row["reference"] == "Nobody 2000 (doi:10.1/x) (to be verified)"
@@ -241,21 +208,6 @@ def test_a_ratio_cancels_what_moves_both() -> None:
     row = judge(other).loc["X"]
     assert abs(row["estimate"]) < 0.6
     assert row["readout"] == f"{GENES[0]} over {' + '.join(GENES[1:20])}"
-
-
-def test_a_malformed_claim_is_one_sentence(tmp_path: Path) -> None:
-    file = tmp_path / "mine.yaml"
-    file.write_text(yaml.safe_dump({"claims": [claim(direction="sideways")]}))
-    with pytest.raises(BrainmetError, match=r"mine.yaml: claims.0.direction: 'sideways' is not allowed"):
-        load([file])
-
-
-def test_a_companion_that_does_not_exist_is_told_with_its_file(tmp_path: Path) -> None:
-    files = [tmp_path / "first.yaml", tmp_path / "second.yaml"]
-    for path, entry in zip(files, (claim(id="A"), claim(id="B", also=["typo"])), strict=True):
-        path.write_text(yaml.safe_dump({"claims": [entry]}))
-    with pytest.raises(BrainmetError, match=r"second.yaml: the claim B: also: there is no claim typo"):
-        load(files)
 
 
 def test_a_new_claim_is_one_entry(tmp_path: Path) -> None:
@@ -428,38 +380,6 @@ def test_every_readout_reads_the_cells_that_the_claim_names() -> None:
     assert detected(data, compartment="whole_sample")["estimate"] == pytest.approx(0.5, abs=0.02)
     assert detected(data, compartment="whole_sample", types=["t_cell"])["estimate"] < 0.05
     assert detected(data, min_cells=99)["reason"].endswith("or no donor has 99 cells")
-
-
-WRONG = {
-    "id": ({"id": "Y"}, "the claim Y is already defined"),
-    "also": ({"also": ["typo"]}, "also: there is no claim typo"),
-    "nothing": ({"readout": {}}, "exactly one of signature, gene, .* is needed, not none"),
-    "half": ({"readout": {"over_arm": "17q"}}, "is needed, not none"),
-    "two": ({"readout": {"gene": "A", "detected": "A"}}, "is needed, not gene, detected"),
-    "minus": (
-        {"readout": {"detected": "A", "minus": ["t_cell"]}},
-        "minus belongs to a readout of signature, .*detected",
-    ),
-    "without": ({"readout": {"genes": ["A", "B"], "without": ["A"]}}, "take them out of genes itself"),
-    "axes": ({"readout": {"crosstalk": {"above": ["x"]}}}, "crosstalk needs axes, or above and below"),
-    "any": ({"compartment": "any"}, "any names no cells; write tumor, or whole_sample"),
-    "types": (
-        {"readout": {"share": {"of": ["a"], "among": ["b"]}}, "types": ["a"]},
-        "types: share names its cells itself",
-    ),
-    "against": ({"against": 0.5}, "against: two groups are compared with each other"),
-    "where": ({"comparison": COMPARISON | {"where": {"subtyp": "TNBC"}}}, "unknown key; did you mean subtype"),
-    "over": ({"readout": {"gene": "A", "over": {}}}, "readout.over"),
-}
-
-
-@pytest.mark.parametrize("case", sorted(WRONG))
-def test_a_claim_that_its_readout_cannot_answer_is_refused(case: str, tmp_path: Path) -> None:
-    fields, sentence = WRONG[case]
-    file = tmp_path / "mine.yaml"
-    file.write_text(yaml.safe_dump({"claims": [claim(id="Y"), claim(**fields)]}))
-    with pytest.raises(BrainmetError, match=sentence):
-        load([file])
 
 
 def test_tissue_without_a_primary_is_asked_for_none() -> None:
