@@ -307,7 +307,7 @@ def test_why_a_contrast_was_not_tested_is_told_in_one_row() -> None:
     rows = pd.DataFrame({"contrast": "csf_vs_primary", "reason": [*reasons, "study and condition coincide"]})
     rows = rows.assign(study="pooled", effect=np.nan, estimator=["not_testable"] * 7 + ["confounded"])
     (many, one) = text_table.not_tested(comparison.not_tested(rows)).rows
-    assert many[2] == "7" and one[2:] == ["1", "Study and condition coincide"]
+    assert many[2] == "7" and one[2:] == ["1", "Study and condition coincide."]
     assert many[3] == "Too few donors (3 tests). No donor of CSF (2 tests). No study (1 test). Other reasons (1 test)."
     assert not text_table.not_tested(comparison.not_tested(rows.assign(effect=1.0))).rows
 

@@ -271,10 +271,10 @@ def not_tested(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _commonest_reasons(reasons: pd.Series, most: int = 3) -> str:
-    """The reasons of some tests, each with its number where there are several, the commonest first."""
+    """The reasons of some tests as sentences, each with its number where there are several, the commonest first."""
     counts = reasons.value_counts().sort_index().sort_values(ascending=False, kind="stable")
     if len(counts) == 1:
-        return str(counts.index[0])
+        return f"{start(str(counts.index[0]))}."
     said = [f"{start(str(reason))} ({counted(n, 'test')})." for reason, n in counts.head(most).items()]
     rest = [f"Other reasons ({counted(counts[most:].sum(), 'test')})."] if len(counts) > most else []
     return " ".join([*said, *rest])

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from brainmet.contract import Null
-from brainmet.report.wording import compartment_words, contrast_words, prose, start, words
+from brainmet.report.wording import compartment_words, contrast_words, prose, words
 
 LEADING = 14
 """Genes of a programme that the page names."""
@@ -195,7 +195,7 @@ def not_tested(table: pd.DataFrame) -> TextTable:
                 contrast_words(row["contrast"]),
                 Chip(row["estimator"], words(row["estimator"])),
                 str(row["n_tests"]),
-                start(prose(row["reason"])),
+                prose(row["reason"]),
             ]
             for row in table.to_dict("records")
         ],
