@@ -21,7 +21,7 @@ from brainmet.compare.estimators import NOT_TESTABLE, POOLED, Design, DonorValue
 from brainmet.compare.one_group import one_group
 from brainmet.conditions import BRAIN_METASTASIS, PRIMARY
 from brainmet.contract import BULK, LOG, Obs, Uns
-from brainmet.core.tables import columns
+from brainmet.core.tables import blank, columns
 from brainmet.pseudobulk import COVARIATES, SUBTYPE
 from brainmet.pseudobulk import described as sample_described
 
@@ -302,20 +302,6 @@ def paired_detectable(pairs: int, *, power: float, alpha: float) -> float:
 
 
 def _row(kind: str, id_: str, contrast: Contrast, site: str, estimator: str, **known: Any) -> dict[str, Any]:
-    return {
-        "kind": kind,
-        "id": id_,
-        "a": contrast.a,
-        "b": contrast.b,
-        "estimator": estimator,
-        "primary_site": site,
-        "n_a": 0,
-        "n_b": 0,
-        "n_studies": 0,
-        "n_donors": 0,
-        "effect": float("nan"),
-        "mde": float("nan"),
-        "design": "",
-        "studies": "",
-        "reason": "",
-    } | known
+    """A row of the table, and what decides between rows: `n_donors, effect`."""
+    row = {"kind": kind, "id": id_, "a": contrast.a, "b": contrast.b, "estimator": estimator, "primary_site": site}
+    return blank("design") | {"n_donors": 0, "effect": np.nan} | row | known
