@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.fetch.test_fetch import BODY, serving
-from tests.running import begin, children, digests, mini, snakemake
+from tests.running import begin, children, digests, mini, snakemake, tiny
 
 pytestmark = pytest.mark.slow
 
@@ -82,15 +82,16 @@ def survive(folder: Path, config: dict, *, n_kills: int, seed: int) -> None:
     assert "Nothing to be done" in snakemake(folder, "--cores", "2", config=config)
 
 
-@pytest.mark.parametrize(("n_kills", "seed"), [pytest.param(3, 3, marks=pytest.mark.ci), (20, 1)])
-def test_killed_at_random_moments(mini_run, tmp_path, n_kills, seed):
-    survive(tmp_path, mini(), n_kills=n_kills, seed=seed)
+@pytest.mark.ci
+def test_killed_at_three_random_moments(mini_run, tmp_path):
+    survive(tmp_path, mini(), n_kills=3, seed=3)
     assert digests(tmp_path) == digests(mini_run)
 
 
-def test_the_demo_killed_at_twenty_random_moments(demo_run, tmp_path):
-    survive(tmp_path, {}, n_kills=20, seed=1)
-    assert digests(tmp_path) == digests(demo_run)
+def test_killed_at_twenty_random_moments(tiny_run, tmp_path):
+    """In the smallest cohort that exercises every stage."""
+    survive(tmp_path, tiny(), n_kills=20, seed=1)
+    assert digests(tmp_path) == digests(tiny_run)
 
 
 def test_a_download_goes_on_after_its_snakemake_was_killed(tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import digests, mini
+from tests.running import digests, mini, tiny
 from tests.slurm.cluster import MISSING, Cluster
 
 pytestmark = [
@@ -43,10 +43,10 @@ def test_the_same_bytes_through_slurm(cluster, mini_run, tmp_path):
     assert digests(folder) == digests(mini_run)
 
 
-def test_the_demo_through_slurm(cluster, demo_run, tmp_path):
+def test_a_cohort_through_slurm(cluster, tiny_run, tmp_path):
     folder = tmp_path / "run"
-    cluster.finish(cluster.begin(folder, config={}), folder)
-    assert digests(folder) == digests(demo_run)
+    cluster.finish(cluster.begin(folder, config=tiny()), folder)
+    assert digests(folder) == digests(tiny_run)
 
 
 def test_a_job_ended_by_scancel_is_run_again(cluster, mini_run, started):
