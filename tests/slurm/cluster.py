@@ -71,14 +71,15 @@ class Cluster:
             time.sleep(0.2)
         raise AssertionError((folder / "printed.log").read_text()[-4000:])
 
-    def hold(self, folder: Path, rule: str) -> None:
+    def hold(self, process: subprocess.Popen, folder: Path, rule: str) -> None:
         """Stop the script of a rule of a run where it is: it will never end by itself."""
-        words = str(folder).encode(), f".{rule}.py".encode()
-        while True:
+        start, end = str(folder / ".snakemake/scripts"), f".{rule}.py"
+        while process.poll() is None:
             for path in Path("/proc").glob("[0-9]*/cmdline"):
                 with contextlib.suppress(OSError):
-                    line = path.read_bytes()
-                    if all(word in line for word in words) and b"slurm" not in line:
+                    words = path.read_bytes().decode(errors="replace").split("\0")
+                    if any(word.startswith(start) and word.endswith(end) for word in words):
                         os.kill(int(path.parent.name), signal.SIGSTOP)
                         return
             time.sleep(0.05)
+        raise AssertionError((folder / "printed.log").read_text()[-4000:])

@@ -79,7 +79,7 @@ def test_a_job_at_the_end_of_its_time_is_named_and_a_rerun_goes_on(cluster, mini
     ask = ["--retries", "0", "--set-resources", "score:runtime=1"]
     process = cluster.begin(started, *ask, "--", SCORES, config=mini())
     cluster.wait_for_a_job(process, started, "score")
-    cluster.hold(started, "score")
+    cluster.hold(process, started, "score")
     assert process.wait(600) != 0
     printed = (started / "printed.log").read_text()
     assert "brainmet: rule score, demoA_M1: stopped by the cluster at the end of its time; ask for more time" in printed
