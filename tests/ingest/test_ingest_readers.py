@@ -1,6 +1,7 @@
 """Readers beyond the common ones: loom, files of one cell, matrices of every droplet, samples inside one matrix."""
 
 import gzip
+import importlib
 import io
 import tarfile
 import tracemalloc
@@ -14,6 +15,7 @@ from brainmet.errors import BrainmetError
 from brainmet.ingest import dense_text, entries, kernels, matrix_market, one_cell, raw, table_format
 from brainmet.ingest.droplets import are_cells, only_cells
 from brainmet.ingest.members import Member
+from brainmet.ingest.raw import Request
 from brainmet.ingest.streams import ahead, whole_lines
 from brainmet.knowledge.genes import GeneTable, read_genes
 from hypothesis import given, settings
@@ -45,6 +47,17 @@ def test_loom(tmp_path: Path, human: GeneTable) -> None:
     result = run("loom", [path], human, split_by={"obs": "Patient"}, match="P2")
     assert [cell.split(":")[1] for cell in result.cells.index] == BARCODES[1::2]
     assert (counts().sum(axis=0)[1::2] == result.matrix.sum(axis=1).A1).all()
+
+
+def test_names_of_cells_are_had_without_values(tmp_path: Path, human: GeneTable) -> None:
+    """For `discover`, whatever the size of the matrix: values that cannot be read are not looked at."""
+    text = tmp_path / "a.csv"
+    text.write_text("\n".join([",".join(["", *BARCODES]), *(f"{gene},1,2,0,0,3,1" for gene in SYMBOLS * 9), "ACTB,x"]))
+    for layout, path in (("loom", write_loom(tmp_path / "a.loom")), ("dense_text", text)):
+        reader = importlib.import_module(f"brainmet.ingest.{layout}")
+        found = reader.read(Request(files=[Member(path.name, path)], genes=human, names_only=True))
+        assert found.barcodes.tolist() == BARCODES and found.matrix.shape == (6, 0)
+        assert layout != "loom" or found.obs["Patient"].tolist() == ["P1", "P2"] * 3
 
 
 def test_loom_that_names_no_cells(tmp_path: Path, human: GeneTable) -> None:

@@ -137,21 +137,18 @@ def _options(path: Path, inputs: Collection[str]) -> dict[str, bool] | None:
     return {one.arg: must for one, must in zip(names, needed, strict=True) if one.arg not in inputs}
 
 
-def chosen(
-    names: Sequence[str], options: Mapping[str, Mapping[str, Any]], folder: Path = Path(__file__).parent
-) -> dict[str, Method]:
+def chosen(names: Sequence[str], options: Mapping[str, Mapping[str, Any]]) -> dict[str, Method]:
     """The methods of a run by name, as `describe` reads them.
 
     Args:
         names: what the configuration lists.
         options: options of methods by name, none where a method is not among them.
-        folder: where the methods' files are.
 
     Raises:
         BrainmetError: one does not exist, the needed one is not among them, one requires what no input and no other
             of them gives, or is given options that it does not take.
     """
-    methods = {name: describe(name, folder) for name in names}
+    methods = {name: describe(name) for name in names}
     if NEEDED not in methods:
         raise BrainmetError(f"config.yaml: annotate.methods: {NEEDED} is needed by the consensus; add it to the list")
     for method in methods.values():

@@ -6,7 +6,6 @@ the coarse classes of the resource, on the same cells.
 
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,7 +36,6 @@ def annotation_benchmark(
     n_bootstrap: int,
     n_bins: int,
     seed: int,
-    folder: Path = Path(annotate.__file__).parent,
 ) -> pd.DataFrame:
     """Compare all methods on the cells that authors labelled.
 
@@ -46,11 +44,10 @@ def annotation_benchmark(
         cohort: what methods of scope cohort read, by name: `cells, slices, features, clusters, neighbors`.
         annotation: the columns of `annotation.parquet`: the consensus of the run.
         types: the resource.
-        methods: methods of the run; all others in the folder are tried, and left out with a reason where their library
+        methods: methods of the run; all others are tried too, and left out with a reason where their library
             or model is missing.
         options: arguments of each method.
         n_bootstrap, n_bins, seed: see `concordance`.
-        folder: of the methods.
 
     Returns:
         The columns of `annotation_benchmark.tsv`: the consensus first, then by falling accuracy.
@@ -61,9 +58,9 @@ def annotation_benchmark(
         )
     known: dict[str, Any] = dict(cohort)
     rows, spent = [], 0.0
-    for name in dict.fromkeys([*methods, *annotate.available(folder)]):
+    for name in dict.fromkeys([*methods, *annotate.available()]):
         try:
-            table, seconds = _run(name, samples, known, types=types, options=options.get(name, {}), folder=folder)
+            table, seconds = _run(name, samples, known, types=types, options=options.get(name, {}))
         except BrainmetError as error:
             # A method that was not asked for lacks its model or library: that is said, not fatal.
             if name in methods:
@@ -111,10 +108,9 @@ def _run(
     *,
     types: CellTypes,
     options: Mapping[str, Any],
-    folder: Path,
 ) -> tuple[pd.DataFrame, float]:
     """What a method says of all cells, and its CPU seconds."""
-    method = annotate.describe(name, folder)
+    method = annotate.describe(name)
     here = {*known, *(("counts", "cells") if method.scope == "sample" else ())}
     if lacking := sorted(set(method.requires) - here):
         raise BrainmetError(f"{name} requires {', '.join(lacking)}, which the run does not have")

@@ -21,6 +21,10 @@ CONSTANT = 0.005
 """Cells whose totals differ by less than this share were scaled to one total."""
 NOISE = 1e-5
 """Relative distance from a whole number that storing counts in single precision and arithmetic on them leave."""
+FEWEST = 5
+"""Cells below which their totals say nothing."""
+NO_WHOLE = 0.98
+"""Share of decimals that expected counts do not reach: many of theirs are whole."""
 MIN_GENES = 200
 """A cell with more genes than this has one of them more than once."""
 MIN_TOTAL = 1_000
@@ -102,53 +106,45 @@ def identify(X: sp.csr_matrix) -> Content:
         return Content("invalid", f"{int((~np.isfinite(values)).sum())} values are not a number or infinite")
     if low < 0:
         return Content("scaled", f"the lowest value is {low:.4g}: centred, scaled or log ratios")
-    whole = _whole(values)
-    totals = _totals(X)
-    same = _spread(totals) < CONSTANT and len(totals) >= 5
-    if whole.all():
-        if high == 1 and np.median(totals) > MIN_GENES:
-            return Content("invalid", "every value is 1: which genes were seen, not how often")
-        spread, deep = _spread(totals), np.median(totals) > MIN_TOTAL
-        level = (same or (spread < PLATES and _near_power_of_ten(totals))) and not _drawn(totals)
-        if len(totals) >= 5 and deep and (level or (spread < WIDE and _in_steps(X, values))):
-            return Content(
-                "tpm", f"whole numbers, but every cell adds up to {_about(totals)}: rounded normalised values"
-            )
-        if len(totals) >= 5 and spread < 2 * WIDE and _without_ones(X, values):
-            return Content(
-                "tpm",
-                f"whole numbers that add up to {_about(totals)} per cell, but in many cells of more than {MIN_GENES} "
-                "genes none is 1: rounded normalised values",
-            )
-        return Content("counts", "all values are whole numbers")
-    if same and np.median(totals) > MIN_TOTAL:
+    whole, totals = _whole(values), _totals(X)
+    return _of_whole_numbers(X, totals) if whole.all() else _of_decimals(X, totals, whole)
+
+
+def _of_whole_numbers(X: sp.csr_matrix, totals: np.ndarray) -> Content:
+    values, spread, several = X.data, _spread(totals), len(totals) >= FEWEST
+    if values.max() == 1 and np.median(totals) > MIN_GENES:
+        return Content("invalid", "every value is 1: which genes were seen, not how often")
+    level = spread < CONSTANT or (spread < PLATES and _near_power_of_ten(totals))
+    deep = np.median(totals) > MIN_TOTAL
+    if several and deep and ((level and not _drawn(totals)) or (spread < WIDE and _in_steps(X, values))):
+        return Content("tpm", f"whole numbers, but every cell adds up to {_about(totals)}: rounded normalised values")
+    if several and spread < 2 * WIDE and _without_ones(X, values):
         return Content(
             "tpm",
-            f"{1 - whole.mean():.0%} of the values are not whole and every cell adds up to about "
-            f"{np.median(totals):.6g}",
+            f"whole numbers that add up to {_about(totals)} per cell, but in many cells of more than {MIN_GENES} "
+            "genes none is 1: rounded normalised values",
         )
+    return Content("counts", "all values are whole numbers")
+
+
+def _of_decimals(X: sp.csr_matrix, totals: np.ndarray, whole: np.ndarray) -> Content:
+    spread, several, high = _spread(totals), len(totals) >= FEWEST, float(X.data.max())
     decimals = 1 - float(whole.mean())
-    example = f"{float(values[whole.argmin()]):.5g}"
+    share = f"{decimals:.0%} of the values are not whole"
+    if several and spread < CONSTANT and np.median(totals) > MIN_TOTAL:
+        return Content("tpm", f"{share} and every cell adds up to {_about(totals)}")
+    example = f"{share} (such as {float(X.data[whole.argmin()]):.5g})"
     root = next((name for name, f in ROOTS.items() if all(_near_whole(plain).all() for plain in _undone(X, f))), "")
     if root:
-        return Content(
-            "log", f"{decimals:.0%} of the values are not whole (such as {example}); {root} gives whole numbers", root
-        )
+        return Content("log", f"{example}; {root} gives whole numbers", root)
     if high < LOG_MAX:
         formula, effect = _log_base(X)
         if formula or decimals > MANY:
             how = f"; {formula} {effect}" if formula else ""
-            return Content(
-                "log",
-                f"{decimals:.0%} of the values are not whole (such as {example}) and none exceeds {high:.4g}{how}",
-                formula,
-            )
-    if decimals > 0.98 and _spread(totals) < PLATES and len(totals) >= 5:
-        return Content("tpm", f"{decimals:.0%} of the values are not whole and the cells' totals hardly differ")
-    return Content(
-        "expected_counts",
-        f"{decimals:.0%} of the values are not whole (such as {example}) and the cells' totals differ",
-    )
+            return Content("log", f"{example} and none exceeds {high:.4g}{how}", formula)
+    if several and decimals > NO_WHOLE and spread < PLATES:
+        return Content("tpm", f"{share} and the cells' totals hardly differ")
+    return Content("expected_counts", f"{example} and the cells' totals differ")
 
 
 def rawest(matrices: Mapping[str, sp.csr_matrix]) -> tuple[str, Content]:
@@ -218,7 +214,7 @@ def _log_base(X: sp.csr_matrix) -> tuple[str, str]:
         if sum(int(_near_whole(plain).sum()) for plain in _undone(X, function)) / X.nnz > 0.99:
             return name, "gives whole numbers"
         totals = _totals(X, function)
-        if len(totals) >= 5:
+        if len(totals) >= FEWEST:
             spreads[name] = _spread(totals)
     best = min(spreads, key=lambda name: spreads[name], default="")
     return (best, "adds up to one total in every cell") if best and spreads[best] < PLATES else ("", "")

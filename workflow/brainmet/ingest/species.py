@@ -7,6 +7,7 @@ mouse genes of one human gene are summed, and a mouse gene without a counterpart
 
 import logging
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ import scipy.sparse as sp
 from brainmet.contract import Var
 from brainmet.errors import BrainmetError
 from brainmet.ingest.raw import Raw
-from brainmet.knowledge.genes import LOST, GeneMapping, GeneTable, likely_cause, map_features
+from brainmet.knowledge.genes import LOST, PLACED, GeneMapping, GeneTable, likely_cause, map_features
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ def measure(
     _refuse_mixture(raw, organism)
     mapping = map_features(raw.ids, raw.names, table)
     lost, notes = _losses(raw, mapping, sums, organism=organism, sample=sample, limits=limits), []
-    target, frame = mapping.gene, human.frame
+    target = mapping.gene
     if organism == "mouse":
         target, without = _through_orthologues(mapping.gene, table, human)
         notes.append(
@@ -108,7 +109,7 @@ def measure(
     if logged:
         target = _highest(target, np.asarray(raw.matrix.sum(axis=0)).ravel())
     matrix, rows = _summed(raw.matrix, target)
-    genes = frame.iloc[rows][[Var.SYMBOL, Var.CHROMOSOME, Var.START, Var.END]].copy()
+    genes = human.frame.iloc[rows][list(PLACED)].copy()
     if organism == "mouse":
         sources: dict[int, set[str]] = {}
         for row, id_ in zip(target[target != LOST], table.frame.index[mapping.gene[target != LOST]], strict=True):
@@ -198,35 +199,41 @@ def _mixture(
     if not is_mouse.any() or not is_human.any():
         only = "human" if is_human.any() else "mouse"
         raise BrainmetError(f"{raw.name}: declared human_mouse, but all known genes are {only}; set organism: {only}")
-    counts = {
-        name: np.asarray(raw.matrix @ mask.astype(np.float64)).ravel()
-        for name, mask in (("human", is_human), ("mouse", is_mouse))
-    }
-    fraction = counts["human"] / np.maximum(counts["human"] + counts["mouse"], 1e-9)
-    share = limits.species_share
-    species = np.where(fraction >= share, "human", np.where(fraction <= 1 - share, "mouse", "")).astype(object)
+    species = _species(raw.matrix, is_human, is_mouse, share=limits.species_share)
     kept = species != ""
     partner, _ = _through_orthologues(second.gene, mouse, human)
     # A cell is counted on the genes of its own species alone; the few reads of the other are ambient or misaligned.
     targets = {"human": np.where(is_human, first.gene, LOST), "mouse": np.where(is_mouse, partner, LOST)}
     if logged:
         targets = {name: _highest(target, sums) for name, target in targets.items()}
-    parts, orders, all_rows = [], [], np.unique(np.concatenate([t[t != LOST] for t in targets.values()]))
-    for name in ("human", "mouse"):
-        cells = np.flatnonzero(species == name)
-        part, rows = _summed(raw.matrix[cells], targets[name])
-        wide = sp.csr_matrix(
-            (part.data, np.searchsorted(all_rows, rows)[part.indices], part.indptr), shape=(len(cells), len(all_rows))
-        )
-        parts.append(wide)
-        orders.append(cells)
-    order = np.argsort(np.concatenate(orders), kind="stable")
-    matrix = sp.vstack(parts, format="csr")[order]
+    matrix, rows = _summed_by_species(raw.matrix, species, targets)
     numbers = {name: int((species == name).sum()) for name in ("human", "mouse", "")}
     note = f"{numbers['human']} human cells, {numbers['mouse']} mouse cells, {numbers['']} of both dropped"
     log.info("%s: %s", raw.name, note)
-    genes = human.frame.iloc[all_rows][[Var.SYMBOL, Var.CHROMOSOME, Var.START, Var.END]].copy()
+    genes = human.frame.iloc[rows][list(PLACED)].copy()
     return Measured(matrix, genes, kept, species[kept], _noted(lost, [note]))
+
+
+def _species(matrix: sp.csr_matrix, is_human: np.ndarray, is_mouse: np.ndarray, *, share: float) -> np.ndarray:
+    """`human` or `mouse` for each cell that has so large a share of its counts on genes of one, empty for others."""
+    human, mouse = (np.asarray(matrix @ mask.astype(np.float64)).ravel() for mask in (is_human, is_mouse))
+    fraction = human / np.maximum(human + mouse, 1e-9)
+    return np.where(fraction >= share, "human", np.where(fraction <= 1 - share, "mouse", "")).astype(object)
+
+
+def _summed_by_species(
+    matrix: sp.csr_matrix, species: np.ndarray, targets: Mapping[str, np.ndarray]
+) -> tuple[sp.csr_matrix, np.ndarray]:
+    """`_summed` of the cells of each species by its own targets, in the order of the cells; those of none left out."""
+    all_rows = np.unique(np.concatenate([target[target != LOST] for target in targets.values()]))
+    parts, orders = [], []
+    for name, target in targets.items():
+        cells = np.flatnonzero(species == name)
+        part, rows = _summed(matrix[cells], target)
+        columns = np.searchsorted(all_rows, rows)[part.indices]
+        parts.append(sp.csr_matrix((part.data, columns, part.indptr), shape=(len(cells), len(all_rows))))
+        orders.append(cells)
+    return sp.vstack(parts, format="csr")[np.argsort(np.concatenate(orders), kind="stable")], all_rows
 
 
 def _losses(

@@ -106,7 +106,12 @@ def sample_of(
                 f"dataset file"
             )
         return obs[key].to_numpy(object)
-    return _cell_column(barcodes, record, tables, key)
+    joined = cell_table(barcodes, record, tables)
+    if joined is None or key not in joined:
+        raise BrainmetError(
+            f"split_by: the cells table has no column {key}; correct split_by or cells in the dataset file"
+        )
+    return joined[key].to_numpy(object)
 
 
 def own_cells(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member]) -> Raw:
@@ -126,17 +131,6 @@ def own_cells(raw: Raw, record: Mapping[str, Any], tables: Mapping[str, Member])
     return raw if is_own.all() else raw.cells(is_own)
 
 
-def _cell_column(
-    barcodes: np.ndarray, record: Mapping[str, Any], tables: Mapping[str, Member], column: str
-) -> np.ndarray:
-    joined = cell_table(barcodes, record, tables)
-    if joined is None or column not in joined:
-        raise BrainmetError(
-            f"split_by: the cells table has no column {column}; correct split_by or cells in the dataset file"
-        )
-    return joined[column].to_numpy(object)
-
-
 def cell_table(barcodes: np.ndarray, record: Mapping[str, Any], tables: Mapping[str, Member]) -> pd.DataFrame | None:
     """The cells table in the order of the cells, empty strings where it says nothing; None when there is none."""
     if "cells" not in tables:
@@ -145,7 +139,7 @@ def cell_table(barcodes: np.ndarray, record: Mapping[str, Any], tables: Mapping[
     frame, key = _rows_of_sample(record, tables, "cells")
     if record["cells"].get("sample") and not len(frame):
         raise BrainmetError(f"{_no_row(record, tables, 'cells')}; correct cells: sample, or add its rows")
-    values = frame.astype(str).agg("\x1f".join, axis=1).to_numpy(object)
+    values = np.array(["\x1f".join(row) for row in frame.astype(str).itertuples(index=False)], dtype=object)
     rows = match_rows(
         barcodes, frame[key].to_numpy(object), values=values, name=str(member), sample_names=_names_of(record)
     )
