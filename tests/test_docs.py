@@ -147,7 +147,7 @@ def sample_fields() -> str:
 
 FREE = {
     "text": "free text",
-    "share": "a number up to 0.5; 0 where doublets were removed: none are looked for; by default from the barcodes",
+    "share": "a number up to 0.5, by default from the number of barcodes; 0 where doublets were removed before, so that none are sought",
 }
 """Kinds of fields without a list of words."""
 

@@ -107,6 +107,11 @@ def test_numbers_from_the_command_line_are_read():
     assert document["qc"] == {"n_mads": 4, "seed": 2, "fixed": {"min_counts": None, "max_pct_mt": 7.5}}
     assert document["score"]["tier"] == [1, 2] and document["duplicates"]["drop"] is False
     assert document["cluster"] == {"resolution": 0.8, "resolutions": [0.5, 1]}
+    whole = {"datasets": ["demo"], "features": {"n_top": "1e3"}}
+    config.check(whole)
+    assert whole["features"]["n_top"] == 1000 and isinstance(whole["features"]["n_top"], int)
+    assert "is read as a number" not in refuse({"score": {"files": ["5"]}}), "a quoted text is told what it lacks"
+    assert refuse({"exclude": "[]"}).startswith("config.yaml: exclude: '[]' must be")
     assert document["exclude"] == ["010", "8"] and document["embed"]["integrate"] == "none", "text stays text"
     assert refuse({"qc": {"n_mads": "three"}}) == "config.yaml: qc.n_mads: 'three' must be number"
     assert refuse({"qc": {"fixed": {"max_pct_mt": "500"}}}).endswith("max_pct_mt: 500 must be at most 100")

@@ -329,8 +329,26 @@ def test_a_table_that_the_dataset_file_overrules_is_named(series, tmp_path):
     (said,) = checks.overruled(loaded)
     assert "her2 of A is pos (table: neg), donor of B is P1 (table: P2); where the table is right, take" in said
     many = {"mine": {"overruled": ["a", "b", "c", "d"]}, "other": {}}
-    assert "before the table: a, b, c, and 1 more; where" in checks.overruled(many)[0]
+    assert "not the table: a, b, c, and 1 more; where" in checks.overruled(many)[0]
     (tmp_path / "who.csv").write_text("id,donor,her2\nA,P1,pos\n")
+    assert checks.overruled(datasets.load(["mine"], folders=[path.parent])) == []
+
+
+def test_a_table_tells_donor_and_condition_of_a_file_without_samples(series, tmp_path):
+    (tmp_path / "who.csv").write_text("id,donor,condition,doublet_rate\nmine,P7,brain_metastasis,0\n")
+    path = series(covariates="who.csv", samples="drop", labels="drop", condition="primary")
+    (record,) = load(path).values()
+    assert (record["donor"], record["condition"], record["doublet_rate"]) == ("P7", "brain_metastasis", 0)
+    assert checks.overruled(datasets.load(["mine"], folders=[path.parent])) == []
+    (tmp_path / "who.csv").write_text("id,doublet_rate\nmine,few\n")
+    with pytest.raises(BrainmetError, match="doublet_rate: 'few'"):
+        load(path)
+
+
+def test_a_table_that_says_the_same_otherwise_or_nothing_is_not_named(series, tmp_path):
+    (tmp_path / "who.csv").write_text("id,her2\nA,Unknown\nB,NA\n")
+    samples = [sample | {"her2": "pos"} for sample in SERIES["samples"]]
+    path = series(covariates="who.csv", samples=samples)
     assert checks.overruled(datasets.load(["mine"], folders=[path.parent])) == []
 
 

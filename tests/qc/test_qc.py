@@ -120,6 +120,10 @@ def test_fixed_limits_take_the_place_of_the_samples_own(
         part["min_genes"] == genes
         and part[["min_counts", "max_pct_mt"]].tolist() == own[["min_counts", "max_pct_mt"]].tolist()
     )
+    # Barcodes below the profile's limit on genes enter no median; a fixed limit holds for them too.
+    deep = {"profiles": {name: profile | {"min_genes": 1_000} for name, profile in config["profiles"].items()}}
+    few = qc(counts, **config | deep | {"fixed": {"min_genes": 1, "max_pct_mt": 7}})[2].iloc[0]
+    assert few["max_pct_mt"] == 7
     # What a sample does not measure has no limit.
     tpm = make_counts(X / X.sum(axis=1, keepdims=True) * 1e6, uns={"values": "tpm"}, sample="T")
     assert qc(tpm, **config | {"fixed": fixed})[2].iloc[0][["min_counts", "max_pct_mt"]].isna().all()

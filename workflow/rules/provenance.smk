@@ -10,7 +10,7 @@ KNOWLEDGE = {
     path.relative_to(HOME).as_posix(): str(path)
     for path in sorted((HOME / "resources").glob("*/*"))
     if path.parent.name not in ("datasets", "demo") and path.suffix in (".yaml", ".tsv", ".gz")
-} | {file: file for _, file in plan.own_files(config)}
+} | {os.path.abspath(file): file for _, file in plan.own_files(config)}
 
 
 rule provenance:

@@ -112,8 +112,7 @@ def read(path: Path) -> dict[str, Any]:
     _name(dataset)
     validate(dataset, read_schema(SCHEMA), name=str(path))
     dataset.setdefault("title", dataset["id"])
-    condition = dataset.get("condition") or DEFAULTS["condition"]
-    dataset.setdefault("samples", [{"id": dataset["id"], "donor": dataset["id"], "condition": condition}])
+    dataset.setdefault("samples", [{"id": dataset["id"]}])
     checks.check(dataset, path)
     if dataset.get("covariates"):
         _add_covariates(dataset, path)
@@ -215,8 +214,10 @@ def _add_covariates(dataset: dict[str, Any], path: Path) -> None:
             value = stated.pop(field, None)
             if sample.get(field) is None and value is not None:
                 sample[field] = value
-            elif value is not None and _text(sample[field]) != value:
+            elif value and value.casefold() not in (UNKNOWN, "na", _text(sample[field]).casefold()):
                 overruled.append(f"{field} of {sample['id']} is {_text(sample[field])} (table: {value})")
+        if (rate := stated.pop("doublet_rate", None)) and sample.get("doublet_rate") is None:
+            sample["doublet_rate"] = _number(rate)
         sample["covariates"] = stated
     validate(
         {**dataset, "samples": [{k: v for k, v in s.items() if k != "covariates"} for s in dataset["samples"]]},
@@ -365,6 +366,14 @@ def sharers(dataset: Mapping[str, Any], record: Mapping[str, Any]) -> list[int]:
 def _first(*values: Any) -> Any:
     """The first value that says something: a field left empty in a sample's entry is what its dataset says."""
     return next((value for value in values if value is not None), None)
+
+
+def _number(text: str) -> float | str:
+    """The number; a text that is none is the schema's to refuse."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _text(value: Any) -> str:

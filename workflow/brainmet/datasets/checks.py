@@ -100,7 +100,7 @@ def overruled(datasets: Mapping[str, Mapping[str, Any]]) -> list[str]:
         if differences := dataset.get("overruled"):
             more = f", and {len(differences) - SHOWN} more" if len(differences) > SHOWN else ""
             sentences.append(
-                f"{id_}: covariates: the dataset file stands before the table: {', '.join(differences[:SHOWN])}{more}; "
+                f"{id_}: covariates: the sample's line counts, not the table: {', '.join(differences[:SHOWN])}{more}; "
                 "where the table is right, take the field out of the sample's line"
             )
     return sentences

@@ -75,7 +75,9 @@ def discover(dataset: Mapping[str, Any], paths: Sequence[Path], genes: GeneTable
     members = list_members([(file["name"], path) for file, path in named])
     tables = {(dataset.get(role) or {}).get("file") for role in ("cells", "labels")}
     data = [member for member in members if member.name not in tables]
-    fitting = [member for layout in layouts_of(dataset) for member in matrices(data, layout)] or data
+    fitting = [
+        member for layout in layouts_of(dataset) if layout in LAYOUTS for member in matrices(data, layout)
+    ] or data
     if dataset["layout"] == "bulk":
         lines = ["# its profiles are told apart by the patterns under profiles:"]
     elif dataset.get("split_by"):
@@ -262,7 +264,7 @@ def entry(id_: str, match: str, about: str) -> str:
 
 def _record(dataset: Mapping[str, Any]) -> dict[str, Any]:
     """The record of a sample that would hold all cells."""
-    one = {**dataset, "samples": [{"id": dataset["id"]}]}
+    one = {**dataset, "samples": [{"id": dataset["id"], "layout": dataset["samples"][0].get("layout")}]}
     return next(iter(datasets.records({dataset["id"]: one}, exclude=[]).values()))
 
 

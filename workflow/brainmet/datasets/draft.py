@@ -227,7 +227,7 @@ def _not_read(members: Sequence[Member], data: Sequence[Member], matches: Sequen
     others = {m for layout in LAYOUTS if layout != "dense_text" for m in matrices(members, layout)} - set(data)
     rest = sorted(unmatched([member.full_name for member in others], matches))
     more = f" and {len(rest) - SHOWN} more" if len(rest) > SHOWN else ""
-    how = "a sample among them is a line of its own, with its layout"
+    how = "if one is a sample, give it a line with its own layout"
     return [f"# not read, of another layout: {', '.join(rest[:SHOWN])}{more} ({how})"] if rest else []
 
 

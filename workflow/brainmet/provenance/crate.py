@@ -66,7 +66,7 @@ def describe(
     settings = [_setting(crate, key, value) for key, value in _leaves(run["config"])]
     known = [
         _entity(crate, f"#input/{digest[:16]}", "CreativeWork", name=Path(name).name, sha256=digest)
-        for name, digest in run["knowledge"].items()
+        for digest, name in {digest: name for name, digest in run["knowledge"].items()}.items()
     ]
     made = [_output(crate, root, path) for path in sorted(outputs)]
     about = {"name": "Run of brainmet", "description": crate.description}

@@ -198,7 +198,7 @@ def set_limits(
         min_genes=float(np.fmax(min_genes, _lower(used[Obs.N_GENES], n_mads))),
         max_pct_mt=max(mt_floor, float(np.median(share) + n_mads * mad_sd(share))) if len(share) else float("nan"),
     )
-    unmeasured = {"min_counts": not totals_are_depth, "max_pct_mt": not len(share)}
+    unmeasured = {"min_counts": not totals_are_depth, "max_pct_mt": bool(cells[Obs.PCT_MT].isna().all())}
     given = {name: limit for name, limit in fixed.items() if limit is not None and not unmeasured.get(name)}
     return replace(own, **given)
 

@@ -15,6 +15,8 @@ from brainmet.core.validate import guess, validate
 from brainmet.errors import BrainmetError
 
 SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
+OF_TYPE = ("type", "enum", "const", "oneOf", "anyOf")
+"""Keywords of a schema that a value may fail for being text."""
 
 
 def check(config: dict[str, Any]) -> None:
@@ -39,11 +41,14 @@ def check(config: dict[str, Any]) -> None:
 def read_numbers(config: dict[str, Any], rules: dict[str, Any]) -> None:
     """Turn text into the number, truth value or null that the schema wants, in place.
 
-    Snakemake reads everything inside braces on its command line as text: `--config 'qc={n_mads: 4}'` gives "4".
+    Snakemake reads everything inside braces on its command line as text: `--config 'qc={n_mads: 4}'` gives "4". Text
+    stays text where the schema allows it, and where the schema says nothing, as of a method of the user's own.
     """
     for error in list(Draft202012Validator(rules).iter_errors(config)):
+        if error.validator not in OF_TYPE or not error.absolute_path:
+            continue
         value = _typed(error.instance)
-        if error.absolute_path and Draft202012Validator({error.validator: error.validator_value}).is_valid(value):
+        if Draft202012Validator({error.validator: error.validator_value}).is_valid(value):
             *above, last = error.absolute_path
             reduce(getitem, above, config)[last] = value
 
@@ -53,9 +58,16 @@ def _typed(value: Any) -> Any:
     if isinstance(value, list):
         return [_typed(entry) for entry in value]
     try:
-        return json.loads(value.lower()) if isinstance(value, str) else value
+        found = json.loads(value.lower(), parse_float=_number) if isinstance(value, str) else value
     except ValueError:
         return value
+    return value if isinstance(found, list | dict) else found
+
+
+def _number(text: str) -> float:
+    """A number with a point or an exponent; 1e3 is a whole one."""
+    number = float(text)
+    return int(number) if number.is_integer() else number
 
 
 def schema() -> dict[str, Any]:

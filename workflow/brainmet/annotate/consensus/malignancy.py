@@ -5,7 +5,7 @@
 | epithelial or melanocytic | like its donor's aneuploid profile in the sample | malignant |
 | | there is such a profile, the cell does not follow it | normal; uncertain in between, and in foreign tissue |
 | | nothing to compare with, or no aneuploid profile | likely_malignant in tumours and foreign tissue, else uncertain |
-| | nothing to compare with in a sample of epithelium alone | likely_malignant, but in tissue declared normal |
+| | nothing to compare with in a sample of epithelium alone | likely_malignant, except in tissue declared normal |
 | neuron or macroglia, in glioma | like an aneuploid profile | malignant |
 | astrocyte or precursor, in glioma | nothing to compare with, or no aneuploid profile | likely_malignant |
 | neuron, in glioma | the same | uncertain: glioma cells resemble neurons too |
