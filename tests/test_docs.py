@@ -147,7 +147,8 @@ def sample_fields() -> str:
 
 FREE = {
     "text": "free text",
-    "share": "a number up to 0.5, by default from the number of barcodes; 0 where doublets were removed before, so that none are sought",
+    "share": "a number up to 0.5, by default from the number of barcodes; 0 where doublets were removed, so that none "
+    "are sought",
 }
 """Kinds of fields without a list of words."""
 

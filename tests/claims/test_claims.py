@@ -75,8 +75,32 @@ def test_donors_a_claim_came_from_reproduce_it_beside_others_controls() -> None:
     """Metastases of the claim's own series are not independent of it, whichever primaries they are compared with."""
     data = bulk(STUDIES, shift=1.0)
     data.obs["dataset"] = np.where(data.obs["condition"] == "primary", data.obs["study"] + "_primaries", "own")
-    for sources, verdict_ in ((["own"], "reproduced_in_source"), (["s_primaries"], "supported")):
+    for sources, verdict_ in (
+        (["own"], "reproduced_in_source"),
+        (["s_primaries"], "supported"),
+        (["s_primaries", "t_primaries"], "reproduced_in_source"),
+    ):
         row = stage.claims([claim(derived_from=sources)], reader_of(data), design=DESIGN, bound=0.5).iloc[0]
+        assert row["verdict"] == verdict_
+
+
+def test_new_metastases_beside_the_normal_tissue_of_a_paper_support_its_claim() -> None:
+    comparison = {"id": "x", "a": "brain_metastasis", "b": "normal_brain", "site": "*"}
+    data = bulk(STUDIES, shift=1.0)
+    data.obs["condition"] = data.obs["condition"].astype(str).replace("primary", "normal_brain")
+    data.obs["dataset"] = np.where(data.obs["condition"] == "normal_brain", "controls", "new")
+    for sources, verdict_ in ((["controls"], "supported"), (["new"], "reproduced_in_source")):
+        asked = claim(comparison=comparison, derived_from=sources)
+        assert stage.claims([asked], reader_of(data), design=DESIGN, bound=0.5).iloc[0]["verdict"] == verdict_
+
+
+def test_a_source_is_not_confirmed_by_a_study_that_shows_nothing() -> None:
+    """Ten donors a side that the claim came from, and three a side from elsewhere, with the effect or without."""
+    source = bulk({"s": (10, 10)}, shift=1.0)
+    for shift, verdict_ in ((0.0, "reproduced_in_source"), (1.5, "supported")):
+        data = concat([source, bulk({"t": (4, 4)}, shift=shift, seed=1)], index_unique="-")
+        data.var = source.var
+        row = stage.claims([claim(derived_from=["s"])], reader_of(data), design=DESIGN, bound=0.5).iloc[0]
         assert row["verdict"] == verdict_
 
 
@@ -188,6 +212,9 @@ def test_bulk_tissue_stands_beside_and_decides_nothing(make_counts: Any) -> None
     row = conform(table, "claims").iloc[0]
     assert row["verdict"] == "supported"
     assert (row["bulk_estimator"], row["bulk_n"], row["bulk_studies"]) == ("bulk_paired", 8, "D")
+    cohort = tissues([counts], {"S": {"primary_site": "breast"}}, scoring=SCORING)
+    sourced = stage.claims([claim(derived_from=["D"])], reader, design=DESIGN, bound=0.5, tissues=cohort).iloc[0]
+    assert sourced["bulk_estimator"] == "", "the tissue that a claim was made from does not speak for it"
     assert row["bulk_ci_high"] < 0
     assert row["estimate"] == pytest.approx(1.0, abs=0.2)
     assert row["unit"] == "log2"

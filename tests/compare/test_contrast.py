@@ -69,6 +69,13 @@ def test_tumours_are_compared_by_their_subtype_without_the_normal_tissue_of_the_
     assert set(normal["sampled"]) == {"normal_brain"}
 
 
+def test_models_stand_beside_no_patient_where_tumours_are_compared_by_subtype() -> None:
+    frame = donors({"s": (4, 0), "lines": (4, 0)}).assign(subtype=["TNBC", "HER2_pos"] * 4)
+    frame.loc[frame["study"] == "lines", "condition"] = "cell_line"
+    members, _ = Contrast("x", "TNBC", "HER2_pos", by="subtype").eligible(frame, site=ANY_SITE)
+    assert set(members["study"]) == {"s"}
+
+
 def test_a_row_rests_on_the_donors_of_its_studies_and_platforms() -> None:
     frame = donors({"s": (3, 3), "t": (3, 3), "u": (2, 2)})
     frame.loc[frame["study"] == "t", "platform"] = "10x nucleus"

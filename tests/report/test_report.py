@@ -309,6 +309,9 @@ def test_why_a_contrast_was_not_tested_is_told_in_one_row() -> None:
     (many, one) = text_table.not_tested(comparison.not_tested(rows)).rows
     assert many[2] == "7" and one[2:] == ["1", "Study and condition coincide."]
     assert many[3] == "Too few donors (3 tests). No donor of CSF (2 tests). No study (1 test). Other reasons (1 test)."
+    rows["reason"] = ["brain_metastasis was measured on nuclei", "csf was measured on plates"] * 4
+    (many, _) = text_table.not_tested(comparison.not_tested(rows)).rows
+    assert many[3] == "Brain metastasis was measured on nuclei (4 tests). CSF was measured on plates (3 tests)."
     assert not text_table.not_tested(comparison.not_tested(rows.assign(effect=1.0))).rows
 
 
@@ -535,7 +538,7 @@ def test_methods_tell_of_no_step_that_had_nothing_to_work_on():
     assert "fixed limits" not in full
     fixed = toy.run()
     fixed.provenance["config"]["qc"]["fixed"] |= {"min_counts": 500, "max_pct_mt": 7.5}
-    limits = "in place of the sample's own (at least 500 counts, at most 7.5 % mitochondrial counts)"
+    limits = "except for fixed limits (at least 500 counts, at most 7.5 % mitochondrial counts)"
     assert limits in told(fixed)
     few = told(replace(toy.run(), integrated=False))
     assert "Harmony" not in few and "used without integration" in few

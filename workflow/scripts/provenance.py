@@ -6,7 +6,7 @@ from pathlib import Path
 from brainmet import contract, provenance
 from brainmet.core.files import replacing
 from brainmet.core.tables import read_table, write_table
-from brainmet.fetch import sha256
+from brainmet.fetch.checksums import sha256
 from brainmet.run.job import job
 
 with job(snakemake) as params:

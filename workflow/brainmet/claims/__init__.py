@@ -7,6 +7,7 @@ over the claims that could be tested. What bulk tissue says of the same readout 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,10 @@ import pandas as pd
 from brainmet.bulk import BULK_PAIRED, BULK_UNPAIRED, Tissue
 from brainmet.claims.entries import EXPRESSION, describe, design_of, reference, threshold
 from brainmet.claims.readouts import Reader, Readout, gene_sets_of
-from brainmet.claims.verdicts import untested, verdict, with_companions
+from brainmet.claims.verdicts import untested, verdict, with_companions, within_bound
 from brainmet.compare import compare, pooled
 from brainmet.compare.coincidence import coinciding
-from brainmet.compare.contrast import Contrast
+from brainmet.compare.contrast import NO_SITE, Contrast
 from brainmet.compare.drift import drift_of_random_sets
 from brainmet.compare.estimators import (
     CONFOUNDED,
@@ -67,7 +68,8 @@ def claims(
         tissues: bulk cohorts.
     """
     rows = [
-        evaluate(entry, reader, design=design) | in_bulk(entry, reader, tissues, design=design) for entry in entries
+        evaluate(entry, reader, design=design, bound=bound) | in_bulk(entry, reader, tissues, design=design)
+        for entry in entries
     ]
     if not rows:
         return empty("claims")
@@ -88,7 +90,7 @@ def claims(
     return table[columns("claims")]
 
 
-def evaluate(entry: Mapping[str, Any], reader: Reader, *, design: Design) -> dict[str, Any]:
+def evaluate(entry: Mapping[str, Any], reader: Reader, *, design: Design, bound: float) -> dict[str, Any]:
     """What was measured for one claim: the deciding row of its contrast, and what speaks against it."""
     row, readout = described(entry), reader.readout(entry)
     if readout.reason:
@@ -96,7 +98,9 @@ def evaluate(entry: Mapping[str, Any], reader: Reader, *, design: Design) -> dic
     contrast, rules = Contrast.read(entry["comparison"]), design_of(entry, design)
     best = deciding(readout, entry, design=design)
     row |= measured(best, readout, entry, contrast, site=best.get("primary_site", rules.primary_site))
-    row |= without_ambient(reader.control(entry), entry, design=design) if row["estimator"] in RANK else {}
+    if row["estimator"] in RANK:
+        row |= without_ambient(reader.control(entry), entry, design=design)
+        row["from_source"] = rests_on_source(row, readout, entry, design=design, bound=bound)
     if contrast.b and row["estimator"] in (WITHIN, NESTED):
         row["coinciding"] = ", ".join(coinciding(readout.donors, contrast, best, design=rules))
     if row["estimator"] == NESTED:
@@ -141,17 +145,29 @@ def measured(
     scored = not contrast.b or best["estimator"] not in (NOT_TESTABLE, REFUSED)
     if why and scored and not np.isfinite(row["effect"]):
         row["reason"] = why
-    groups = [_datasets(group) for _, group in used.groupby(Obs.CONDITION)] if contrast.b else [_datasets(used)]
     return row | {
         "n_donors": int(best["n_donors"]),
         "coverage": coverage,
-        "datasets": ";".join(sorted(_datasets(used))),
-        "from_source": any(group <= set(entry.get("derived_from", [])) for group in groups if group),
+        "datasets": ";".join(sorted({name for names in used[Obs.DATASET] for name in str(names).split(";")})),
     }
 
 
-def _datasets(donors: pd.DataFrame) -> set[str]:
-    return {name for names in donors[Obs.DATASET] for name in str(names).split(";")}
+def rests_on_source(
+    row: Mapping[str, Any], readout: Readout, entry: Mapping[str, Any], *, design: Design, bound: float
+) -> bool:
+    """Whether the donors that a claim was made from are needed to show it: those from elsewhere do not by themselves.
+
+    Normal tissue may be that of the source: no claim is about it.
+    """
+    sources = set(entry.get("derived_from", []))
+    if not sources & set(row["datasets"].split(";")):
+        return False
+    own = np.array([set(str(names).split(";")) <= sources for names in readout.donors[Obs.DATASET]], bool)
+    elsewhere = readout.donors[~own | readout.donors[Obs.CONDITION].isin(NO_SITE)]
+    alone = deciding(replace(readout, donors=elsewhere), entry, design=design)
+    if entry["direction"] == "none":
+        return not within_bound(alone, entry.get("bound", bound))
+    return not (alone.get("p", np.nan) < design.alpha and np.sign(alone["effect"]) == np.sign(row["effect"]))
 
 
 def without_ambient(control: Readout | None, entry: Mapping[str, Any], *, design: Design) -> dict[str, Any]:
@@ -214,6 +230,8 @@ def in_bulk(entry: Mapping[str, Any], reader: Reader, tissues: Sequence[Tissue],
         return row
     found: dict[str, list[tuple[str, effects.Estimate]]] = {BULK_PAIRED: [], BULK_UNPAIRED: []}
     for tissue in tissues:
+        if tissue.dataset in entry.get("derived_from", []):
+            continue
         scores, _ = tissue.scores(sets)
         values = scores.mean(axis=1, skipna=False).to_frame().dropna()
         compared = tissue.compare(values, Contrast.read(comparison), site=design_of(entry, design).primary_site)

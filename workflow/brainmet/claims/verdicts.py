@@ -141,8 +141,7 @@ def within_bound(row: Mapping[str, Any], bound: float) -> bool:
 
 
 def _sourced(state: str, row: Mapping[str, Any]) -> str:
-    """The verdict, or `reproduced_in_source`: a claim cannot be confirmed by the donors that it came from, whatever
-    other donors they are compared with."""
+    """The verdict, or `reproduced_in_source`: a claim cannot be confirmed by the donors that it came from."""
     return "reproduced_in_source" if row["from_source"] else state
 
 

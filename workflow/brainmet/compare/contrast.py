@@ -17,6 +17,8 @@ from brainmet.contract import UNKNOWN, Obs, Uns
 
 NO_SITE = frozenset(ids(normal=True))
 """Conditions of tissue that has no primary tumour."""
+NO_TUMOUR = NO_SITE | frozenset(ids(model=True))
+"""Conditions that take no part where patients are compared by a property of their tumours."""
 ANY_SITE = "*"
 OF_TUMOURS = frozenset({"subtype", "er", "pr", "her2"})
 """Columns that describe a tumour: tissue without one is not asked for them."""
@@ -81,8 +83,8 @@ class Contrast:
     def taking_part(self, donors: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
         """Donors with the values asked for, their `condition` being the group that they are compared by.
 
-        Groups other than conditions are properties of tumours: a donor's normal tissue takes no part, unless the
-        condition is asked for.
+        Groups other than conditions are properties of patients' tumours: normal tissue and models take no part, unless
+        the condition is asked for.
 
         Returns:
             The donors; where they are compared by another column, `sampled` keeps their condition. And for each of
@@ -97,7 +99,7 @@ class Contrast:
         if self.by == Obs.CONDITION:
             return donors, pd.Series(donors.index, donors.index)
         if Obs.CONDITION not in self.where:
-            donors = donors[~donors[Obs.CONDITION].isin(NO_SITE)]
+            donors = donors[~donors[Obs.CONDITION].isin(NO_TUMOUR)]
         donors = donors.assign(**{SAMPLED: donors[Obs.CONDITION], Obs.CONDITION: donors[self.by]})
         grouped = donors.groupby([Obs.STUDY, PLATFORM, Obs.DONOR, Obs.CONDITION], sort=False)
         donors[SAMPLED] = donors[SAMPLED].where(grouped[SAMPLED].transform("nunique") == 1, MIXED)

@@ -65,8 +65,10 @@ def describe(
     taken = [_input(crate, row, sources.get(str(row["file"]), {})) for row in inputs.to_dict("records")]
     settings = [_setting(crate, key, value) for key, value in _leaves(run["config"])]
     known = [
-        _entity(crate, f"#input/{digest[:16]}", "CreativeWork", name=Path(name).name, sha256=digest)
-        for digest, name in {digest: name for name, digest in run["knowledge"].items()}.items()
+        _entity(
+            crate, f"#knowledge/{digest[:16]}/{Path(name).name}", "CreativeWork", name=Path(name).name, sha256=digest
+        )
+        for name, digest in run["knowledge"].items()
     ]
     made = [_output(crate, root, path) for path in sorted(outputs)]
     about = {"name": "Run of brainmet", "description": crate.description}

@@ -10,7 +10,7 @@ from brainmet.contract import UNKNOWN, Compartment, Obs
 from brainmet.report.figure import Figure, Variant, axis, clean, heat_map, reversed_axis, rows_high
 from brainmet.report.forest import contrasts, forest
 from brainmet.report.palette import ACCENT, DIVERGING, DOUBTED, MUTED, UNCLEAR, colours, in_order
-from brainmet.report.wording import compartment_words, contrast_words, counted, start, words
+from brainmet.report.wording import compartment_words, contrast_words, counted, prose, start, words
 
 Names = Mapping[str, str]
 MIN_CELLS = 5
@@ -274,8 +274,8 @@ def _commonest_reasons(reasons: pd.Series, most: int = 3) -> str:
     """The reasons of some tests as sentences, each with its number where there are several, the commonest first."""
     counts = reasons.value_counts().sort_index().sort_values(ascending=False, kind="stable")
     if len(counts) == 1:
-        return f"{start(str(counts.index[0]))}."
-    said = [f"{start(str(reason))} ({counted(n, 'test')})." for reason, n in counts.head(most).items()]
+        return f"{start(prose(str(counts.index[0])))}."
+    said = [f"{start(prose(str(reason)))} ({counted(n, 'test')})." for reason, n in counts.head(most).items()]
     rest = [f"Other reasons ({counted(counts[most:].sum(), 'test')})."] if len(counts) > most else []
     return " ".join([*said, *rest])
 

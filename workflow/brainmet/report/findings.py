@@ -19,7 +19,8 @@ MEANING = {
     "difference, it lies outside the bound",
     "equivalent": "the 90 % interval lies within the bound of no difference; for a claim with a direction this means "
     "that there is no difference of the claimed size",
-    "reproduced_in_source": "the claim holds, but one group consists of the donors from which it was made",
+    "reproduced_in_source": "the claim holds, but tumours from elsewhere than its own source do not show it by "
+    "themselves",
     "inconclusive": "the claim was tested and not settled; the row says why",
     "confounded": "the two conditions lie in different studies, so their difference may be one of studies; it is shown "
     "and gets no verdict",
