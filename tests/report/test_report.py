@@ -35,6 +35,7 @@ from brainmet.report import (
     places,
     quality,
     record,
+    signatures,
     static,
     text_table,
     views,
@@ -142,12 +143,12 @@ def test_arrays_are_cleaned_as_their_values_are(dtype: type) -> None:
 
 def test_donor_means_are_means_of_a_donors_cells_and_leave_out_few():
     run = toy.run(cells=40)
-    means = comparison.donor_means(run.scores, run.annotation)
+    means = signatures.donor_means(run.scores, run.annotation)
     own = (run.annotation["cell_type"] == "t_cell") & (run.annotation["donor"] == "donor_S1")
     expected = run.scores.loc[own, "proliferation"].mean()
     assert means.loc["t_cell", "primary"]["proliferation"].iloc[0] == pytest.approx(expected)
     assert "unknown" not in means.index.get_level_values("cell_type")
-    assert comparison.donor_means(run.scores.head(12), run.annotation.head(12)).empty
+    assert signatures.donor_means(run.scores.head(12), run.annotation.head(12)).empty
 
 
 def test_fates_name_the_one_limit_that_was_broken():
@@ -593,7 +594,7 @@ def test_integration_is_read_off_the_components(tmp_path):
 @pytest.mark.parametrize("cells", [20, 0])
 def test_static_figures_are_svg_with_text_and_the_same_twice(tmp_path, cells):
     run = toy.run(cells=cells)
-    means = comparison.donor_means(run.scores, run.annotation)
+    means = signatures.donor_means(run.scores, run.annotation)
     drawings = {
         "umap": static.umap(run.layout, run.annotation["cell_type"]),
         "composition": static.composition(run.annotation, ["S1", "S2"]),

@@ -16,9 +16,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from brainmet.claims.measures import WHO
 from brainmet.compare.donor_scores import GeneSet
-from brainmet.compare.donors import PLATFORM
-from brainmet.contract import Obs
 from brainmet.core.tables import columns, empty
 from brainmet.pseudobulk.type_profiles import strata
 from brainmet.slice import Cells, Slice, gather
@@ -31,7 +30,6 @@ N_BINS = 10
 """Bins of expression that random genes come from; a slice holds some 2,000 genes."""
 Side = list[tuple[str, float]]
 """Genes of one side of a correlation, each with its sign."""
-_WHO = [Obs.STUDY, Obs.DONOR, Obs.CONDITION, PLATFORM]
 
 
 def correlations(
@@ -69,11 +67,11 @@ def correlations(
     rows = []
     place_of = {claim["id"]: f"{claim['compartment']}: {', '.join(types_of[claim['id']])}" for claim in asked}
     types = {place_of[claim["id"]]: types_of[claim["id"]] for claim in asked}
-    for place, donors in gather(parts, annotation, depth, types, keys=_WHO).items():
+    for place, donors in gather(parts, annotation, depth, types, keys=WHO).items():
         here = [claim for claim in asked if place_of[claim["id"]] == place]
         for who, cells in donors.items():
             donor = Donor(cells, symbols, min_cells=min_cells, min_genes=min_genes, n_random=n_random)
-            rows += [dict(zip(_WHO, who, strict=True)) | donor.correlate(claim, sets, seed=seed) for claim in here]
+            rows += [dict(zip(WHO, who, strict=True)) | donor.correlate(claim, sets, seed=seed) for claim in here]
     log.info("%d claims on correlations, %d rows", len(asked), len(rows))
     return pd.DataFrame(rows)[columns("correlations")] if rows else empty("correlations")
 

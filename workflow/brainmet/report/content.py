@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from brainmet.core.tables import empty
-from brainmet.report.comparison import donor_means
+from brainmet.report.signatures import donor_means
 
 
 @dataclass(frozen=True)

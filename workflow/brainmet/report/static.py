@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from brainmet.contract import Obs
-from brainmet.report.comparison import donor_means, score_heat
 from brainmet.report.palette import DIVERGING, DROPPED, INK, MUTED, colours, in_order
 from brainmet.report.places import places
+from brainmet.report.signatures import donor_means, score_heat
 from brainmet.report.wording import words
 
 if TYPE_CHECKING:

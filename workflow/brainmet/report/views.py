@@ -3,7 +3,17 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from brainmet.report import agreement, comparison, composition, ecosystem, identity, quality, record, text_table
+from brainmet.report import (
+    agreement,
+    comparison,
+    composition,
+    ecosystem,
+    identity,
+    quality,
+    record,
+    signatures,
+    text_table,
+)
 from brainmet.report.content import Content
 from brainmet.report.figure import Figure
 from brainmet.report.text_table import TextTable
@@ -87,8 +97,8 @@ def _composition(content: Content) -> list[Figure]:
 def _signatures(content: Content) -> list[Figure]:
     names = content.run.names
     return [
-        comparison.signature_cells(content.donor_means, names),
-        comparison.signature_donors(content.tables["donor_scores"], names),
+        signatures.signature_cells(content.donor_means, names),
+        signatures.signature_donors(content.tables["donor_scores"], names),
         quality.coverage(content.tables["coverage"], content.sample_ids, names),
     ]
 
