@@ -194,7 +194,7 @@ def of_cells(
     _, cells, depth, bulk = larger
     shipped = [c for c in load([HOME / "resources/claims/claims.yaml"]) if c["id"] in wanted]
     raw = Cohort(bulk, demo.WORDS, min_cells=10, needed=NEEDED)
-    types = {c["compartment"]: c.get("types") or raw.types.get(declared(c["compartment"]), ()) for c in shipped}
+    types = {c["id"]: c.get("types") or raw.types.get(declared(c["compartment"]), ()) for c in shipped}
     table = correlations(
         parts,
         cells,
