@@ -104,6 +104,15 @@ def test_a_source_is_not_confirmed_by_a_study_that_shows_nothing() -> None:
         assert row["verdict"] == verdict_
 
 
+def test_a_source_is_not_confirmed_by_conditions_that_lie_in_different_studies() -> None:
+    elsewhere = dict.fromkeys("uvw", (4, 0)) | dict.fromkeys("xyz", (0, 4))
+    data = concat([bulk({"s": (10, 10)}, shift=1.0), bulk(elsewhere, shift=3.0, seed=1)], index_unique="-")
+    data.var = bulk(STUDIES, shift=0.0).var
+    asked = claim(derived_from=["s"], estimator_min="within")
+    row = stage.claims([asked], reader_of(data), design=DESIGN, bound=0.5).iloc[0]
+    assert row["verdict"] == "reproduced_in_source"
+
+
 def test_no_difference_is_inconclusive_with_what_could_have_been_seen() -> None:
     row = judge(claim(readout={"signature": "null"}), shift=0.0).loc["X"]
     assert row["verdict"] == "inconclusive"

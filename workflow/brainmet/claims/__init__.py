@@ -165,6 +165,8 @@ def rests_on_source(
     own = np.array([set(str(names).split(";")) <= sources for names in readout.donors[Obs.DATASET]], bool)
     elsewhere = readout.donors[~own | readout.donors[Obs.CONDITION].isin(NO_SITE)]
     alone = deciding(replace(readout, donors=elsewhere), entry, design=design)
+    if untested(alone, entry):
+        return True
     if entry["direction"] == "none":
         return not within_bound(alone, entry.get("bound", bound))
     return not (alone.get("p", np.nan) < design.alpha and np.sign(alone["effect"]) == np.sign(row["effect"]))
