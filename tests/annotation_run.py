@@ -18,7 +18,7 @@ from brainmet.core.counts import Counts
 from brainmet.core.moments import moments
 from brainmet.features import Selection, features, informative
 from brainmet.ingest import ingest
-from brainmet.ingest.species import Limits
+from brainmet.ingest.species import Tolerance
 from brainmet.knowledge import genes
 from brainmet.knowledge.cell_types import load_cell_types
 from brainmet.qc import broken_limits, metrics, set_limits
@@ -67,7 +67,7 @@ def load(dataset: str, folder: Path = ROOT / "tests/real") -> tuple[Sample, ...]
     found = []
     for record in datasets.records(loaded, exclude=[]).values():
         taken = ingest(
-            [file["path"] for file in record["files"]], human, mouse, record=record, limits=Limits(**options)
+            [file["path"] for file in record["files"]], human, mouse, record=record, limits=Tolerance(**options)
         )
         raw = Sample(sp.csr_matrix(taken.matrix, dtype=np.float32), taken.cells, taken.genes, taken.uns)
         cells = taken.cells.join(metrics(raw))

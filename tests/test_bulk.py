@@ -12,6 +12,7 @@ from brainmet.compare.contrast import Contrast
 from brainmet.compare.donor_scores import Scoring
 from brainmet.datasets import read
 from brainmet.errors import BrainmetError
+from brainmet.knowledge.cell_types import shipped
 from brainmet.knowledge.genes import GeneTable, read_genes
 
 from tests.ingest.test_ingest import HERE, run
@@ -214,6 +215,9 @@ CONTRASTS = [Contrast("brain_vs_primary", "brain_metastasis", "primary")]
 RECORDS = {name: {"primary_site": "breast"} for name in ("S", *(f"T{i}" for i in range(10)))}
 
 
+HOW: dict[str, Any] = {"records": RECORDS, "scoring": SCORING, "types": shipped()}
+
+
 def profiles_of(n: int, seed: int = 0) -> tuple[np.ndarray, list[str], list[str]]:
     """Pairs of profiles of 60 genes; gene 0 is 2 units higher in the brain."""
     rng = np.random.default_rng(seed)
@@ -230,9 +234,7 @@ def test_pairs_by_hand(make_counts) -> None:
     values, conditions, donors = profiles_of(6)
     gene = GeneSet("g0", ("G0",), single=True)
     lost = GeneSet("lost", ("X1", "X2", "G3"))
-    table = effects_of(
-        [cohort(make_counts, values, conditions, donors)], [gene, lost], CONTRASTS, records=RECORDS, scoring=SCORING
-    )
+    table = effects_of([cohort(make_counts, values, conditions, donors)], [gene, lost], CONTRASTS, **HOW)
     row = table.set_index("signature").loc["g0"]
     stored = values.astype(np.float32).astype(float)
     assert row["difference"] == pytest.approx((stored[::2, 0] - stored[1::2, 0]).mean(), rel=1e-6)
@@ -248,17 +250,36 @@ def test_order_and_repeated_profiles_change_nothing(make_counts) -> None:
 
     values, conditions, donors = profiles_of(5)
     gene = [GeneSet("g0", ("G0",), single=True)]
-    first = effects_of(
-        [cohort(make_counts, values, conditions, donors)], gene, CONTRASTS, records=RECORDS, scoring=SCORING
-    )
+    first = effects_of([cohort(make_counts, values, conditions, donors)], gene, CONTRASTS, **HOW)
     order = np.random.default_rng(1).permutation(10)
     order = np.append(order, order[0])  # One profile twice: still one replicate.
     turned = values[order]
     turned[0], turned[-1] = turned[0] + 1, turned[-1] - 1
     again = cohort(make_counts, turned, [conditions[i] for i in order], [donors[i] for i in order])
-    second = effects_of([again], gene, CONTRASTS, records=RECORDS, scoring=SCORING)
+    second = effects_of([again], gene, CONTRASTS, **HOW)
     assert second["effect"].to_numpy() == pytest.approx(first["effect"].to_numpy(), rel=1e-5)
     assert second["n_a"].item() == 5
+
+
+def test_admixture_is_of_lineages(make_counts) -> None:
+    """A type counts for the lineage that its entry names, a malignant one for the tumour, whatever it resembles; a
+    gene of two kinds of tissue for neither."""
+    from brainmet.bulk import tissues
+
+    values, conditions, donors = profiles_of(3)
+    (tissue,) = tissues([cohort(make_counts, values, conditions, donors)], RECORDS, scoring=SCORING)
+    marked = {
+        "G1": "pdc", "G2": "ependymal", "G3": "lymphatic_endothelial", "G4": "malignant_glial", "G5": "t_cell",
+        "G6": "neuron", "G7": "platelet",
+    }  # fmt: skip
+    rows = [*marked.items(), ("G6", "fibroblast")]
+    markers = pd.DataFrame(rows, columns=["symbol", "cell_type"]).assign(rank=1)
+    found = tissue.admixture(markers, shipped())
+    stored = values.astype(np.float32)
+    assert list(found.columns) == ["brain", "stroma", "immune", "tumour"]
+    for name, genes in {"brain": [2], "stroma": [3], "immune": [1, 5], "tumour": [4]}.items():
+        expected = stored[:, genes].mean(axis=1)
+        assert found.loc[("brain_metastasis", "P1"), name] == pytest.approx(expected[2], rel=1e-6)
 
 
 def test_unpaired_and_too_few(make_counts) -> None:
@@ -268,11 +289,9 @@ def test_unpaired_and_too_few(make_counts) -> None:
     values, conditions, _ = profiles_of(5)
     gene = [GeneSet("g0", ("G0",), single=True)]
     apart = cohort(make_counts, values, conditions, [f"P{i}" for i in range(10)])
-    assert effects_of([apart], gene, CONTRASTS, records=RECORDS, scoring=SCORING)["estimator"].tolist() == [
-        "bulk_unpaired"
-    ]
+    assert effects_of([apart], gene, CONTRASTS, **HOW)["estimator"].tolist() == ["bulk_unpaired"]
     few = cohort(make_counts, values[:4], conditions[:4], ["P0", "P0", "P1", "P1"])
-    assert effects_of([few], gene, CONTRASTS, records=RECORDS, scoring=SCORING).empty
+    assert effects_of([few], gene, CONTRASTS, **HOW).empty
 
 
 def test_counts_become_log_cpm(make_counts) -> None:
@@ -301,8 +320,7 @@ def test_profiles_described_as_samples_are_one_cohort(make_counts) -> None:
     ]
     sets = [GeneSet("g0", ("G0",), single=True), GeneSet("last", ("G59",), single=True)]
     expected, found = (
-        effects_of(samples, sets, CONTRASTS, records=RECORDS, scoring=SCORING).set_index("signature")
-        for samples in ([whole], single)
+        effects_of(samples, sets, CONTRASTS, **HOW).set_index("signature") for samples in ([whole], single)
     )
     assert (found.loc["g0", "estimator"], found.loc["g0", "n_a"]) == ("bulk_paired", 5)
     assert found.loc["g0", "difference"] == pytest.approx(expected.loc["g0", "difference"], rel=1e-6)
@@ -321,8 +339,8 @@ def test_cohorts_of_two_primaries_stay_apart(make_counts) -> None:
     ]
     records = {site: {"primary_site": site} for site in ("breast", "lung")}
     gene = [GeneSet("g0", ("G0",), single=True)]
-    table = effects_of(samples, gene, CONTRASTS, records=records, scoring=SCORING)
+    table = effects_of(samples, gene, CONTRASTS, **HOW | {"records": records})
     assert table["primary_site"].tolist() == ["breast", "lung"]
     one = [make_counts(values.astype(np.float32), sample=f"L{i}", cells=cells, uns={"values": "log"}) for i in range(2)]
     mixed = {"L0": {"primary_site": "breast"}, "L1": {"primary_site": "lung"}}
-    assert effects_of(one, gene, CONTRASTS, records=mixed, scoring=SCORING)["primary_site"].tolist() == ["mixed"]
+    assert effects_of(one, gene, CONTRASTS, **HOW | {"records": mixed})["primary_site"].tolist() == ["mixed"]

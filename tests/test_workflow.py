@@ -84,7 +84,11 @@ def test_no_sample_looks_its_modules_up():
 def test_ones_own_cell_types_and_signatures_go_wherever_the_shipped_ones_go():
     """By TYPES and SIGNATURES of common.smk; simulated cells and names on the page are of shipped ones alone."""
     texts = {path.stem: path.read_text() for path in (HOME / "workflow/rules").glob("*.smk")}
-    assert {name for name, text in texts.items() if "markers/markers.yaml" in text} == {"common", "recovery"}
+    assert {name for name, text in texts.items() if "markers/markers.yaml" in text} == {
+        "common",
+        "recovery",
+        "report",
+    }
     assert {name for name, text in texts.items() if "signatures/signatures.yaml" in text} == {
         "common",
         "simulate",

@@ -30,7 +30,9 @@ def types():
 def test_rules_name_entries_of_the_resource(types):
     named = {value for name, value in vars(Named).items() if name.isupper()}
     assert named and named <= set(types.entries)
-    assert {types.lineage(name) for name in named} <= {Named.EPITHELIAL, Named.NEUROGLIA, Named.STROMA, Named.MELANOMA}
+    assert {types.lineage(name) for name in named} <= {
+        *(Named.EPITHELIAL, Named.NEUROGLIA, Named.IMMUNE, Named.STROMA, Named.MELANOMA)
+    }
     assert set(copy_number.GLIOMA_CLASSES) <= {entry.coarse for entry in types.entries.values()}
 
 
@@ -43,6 +45,13 @@ def test_resource_is_whole(types):
         and types.coarse("nothing") == "unknown"
     )
     assert all(entry.parent is None or entry.parent in types for entry in types.entries.values())
+
+
+def test_normal_epithelium_of_the_brain_is_no_tumour(types):
+    """The one definition that copy number and malignancy read."""
+    tumours = types.of_tumours()
+    assert {"epithelial", "malignant_epithelial", "malignant_melanocytic", "neuroendocrine"} <= set(tumours)
+    assert "choroid_plexus" not in tumours and types.lineage("choroid_plexus") == Named.EPITHELIAL
 
 
 def test_new_cell_type_is_one_entry(tmp_path, types):
@@ -67,13 +76,14 @@ def test_new_cell_type_is_one_entry(tmp_path, types):
 def test_a_type_of_ones_own_is_where_its_parent_is(tmp_path, home):
     """In the words of compartments, and in the axes of crosstalk."""
     entry = {"name": "x", "level": "type", "coarse": None, "decide": "within", "positive": ["X"]}
-    own = [{"id": "my_mac", "parent": "macrophage_md"}, {"id": "my_mac_2", "parent": "my_mac"}]
+    parents = {"my_mac": "macrophage_md", "my_mac_2": "my_mac", "my_vein": "endothelial_venous"}
+    own = [{"id": id_, "parent": parent} for id_, parent in parents.items()]
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"schema": 1, "cell_types": [one | entry for one in own]}))
     files, path = [TYPES, tmp_path / "mine.yaml"], home / "resources/signatures/compartments.yaml"
     shipped, words = compartment_words(path, files[:1]), compartment_words(path, files)
-    assert shipped == read_yaml(path)
+    assert set(shipped["stroma"]) == {"vascular_stromal", "fibroblast", "caf_matrix", *shipped["pericyte"], "adipocyte"}
     new = {word: sorted(set(members) - set(shipped[word])) for word, members in words.items()}
-    assert {word for word, members in new.items() if members} == {"macrophage", "myeloid"}
+    assert {word for word, members in new.items() if members} == {"macrophage", "myeloid", "endothelial"}
     assert new["myeloid"] == ["my_mac", "my_mac_2"]
     parents = type_profiles.parents_of(load_cell_types(files))
     assert type_profiles.present("macrophage_md", ["my_mac_2", "t_cell"], parents) == ["my_mac_2"]

@@ -30,7 +30,7 @@ from brainmet.core.counts import Counts, open_counts, write_counts
 from brainmet.core.moments import moments
 from brainmet.features import Selection, features, informative
 from brainmet.ingest import ingest
-from brainmet.ingest.species import Limits
+from brainmet.ingest.species import Tolerance
 from brainmet.knowledge import genes
 from brainmet.knowledge.cell_types import load_cell_types
 from brainmet.qc import doublets
@@ -64,7 +64,7 @@ def read(document: Path, target: Path) -> Counts:
     loaded = datasets.load([document.stem], folders=[document.parent])
     record = next(iter(datasets.records(loaded, exclude=[]).values()))
     human = genes.read_genes(HOME / "resources/genes/human.tsv.gz")
-    taken = ingest([file["path"] for file in record["files"]], human, None, record=record, limits=Limits(**INGEST))
+    taken = ingest([file["path"] for file in record["files"]], human, None, record=record, limits=Tolerance(**INGEST))
     write_counts(target, taken.matrix, taken.cells, taken.genes, taken.uns)
     return open_counts(target)
 

@@ -10,7 +10,7 @@ from brainmet.datasets.draft import draft
 from brainmet.errors import BrainmetError
 from brainmet.fetch.archive import Archive
 from brainmet.ingest import ingest
-from brainmet.ingest.species import Limits
+from brainmet.ingest.species import Tolerance
 from brainmet.knowledge.genes import GeneTable, read_genes
 
 from tests.ingest.test_ingest import BARCODES, HERE, SYMBOLS, counts, same, write_triplet
@@ -31,7 +31,7 @@ def drafted(source: str | Path, tmp_path: Path, human: GeneTable, mirror: str = 
 
 def read(record: dict, human: GeneTable):
     paths = [file["path"] for file in record["files"]]
-    return ingest(paths, human, None, record=record, limits=Limits(warn_lost=0.1, max_lost=0.4, species_share=0.9))
+    return ingest(paths, human, None, record=record, limits=Tolerance(warn_lost=0.1, max_lost=0.4, species_share=0.9))
 
 
 def dense(X) -> bytes:

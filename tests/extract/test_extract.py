@@ -13,7 +13,7 @@ import pytest
 import scipy.sparse as sp
 from brainmet import extract
 from brainmet.errors import BrainmetError
-from brainmet.extract import by_value, for_cellxgene, for_seurat, pseudobulk_text, subset, write_pseudobulk
+from brainmet.extract import by_cell_type, for_cellxgene, for_seurat, of_sample, pseudobulk_text, write_pseudobulk
 
 from tests.running import HOME, mini, snakemake
 
@@ -37,23 +37,24 @@ def atlas(tmp_path: Path) -> Path:
     return tmp_path / "atlas.h5ad"
 
 
-def test_a_subset_has_its_cells_and_no_other_categories(atlas):
-    part = subset(atlas, "cell_type", ["t_cell"])
-    assert list(part.obs_names) == ["w", "y"] and list(part.obs["cell_type"].cat.categories) == ["t_cell"]
-    assert part.raw.X.toarray().tolist() == [[1, 0, 0], [0, 0, 1]]
-    with pytest.raises(BrainmetError, match=r"no cell has cell_type b_cell; there are: neuron, nk, t_cell"):
-        subset(atlas, "cell_type", ["b_cell"])
+def test_a_sample_has_its_cells_and_no_other_categories(atlas):
+    part = of_sample(atlas, "a")
+    assert list(part.obs_names) == ["w", "x"] and list(part.obs["cell_type"].cat.categories) == ["nk", "t_cell"]
+    assert part.raw.X.toarray().tolist() == [[1, 0, 0], [0, 1, 0]]
+    with pytest.raises(BrainmetError, match=r"no cell is of sample c; there are: a, b"):
+        of_sample(atlas, "c")
 
 
 @pytest.mark.parametrize("at_once", [1, 5_000])
 def test_one_file_a_type(atlas, tmp_path, monkeypatch, at_once):
-    """Each is what the subset is, whether its matrices are copied in one block or in several."""
+    """Each is that part of the atlas, whether its matrices are copied in one block or in several."""
     monkeypatch.setattr(extract, "ROWS", at_once)
-    by_value(atlas, "cell_type", tmp_path / "types")
+    by_cell_type(atlas, tmp_path / "types")
+    whole = anndata.read_h5ad(atlas)
     parts = {p.stem: anndata.read_h5ad(p) for p in (tmp_path / "types").iterdir()}
     assert {name: part.n_obs for name, part in parts.items()} == {"neuron": 1, "nk": 1, "t_cell": 2}
     for name, part in parts.items():
-        expected = subset(atlas, "cell_type", [name])
+        expected = whole[whole.obs["cell_type"] == name].copy()
         for ours, theirs in ((part, expected), (part.raw, expected.raw)):
             assert ours.X.toarray().tolist() == theirs.X.toarray().tolist() and ours.var.equals(theirs.var)
         assert part.obs.equals(expected.obs) and part.layers["corrected"].sum() == expected.layers["corrected"].sum()

@@ -19,7 +19,7 @@ from brainmet.core.counts import open_counts
 from brainmet.datasets import READ_BY_INGEST
 from brainmet.errors import BrainmetError
 from brainmet.ingest import Ingested, ingest, layouts
-from brainmet.ingest.species import Limits
+from brainmet.ingest.species import Tolerance
 from brainmet.knowledge.genes import GeneTable, read_genes
 
 from tests.running import unlisted
@@ -27,7 +27,7 @@ from tests.running import unlisted
 HERE = Path(__file__).parents[2]
 SYMBOLS = ["ERBB2", "EPCAM", "KRT8", "PTPRC", "CD3E", "GFAP", "CTGF", "H2AFZ", "MALAT1", "ACTB"]
 CURRENT = ["ERBB2", "EPCAM", "KRT8", "PTPRC", "CD3E", "GFAP", "CCN2", "H2AZ1", "MALAT1", "ACTB"]
-LIMITS = Limits(warn_lost=0.1, max_lost=0.4, species_share=0.9)
+LIMITS = Tolerance(warn_lost=0.1, max_lost=0.4, species_share=0.9)
 BARCODES = [
     "AAACCTGAGAAACCAT-1",
     "CCCGGGTTTAAACCAT-1",

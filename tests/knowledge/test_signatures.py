@@ -59,7 +59,7 @@ def test_compartments_are_cell_types_of_the_markers(everything: list[Signature])
         v for v in document.values() if isinstance(v, list) and v and isinstance(v[0], dict) and "id" in v[0]
     )
     known = {entry["id"] for entry in entries}
-    assert {name for names in compartments.values() for name in names} <= known
+    assert {name for said in compartments.values() for names in said.values() for name in names} <= known
 
 
 def test_adding_a_signature_is_one_entry(tmp_path: Path) -> None:

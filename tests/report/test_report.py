@@ -18,6 +18,7 @@ import pytest
 from brainmet import report
 from brainmet.compare import nulls
 from brainmet.core.tables import empty, write_table
+from brainmet.knowledge.cell_types import shipped
 from brainmet.report import (
     agreement,
     cautions,
@@ -232,10 +233,7 @@ def test_runtime_sums_the_jobs_of_a_step():
 
 
 def test_every_type_of_the_resource_has_a_colour_and_no_two_the_same():
-    import yaml
-
-    entries = yaml.safe_load((toy.HOME / "resources/markers/markers.yaml").read_text())["cell_types"]
-    assert {e["id"] for e in entries} <= set(palette.CELL_TYPES)
+    assert set(shipped().entries) <= set(palette.CELL_TYPES)
     assert len(set(palette.CELL_TYPES.values())) == len(palette.CELL_TYPES)
 
 

@@ -7,7 +7,7 @@ regressed on the changes of tumour, brain, stroma and immune content.
 """
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -21,6 +21,7 @@ from brainmet.compare.donors import described
 from brainmet.contract import LOG, Obs, Uns, Var, is_malignant
 from brainmet.core.counts import Counts
 from brainmet.core.tables import columns
+from brainmet.knowledge.cell_types import CellTypes, Named
 from brainmet.pseudobulk import described as sample_described
 from brainmet.stats import effects, student
 from brainmet.stats.effects import Estimate
@@ -35,9 +36,8 @@ SPARE = 4
 """Donors beyond the coefficients without which a difference at equal admixture is not given."""
 N_MARKERS = 20
 """Markers per type, best first."""
-_IMMUNE = ("myeloid", "t_cell", "nk", "b_cell", "plasma")
-_BRAIN = ("astrocyte", "neuron", "oligodendrocyte", "opc")
-_STROMA = ("stroma", "endothelial")
+NORMAL = {"brain": Named.NEUROGLIA, "stroma": Named.STROMA, "immune": Named.IMMUNE}
+"""Kinds of normal tissue in a tumour's, by the lineage of their cells."""
 
 
 class Tissue:
@@ -98,15 +98,13 @@ class Tissue:
         log.info("%s: %s, %s: %d and %d donors, too few", self.dataset, contrast.id, site, len(a), len(b))
         return None
 
-    def admixture(self, markers: pd.DataFrame, words: Mapping[str, Collection[str]]) -> pd.DataFrame:
+    def admixture(self, markers: pd.DataFrame, types: CellTypes) -> pd.DataFrame:
         """Tumour, brain, stroma and immune content by condition and donor: the mean level of their types' markers."""
         best = markers[(markers["rank"] <= N_MARKERS) & markers["symbol"].isin(self.position)]
-        content = {}
-        for name, group in (("brain", _BRAIN), ("stroma", _STROMA), ("immune", _IMMUNE)):
-            types = {t for word in group for t in (*words.get(word, ()), word)}
-            content[name] = best.loc[best["cell_type"].isin(types), "symbol"]
-        content["tumour"] = best.loc[best["cell_type"].map(is_malignant), "symbol"]
-        counted = pd.concat(content.values()).value_counts() if content else pd.Series(dtype=int)
+        tumour, lineage = best["cell_type"].map(is_malignant), best["cell_type"].map(types.lineage)
+        content = {name: best.loc[~tumour & (lineage == of), "symbol"] for name, of in NORMAL.items()}
+        content["tumour"] = best.loc[tumour, "symbol"]
+        counted = pd.concat(content.values()).value_counts()
         # A gene that marks two kinds of tissue tells of neither.
         unshared = {
             name: [g for g in sorted(set(genes)) if counted[g] == genes.eq(g).sum()] for name, genes in content.items()
@@ -164,8 +162,8 @@ def bulk(
     *,
     records: Mapping[str, Mapping[str, Any]],
     scoring: Scoring,
+    types: CellTypes,
     markers: pd.DataFrame | None = None,
-    words: Mapping[str, Collection[str]] | None = None,
 ) -> pd.DataFrame:
     """Effects of every signature in every bulk cohort and contrast: the table `bulk`.
 
@@ -175,13 +173,13 @@ def bulk(
         contrasts: a cohort without three donors of each condition and one primary tumour has no rows.
         records: of the samples, by id.
         scoring: of donors.
+        types: the resource.
         markers: the run's own marker genes, for admixture; None where it holds no single cells.
-        words: cell types by compartment word.
     """
     blocks = []
     for tissue in tissues(samples, records, scoring=scoring):
         scores, coverage = tissue.scores(sets)
-        admixture = tissue.admixture(markers, words or {}) if markers is not None else pd.DataFrame()
+        admixture = tissue.admixture(markers, types) if markers is not None else pd.DataFrame()
         for contrast in (c for c in contrasts if not c.where):  # receptors of bulk profiles are not known
             for site in tissue.sites(contrast):
                 if compared := tissue.compare(scores, contrast, site=site):

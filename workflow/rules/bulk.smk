@@ -10,7 +10,6 @@ rule bulk:
         **SIGNATURES,
         counts=collect("<results>/samples/{sample}/counts.h5ad", sample=BULK_SAMPLES),
         markers=["<results>/tables/markers.tsv"] if SAMPLES else [],
-        compartments="<shipped>/signatures/compartments.yaml",
         types=TYPES,
         code=code("bulk", "compare.inputs"),
     output:

@@ -34,6 +34,7 @@ rule report:
         ),
         run="<results>/provenance/run.json",
         signatures="<shipped>/signatures/signatures.yaml",
+        types="<shipped>/markers/markers.yaml",
         template=str(PAGE / "page.html.j2"),
         css=str(PAGE / "page.css"),
         js=[str(PAGE / f"page/{part}.js") for part in SCRIPT],
@@ -72,6 +73,7 @@ rule figures:
         samples="<results>/tables/samples.tsv",
         scores=collect("<results>/samples/{sample}/scores.parquet", sample=SAMPLES),
         cells=collect("<results>/samples/{sample}/cells.parquet", sample=SAMPLES),
+        types="<shipped>/markers/markers.yaml",
         code=code("report.static", "report.load"),
     output:
         cell_type=shown("umap_cell_type", "Cells", "map by cell type"),

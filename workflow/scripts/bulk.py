@@ -3,9 +3,10 @@
 from brainmet.bulk import bulk
 from brainmet.compare.contrast import read_contrasts
 from brainmet.compare.donor_scores import Scoring
-from brainmet.compare.inputs import sets, words
+from brainmet.compare.inputs import sets
 from brainmet.core.counts import open_counts
 from brainmet.core.tables import read_table, write_table
+from brainmet.knowledge.cell_types import load_cell_types
 from brainmet.run.job import job
 
 with job(snakemake) as params:
@@ -18,7 +19,7 @@ with job(snakemake) as params:
         read_contrasts(params["contrasts"]),
         records=params["records"],
         scoring=Scoring(**params["scoring"]),
+        types=load_cell_types(files.types),
         markers=markers,
-        words=words(files),
     )
     write_table(table, snakemake.output.table, "bulk")

@@ -1,7 +1,7 @@
 """One h5ad a cell type."""
 
-from brainmet.extract import by_value
+from brainmet.extract import by_cell_type
 from brainmet.run.job import job
 
 with job(snakemake):
-    by_value(snakemake.input.atlas, "cell_type", snakemake.output.folder)
+    by_cell_type(snakemake.input.atlas, snakemake.output.folder)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from brainmet.annotate.consensus import Settings, consensus
 from brainmet.annotate.consensus.malignancy import malignancy
-from brainmet.knowledge.cell_types import load_cell_types
+from brainmet.knowledge.cell_types import load_cell_types, shipped
 
 from tests.annotation_toy import TYPES, options
 
@@ -39,6 +39,7 @@ def test_tiers():
                 ("G", "glioma", "neuroglia", "oligodendrocyte", nan, nan, nan),
             ]
         ),
+        types=shipped(),
         **LIMITS,
     )
     expected = (
@@ -58,7 +59,9 @@ def test_a_profile_is_that_of_one_donor():
     nan = np.nan
     rows = [(1.0, 9.0, 3.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (nan, nan, nan)]
     cells = _cells([("S", "primary", "epithelial", "epithelial", *row) for row in rows])
-    table = malignancy(cells.assign(donor=["A", "A", "B", "C"], cnv_note=["gain of 1q", "", "", "few"]), **LIMITS)
+    table = malignancy(
+        cells.assign(donor=["A", "A", "B", "C"], cnv_note=["gain of 1q", "", "", "few"]), types=shipped(), **LIMITS
+    )
     assert table.malignancy.tolist() == ["malignant", "normal", "likely_malignant", "likely_malignant"]
     assert table.evidence.tolist()[1:] == [
         "no copy-number change",
@@ -74,7 +77,9 @@ def test_a_profile_is_that_of_one_donor():
 def test_brain_has_no_normal_epithelium(condition, tier):
     """Subclones near diploid and shallow cells do not follow a profile either."""
     rows = [(1.0, 9.0, 3.0), (0.1, 0.5, 0.0)]
-    table = malignancy(_cells([("S", condition, "epithelial", "epithelial", *row) for row in rows]), **LIMITS)
+    table = malignancy(
+        _cells([("S", condition, "epithelial", "epithelial", *row) for row in rows]), types=shipped(), **LIMITS
+    )
     assert table.malignancy.tolist() == ["malignant", tier]
     assert table.evidence.iloc[1].endswith("; no such normal cells in this tissue") == (condition != "primary")
 

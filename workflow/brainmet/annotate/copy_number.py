@@ -1,14 +1,14 @@
 """Copy number of each cell from the expression of neighbouring genes, against the sample's own normal cells.
 
-Candidates are cells whose identity can be a tumour's: epithelial and melanocytic ones; in a glioma those that resemble
-astrocytes and precursors, and stroma, which glioma cells imitate. All other clear cells of the sample are the
-reference, a category each; mature oligodendrocytes and neurons are no candidates in a glioma either, for its cells take
-on the states of precursors (Neftel 2019, doi 10.1016/j.cell.2019.06.024). A group is aneuploid when arms shift as a
-whole, tested over genes and measured by how far the arms of one normal category lie from the others': lineages have
-programmes, and these move arms too. Its profile along the genome is then what every cell of the sample is compared
-with: the slope of a cell's windows on that profile is about 1 for tumour cells and 0 for normal ones at any depth.
-Cells of the reference with a tumour's slope leave it, and all is done again (second pass); such cells are how tumour
-cells with a mesenchymal programme are found.
+Candidates are cells whose identity can be a tumour's: epithelial and melanocytic ones, but not those of the choroid
+plexus; in a glioma those that resemble astrocytes and precursors, and stroma, which glioma cells imitate. All other
+clear cells of the sample are the reference, a category each. Mature oligodendrocytes and neurons are no candidates in a
+glioma either, for its cells take on the states of precursors (Neftel 2019, doi 10.1016/j.cell.2019.06.024). A group is
+aneuploid when arms shift as a whole, tested over genes and measured by how far the arms of one normal category lie from
+the others': lineages have programmes, and these move arms too. Its profile along the genome is then what every cell of
+the sample is compared with: the slope of a cell's windows on that profile is about 1 for tumour cells and 0 for normal
+ones at any depth. Cells of the reference with a tumour's slope leave it, and all is done again (second pass); such
+cells are how tumour cells with a mesenchymal programme are found.
 
 Where a sample holds several donors, each has a profile of its own, for tumours of different people share little of
 their copy number; the reference is that of all donors, measured together. Human cells alone: genes of a mouse enter
@@ -38,7 +38,7 @@ from brainmet.copy_number.aneuploidy import HALF, ArmLimits, arm_tests, border, 
 from brainmet.core.counts import Counts
 from brainmet.core.neighbors import nearest
 from brainmet.core.robust import mad_sd
-from brainmet.knowledge.cell_types import TUMOUR_LINEAGES, CellTypes
+from brainmet.knowledge.cell_types import CellTypes
 
 SCOPE = "sample"
 REQUIRES = ("counts", "cells", "markers")
@@ -195,14 +195,14 @@ def _prepare(
     if len(set(donor)) > 1:
         near = _near(scores, pd.factorize(donor)[0], n_neighbors=n_neighbors)
     group = np.array([types.coarse(name) for name in broad], dtype=object)[smooth.argmax(axis=1)]
-    lineage = np.array([types.lineage(name) for name in broad], dtype=object)[smooth.argmax(axis=1)]
+    of_tumour = np.isin(broad, types.of_tumours())[smooth.argmax(axis=1)]
     glioma = (about[Obs.CONDITION] == GLIOMA).to_numpy()
     # Mixtures of human and mouse say it of each cell.
     organism = counts.cells[Uns.ORGANISM].to_numpy()[keep] if Uns.ORGANISM in counts.cells else np.array(["human"])
     human = np.broadcast_to(organism == "human", len(donor))
-    candidate = human & (np.isin(lineage, TUMOUR_LINEAGES) | (glioma & np.isin(group, GLIOMA_CLASSES)))
+    candidate = human & (of_tumour | (glioma & np.isin(group, GLIOMA_CLASSES)))
     # What a glioma's cells imitate is one tumour, whichever state each cell is in.
-    group[glioma & candidate & ~np.isin(lineage, TUMOUR_LINEAGES)] = GLIOMA
+    group[glioma & candidate & ~of_tumour] = GLIOMA
     return Sample(linear, logs, order, depth, near, group, candidate, donor, human)
 
 

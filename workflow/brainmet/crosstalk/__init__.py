@@ -309,12 +309,16 @@ class LigandReceptor:
         }
 
 
-class TwoSided:
-    """The log ratio of each side's genes to the same genes in the other types; both sides must stand out."""
+class Means:
+    """Each side by the mean of its genes."""
 
     def levels(self, axis: Mapping[str, Any], sides: Sides) -> dict[str, float]:
         """The mean of each side's measured genes."""
         return _levels(axis, sides, np.mean, complete=False)
+
+
+class TwoSided(Means):
+    """The log ratio of each side's genes to the same genes in the other types; both sides must stand out."""
 
     def missing(self, axis: Mapping[str, Any], profiles: TypeProfiles, response: Response | None) -> str:
         """One gene of each side is needed."""
@@ -335,12 +339,8 @@ class TwoSided:
         return {"score": min(scores), "p": max(ps), "sender_specificity": _share_below(ligand, sides.sender)}
 
 
-class Downstream:
+class Downstream(Means):
     """The receiver's response genes alone."""
-
-    def levels(self, axis: Mapping[str, Any], sides: Sides) -> dict[str, float]:
-        """The mean of each side's measured genes."""
-        return _levels(axis, sides, np.mean, complete=False)
 
     def missing(self, axis: Mapping[str, Any], profiles: TypeProfiles, response: Response | None) -> str:
         """One gene that should rise is needed."""

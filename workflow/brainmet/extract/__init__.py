@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,55 +25,53 @@ RESERVED = {Obs.CELL_TYPE: "brainmet_cell_type"}
 """Columns whose name CELLxGENE keeps for its own labels, and what they are called there."""
 
 
-def subset(atlas: str | Path, column: str, values: Iterable[str]) -> "AnnData":
-    """Cells of the atlas with given values in a column; only these are read.
+def of_sample(atlas: str | Path, sample: str) -> "AnnData":
+    """The cells of one sample; only these are read.
 
     Args:
         atlas: `atlas.h5ad`.
-        column: of `obs`.
-        values: wanted.
+        sample: id of the sample.
 
     Raises:
-        BrainmetError: no cell has such a value, or the file is damaged.
+        BrainmetError: no cell is of the sample, or the file is damaged.
     """
     import anndata
 
     with reading(atlas, "an atlas"):
         backed = anndata.read_h5ad(atlas, backed="r")
-    wanted = set(values)
-    rows = backed.obs[column].astype(str).isin(wanted).to_numpy()
+    samples = backed.obs[Obs.SAMPLE].astype(str)
+    rows = (samples == sample).to_numpy()
     if not rows.any():
-        known = ", ".join(sorted(backed.obs[column].astype(str).unique()))
-        raise BrainmetError(f"{atlas}: no cell has {column} {', '.join(sorted(wanted))}; there are: {known}")
+        raise BrainmetError(f"{atlas}: no cell is of sample {sample}; there are: {', '.join(sorted(samples.unique()))}")
     part = backed[rows].to_memory()
     backed.file.close()
     part.obs = _of_rows(part.obs, np.arange(part.n_obs))
-    log.info("%s %s: %d cells", column, ", ".join(sorted(wanted)), part.n_obs)
+    log.info("%s: %d cells", sample, part.n_obs)
     return part
 
 
-def by_value(atlas: str | Path, column: str, folder: str | Path) -> None:
-    """One h5ad for every value of a column, `{folder}/{value}.h5ad`; the matrices pass through in blocks of cells."""
+def by_cell_type(atlas: str | Path, folder: str | Path) -> None:
+    """One h5ad for every cell type, `{folder}/{cell_type}.h5ad`; the matrices pass through in blocks of cells."""
     import anndata
 
     with reading(atlas, "an atlas"):
         whole = anndata.read_h5ad(atlas, backed="r")
-    labels = whole.obs[column].astype(str).to_numpy()
+    labels = whole.obs[Obs.CELL_TYPE].astype(str).to_numpy()
     Path(folder).mkdir(parents=True, exist_ok=True)
     with h5py.File(atlas) as source:
-        for value in sorted(set(labels)):
-            rows = np.flatnonzero(labels == value)
+        for name in sorted(set(labels)):
+            rows = np.flatnonzero(labels == name)
             part = anndata.AnnData(
                 obs=_of_rows(whole.obs, rows),
                 var=whole.var,
                 uns=dict(whole.uns),
-                obsm={name: np.asarray(whole.obsm[name])[rows] for name in whole.obsm},
+                obsm={key: np.asarray(whole.obsm[key])[rows] for key in whole.obsm},
             )
-            with replacing(Path(folder) / f"{value}.h5ad") as partial:
+            with replacing(Path(folder) / f"{name}.h5ad") as partial:
                 part.write_h5ad(partial, compression="gzip", convert_strings_to_categoricals=False)
                 with h5py.File(partial, "r+") as target:
                     _copy_matrices(source, target, rows)
-            log.info("%s %s: %d cells", column, value, len(rows))
+            log.info("%s: %d cells", name, len(rows))
     whole.file.close()
 
 

@@ -27,7 +27,7 @@ from brainmet.ingest import forensics, tables_beside
 from brainmet.ingest.cells import describe_cells
 from brainmet.ingest.members import Member, list_members
 from brainmet.ingest.raw import Raw, Request, rna_only
-from brainmet.ingest.species import Limits, measure
+from brainmet.ingest.species import Tolerance, measure
 from brainmet.knowledge.genes import ANTIBODY, NOT_GENES, GeneTable
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ def ingest(
     mouse: GeneTable | None,
     *,
     record: Mapping[str, Any],
-    limits: Limits,
+    limits: Tolerance,
 ) -> Ingested:
     """Read one sample.
 

@@ -129,7 +129,7 @@ def _named(node: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return dict(zip(names, node["data"], strict=True))
 
 
-class Named(NamedTuple):
+class Labelled(NamedTuple):
     """Features × cells, and the names of both."""
 
     matrix: sp.csc_matrix
@@ -137,7 +137,7 @@ class Named(NamedTuple):
     cells: np.ndarray
 
 
-def _sparse(node: dict[str, Any]) -> Named:
+def _sparse(node: dict[str, Any]) -> Labelled:
     """A matrix with its names: dgCMatrix, dgTMatrix, dgRMatrix or a dense matrix."""
     kind, at = str(node.get("class_name")), node["attributes"]
     size = tuple(int(x) for x in (at["Dim"] if "Dim" in at else at["dim"])["data"])
@@ -152,10 +152,10 @@ def _sparse(node: dict[str, Any]) -> Named:
         matrix = sp.csc_matrix(np.asarray(node["data"]).reshape(size, order="F"))
     else:
         raise KeyError(f"a matrix of class {kind}")
-    return Named(matrix, names[0], names[1])
+    return Labelled(matrix, names[0], names[1])
 
 
-def _counts_frame(tree: dict[str, Any]) -> Named:
+def _counts_frame(tree: dict[str, Any]) -> Labelled:
     """A data.frame of genes × cells; where rows are numbered, a first column of words or a factor names the genes."""
     columns, rows = _named(tree), _texts(tree["attributes"]["row.names"])
     words = [
@@ -167,10 +167,10 @@ def _counts_frame(tree: dict[str, Any]) -> Named:
         rows = _column(columns[words[0]])
     values = {name: np.asarray(column["data"], float) for name, column in columns.items() if name not in words}
     parts = [sp.csc_matrix(column[:, None]) for column in values.values()]
-    return Named(sp.hstack(parts, format="csc"), rows, np.array(list(values), dtype=object))
+    return Labelled(sp.hstack(parts, format="csc"), rows, np.array(list(values), dtype=object))
 
 
-def _seurat(tree: dict[str, Any]) -> Named:
+def _seurat(tree: dict[str, Any]) -> Labelled:
     assays = _named(_slot(tree, "assays"))
     active = _texts(tree["attributes"].get("active.assay"))
     wanted = [*ASSAYS[:1], *active, *ASSAYS[1:], *assays]
@@ -191,7 +191,7 @@ def _seurat(tree: dict[str, Any]) -> Named:
         rows_of.append(_of_layer(features, name))
         columns_of.append(_of_layer(cells, name))
     if len(parts) == 1:
-        return Named(parts[0], rows_of[0], columns_of[0])
+        return Labelled(parts[0], rows_of[0], columns_of[0])
     # One layer per sample: over all features, with nothing where a layer does not list a feature.
     genes = np.array(list(dict.fromkeys(gene for rows in rows_of for gene in rows)), dtype=object)
     place = {gene: i for i, gene in enumerate(genes)}
@@ -200,7 +200,7 @@ def _seurat(tree: dict[str, Any]) -> Named:
         part = part.tocoo()
         moved = np.array([place[gene] for gene in rows])[part.row]
         wide.append(sp.csc_matrix((part.data, (moved, part.col)), (len(genes), part.shape[1])))
-    return Named(sp.hstack(wide, format="csc"), genes, np.concatenate(columns_of))
+    return Labelled(sp.hstack(wide, format="csc"), genes, np.concatenate(columns_of))
 
 
 def _logmap(node: dict[str, Any]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -216,7 +216,7 @@ def _of_layer(names: tuple[np.ndarray, dict[str, np.ndarray]], layer: str) -> np
     return names[0][names[1][layer]] if layer in names[1] else names[0]
 
 
-def _experiment(tree: dict[str, Any]) -> Named:
+def _experiment(tree: dict[str, Any]) -> Labelled:
     assays = _slot(tree, "assays")
     while "listData" not in (assays.get("attributes") or {}):
         assays = assays["attributes"]["data"]  # Wrapped in ShallowSimpleListAssays or SimpleAssays.
@@ -228,7 +228,7 @@ def _experiment(tree: dict[str, Any]) -> Named:
         columns = _texts(_slot(tree, "colData")["attributes"].get("rownames"))
     if not len(rows):
         rows = _texts(tree["attributes"].get("NAMES"))
-    return Named(matrix, rows, columns)
+    return Labelled(matrix, rows, columns)
 
 
 def _frame(node: dict[str, Any]) -> pd.DataFrame:

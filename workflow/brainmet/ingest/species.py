@@ -32,7 +32,7 @@ FEW_MARKED, LOOKED_AT = 0.05, 2000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class Tolerance:
     """What is asked of a sample's counts.
 
     Attributes:
@@ -71,7 +71,7 @@ def measure(
     human: GeneTable,
     mouse: GeneTable | None,
     sample: str,
-    limits: Limits,
+    limits: Tolerance,
     logged: bool = False,
 ) -> Measured:
     """Map the features of a sample and sum the counts of each gene; of logs, which cannot be summed, the feature with
@@ -176,7 +176,7 @@ def _mixture(
     human: GeneTable,
     mouse: GeneTable,
     sample: str,
-    limits: Limits,
+    limits: Tolerance,
     logged: bool,
 ) -> Measured:
     """Cells of human and mouse apart, by the species of their counts; cells of both are doublets or debris and
@@ -237,7 +237,7 @@ def _summed_by_species(
 
 
 def _losses(
-    raw: Raw, mapping: GeneMapping, sums: np.ndarray, *, organism: str, sample: str, limits: Limits
+    raw: Raw, mapping: GeneMapping, sums: np.ndarray, *, organism: str, sample: str, limits: Tolerance
 ) -> pd.DataFrame:
     """What became of the features: one row of the table genes_lost.
 

@@ -1,8 +1,8 @@
 """The cell types of `resources/markers`: lineages, types and states, what marks them, and how they nest."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +13,7 @@ from brainmet.core.documents import read_yaml
 from brainmet.errors import BrainmetError
 
 _SCHEMA = Path(__file__).parents[2] / "schemas" / "marker.schema.yaml"
+_SHIPPED = Path(__file__).parents[3] / "resources" / "markers" / "markers.yaml"
 
 
 class Named:
@@ -20,12 +21,12 @@ class Named:
 
     EPITHELIAL: Final = "epithelial"
     NEUROGLIA: Final = "neuroglia"
+    IMMUNE: Final = "immune"
     STROMA: Final = "vascular_stromal"
     ENDOTHELIAL: Final = "endothelial"
     ASTROCYTE: Final = "astrocyte"
     OPC: Final = "opc"
     NEURON: Final = "neuron"
-    CHOROID_PLEXUS: Final = "choroid_plexus"
     CARCINOMA: Final = f"{MALIGNANT_PREFIX}epithelial"
     MELANOMA: Final = f"{MALIGNANT_PREFIX}melanocytic"
     GLIOMA: Final = f"{MALIGNANT_PREFIX}glial"
@@ -43,10 +44,13 @@ class CellType:
 
     id: str
     name: str
+    short: str
+    colour: str
     level: str
     parent: str | None
     coarse: str | None
     decide: str | None
+    normal: bool
     origin: str
     sites: tuple[str, ...]
     tissue: str
@@ -97,6 +101,26 @@ class CellTypes:
             chain.append(parent)
             name = parent
         return chain
+
+    def refining(self, names: Iterable[str]) -> list[str]:
+        """Ids of the given entries and of all that refine them, in the order of the resource."""
+        wanted = set(names)
+        return [id_ for id_ in self.entries if wanted & {id_, *self.ancestors(id_)}]
+
+    def of_tumours(self) -> list[str]:
+        """Ids of entries whose cells can be a carcinoma's or melanoma's: by their lineage, unless they are `normal`."""
+        return [id_ for id_, entry in self.entries.items() if self.lineage(id_) in TUMOUR_LINEAGES and not entry.normal]
+
+    def by_kin(self) -> list[CellType]:
+        """All entries, each followed by those that refine it."""
+
+        def below(parent: str | None) -> Iterator[CellType]:
+            for entry in self.entries.values():
+                if entry.parent == parent:
+                    yield entry
+                    yield from below(entry.id)
+
+        return list(below(None))
 
     def coarse(self, name: str) -> str:
         """Class in which agreement is measured; `unknown` for none."""
@@ -149,22 +173,26 @@ def load_cell_types(paths: Iterable[str | Path]) -> CellTypes:
     return CellTypes(entries)
 
 
-def compartment_words(path: str | Path, type_files: Sequence[str | Path]) -> dict[str, list[str]]:
-    """Types by the compartment word of signatures, drugs and claims; one of the user's own is in its ancestors' words.
+@cache
+def shipped() -> CellTypes:
+    """The cell types that come with the package."""
+    return load_cell_types([_SHIPPED])
+
+
+def compartment_words(path: str | Path, type_files: Iterable[str | Path]) -> dict[str, list[str]]:
+    """Types by the compartment word of signatures, drugs and claims, each with all types that refine it.
 
     Args:
-        path: `resources/signatures/compartments.yaml`, which holds the shipped types.
+        path: `resources/signatures/compartments.yaml`.
         type_files: the shipped file of cell types, then the user's own.
     """
-    words: dict[str, list[str]] = read_yaml(path)
-    shipped, *users = type_files
-    if users:
-        types = load_cell_types(type_files)
-        shipped_types = load_cell_types([shipped])
-        new = {id_: types.ancestors(id_) for id_ in types.entries if id_ not in shipped_types}
-        for members in words.values():
-            members += [id_ for id_, ancestors in new.items() if set(ancestors) & set(members)]
-    return words
+    types = load_cell_types(type_files)
+    words: dict[str, dict[str, list[str]]] = read_yaml(path)
+    members = {}
+    for word, said in words.items():
+        without = types.refining(said.get("without", ()))
+        members[word] = [id_ for id_ in types.refining(said["of"]) if id_ not in without]
+    return members
 
 
 def gene_columns(symbols: np.ndarray, genes: Iterable[str]) -> np.ndarray:
@@ -181,6 +209,9 @@ def _entry(raw: dict) -> CellType:
     ontology = (raw.get("cell_ontology") or {}).get("id", "")
     return CellType(
         **{key: raw[key] for key in ("id", "name", "level", "parent", "coarse", "decide")},
+        short=raw.get("short", ""),
+        colour=raw.get("colour", ""),
+        normal=raw.get("normal", False),
         origin=raw.get("origin", ""),
         sites=tuple(raw.get("sites", ())),
         tissue=raw.get("tissue", ""),

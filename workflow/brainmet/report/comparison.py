@@ -17,6 +17,12 @@ MOST_CONTRASTS = 40
 """Rows of one contrast that are drawn."""
 MOST_SETS = 50
 """Signatures of one contrast whose enrichment is drawn."""
+NAMED_GENES = 15
+"""Genes of a volcano plot that are named, at most."""
+REASONS = 3
+"""Reasons that are told apart, commonest first."""
+LETTERS = 52
+"""Of a signature's name beside a forest, at most."""
 SMALLEST_P = 1e-300
 """Smaller values of p are drawn at this one."""
 
@@ -52,8 +58,8 @@ def _once(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values("cell_type", kind="stable").drop_duplicates(same).sort_index()
 
 
-def _short(name: str, most: int = 52) -> str:
-    return name if len(name) <= most else name[: most - 1].rstrip() + "…"
+def _short(name: str) -> str:
+    return name if len(name) <= LETTERS else name[: LETTERS - 1].rstrip() + "…"
 
 
 def study_forest(table: pd.DataFrame, names: Names, *, alpha: float) -> Figure:
@@ -106,13 +112,13 @@ def not_tested(table: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values("n_tests", ascending=False, kind="stable")
 
 
-def _commonest_reasons(reasons: pd.Series, most: int = 3) -> str:
+def _commonest_reasons(reasons: pd.Series) -> str:
     """The reasons of some tests as sentences, each with its number where there are several, the commonest first."""
     counts = reasons.value_counts().sort_index().sort_values(ascending=False, kind="stable")
     if len(counts) == 1:
         return f"{start(prose(str(counts.index[0])))}."
-    said = [f"{start(prose(str(reason)))} ({counted(n, 'test')})." for reason, n in counts.head(most).items()]
-    rest = [f"Other reasons ({counted(counts[most:].sum(), 'test')})."] if len(counts) > most else []
+    said = [f"{start(prose(str(reason)))} ({counted(n, 'test')})." for reason, n in counts.head(REASONS).items()]
+    rest = [f"Other reasons ({counted(counts[REASONS:].sum(), 'test')})."] if len(counts) > REASONS else []
     return " ".join([*said, *rest])
 
 
@@ -211,13 +217,13 @@ def _genes_of(contrast: str, compartment: str, rows: pd.DataFrame, *, alpha: flo
     return Variant(label, [trace], layout, drawn)
 
 
-def _apart(x: np.ndarray, y: np.ndarray, most: int = 15) -> np.ndarray:
+def _apart(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Which of the points, best first, can be named without their names lying on each other."""
     named: list[tuple[float, float]] = []
     wide, high = np.ptp(x) * 0.07 if len(x) else 0.0, np.ptp(y) * 0.035 if len(y) else 0.0
     chosen = np.zeros(len(x), bool)
     for i, (a, b) in enumerate(zip(x, y, strict=True)):
-        if len(named) < most and all(abs(a - u) > wide or abs(b - v) > high for u, v in named):
+        if len(named) < NAMED_GENES and all(abs(a - u) > wide or abs(b - v) > high for u, v in named):
             named.append((a, b))
             chosen[i] = True
     return chosen

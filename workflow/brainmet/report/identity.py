@@ -14,6 +14,12 @@ from brainmet.report.wording import words
 
 BIN = 10**7
 """Bases per column of the genome's heat map."""
+REASONS = 12
+"""Reasons of unknown cells that are listed, commonest first."""
+MARKERS_NAMED = 5
+"""Markers that are named of a cluster, commonest first."""
+MARKERS_DRAWN = 60
+"""Genes of the heat map of markers, about."""
 _ROOM = 0.03
 """Share of the genome's axis that a number takes."""
 
@@ -51,18 +57,18 @@ def unknowns(annotation: pd.DataFrame, samples: list[str]) -> Figure:
     )
 
 
-def reasons_of_unknowns(annotation: pd.DataFrame, most: int = 12) -> pd.DataFrame:
+def reasons_of_unknowns(annotation: pd.DataFrame) -> pd.DataFrame:
     """The commonest reasons of cells that stayed unknown: `reason, n_cells`."""
     sentences = annotation.loc[annotation[Obs.CELL_TYPE] == UNKNOWN, Obs.REASON]
     counts = sentences.value_counts().rename_axis("reason").rename("n_cells").reset_index()
-    return counts.sort_values(["n_cells", "reason"], ascending=[False, True], kind="stable").head(most)
+    return counts.sort_values(["n_cells", "reason"], ascending=[False, True], kind="stable").head(REASONS)
 
 
-def _commonest_markers(reasons: pd.Series, most: int = 5) -> str:
+def _commonest_markers(reasons: pd.Series) -> str:
     """The marker genes that the reasons of cells name most often, with the share of cells that name them."""
     counts = named_genes(reasons).value_counts(sort=False)
     counts = counts.sort_index(kind="stable").sort_values(ascending=False, kind="stable")
-    return ", ".join(f"{gene}\u00a0{n / len(reasons):.0%}" for gene, n in counts.head(most).items())
+    return ", ".join(f"{gene}\u00a0{n / len(reasons):.0%}" for gene, n in counts.head(MARKERS_NAMED).items())
 
 
 def clusters(annotation: pd.DataFrame) -> pd.DataFrame:
@@ -211,9 +217,9 @@ def _arm(name: str) -> tuple[int, str]:
     return (int(number) if number.isdigit() else 99, name)
 
 
-def markers(table: pd.DataFrame, *, most: int = 60) -> Figure:
+def markers(table: pd.DataFrame) -> Figure:
     """Best marker genes of each type, fewer of many types: fold change against the rest."""
-    top = min(6, max(3, most // max(1, table["cell_type"].nunique())))
+    top = min(6, max(3, MARKERS_DRAWN // max(1, table["cell_type"].nunique())))
     best = table[table["rank"] <= top]
     variants = []
     if len(best):

@@ -1,88 +1,25 @@
 """One colour for everything that is drawn more than once: cell types, conditions, malignancy, verdicts.
 
-Lineages have a hue each (of Okabe and Ito's colour-blind-safe set where it goes round), types inside a lineage differ
-in lightness; what still looks alike is told apart by legends that filter and by names on hover.
+What looks alike is told apart by legends that filter and by names on hover.
 """
 
 from collections.abc import Iterable, Mapping
 
 from brainmet.conditions import CONDITIONS
-from brainmet.contract import UNKNOWN
+from brainmet.contract import UNKNOWN, Tier
+from brainmet.knowledge.cell_types import shipped
 
 CELL_TYPES: Mapping[str, str] = {
-    "malignant_epithelial": "#b2182b",
-    "malignant_luminal": "#d6604d",
-    "malignant_her2": "#7f0f1e",
-    "malignant_basal": "#e58a73",
-    "malignant_melanocytic": "#5b1a18",
-    "malignant_breast": "#d1495b",
-    "malignant_lung": "#c2526a",
-    "malignant_renal": "#8c3b46",
-    "malignant_colorectal": "#a8324f",
-    "malignant_glial": "#6b2d5c",
-    "epithelial": "#f0a38c",
-    "normal_luminal_hs": "#f4a582",
-    "normal_luminal_asp": "#f7c6a8",
-    "normal_myoepithelial": "#e9b7a0",
-    "neuroendocrine": "#b35c44",
-    "hepatocyte": "#c98b6b",
-    "choroid_plexus": "#d9a6b3",
-    "neuroglia": "#8d7fc7",
-    "astrocyte": "#7b3fb5",
-    "astrocyte_homeostatic": "#9b6fd0",
-    "astrocyte_reactive": "#5a2489",
-    "oligodendrocyte": "#cc79a7",
-    "opc": "#e3a9c9",
-    "neuron": "#3a2f8f",
-    "neuron_excitatory": "#544ab5",
-    "neuron_inhibitory": "#2a2166",
-    "ependymal": "#b9a5e2",
-    "immune": "#5aa7c7",
-    "myeloid": "#4d9fd1",
-    "microglia": "#0072b2",
-    "microglia_homeostatic": "#3b93c9",
-    "microglia_activated": "#00456e",
-    "macrophage_md": "#56b4e9",
-    "macrophage_ba": "#8fcdf0",
-    "monocyte": "#1f8fa8",
-    "dendritic": "#23b5c4",
-    "cdc1": "#4cc5d1",
-    "cdc2": "#7fd6de",
-    "mregdc": "#128391",
-    "pdc": "#9fdfe4",
-    "neutrophil": "#2f5d7c",
-    "mast": "#6f8fa6",
-    "t_cell": "#009e73",
-    "cd4_t": "#38b592",
-    "cd8_t": "#00775a",
-    "cd8_t_exhausted": "#005540",
-    "treg": "#6fcbb0",
-    "nk": "#7bbf3a",
-    "b_cell": "#a5c93d",
-    "plasma": "#5f7f1c",
-    "vascular_stromal": "#cfae5a",
-    "endothelial": "#e69f00",
-    "endothelial_bbb": "#efb840",
-    "endothelial_tumour": "#b87d00",
-    "endothelial_venous": "#d99a2b",
-    "endothelial_arterial": "#f3cb74",
-    "lymphatic_endothelial": "#c98f4a",
-    "pericyte": "#8c6d1f",
-    "smooth_muscle": "#a98b43",
-    "fibroblast": "#8b5a2b",
-    "caf_matrix": "#6d4018",
-    "adipocyte": "#d9c27a",
-    "erythrocyte": "#c46b5e",
-    "platelet": "#b08ea2",
-    "cycling": "#6a6f7a",
+    **{entry.id: entry.colour for entry in shipped().by_kin() if entry.colour},
     UNKNOWN: "#b8bcc4",
 }
+"""Those that `resources/markers` gives; a type of one's own gets one of the cycle below."""
 
 MALIGNANCY: Mapping[str, str] = {
-    "malignant": "#b2182b",
-    "likely_malignant": "#ef8a62",
-    "uncertain": "#c9a227",
-    "normal": "#2b7bba",
+    Tier.MALIGNANT: "#b2182b",
+    Tier.LIKELY_MALIGNANT: "#ef8a62",
+    Tier.UNCERTAIN: "#c9a227",
+    Tier.NORMAL: "#2b7bba",
 }
 
 DROPPED: Mapping[str, str] = {

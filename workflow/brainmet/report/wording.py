@@ -3,30 +3,12 @@
 import re
 
 from brainmet.conditions import CONDITIONS
-from brainmet.contract import Compartment
+from brainmet.contract import Compartment, Status
+from brainmet.knowledge.cell_types import shipped
 from brainmet.report.palette import CELL_TYPES, MALIGNANCY
 
 NAMES = {
-    "malignant_her2": "malignant HER2",
-    "normal_luminal_hs": "normal luminal, hormone-sensing",
-    "normal_luminal_asp": "normal luminal, progenitor",
-    "opc": "OPC",
-    "endothelial_bbb": "endothelial, brain capillary",
-    "macrophage_md": "macrophage, blood-derived",
-    "macrophage_ba": "macrophage, border",
-    "cdc1": "cDC1",
-    "cdc2": "cDC2",
-    "mregdc": "mregDC",
-    "pdc": "pDC",
-    "t_cell": "T cell",
-    "cd4_t": "CD4 T cell",
-    "cd8_t": "CD8 T cell",
-    "cd8_t_exhausted": "CD8 T cell, exhausted",
-    "treg": "Treg",
-    "nk": "NK cell",
-    "b_cell": "B cell",
-    "caf_matrix": "matrix CAF",
-    "vascular_stromal": "vascular and stromal",
+    **{entry.id: entry.short for entry in shipped().entries.values() if entry.short},
     "b_plasma": "B and plasma",
     "t_nk": "T and NK",
     Compartment.TUMOUR: "tumour",
@@ -47,7 +29,9 @@ NAMES = {
     "lr": "ligand–receptor",
 }
 """Ids that read badly with their underscores taken out."""
-_IDS = {*CELL_TYPES, *CONDITIONS, *MALIGNANCY, *NAMES, "not_testable", "not_tested", "expected_counts"}
+_IDS = {*CELL_TYPES, *CONDITIONS, *MALIGNANCY, *NAMES, "not_testable", Status.NOT_TESTED, "expected_counts"}
+LISTED = 6
+"""Names that a sentence lists."""
 _TOKEN = re.compile(r"\w+")
 
 
@@ -66,9 +50,10 @@ def start(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def listed(names: list[str], most: int = 6) -> str:
-    """Names with commas; of many, the first and how many more."""
-    return ", ".join(map(str, names[:most])) + (f" and {len(names) - most} more" if len(names) > most else "")
+def listed(names: list[str]) -> str:
+    """Names with commas; of more than `LISTED`, the first and how many more."""
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(map(str, names[:LISTED])) + more
 
 
 def counted(n: int, what: str) -> str:

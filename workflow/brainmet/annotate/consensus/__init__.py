@@ -140,7 +140,9 @@ def consensus(
     smooth = _smoothed(markers, neighbors)
     call = _called(votes, smooth, types, cells[Obs.CONDITION], how)
     frame = _looked_at(cells, call, evidence.get("copy_number"), types)
-    tumour = malignancy(frame, positive_slope=how.positive_slope, positive_z=how.positive_z, line_share=how.line_share)
+    tumour = malignancy(
+        frame, types, positive_slope=how.positive_slope, positive_z=how.positive_z, line_share=how.line_share
+    )
     # Macrophages elsewhere share C1QA, TREM2 and GPR34 with microglia, MRC1 and LYVE1 with those at its borders.
     only_there = [entry.id for entry in types.entries.values() if entry.tissue == "brain" and entry.id in smooth]
     smooth.loc[~in_brain(frame, share=how.brain_share), only_there] = -np.inf

@@ -26,7 +26,7 @@ import pandas as pd
 
 from brainmet.conditions import CELL_LINE, GLIOMA, PRIMARY, ids
 from brainmet.contract import Obs, Tier
-from brainmet.knowledge.cell_types import TUMOUR_LINEAGES, Named
+from brainmet.knowledge.cell_types import CellTypes, Named
 
 PROGENITORS = (Named.ASTROCYTE, Named.OPC)
 """Types whose states the cells of a glioma take on (Neftel 2019, doi 10.1016/j.cell.2019.06.024)."""
@@ -74,12 +74,15 @@ class Seen:
     between: np.ndarray
 
 
-def malignancy(cells: pd.DataFrame, *, positive_slope: float, positive_z: float, line_share: float) -> pd.DataFrame:
+def malignancy(
+    cells: pd.DataFrame, types: CellTypes, *, positive_slope: float, positive_z: float, line_share: float
+) -> pd.DataFrame:
     """Tier, score and words of each cell.
 
     Args:
         cells: `sample, donor, condition, lineage, broad` (type before malignancy), `identity` (probability of that
             lineage), `cnv_slope, cnv_z, cnv_aneuploid, n_reference` (NaN without copy number), `cnv_note`.
+        types: the resource.
         positive_slope: slope on the tumour's profile from which on a cell follows it.
         positive_z: and its robust standard deviations above the reference.
         line_share: share of epithelial cells from which on a sample without copy number is taken for a tumour line.
@@ -88,7 +91,7 @@ def malignancy(cells: pd.DataFrame, *, positive_slope: float, positive_z: float,
         Same index: `malignancy, malignancy_score, evidence` (words for the reason), `follows` (bool, like the tumour's
         profile).
     """
-    seen = _seen(cells, positive_slope=positive_slope, positive_z=positive_z, line_share=line_share)
+    seen = _seen(cells, types, positive_slope=positive_slope, positive_z=positive_z, line_share=line_share)
     tier = _tiers(seen)
     like_tumour = 1 / (
         1 + np.exp(-STEEPNESS * (np.nan_to_num(cells["cnv_slope"].to_numpy(np.float64)) - positive_slope))
@@ -104,7 +107,9 @@ def malignancy(cells: pd.DataFrame, *, positive_slope: float, positive_z: float,
     )
 
 
-def _seen(cells: pd.DataFrame, *, positive_slope: float, positive_z: float, line_share: float) -> Seen:
+def _seen(
+    cells: pd.DataFrame, types: CellTypes, *, positive_slope: float, positive_z: float, line_share: float
+) -> Seen:
     lineage, condition, broad = (cells[name].to_numpy() for name in (Obs.LINEAGE, Obs.CONDITION, "broad"))
     slope, z = (np.nan_to_num(cells[name].to_numpy(np.float64)) for name in ("cnv_slope", "cnv_z"))
     by_donor, by_sample = (cells.groupby(keys, sort=False) for keys in ([Obs.SAMPLE, Obs.DONOR], Obs.SAMPLE))
@@ -112,8 +117,7 @@ def _seen(cells: pd.DataFrame, *, positive_slope: float, positive_z: float, line
     tested = cells["cnv_slope"].notna().to_numpy()
     untested = by_sample["cnv_slope"].transform("count").to_numpy() == 0
     follows = profile & (slope > positive_slope) & (z > positive_z)
-    # The choroid plexus is the brain's own epithelium.
-    epithelial = np.isin(lineage, TUMOUR_LINEAGES) & (broad != Named.CHOROID_PLEXUS)
+    epithelial = np.isin(broad, types.of_tumours())
     share = pd.Series(epithelial, index=cells.index).groupby(cells[Obs.SAMPLE], sort=False).transform("mean").to_numpy()
     glioma, normal_tissue = condition == GLIOMA, np.isin(condition, ids(normal=True))
     foreign = np.isin(condition, ids(epithelium="foreign"))
