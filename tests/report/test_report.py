@@ -291,6 +291,15 @@ def test_doublets_not_looked_for_are_told_by_reason():
     assert said == "S2: 40 cells, fewer than 50; S1, S3: one cell per well."
 
 
+def test_samples_without_counts_are_told_as_troubleshooting_names_them(home):
+    samples = toy.run().tables["samples"].copy()
+    samples["values"] = ["log", *["counts"] * (len(samples) - 2), "expected_counts"]
+    first, last = samples["sample"].iloc[[0, -1]]
+    said = doubts(toy.run(), samples=samples)["2 samples without counts"].detail
+    assert said == f"{first}, {last}: expected counts, log; annotated and scored, not used where counts are needed."
+    assert "| samples without counts |" in (home / "docs/troubleshooting.md").read_text()
+
+
 def test_contrasts_that_failed_are_told_once():
     run = toy.run()
     failed = [
