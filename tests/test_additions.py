@@ -70,6 +70,15 @@ SIGNATURE = {
     "genes": {"up": ["GFAP", "AQP4", "EPCAM", "KRT8", "KRT18", "PTPRC"]},
     "references": [],
 }
+TYPE = {
+    "id": "ours_type",
+    "name": "Ours",
+    "level": "type",
+    "parent": None,
+    "coarse": None,
+    "decide": "clear",
+    "positive": ["GFAP", "AQP4", "EPCAM", "KRT8", "KRT18"],
+}
 CLAIM = {
     "id": "ours_claim",
     "statement": "Malignant cells of brain metastases express more GFAP than those of primary tumours.",
@@ -119,10 +128,11 @@ def test_one_new_file_or_entry_of_each_kind_is_used(places):
     (home / "workflow/brainmet/ingest/dense_npz.py").write_text(READER)  # a layout
     (home / "workflow/brainmet/annotate/ours.py").write_text(METHOD)  # an annotation method
     (folder / "signatures.yaml").write_text(yaml.safe_dump({"signatures": [SIGNATURE]}))  # a signature
+    (folder / "types.yaml").write_text(yaml.safe_dump({"schema": 1, "cell_types": [TYPE]}))  # a cell type
     config = {
         "datasets": ["ours"],
         "dataset_paths": ["."],
-        "annotate": {"methods": ["markers", "ours"], "ours": {"threshold": 10}},
+        "annotate": {"methods": ["markers", "ours"], "ours": {"threshold": 10}, "marker_files": ["types.yaml"]},
         "score": {"files": ["signatures.yaml"]},
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
@@ -131,6 +141,7 @@ def test_one_new_file_or_entry_of_each_kind_is_used(places):
     assert done.returncode == 0, done.stdout + done.stderr
     votes = pd.read_parquet(folder / sample / "evidence/ours.parquet")
     assert (votes["vote_astrocyte"] == 1).all()
+    assert pd.read_parquet(folder / sample / "evidence/markers.parquet")["score_ours_type"].notna().all()
     scores = pd.read_parquet(folder / sample / "scores.parquet")
     assert scores["ours_signature"].notna().all()
 
