@@ -11,6 +11,7 @@ import pytest
 import scipy.sparse as sp
 from brainmet.contract import CELL_ID, Var
 from brainmet.core.counts import Counts, open_counts, write_counts
+from brainmet.knowledge.genes import GeneTable, read_genes
 
 from tests.running import HOME, mini, real, snakemake, tiny
 
@@ -28,6 +29,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def home() -> Path:
     """The workflow's folder."""
     return HOME
+
+
+@pytest.fixture(scope="session")
+def human() -> GeneTable:
+    """The shipped genes of human."""
+    return read_genes(HOME / "resources/genes/human.tsv.gz")
+
+
+@pytest.fixture(scope="session")
+def mouse() -> GeneTable:
+    """The shipped genes of mouse."""
+    return read_genes(HOME / "resources/genes/mouse.tsv.gz")
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from brainmet.compare.donor_scores import Scoring
 from brainmet.datasets import read
 from brainmet.errors import BrainmetError
 from brainmet.knowledge.cell_types import shipped
-from brainmet.knowledge.genes import GeneTable, read_genes
+from brainmet.knowledge.genes import GeneTable
 
 from tests.ingest.test_ingest import HERE, run
 
@@ -28,11 +28,6 @@ PATTERNS = [
     {"pattern": "^(MAYO)_BM_([0-9]+)$", "condition": "brain_metastasis"},
     {"pattern": "^(MAYO)_BP_([0-9]+)$", "condition": "primary"},
 ]
-
-
-@pytest.fixture(scope="module")
-def human() -> GeneTable:
-    return read_genes(HERE / "resources/genes/human.tsv.gz")
 
 
 def genes_of(human: GeneTable) -> list[str]:

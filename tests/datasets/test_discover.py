@@ -7,19 +7,13 @@ from typing import Any
 import anndata
 import numpy as np
 import pandas as pd
-import pytest
 import yaml
 from brainmet.datasets import read
 from brainmet.datasets.discover import discover
-from brainmet.knowledge.genes import GeneTable, read_genes
+from brainmet.knowledge.genes import GeneTable
 
-from tests.ingest.test_ingest import BARCODES, HERE, SYMBOLS, counts, write_triplet
+from tests.ingest.test_ingest import BARCODES, SYMBOLS, counts, write_triplet
 from tests.test_mirror import pack
-
-
-@pytest.fixture(scope="module")
-def human() -> GeneTable:
-    return read_genes(HERE / "resources/genes/human.tsv.gz")
 
 
 def found(folder: Path, human: GeneTable, layout: str, names: list[str], **entry: Any) -> tuple[str, dict[str, Any]]:

@@ -11,15 +11,10 @@ from brainmet.errors import BrainmetError
 from brainmet.fetch.archive import Archive
 from brainmet.ingest import ingest
 from brainmet.ingest.species import Tolerance
-from brainmet.knowledge.genes import GeneTable, read_genes
+from brainmet.knowledge.genes import GeneTable
 
-from tests.ingest.test_ingest import BARCODES, HERE, SYMBOLS, counts, same, write_triplet
+from tests.ingest.test_ingest import BARCODES, SYMBOLS, counts, same, write_triplet
 from tests.test_mirror import pack
-
-
-@pytest.fixture(scope="module")
-def human() -> GeneTable:
-    return read_genes(HERE / "resources/genes/human.tsv.gz")
 
 
 def drafted(source: str | Path, tmp_path: Path, human: GeneTable, mirror: str = "") -> tuple[dict[str, dict], str]:

@@ -12,12 +12,11 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from brainmet.errors import BrainmetError
-from brainmet.knowledge.genes import read_genes
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.faults.test_fuzz import fuzz
-from tests.ingest.test_ingest import BARCODES, HERE, SYMBOLS, counts, dense, run, write_h5, write_triplet
+from tests.ingest.test_ingest import BARCODES, SYMBOLS, counts, dense, run, write_h5, write_triplet
 from tests.ingest.test_ingest_readers import write_loom
 from tests.ingest.test_rds import save, version3
 
@@ -67,11 +66,6 @@ KINDS: dict[str, tuple[str, Callable[[Path], list[Path]]]] = {
 }
 """Kind of file to its layout and what writes it."""
 HDF5 = b"\x89HDF"
-
-
-@pytest.fixture(scope="module")
-def human():
-    return read_genes(HERE / "resources/genes/human.tsv.gz")
 
 
 @st.composite

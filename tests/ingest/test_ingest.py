@@ -20,7 +20,7 @@ from brainmet.datasets import READ_BY_INGEST
 from brainmet.errors import BrainmetError
 from brainmet.ingest import Ingested, ingest, layouts
 from brainmet.ingest.species import Tolerance
-from brainmet.knowledge.genes import GeneTable, read_genes
+from brainmet.knowledge.genes import GeneTable
 
 from tests.running import unlisted
 
@@ -36,16 +36,6 @@ BARCODES = [
     "ACGTACGTACGTTTTT-1",
     "TGCATGCATGCAAAAA-1",
 ]
-
-
-@pytest.fixture(scope="module")
-def human() -> GeneTable:
-    return read_genes(HERE / "resources/genes/human.tsv.gz")
-
-
-@pytest.fixture(scope="module")
-def mouse() -> GeneTable:
-    return read_genes(HERE / "resources/genes/mouse.tsv.gz")
 
 
 def counts(seed: int = 0, genes: int = 10, cells: int = 6) -> np.ndarray:

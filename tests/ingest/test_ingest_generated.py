@@ -7,23 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pytest
 import scipy.io
 import scipy.sparse as sp
-from brainmet.knowledge.genes import GeneTable, read_genes
+from brainmet.knowledge.genes import GeneTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.ingest.test_ingest import BARCODES, CURRENT, HERE, SYMBOLS, counts, run, table
+from tests.ingest.test_ingest import BARCODES, CURRENT, SYMBOLS, counts, run, table
 
 EXAMPLES = settings(max_examples=25, deadline=None, derandomize=True)
 ENCODINGS = st.sampled_from(["utf-8", "utf-8-sig", "utf-16"])
 ENDS = st.sampled_from(["\n", "\r\n", "\r"])
-
-
-@pytest.fixture(scope="module")
-def human() -> GeneTable:
-    return read_genes(HERE / "resources/genes/human.tsv.gz")
 
 
 def compared(layout: str, files: dict[str, bytes], human: GeneTable, order: list[int], X: np.ndarray) -> None:

@@ -17,17 +17,11 @@ from brainmet.ingest.droplets import are_cells, only_cells
 from brainmet.ingest.members import Member
 from brainmet.ingest.raw import Request
 from brainmet.ingest.streams import ahead, whole_lines
-from brainmet.knowledge.genes import GeneTable, read_genes
+from brainmet.knowledge.genes import GeneTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.ingest.test_ingest import BARCODES, HERE, SYMBOLS, counts, dense, record, run, same, write_triplet
-
-
-@pytest.fixture(scope="module")
-def human() -> GeneTable:
-    return read_genes(HERE / "resources/genes/human.tsv.gz")
-
+from tests.ingest.test_ingest import BARCODES, SYMBOLS, counts, dense, record, run, same, write_triplet
 
 # --- loom -------------------------------------------------------------------------------------------------------------
 

@@ -25,11 +25,6 @@ from tests.ingest.test_ingest import BARCODES, CURRENT, HERE, SYMBOLS, counts, r
 from tests.test_mirror import pack
 
 
-@pytest.fixture(scope="module")
-def human() -> GeneTable:
-    return read_genes(HERE / "resources/genes/human.tsv.gz")
-
-
 def parts(X: np.ndarray) -> dict[str, bytes]:
     """The three files of a triplet by role."""
     entries = [f"{i + 1} {j + 1} {X[i, j]}" for j in range(X.shape[1]) for i in range(X.shape[0]) if X[i, j]]

@@ -14,14 +14,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from brainmet.errors import BrainmetError
-from brainmet.knowledge.genes import GeneTable, read_genes
+from brainmet.knowledge.genes import GeneTable
 
-from tests.ingest.test_ingest import BARCODES, HERE, SYMBOLS, counts, run, same
-
-
-@pytest.fixture(scope="module")
-def human() -> GeneTable:
-    return read_genes(HERE / "resources/genes/human.tsv.gz")
+from tests.ingest.test_ingest import BARCODES, SYMBOLS, counts, run, same
 
 
 def text(*values: str) -> dict[str, Any]:

@@ -15,16 +15,6 @@ FOLDER = HERE / "resources" / "genes"
 SHARED = HERE.parent / "shared"
 
 
-@pytest.fixture(scope="module")
-def human() -> GeneTable:
-    return read_genes(HERE / "resources/genes/human.tsv.gz")
-
-
-@pytest.fixture(scope="module")
-def mouse() -> GeneTable:
-    return read_genes(HERE / "resources/genes/mouse.tsv.gz")
-
-
 def one(name: str, table: GeneTable, id_: str = "") -> tuple[str, str]:
     """Symbol and way of a single feature."""
     mapping = map_features([id_], [name], table)
