@@ -39,8 +39,17 @@ def begin(
 
 
 def children(pid: int) -> list[int]:
-    """Process ids of the direct children."""
-    return [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
+    """Process ids of the direct children that have not ended; an ended one is listed until its parent asks for it."""
+    listed = [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
+    return [child for child in listed if not ended(child)]
+
+
+def ended(pid: int) -> bool:
+    """Whether a process is gone or has ended: it has no command line any more."""
+    try:
+        return not Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def snakemake(
