@@ -2,6 +2,7 @@
 
 import copy
 import importlib.util
+import sys
 
 import pytest
 from brainmet.core.documents import read_yaml
@@ -62,6 +63,14 @@ def test_metabolic_tasks_are_told_of_before_any_job(tmp_path, monkeypatch):
         load(changes)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     load(changes)
+
+
+def test_a_gpu_without_a_program_is_told_of_before_any_job(tmp_path):
+    (tmp_path / "python").write_text("")
+    for given in (tmp_path / "python", tmp_path / "absent"):
+        with pytest.raises(BrainmetError, match=rf"config\.yaml: gpu: {given} is no program that can be run; give the"):
+            load({"gpu": str(given)})
+    load({"gpu": sys.executable})
 
 
 def test_a_run_ends_with_the_tables_that_its_samples_allow():

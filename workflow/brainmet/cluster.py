@@ -18,6 +18,7 @@ from scipy.sparse.csgraph import connected_components
 from brainmet.contract import CELL_ID, Obs
 from brainmet.core.lean import lean
 from brainmet.core.neighbors import nearest
+from brainmet.gpu import leiden as on_gpu
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,14 @@ def column(resolution: float) -> str:
 
 
 def clusters(
-    cells: np.ndarray, indices: np.ndarray, *, resolutions: Sequence[float], prune: float, n_iterations: int, seed: int
+    cells: np.ndarray,
+    indices: np.ndarray,
+    *,
+    resolutions: Sequence[float],
+    prune: float,
+    n_iterations: int,
+    seed: int,
+    gpu: str | None = None,
 ) -> pd.DataFrame:
     """Cluster labels of every cell, one column per resolution.
 
@@ -48,15 +56,20 @@ def clusters(
         prune: links below this Jaccard index of neighbourhoods are dropped.
         n_iterations: of the Leiden algorithm.
         seed: of the Leiden algorithm.
+        gpu: Python of an environment with rapids-singlecell: cuGraph's Leiden then takes leidenalg's place, and igraph
+            moves the cells that do better elsewhere.
 
     Returns:
         Index cell id; `leiden_{resolution}`: "0" for the largest cluster, "1" for the next.
     """
-    graph = link(*shared_neighbors(indices, prune=prune), n=len(cells))
-    groups = grouped(graph, seed=seed) if len(cells) > MANY else None
-    labels = {
-        column(r): leiden(graph, resolution=r, n_iterations=n_iterations, seed=seed, groups=groups) for r in resolutions
-    }
+    links, weights = shared_neighbors(indices, prune=prune)
+    graph, how = link(links, weights, n=len(cells)), {"n_iterations": n_iterations, "seed": seed}
+    if gpu:
+        starts = on_gpu(gpu, links, weights, n=len(cells), resolutions=resolutions, seed=seed)
+        labels = {column(r): by_size(rough(graph, resolution=r, start=starts[r], **how)) for r in resolutions}
+    else:
+        groups = grouped(graph, seed=seed) if len(cells) > MANY else None
+        labels = {column(r): leiden(graph, resolution=r, groups=groups, **how) for r in resolutions}
     for name, found in labels.items():
         log.info("%s: %d clusters", name, found.max() + 1)
     return pd.DataFrame(

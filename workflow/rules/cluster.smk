@@ -54,5 +54,6 @@ rule cluster:
         prune=lookup(dpath="cluster/prune", within=config),
         n_iterations=lookup(dpath="cluster/n_iterations", within=config),
         seed=lookup(dpath="cluster/seed", within=config),
+        gpu=config["gpu"],
     script:
         "../scripts/cluster.py"

@@ -31,6 +31,7 @@ rule embed:
         min_dist=lookup(dpath="embed/min_dist", within=config),
         layout_cells=lookup(dpath="embed/layout_cells", within=config),
         seed=lookup(dpath="embed/seed", within=config),
+        gpu=config["gpu"],
     script:
         "../scripts/embed.py"
 

@@ -122,6 +122,7 @@ def embedding(
     layout_cells: int,
     seed: int,
     threads: int,
+    gpu: str | None = None,
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """Every coordinate of the cohort's cells, and their nearest neighbours in the integrated space.
 
@@ -132,6 +133,7 @@ def embedding(
         n_neighbors, exact_below: see `brainmet.core.neighbors.nearest`.
         min_dist, layout_cells: see `brainmet.embed.layout.layout`.
         n_components, scale, theta, max_iterations, seed, threads: see `components` and `harmony`.
+        gpu: Python of an environment with rapids-singlecell, which then finds everything but the components.
 
     Returns:
         Table indexed by cell id with `sample, PC_1.., harmony_1.., umap_1, umap_2` (harmony equals PC when not
@@ -139,19 +141,32 @@ def embedding(
     """
     from brainmet.core.neighbors import nearest
     from brainmet.embed.layout import layout
+    from brainmet.gpu import space as on_gpu
 
     scores, _, cells, sample = components(slices, n_components=n_components, scale=scale)
     # Harmony's default number of clusters is cells / 30: below two clusters there is nothing to correct.
     wanted = integrate == HARMONY and len(np.unique(sample)) > 1 and len(cells) >= 60
-    corrected = (
-        harmony(scores, sample, theta=theta, max_iterations=max_iterations, seed=seed, threads=threads)
-        if wanted
-        else scores
-    )
     if not wanted:
         log.warning("not integrated: integrate is %s, %d samples, %d cells", integrate, len(samples), len(cells))
-    indices, distances = nearest(corrected, k=n_neighbors, exact_below=exact_below, threads=threads)
-    flat = layout(corrected, indices, distances, min_dist=min_dist, layout_cells=layout_cells, seed=seed)
+    if gpu:
+        corrected, indices, distances, flat = on_gpu(
+            gpu,
+            scores,
+            sample if wanted else None,
+            theta=theta,
+            max_iterations=max_iterations,
+            n_neighbors=n_neighbors,
+            min_dist=min_dist,
+            seed=seed,
+        )
+    else:
+        corrected = (
+            harmony(scores, sample, theta=theta, max_iterations=max_iterations, seed=seed, threads=threads)
+            if wanted
+            else scores
+        )
+        indices, distances = nearest(corrected, k=n_neighbors, exact_below=exact_below, threads=threads)
+        flat = layout(corrected, indices, distances, min_dist=min_dist, layout_cells=layout_cells, seed=seed)
     names = [
         *(f"PC_{i + 1}" for i in range(scores.shape[1])),
         *(f"harmony_{i + 1}" for i in range(scores.shape[1])),

@@ -1,6 +1,7 @@
 """The run that a configuration describes: its datasets and samples, every problem told before any rule is made."""
 
 import importlib.util
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,11 @@ def load(config: Mapping[str, Any], *, shipped: Path) -> tuple[dict[str, dict[st
                 f"config.yaml: {key}: there is no file {Path(file).absolute()}; correct the path "
                 "(relative to the working directory, or absolute)"
             )
+    if (python := config["gpu"]) and not (Path(python).is_file() and os.access(python, os.X_OK)):
+        raise BrainmetError(
+            f"config.yaml: gpu: {python} is no program that can be run; give the absolute path of a Python with "
+            "rapids-singlecell, or null"
+        )
     tasks = config["score"]["metabolic_tasks"]
     folders = [("dataset_paths", folder) for folder in config["dataset_paths"]]
     for key, folder in [*folders, *([("score.metabolic_tasks", tasks)] if tasks else [])]:
