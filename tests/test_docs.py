@@ -202,7 +202,7 @@ def test_the_container_is_the_lock_file():
     assert {"pyproject.toml", "uv.lock", "Snakefile", "workflow", "config", "resources"} <= copied
     assert [name for name in copied if not (HOME / name).exists()] == []
     project = tomllib.loads((HOME / "pyproject.toml").read_text())["project"]
-    (version,) = re.findall(r"^FROM python:([\d.]+)", text, re.M)
+    (version,) = re.findall(r"^FROM --platform=linux/amd64 python:([\d.]+)", text, re.M)
     assert SpecifierSet(project["requires-python"]).contains(f"{version}.0")
     assert project["readme"] in copied, "the package is built from it"
     assert "RUN uv sync --locked" in text

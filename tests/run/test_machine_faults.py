@@ -84,6 +84,12 @@ def test_too_few_threads_may_be_a_limit_of_processes(snakemake, capsys):
     assert "lift the limit (ulimit -v, ulimit -u)" in printed
 
 
+def test_a_mac_without_openmp_is_told_what_to_install(snakemake, capsys):
+    loader = "['dlopen(libxgboost.dylib, 0x0006): Library not loaded: @rpath/libomp.dylib\n  Referenced from: ...']"
+    printed = stopped(snakemake, capsys, RuntimeError(f"XGBoost could not be loaded.\n{loader}"))
+    assert "XGBoost finds no OpenMP in rule qc; install it (brew install libomp) and run the same command" in printed
+
+
 def test_the_cause_behind_an_error_counts(snakemake, capsys):
     error = RuntimeError("while writing")
     error.__cause__ = OSError(errno.ENOSPC, "")

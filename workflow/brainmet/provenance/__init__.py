@@ -1,6 +1,7 @@
 """Where a result comes from: contract, software, configuration, samples and the bytes they were read from."""
 
 import platform
+import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -27,7 +28,7 @@ SOFTWARE = (
     "harmonypy",
     "scranpy",
     "faiss-cpu",
-    "xgboost-cpu",
+    "xgboost" if sys.platform == "darwin" else "xgboost-cpu",
     "infercnvpy",
     "decoupler",
     "gseapy",

@@ -17,7 +17,9 @@ from threadpoolctl import threadpool_limits
 from brainmet.errors import BrainmetError
 from brainmet.run import machine_faults
 
-ONE_BLAS_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"), "1")
+ONE_BLAS_THREAD = dict.fromkeys(
+    ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
+)
 """For libraries that are loaded later than `threadpool_limits` looks: Snakemake sets these to the rule's threads."""
 
 

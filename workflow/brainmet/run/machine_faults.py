@@ -1,4 +1,4 @@
-"""What the machine denied a job, in one sentence: space, a writable folder, memory, a whole cache of kernels."""
+"""What the machine denied a job, in one sentence: space, a writable folder, memory, a whole cache, a library."""
 
 import errno
 import os
@@ -22,6 +22,9 @@ NO_MEMORY = re.compile(
 NO_THREAD = re.compile(r"can't start new thread")
 """What Python says when memory is short, or the number of processes and threads is at its limit."""
 
+NO_OPENMP = re.compile(r"Library not loaded: \S*libomp\.dylib")
+"""What macOS' loader says where Homebrew's OpenMP, which xgboost's wheel links to, is not installed."""
+
 OWN_CACHE = Path(".cache/numba")
 """Compiled kernels, in the working directory, unless NUMBA_CACHE_DIR names another folder."""
 
@@ -36,7 +39,7 @@ def misread(error: BrainmetError, snakemake: Any) -> str:
 
 
 def explain(error: BaseException | None, snakemake: Any) -> str:
-    """One sentence for what the machine denied the job: space, a writable folder, memory, a whole cache; or empty."""
+    """One sentence for what the machine denied the job (see the module), or empty."""
     output = str(next(iter(snakemake.output), snakemake.log[0]))
     while error is not None:
         code, place = _errno(error), str(getattr(error, "filename", None) or output)
@@ -59,6 +62,11 @@ def explain(error: BaseException | None, snakemake: Any) -> str:
             return _out_of(snakemake, "memory, or of processes and threads", "ulimit -v, ulimit -u")
         if code == errno.ENOMEM or isinstance(error, MemoryError) or NO_MEMORY.search(str(error)):
             return _out_of(snakemake, "memory", "ulimit -v")
+        if NO_OPENMP.search(str(error)):
+            return (
+                f"XGBoost finds no OpenMP in rule {snakemake.rule}; install it (brew install libomp) "
+                "and run the same command again: finished results are kept"
+            )
         if _in_kernel_cache(error):
             return _damaged_cache()
         error = error.__cause__ or error.__context__
