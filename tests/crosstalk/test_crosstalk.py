@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import liana
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +13,7 @@ from anndata import AnnData
 from brainmet import crosstalk as module
 from brainmet.core import tables
 from brainmet.crosstalk import crosstalk, load
-from brainmet.crosstalk.ligands import consensus, consensus_pairs, find_pair, robust_rank
+from brainmet.crosstalk.ligands import RESOURCE, consensus, consensus_pairs, find_pair, robust_rank
 from brainmet.crosstalk.summary import _sites, _specific, partial_conjunction_p, summary
 from brainmet.errors import BrainmetError
 from brainmet.knowledge.cell_types import load_cell_types
@@ -265,7 +266,9 @@ def test_summary_over_donors(axes: module.Axes, parents: dict[str, str]) -> None
     assert row["p_donors"] == pytest.approx(5 / 3 / (TEST["n_random"] + 1))
     assert row["share_top_sender"] == 1
     assert not row["verify"] and row["references"].startswith("Xing F 2013") and "verified" not in row["references"]
-    assert over.loc["IL6__IL6R+IL6ST__astrocyte_to_malignant_epithelial", "verify"]
+    assert (row["databases"], row["from_memory"]) == ("cellchatdb;celltalkdb;cellphonedb;connectomedb2020;icellnet", "")
+    other = over.loc["IL6__IL6R+IL6ST__astrocyte_to_malignant_epithelial"]
+    assert other["verify"] and (other["databases"], other["from_memory"]) == ("cellchatdb;icellnet", "cell_types")
     assert over["references"].str.contains("(to be verified)", regex=False).any()
     assert row["response_rho"] == pytest.approx(1) and row["response_p"] < 0.05
 
@@ -474,6 +477,34 @@ def test_every_axis_names_known_types_and_current_symbols(axes: module.Axes) -> 
         g for r in axes.responses.values() for g in (*r["up"], *r.get("down", []))
     }
     assert sorted(listed - symbols) in ([], ["MIR19A"])
+
+
+def test_the_databases_named_hold_the_pair(axes: module.Axes) -> None:
+    """Neither side says which is the ligand where both are on a membrane: CD47 and SIRPA, neurexin and neuroligin."""
+    table = pd.read_csv(Path(liana.__file__).parent / RESOURCE, dtype=str)
+    held = {
+        name: {frozenset(map(_subunits, pair)) for pair in rows[["source_genesymbol", "target_genesymbol"]].to_numpy()}
+        for name, rows in table.groupby("resource")
+    }
+    named = [(axis["id"], name) for axis in axes.entries for name in axis.get("databases", [])]
+    pairs = {a["id"]: frozenset(map(frozenset, (a["ligand"], a["receptor"]))) for a in axes.entries}
+    assert len(named) > 200
+    assert [(id_, name) for id_, name in named if pairs[id_] not in held[name]] == []
+
+
+def _subunits(complex_: str) -> frozenset[str]:
+    return frozenset(complex_.split("_"))
+
+
+def test_no_axis_doubts_a_pair_that_a_database_holds(axes: module.Axes) -> None:
+    assert [a["id"] for a in axes.entries if a.get("databases") and "pair" in a.get("from_memory", [])] == []
+
+
+def test_readme_counts_what_is_from_memory(axes: module.Axes) -> None:
+    readme = " ".join((SHIPPED.parent / "README.md").read_text().split())
+    pairs, types = (sum(part in a.get("from_memory", []) for a in axes.entries) for part in ("pair", "cell_types"))
+    held = sum("databases" in a for a in axes.entries)
+    assert f"the pair of {pairs} axes and the cell types of {types} (the pairs of {held} stand in" in readme
 
 
 @pytest.mark.parametrize(

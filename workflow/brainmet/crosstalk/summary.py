@@ -51,7 +51,8 @@ def summary(
         base = {key: axis[key] for key in ("kind", "readout", "sender", "receiver")}
         base |= {"axis": axis["id"], "axis_group": axis["axis"], "response": axis.get("response", "")}
         sources = [axes.references[key] for key in axis["references"] if key in axes.references]
-        base |= {"references": "; ".join(map(cited, sources)), "verify": bool(axis.get("verify"))}
+        base |= {"references": "; ".join(map(cited, sources)), "databases": ";".join(axis.get("databases", []))}
+        base |= {"from_memory": ";".join(axis.get("from_memory", [])), "verify": bool(axis.get("from_memory"))}
         base |= {side: _types_read(of_axis[side]) for side in ("sender_types", "receiver_types")}
         if of_axis.empty:
             out.append(base | _absent(rows[rows["axis"] == axis["id"]]))

@@ -86,7 +86,8 @@ def _axis_in_words(name: str, row: Mapping[str, Any]) -> str:
         name,
         f"{words(row['condition'])}: median score {row['median_score']:.2f}",
         f"significant in {share:.0%} of {row['n_donors']} donors, FDR {fdr}",
-        row["references"] + ("; the axis is to be verified" if row["verify"] else ""),
+        row["references"]
+        + (f"; from memory: {words(row['from_memory'].replace(';', ' and '))}" if row["verify"] else ""),
     ]
     return "<br>".join(lines)
 
