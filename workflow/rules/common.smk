@@ -23,12 +23,14 @@ HOME = Path(workflow.basedir).resolve()
 # Jobs inherit these unless the user set them. Compiled kernels are kept in the working directory. One BLAS kernel gives
 # the same bytes. Threads that wait for one another sleep instead of spinning on a core that another job needs. Large
 # arrays come in large pages and from what was freed just now: a page that the system gives anew costs as much as its sums.
+# HDF5 takes no locks, which some network disks refuse: no two jobs open a file that one of them writes.
 ALLOCATION = {"hugetlb": 1, "mmap_threshold": 2**25, "trim_threshold": 2**27}
 for name, value in {
     "NUMBA_CACHE_DIR": os.path.abspath(".cache/numba"),
     "MPLCONFIGDIR": os.path.abspath(".cache/matplotlib"),
     **({"OPENBLAS_CORETYPE": "Haswell"} if platform.machine() in ("x86_64", "AMD64") else {}),
     "OMP_WAIT_POLICY": "PASSIVE",
+    "HDF5_USE_FILE_LOCKING": "FALSE",
     "GLIBC_TUNABLES": ":".join(f"glibc.malloc.{key}={value}" for key, value in ALLOCATION.items()),
 }.items():
     os.environ.setdefault(name, value)
