@@ -218,6 +218,13 @@ def test_an_unknown_id_names_the_nearest(series):
         datasets.load(["min"], folders=[folder])
 
 
+def test_sample_ids_that_differ_in_case_alone_are_refused(series):
+    """Their results would be one folder on a disk that does not tell case."""
+    samples = [{"id": name, "condition": "csf", "match": name} for name in ("p1", "P1")]
+    with pytest.raises(BrainmetError, match=r"sample ids p1 and P1 differ in case alone.*rename one of them in its"):
+        datasets.records(datasets.load(["mine"], folders=[series(samples=samples).parent]), exclude=[])
+
+
 def test_two_datasets_with_one_sample_id_are_refused(series):
     folder = series().parent
     series(id="other")

@@ -45,6 +45,12 @@ def test_files_of_an_archive_that_are_no_samples(tmp_path: Path, human: GeneTabl
     assert "# gone: no file begins with GSM7_Breast; correct its match" in text and "2 groups of files" in text
 
 
+def test_names_that_differ_in_case_alone_keep_what_tells_them_apart(tmp_path: Path, human: GeneTable) -> None:
+    pack(tmp_path / "a.tar", triplets(tmp_path, "GSM1_p1_", "GSM2_P1_", "GSM3_P2_"))
+    _, proposed = found(tmp_path, human, "tenx_triplet", ["a.tar"], samples=[{"id": "one", "match": "none"}])
+    assert proposed == {"GSM1_p1": "GSM1_p1", "GSM2_P1": "GSM2_P1", "P2": "GSM3_P2"}
+
+
 def test_samples_of_every_layout_in_use_are_looked_for(tmp_path: Path, human: GeneTable) -> None:
     ends = ("GSM2_B", "GSM3_C")
     beside = {f"{end}_filtered_feature_bc_matrix.h5": b"x" for end in ends} | {"GSM4_D.h5ad": b"x"}

@@ -235,9 +235,10 @@ def records(datasets: dict[str, dict[str, Any]], *, exclude: Sequence[str]) -> d
         exclude: sample ids left out of the run.
 
     Raises:
-        BrainmetError: two samples share an id, or `exclude` names an unknown sample or all of them.
+        BrainmetError: two samples share an id, whatever its case, or `exclude` names an unknown sample or all of them.
     """
     by_id: dict[str, dict[str, Any]] = {}
+    spelled: dict[str, str] = {}
     for dataset in datasets.values():
         matches = _matches_by_file(dataset)
         for sample in dataset["samples"]:
@@ -247,6 +248,11 @@ def records(datasets: dict[str, dict[str, Any]], *, exclude: Sequence[str]) -> d
                     "sample ids must be unique over the run: rename one of them in its dataset file"
                 )
             by_id[sample["id"]] = _record(dataset, sample, matches)
+            if (first := spelled.setdefault(sample["id"].casefold(), sample["id"])) != sample["id"]:
+                raise BrainmetError(
+                    f"sample ids {first} and {sample['id']} differ in case alone, and the disks of most Macs would "
+                    "hold their results to be one: rename one of them in its dataset file"
+                )
     if unknown := [sample for sample in exclude if sample not in by_id]:
         raise BrainmetError(
             f"config.yaml: exclude: no sample {unknown[0]!r} in this run{guess(unknown[0], by_id)}; "

@@ -160,10 +160,10 @@ def groups(members: Sequence[Member], fitting: Sequence[Member]) -> list[FileGro
         match = common if all(begins(name, common) for name in names) and len(common) >= len(key) else key
         match = match.rstrip("_.-") or key
         named.append((ACCESSION.sub("", match).strip("_.-") or match, match, ", ".join(sorted(set(names))[:3])))
-    ids = Counter(_clean(id_) for id_, _, _ in named)
+    ids = Counter(_clean(id_).casefold() for id_, _, _ in named)
     unique: dict[str, tuple[str, str]] = {}
     for id_, match, about in named:
-        clean = _clean(id_ if ids[_clean(id_)] == 1 else match)
+        clean = _clean(id_ if ids[_clean(id_).casefold()] == 1 else match)
         numbered = (clean, *(f"{clean}_{i}" for i in range(2, len(named) + 2)))
         unique[next(free for free in numbered if free not in unique)] = (match, about)
     return [FileGroup(id_, match, about) for id_, (match, about) in unique.items()]
