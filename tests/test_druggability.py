@@ -225,6 +225,66 @@ def test_shipped_list() -> None:
     assert {place for place, *_ in drugs.uses()} <= words | types | {"systemic", "any"}
 
 
+def test_the_marks_of_an_entry_agree() -> None:
+    """What is from memory names fields that claim something, and the three words on evidence say the same."""
+    document = yaml.load((SHIPPED / "drugs" / "drugs.yaml").read_text(), Loader=yaml.CSafeLoader)
+    evidence = {"seen": "", "partly": "part of cns_evidence", "memory": "cns_evidence"}
+    for entry in document["entries"]:
+        named = entry.get("from_memory", [])
+        assert entry["verify"] == bool(named), entry["id"]
+        assert "".join(part for part in named if "cns_evidence" in part) == evidence[entry["cns_evidence_checked"]]
+        fields = [part.removeprefix("part of ").removesuffix(" outside the brain") for part in named]
+        assert [f for f in fields if not any(entry[f].values() if isinstance(entry[f], dict) else [entry[f]])] == []
+        whole = "brain_source" not in entry["normal_tissue_warning"]
+        assert ("normal_tissue_warning outside the brain" in named) != (whole or not named), entry["id"]
+    marked = sum(entry["verify"] for entry in document["entries"])
+    readme = " ".join((SHIPPED.parent / "README.md").read_text().split())
+    assert f"parts of {marked} drugs' entries" in readme
+
+
+def test_what_is_said_of_the_brain_holds_in_the_series_named(real_data: Path) -> None:
+    """By the rule in the head of the list, on the adult cells of Darmanis 2015."""
+    folder = real_data / "GSE67835"
+    label = pd.read_csv(folder / "GSE67835_cells.csv.gz", index_col=0)["cell_type"]
+    label = label[~label.str.contains("fetal|hybrid")].replace({"OPC": "opc"}).str.removesuffix("s")
+    counts = pd.read_csv(folder / "GSE67835_counts.tsv.gz", sep="\t", index_col=0)
+    counts = counts.set_axis(counts.index.str.strip()).drop(["no_feature", "ambiguous", "alignment_not_unique"])
+    counts = counts[label.index]
+    mean = (1e6 * counts / counts.sum()).T.groupby(label).mean().T
+    share = (counts > 0).T.groupby(label).mean().T
+    statements = {
+        statement
+        for entry in load(SHIPPED / "drugs" / "drugs.yaml").entries
+        if entry["normal_tissue_warning"].get("brain_source") == "GSE67835"
+        for statement in entry["normal_tissue_warning"]["brain"]
+    }
+    assert len(statements) > 40 and set(mean) == {
+        "astrocyte",
+        "endothelial",
+        "microglia",
+        "neuron",
+        "oligodendrocyte",
+        "opc",
+    }
+    assert [s for s in sorted(statements) if not _holds(s, mean, share)] == []
+
+
+def _holds(statement: str, mean: pd.DataFrame, share: pd.DataFrame) -> bool:
+    gene, said = statement.split(": ")
+    cpm, shown = mean.loc[gene], share.loc[gene]
+    named = cpm[(cpm >= 10) & (shown >= 0.3)]
+    match said:
+        case "all types":
+            return len(named) == 6
+        case "broad":
+            return int((shown >= 0.2).sum()) >= 5
+        case "not detected":
+            return bool((shown < 0.1).all())
+        case "low in all types":
+            return named.empty
+    return set(said.split(", ")) == {name if value >= 50 else f"{name} (low)" for name, value in named.items()}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
