@@ -83,6 +83,7 @@ def bulk(
         suspension="cell",
         enrichment="none",
         dissociation="unknown",
+        batch="unknown",
         values="counts",
         organism="human",
         subtype="TNBC",

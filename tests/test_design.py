@@ -55,6 +55,14 @@ def test_both_groups_in_one_study_are_within_with_the_power_of_a_t_test() -> Non
     assert row["mde"] == pytest.approx(expected, rel=1e-4)
 
 
+def test_what_changes_with_the_condition_is_said_before_a_run() -> None:
+    records = group("s1", "brain_metastasis", 4, batch="run_2021") | group("s1", "primary", 4, batch="run_2019")
+    row = table(records).loc["brain_metastasis_vs_primary"]
+    assert (row["estimator"], row["reason"]) == ("within", "in every study the two groups differ in batch too")
+    records["s1_primary_0"]["batch"] = "run_2021"
+    assert table(records).loc["brain_metastasis_vs_primary", "reason"] == ""
+
+
 def test_one_study_per_group_is_confounded_and_three_are_nested() -> None:
     two = group("s1", "brain_metastasis", 5) | group("s2", "primary", 5)
     row = table(two).loc["brain_metastasis_vs_primary"]

@@ -34,6 +34,7 @@ def found(frame: pd.DataFrame, estimator: str = "within", **changes: object) -> 
         ("dissociation", "mixed", "enzymatic_37C", False),
         ("enrichment", "CD45_pos", "none", True),
         ("values", "tpm", "counts", True),
+        ("batch", "run_2021", "run_2019", True),
         ("er", "neg", "pos", True),
         ("her2", "0", "low", False),
         ("her2", "amp", "low", True),
@@ -44,6 +45,14 @@ def test_a_covariate_that_changes_with_the_condition(name: str, a: str, b: str, 
     assert found(frame) == ([name] if named else [])
     frame.iloc[0, frame.columns.get_loc(name)] = b  # in one study, one donor is as those of the other group
     assert found(frame) == []
+
+
+def test_a_batch_for_every_donor_tells_no_groups_apart() -> None:
+    batches = [f"run{i}" for i in range(14)]
+    assert found(cohort(batch=batches)) == []
+    assert found(cohort(batch=["run1", "run1", *batches[2:]])) == [], "in one of the studies each donor has its own"
+    shared = [f"{batch}_{of}" for batch, of in zip(by_group("a", "b"), range(14), strict=True)]
+    assert found(cohort(batch=[name if i % 7 else name[0] for i, name in enumerate(shared)])) == []
 
 
 def test_patients_sampled_twice_keep_their_receptors_or_lost_them() -> None:

@@ -47,7 +47,7 @@ def test_more_cells_in_one_arm_are_no_difference_of_composition() -> None:
         enrichment="none",
         suspension="cell",
         technology="10x",
-        **dict.fromkeys(("er", "pr", "her2", "dissociation", "values"), "unknown"),
+        **dict.fromkeys(("er", "pr", "her2", "dissociation", "batch", "values"), "unknown"),
     )
     table = stage.composition(obs, [CONTRAST], design=DESIGN, min_cells=50)
     rows = table[(table["study"] == "pooled") & table["effect"].notna()]

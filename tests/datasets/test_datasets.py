@@ -296,7 +296,7 @@ def test_every_optional_field_reaches_the_record(series):
         "enrichment": "CD45_neg", "dissociation": "cold", "reference_annotation": "GRCh38-2020-A", "er": "neg",
         "pr": "pos", "her2": "amp", "age": "61", "timepoint": "post", "treatments": "tucatinib; WBRT",
         "prior_brain_rt": "yes", "region": "rim", "assay": "EFO:0009922", "tissue": "brain", "disease": "x",
-        "sex": "female", "development_stage": "adult", "ethnicity": "y", "primary_site": "breast",
+        "sex": "female", "development_stage": "adult", "ethnicity": "y", "primary_site": "breast", "batch": "run 7",
     }  # fmt: skip
     for level in (said, {"samples": [{"id": "A", "condition": "csf", **said}]}):
         record = next(iter(load(series(**{"samples": "drop", **level})).values()))
@@ -326,6 +326,39 @@ def test_covariates_fill_fields_and_are_carried(series, tmp_path):
         assert records["A"]["age"] == "61" and records["A"]["covariates"] == {"bmi": "24"}
         assert records["A"]["her2"] == "pos", "the dataset file's own word stands"
         assert records["B"]["her2"] == "low" and records["B"]["age"] == "unknown" and records["B"]["covariates"] == {}
+
+
+def test_a_papers_table_is_read_with_its_own_columns_and_words(series, tmp_path):
+    lines = [
+        "Biopsy,Patient,Site,ER status,HER2,Run,donor",
+        "A,Pt 01,Breast,Positive,0,R1,Miller",
+        "B,Pt 01,Brain,n/a,3+,R2,Jones",
+    ]
+    (tmp_path / "s1.csv").write_text("\n".join([*lines, "X9,Pt 09,Brain,Positive,0,R2,Dow"]) + "\n")
+    spec = {
+        "file": "s1.csv",
+        "columns": {"donor": "Patient", "condition": "Site", "er": "ER status", "her2": "HER2", "batch": "Run"},
+        "values": {
+            "condition": {"Breast": "primary", "Brain": "brain_metastasis"},
+            "er": {"Positive": "pos"},
+            "her2": {0: 0, "3+": "pos"},
+        },
+    }
+    samples = [{"id": "A", "match": "a"}, {"id": "B", "match": "b"}]
+    found = load(series(covariates=spec, samples=samples))
+    fields = ("donor", "condition", "er", "her2", "batch", "covariates")
+    assert [found["A"][field] for field in fields] == ["Pt 01", "primary", "pos", "0", "R1", {}]
+    assert [found["B"][field] for field in fields] == ["Pt 01", "brain_metastasis", "unknown", "pos", "R2", {}]
+    assert set(found) == {"A", "B"}, "a patient whose sample the series does not hold is no sample"
+
+
+def test_a_table_of_which_nothing_is_understood_is_named(series, tmp_path):
+    (tmp_path / "s1.csv").write_text("Biopsy,Patient,Site\nA,Pt 01,Breast\nB,Pt 02,Brain\n")
+    path = series(covariates="s1.csv")
+    (said,) = checks.unread(datasets.load(["mine"], folders=[path.parent]))
+    assert said.startswith("mine: covariates: no column of the table is named like a field of a sample (Patient, Site)")
+    series(covariates={"file": "s1.csv", "columns": {"donor": "Patient"}})
+    assert checks.unread(datasets.load(["mine"], folders=[path.parent])) == []
 
 
 def test_a_table_that_the_dataset_file_overrules_is_named(series, tmp_path):
@@ -426,6 +459,9 @@ def test_empty_cells_behind_the_columns_say_nothing(series, tmp_path):
         ("id,age\nA,3\nA ,4\n", "who.csv", r"covariates: .*'A' has more than one row; leave one"),
         ("id,age\nZ,3\n", "who.csv", r"covariates: .*'Z' is no sample of the dataset; samples: A, B"),
         ("id,age\nA,3\n", {"file": "who.csv", "sample": "x"}, r"has no column x \(id, age\); correct sample"),
+        ("id,age\nA,3\n", {"file": "who.csv", "columns": {"donor": "agee"}}, r"no column agee; did you mean age\?"),
+        ("id,age\nA,3\n", {"file": "who.csv", "columns": {"doner": "age"}}, r"'doner' is no field .* mean donor\?"),
+        ("id,age\nA,3\n", {"file": "who.csv", "values": {"sit": {"x": "y"}}}, r"values: 'sit' is no field"),
         ("id,a,b\nA,x,y\nB,chemo, radio,y\n", "who.csv", r"read \(line 3 has more values .* ',' in it needs quotes\)"),
         ("id,region\nA,middle\n", "who.csv", r"with who.csv: samples.0.region: 'middle' is not allowed.*core, rim"),
     ],

@@ -15,9 +15,10 @@ from brainmet.bulk import BULK_PAIRED
 from brainmet.claims.entries import design_of
 from brainmet.claims.verdicts import untested
 from brainmet.compare import compare
+from brainmet.compare.coincidence import IN_WORDS, coinciding
 from brainmet.compare.contrast import Contrast
 from brainmet.compare.donors import PLATFORM, described
-from brainmet.compare.estimators import NOT_TESTABLE, POOLED, Design, DonorValues, strongest
+from brainmet.compare.estimators import NESTED, NOT_TESTABLE, POOLED, WITHIN, Design, DonorValues, strongest
 from brainmet.compare.one_group import one_group
 from brainmet.conditions import BRAIN_METASTASIS, PRIMARY
 from brainmet.contract import BULK, LOG, Obs, Uns
@@ -228,7 +229,10 @@ def _rows(kind: str, id_: str, frame: pd.DataFrame, contrast: Contrast, design: 
         deciding = [{"primary_site": design.primary_site, **alone.to_dict()}]
     rows = []
     for entry in deciding:
-        reason = entry.get("reason")
+        reason = entry.get("reason") if isinstance(entry.get("reason"), str) else ""
+        if contrast.b and entry["estimator"] in (WITHIN, NESTED):
+            same = coinciding(frame, contrast, entry, design=design)
+            reason = IN_WORDS.format(", ".join(same)) if same else reason
         rows.append(
             _row(
                 kind,
@@ -243,7 +247,7 @@ def _rows(kind: str, id_: str, frame: pd.DataFrame, contrast: Contrast, design: 
                 effect=float(entry["effect"]),
                 mde=float(entry.get("mde", np.nan)),
                 studies=str(entry.get("studies", "")),
-                reason=reason if isinstance(reason, str) else "",
+                reason=reason,
                 design=entry["design"] if isinstance(entry.get("design"), str) else "",
             )
         )

@@ -145,7 +145,7 @@ def listed(name, category, label):
 ALL_CELLS, ALL_TABLES, BESIDE_THE_PAGE = 20, 10, -10
 
 DATASETS, RECORDS = load_run()
-for sentence in checks.shared_donors(DATASETS) + checks.overruled(DATASETS):
+for sentence in checks.shared_donors(DATASETS) + checks.overruled(DATASETS) + checks.unread(DATASETS):
     logger.warning(f"brainmet: {sentence}")
 BULK_SAMPLES = {
     sample: record for sample, record in RECORDS.items() if record["suspension"] == "bulk"

@@ -18,7 +18,9 @@ RECEPTORS = {
     "er": {"pos": "pos", "neg": "neg", MIXED: MIXED},
     "her2": {"pos": "pos", "amp": "pos", "0": "neg", "low": "neg", "neg": "neg", MIXED: MIXED},
 }
-PROTOCOL = ("dissociation", "enrichment", "values")
+PROTOCOL = ("dissociation", "enrichment", "values", "batch")
+
+IN_WORDS = "in every study the two groups differ in {} too"
 
 
 def coinciding(donors: pd.DataFrame, contrast: Contrast, row: Mapping[str, object], *, design: Design) -> list[str]:
@@ -52,9 +54,11 @@ def coinciding(donors: pd.DataFrame, contrast: Contrast, row: Mapping[str, objec
 
 
 def _apart(a: pd.DataFrame, b: pd.DataFrame, name: str, design: Design) -> bool:
-    """Whether two groups have no value of a covariate in common, as far as it is known."""
+    """Whether two groups have no value of a covariate in common, as far as it is known; values that tell every donor
+    from every other, such as a batch for each, tell no groups apart."""
     values = [group[name].map(RECEPTORS.get(name, str)) for group in (a, b)]
     left, right = (known[known.notna() & (known != UNKNOWN)] for known in values)
     if min(len(left), len(right)) < design.min_donors:
         return False
-    return not set(left) & set(right) and MIXED not in {*left, *right}
+    known = pd.concat([left, right])
+    return known.nunique() < len(known) and not set(left) & set(right) and MIXED not in {*left, *right}

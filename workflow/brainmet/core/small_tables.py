@@ -15,6 +15,8 @@ QUOTED = re.compile(r'"[^"]*"')
 WORKBOOK = re.compile(r"\.xlsx$", re.IGNORECASE)
 LOOKED_AT = 20
 """Lines among which the separator of a text, or the header of a sheet, is looked for."""
+SAYS_NOTHING = frozenset(("", "na", "n/a", "nan", "<na>", "null", "#n/a"))
+"""What people and programs write where a value is missing, in small letters. `none` is not among them: it is a word."""
 UNNAMED = "index"
 """Name of a column without one, as pandas and R leave it above row names."""
 ERRORS = frozenset(("#N/A", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!"))

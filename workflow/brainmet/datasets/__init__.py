@@ -14,7 +14,7 @@ import yaml
 from brainmet.contract import UNKNOWN
 from brainmet.core.documents import read_schema, read_yaml
 from brainmet.core.names import ACCESSION, begins, matches_name, places
-from brainmet.core.small_tables import read_table
+from brainmet.core.small_tables import SAYS_NOTHING, Table, read_table
 from brainmet.core.validate import guess, validate
 from brainmet.datasets import checks
 from brainmet.errors import BrainmetError
@@ -30,6 +30,7 @@ DESCRIPTIVE = (
     "values",
     "enrichment",
     "dissociation",
+    "batch",
     "reference_annotation",
     "er",
     "pr",
@@ -69,6 +70,8 @@ OF_ALL = re.compile(r"(features?|genes?)(\.(tsv|csv|txt))?(\.gz)?$", re.IGNORECA
 """A table of genes that no sample's name begins: it serves all samples."""
 DEFAULTS = {"condition": "other", "organism": "human"}
 """What a file that does not say stands for, all else `unknown`; genes that are not human's stop the sample."""
+BY_TABLE = ("donor", "study", *DESCRIPTIVE, "doublet_rate")
+"""Fields of a sample that a table of covariates may fill."""
 NAMING = ("id", "donor", "study", "match")
 """Fields of a sample that are names: 7 and "7" are one."""
 SHOWN = 6
@@ -181,6 +184,13 @@ def _name(dataset: Any) -> None:
     labels = dataset.get("labels")
     if isinstance(labels, dict) and isinstance(labels.get("map"), dict):
         labels["map"] = {str(label): type_ for label, type_ in labels["map"].items()}
+    covariates = dataset.get("covariates")
+    words_of = covariates.get("values") if isinstance(covariates, dict) else None
+    for words in words_of.values() if isinstance(words_of, dict) else ():
+        if isinstance(words, dict):
+            pairs = [(str(theirs), str(ours)) for theirs, ours in words.items()]
+            words.clear()
+            words.update(pairs)
 
 
 def _add_covariates(dataset: dict[str, Any], path: Path) -> None:
@@ -191,30 +201,26 @@ def _add_covariates(dataset: dict[str, Any], path: Path) -> None:
     spec = {"file": spec} if isinstance(spec, str) else spec
     table = path.parent / spec["file"]
     try:
-        columns, lines = read_table(table.name, table.read_bytes())
+        found = read_table(table.name, table.read_bytes())
     except (OSError, ValueError) as error:
         raise BrainmetError(f"{path}: covariates: {table} cannot be read ({error}); correct file") from error
-    key = spec.get("sample", columns[0])
-    if key not in columns:
-        raise BrainmetError(f"{path}: covariates: {table} has no column {key} ({', '.join(columns)}); correct sample")
+    rows = _in_our_words(found, spec, name=f"{path}: covariates: {table}")
     known = {sample["id"]: sample for sample in dataset["samples"]}
-    rows = [dict(zip(columns, line, strict=True)) for line in lines]
-    ids = [row[key] for row in rows]
-    if twice := next((id_ for id_ in ids if ids.count(id_) > 1), ""):
-        raise BrainmetError(f"{path}: covariates: {table}: {twice!r} has more than one row; leave one")
-    if foreign := [row[key] for row in rows if row[key] not in known]:
+    # A paper's table often lists samples that the series does not hold; a name written otherwise leaves one without.
+    if (foreign := [id_ for id_ in rows if id_ not in known]) and set(known) - set(rows):
         raise BrainmetError(
             f"{path}: covariates: {table}: {foreign[0]!r} is no sample of the dataset; samples: {', '.join(known)}"
         )
+    understood = set(BY_TABLE) & {name for said in rows.values() for name in said}
     overruled = []
-    for row in rows:
-        stated = {name: value for name, value in row.items() if name != key and value}
-        sample = known[row[key]]
+    for id_, stated in rows.items():
+        if (sample := known.get(id_)) is None:
+            continue
         for field in ("donor", "study", *DESCRIPTIVE):
             value = stated.pop(field, None)
             if sample.get(field) is None and value is not None:
                 sample[field] = value
-            elif value and value.casefold() not in (UNKNOWN, "na", _text(sample[field]).casefold()):
+            elif value and value.casefold() not in (UNKNOWN, _text(sample[field]).casefold()):
                 overruled.append(f"{field} of {sample['id']} is {_text(sample[field])} (table: {value})")
         if (rate := stated.pop("doublet_rate", None)) and sample.get("doublet_rate") is None:
             sample["doublet_rate"] = _number(rate)
@@ -225,6 +231,41 @@ def _add_covariates(dataset: dict[str, Any], path: Path) -> None:
         name=f"{path} with {table.name}",
     )
     dataset["overruled"] = overruled
+    dataset["unread"] = [] if understood else found.header[1:]
+
+
+def _in_our_words(table: Table, spec: Mapping[str, Any], *, name: str) -> dict[str, dict[str, str]]:
+    """What each row of a table of covariates says, by its sample: fields by our name and in our words as `columns` and
+    `values` of the dataset file have it, other columns as they are.
+
+    Raises:
+        BrainmetError: `sample`, `columns` or `values` name what is not there, or a sample has two rows.
+    """
+    header, key = table.header, spec.get("sample", table.header[0])
+    if key not in header:
+        raise BrainmetError(f"{name} has no column {key} ({', '.join(header)}); correct sample")
+    ours = spec.get("columns") or {}
+    values = spec.get("values") or {}
+    for role, fields in (("columns", ours), ("values", values)):
+        if wrong := next((field for field in fields if field not in BY_TABLE), ""):
+            raise BrainmetError(
+                f"{name}: {role}: {checks.unknown(wrong, BY_TABLE, 'field of a sample that a table may fill')}"
+            )
+    if lacking := next((theirs for theirs in ours.values() if theirs not in header), ""):
+        raise BrainmetError(
+            f"{name} has no column {lacking}{guess(lacking, header)} ({', '.join(header)}); correct columns"
+        )
+    rows: dict[str, dict[str, str]] = {}
+    for line in table.rows:
+        said = {column: text for column, text in zip(header, line, strict=True) if text.casefold() not in SAYS_NOTHING}
+        id_ = said.pop(key, "")
+        if id_ in rows:
+            raise BrainmetError(f"{name}: {id_!r} has more than one row; leave one")
+        # A column that has a field's name while another is meant by it stays out of it.
+        carried = {column: text for column, text in said.items() if column not in (*ours, *ours.values())}
+        named = carried | {field: said[theirs] for field, theirs in ours.items() if theirs in said}
+        rows[id_] = {field: values.get(field, {}).get(text, text) for field, text in named.items()}
+    return rows
 
 
 def records(datasets: dict[str, dict[str, Any]], *, exclude: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -106,6 +106,16 @@ def overruled(datasets: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return sentences
 
 
+def unread(datasets: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A sentence for every dataset whose table of covariates has no column named like a field of a sample."""
+    return [
+        f"{id_}: covariates: no column of the table is named like a field of a sample ({', '.join(names)}), so it "
+        "tells neither donor nor condition; say which is which, as in columns: {donor: Patient}"
+        for id_, dataset in datasets.items()
+        if (names := dataset.get("unread"))
+    ]
+
+
 def type_ids(files: Sequence[Path]) -> list[str]:
     """Ids of the cell types in files like `resources/markers/markers.yaml`; a missing file is its reader's to name."""
     return [entry["id"] for file in files if file.is_file() for entry in read_yaml(file)["cell_types"]]

@@ -236,7 +236,8 @@ def _head(id_: str, source: str, series: bool) -> list[str]:
     return [
         f"# Drafted from the names of the files of {_quoted(source)}.",
         "# Set condition and donor of every sample, and what is said of all; docs/adding.md lists the words.",
-        "# Where a table has them, name it (covariates: TABLE) and take both out of the lines of the samples.",
+        "# Where a table has them, name it (covariates: TABLE, or with columns: {donor: ITS COLUMN, condition: …}) and",
+        "# take both out of the lines of the samples.",
         *([page] if series else []),
         "schema: 1",
         f"id: {_quoted(id_)}",

@@ -31,6 +31,7 @@ COVARIATES = (
     "suspension",
     "enrichment",
     "dissociation",
+    "batch",
     "values",
     "organism",
 )
