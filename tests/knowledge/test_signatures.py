@@ -85,6 +85,17 @@ def test_origin_and_doubt_are_shown(everything: list[Signature], tmp_path: Path)
     assert table.loc["emt_mesenchymal", "expected"] == "no_consistent_change"
 
 
+def test_marks_of_unchecked_entries(everything: list[Signature]) -> None:
+    """Only a marked entry has genes that were found nowhere; README says how many entries are marked."""
+    shipped = [signature.entry for signature in configured(SHIPPED, [], CONFOUNDERS, tier=[1, 2], confounders=False)]
+    markers = yaml.safe_load((FOLDER.parent / "markers" / "markers.yaml").read_text())["cell_types"]
+    for entry in [*(signature.entry for signature in everything), *markers]:
+        assert entry.get("verify") or "not found" not in entry.get("found_in", ""), entry["id"]
+    marked = [sum(bool(entry.get("verify")) for entry in entries) for entries in (shipped, markers)]
+    said = " ".join((FOLDER.parents[1] / "README.md").read_text().split())
+    assert f"references of {marked[0]} signatures, the markers of {marked[1]} cell types" in said
+
+
 def test_gmt_round_trip_keeps_arms(tmp_path: Path) -> None:
     signatures = configured(SHIPPED, [], CONFOUNDERS, tier=1, confounders=False)
     path = tmp_path / "s.gmt"
