@@ -2,7 +2,6 @@
 
 import logging
 import os
-import platform
 import re
 import shlex
 import sys
@@ -13,7 +12,7 @@ from snakemake.logging import logger
 
 from brainmet import datasets
 from brainmet.datasets import checks
-from brainmet.run import failures, folders, plan, terminal
+from brainmet.run import failures, folders, plan, processor, terminal
 from brainmet.annotate import describe
 from brainmet.run.code import modules as code
 from brainmet.errors import BrainmetError
@@ -28,7 +27,7 @@ ALLOCATION = {"hugetlb": 1, "mmap_threshold": 2**25, "trim_threshold": 2**27}
 for name, value in {
     "NUMBA_CACHE_DIR": os.path.abspath(".cache/numba"),
     "MPLCONFIGDIR": os.path.abspath(".cache/matplotlib"),
-    **({"OPENBLAS_CORETYPE": "Haswell"} if platform.machine() in ("x86_64", "AMD64") else {}),
+    **({"OPENBLAS_CORETYPE": "Haswell"} if processor.has_avx2() else {}),
     "OMP_WAIT_POLICY": "PASSIVE",
     "HDF5_USE_FILE_LOCKING": "FALSE",
     "GLIBC_TUNABLES": ":".join(f"glibc.malloc.{key}={value}" for key, value in ALLOCATION.items()),
