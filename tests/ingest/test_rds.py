@@ -1,22 +1,27 @@
-"""R objects: Seurat 3 to 5, SingleCellExperiment and bare matrices, written as R would by rds2py's writer."""
+"""R objects: Seurat 3 to 5, SingleCellExperiment, matrices and workspaces, written by R and by rds2py.
+
+`objects` holds what `objects.R` wrote by R itself; a slow test has the R of this machine write them anew.
+"""
 
 import bz2
-import errno
 import gzip
 import io
 import shutil
+import subprocess
 import tarfile
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from brainmet.errors import BrainmetError
 from brainmet.knowledge.genes import GeneTable
 
-from tests.ingest.test_ingest import BARCODES, SYMBOLS, counts, run, same
+from tests.ingest.test_ingest import BARCODES, CURRENT, SYMBOLS, counts, expected, run, same, table
+
+OBJECTS = Path(__file__).parent / "objects"
 
 
 def text(*values: str) -> dict[str, Any]:
@@ -150,6 +155,32 @@ def test_columns_of_an_object_split_it(tmp_path: Path, human: GeneTable) -> None
     assert result.cells["author_label"].tolist() == ["tumour", "brain", "brain"]
 
 
+def test_layers_in_another_order_than_the_table_of_cells(tmp_path: Path, human: GeneTable) -> None:
+    """Seurat 5 splits layers by sample: their cells then stand sample by sample, those of the table as they were."""
+    tree = version5({"counts.P1": slice(0, 6, 2), "counts.P2": slice(1, 6, 2)})
+    result = run("rds", [save(tree, tmp_path / "a.rds")], human, cells={"columns": {"donor": "Patient"}})
+    donors = dict(zip((cell.split(":")[1] for cell in result.cells.index), result.cells["donor"], strict=True))
+    assert donors == dict(zip(BARCODES, ["P1", "P2"] * 3, strict=True))
+    assert (table(result).loc[BARCODES, CURRENT] == expected(counts())).all(axis=None)
+
+
+def test_logs_of_an_object_without_counts(tmp_path: Path, human: GeneTable) -> None:
+    tree = seurat(s4("Assay", "SeuratObject", counts=matrix(np.zeros((0, 0)), [], []), data=matrix(np.log1p(counts()), SYMBOLS, BARCODES)))  # noqa: E501  # fmt: skip
+    path = save(tree, tmp_path / "a.rds")
+    with pytest.raises(BrainmetError, match="say values: log"):
+        run("rds", [path], human)
+    read = table(run("rds", [path], human, values="log"))
+    np.testing.assert_allclose(read[CURRENT], np.log1p(expected(counts())), rtol=1e-6)
+
+
+def test_corrected_counts_carry_a_caution(tmp_path: Path, human: GeneTable) -> None:
+    tree = seurat(s4("SCTAssay", "Seurat", counts=matrix(counts(), SYMBOLS, BARCODES)))
+    tree["attributes"]["assays"]["attributes"]["names"] = text("SCT")
+    result = run("rds", [save(tree, tmp_path / "a.rds")], human)
+    same(result, counts())
+    assert "SCTransform" in result.uns["caution"]
+
+
 def test_gzipped_again_and_in_an_archive(tmp_path: Path, human: GeneTable) -> None:
     path = save(version3(), tmp_path / "a.rds")
     twice = tmp_path / "GSE1.rds.gz"
@@ -165,35 +196,78 @@ def test_gzipped_again_and_in_an_archive(tmp_path: Path, human: GeneTable) -> No
     same(run("rds", [tmp_path / "RAW.tar"], human, match="GSM1_A"), counts())
 
 
-def test_no_room_to_unpack_names_the_temporary_file(
-    tmp_path: Path, human: GeneTable, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fill(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    packed = tmp_path / "a.rds.gz"
-    packed.write_bytes(gzip.compress(save(plain_matrix(), tmp_path / "a.rds").read_bytes()))
-    monkeypatch.setattr(shutil, "copyfileobj", fill)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with pytest.raises(BrainmetError) as raised:
-        run("rds", [packed], human)
-    cause = raised.value.__cause__
-    assert isinstance(cause, OSError) and Path(str(cause.filename)).parent == tmp_path
-
-
 @pytest.mark.parametrize(
-    "tree", [seurat(s4("Assay", "SeuratObject", data=matrix(counts(), SYMBOLS, BARCODES))), text("a"), matrix(counts(), [], [], names=False)]  # noqa: E501
-)  # fmt: skip
-def test_objects_without_counts_say_how_to_convert(tmp_path: Path, human: GeneTable, tree: dict[str, Any]) -> None:
-    with pytest.raises(BrainmetError, match=r"a\.rds: .*writeMM"):
+    ("tree", "found"),
+    [
+        (seurat(s4("Assay", "SeuratObject")), "assay RNA: the slot counts is empty"),
+        (s4("DelayedMatrix", "DelayedArray"), "a matrix of class DelayedMatrix"),
+        (text("a"), "an object of class character"),
+        (matrix(counts(), [], [], names=False), "no names of genes or cells"),
+    ],
+)
+def test_objects_without_counts_say_how_to_convert(
+    tmp_path: Path, human: GeneTable, tree: dict[str, Any], found: str
+) -> None:
+    with pytest.raises(BrainmetError, match=rf"a\.rds: .*{found}.*writeMM"):
         run("rds", [save(tree, tmp_path / "a.rds")], human)
 
 
-def test_a_workspace_is_named(tmp_path: Path, human: GeneTable) -> None:
-    path = tmp_path / "GSM1_tumour.RData"
-    path.write_bytes(gzip.compress(b"RDX3\nX\n"))
-    with pytest.raises(BrainmetError, match=r"tumour\.RData: is a workspace of R, .* saveRDS"):
+def test_a_list_and_a_workspace_of_several_say_which(tmp_path: Path, human: GeneTable) -> None:
+    path = save(named(P1=version3(), P2=version3(), about=text("a")), tmp_path / "a.rds")
+    with pytest.raises(
+        BrainmetError, match=r"a\.rds: holds 2 .*\['P1'\]\] \(Seurat\), .*saveRDS\(object\[\['P1'\]\], 'P1"
+    ):
         run("rds", [path], human)
+    with pytest.raises(
+        BrainmetError, match=r"no counts can be found in it \(it holds object\[\['a'\]\] \(character\), "
+    ):
+        run("rds", [save(named(a=text("x"), b=text("y")), path)], human)
+
+
+@pytest.mark.parametrize("path", sorted(OBJECTS.iterdir()), ids=lambda path: path.name)
+def test_objects_of_r(path: Path, human: GeneTable) -> None:
+    as_written(path, human)
+
+
+@pytest.mark.slow
+def test_objects_that_r_writes_now(tmp_path: Path, human: GeneTable) -> None:
+    if not shutil.which("Rscript"):
+        pytest.skip("Rscript is not installed")
+    needed = "library(Seurat); library(SingleCellExperiment)"
+    if (found := subprocess.run(["Rscript", "-e", needed], capture_output=True)).returncode:
+        pytest.skip(f"R has no Seurat, or no SingleCellExperiment: {found.stderr[-200:]!r}")
+    table = tmp_path / "counts.tsv"
+    pd.DataFrame(counts(), SYMBOLS, BARCODES).to_csv(table, sep="\t")
+    words = ["Rscript", str(OBJECTS.with_suffix(".R")), str(table), str(tmp_path / "objects")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    written = sorted((tmp_path / "objects").iterdir())
+    assert [path.name for path in written] == sorted(path.name for path in OBJECTS.iterdir())
+    for path in written:
+        as_written(path, human)
+
+
+def as_written(path: Path, human: GeneTable) -> None:
+    """The counts are read, and of objects with a table of cells its columns by cell."""
+    if not path.name.startswith(("seurat", "list", "experiment")) or path.stem in (
+        "experiment_X",
+        "experiment_droplets",
+    ):
+        same(run("rds", [path], human), counts())
+        return
+    columns = {"donor": "Patient", **{name: name for name in ("kind", "age", "day", "treated")}}
+    if path.stem.startswith("experiment"):
+        columns["run"] = "run"
+    result = run("rds", [path], human, cells={"columns": columns})
+    same(result, counts())
+    cells = result.cells
+    assert cells["donor"].tolist() == ["P1", "P2"] * 3
+    assert cells["author_kind"].tolist() == ["", *["tumour"] * 5]
+    assert cells["author_age"].tolist() == ["", *["63.5"] * 5]
+    assert cells["author_day"].tolist()[:2] == ["2020-02-29", "2020-03-01"]
+    assert cells["author_treated"].tolist() == ["", *["TRUE"] * 5]
+    if "run" in columns:
+        assert cells["author_run"].tolist() == ["1", "1", "2", "2", "2", "2"]
 
 
 def test_no_r_object(tmp_path: Path, human: GeneTable) -> None:
@@ -202,8 +276,8 @@ def test_no_r_object(tmp_path: Path, human: GeneTable) -> None:
     with pytest.raises(BrainmetError, match="is truncated or damaged"):
         run("rds", [path], human)
     path.write_bytes(bz2.compress(b"A\nnothing"))
-    with pytest.raises(BrainmetError, match="is not an R object that can be read here"):
+    with pytest.raises(BrainmetError, match=r"a\.rds: cannot be read as an R object .*saveRDS"):
         run("rds", [path], human)
     path.write_bytes(gzip.compress(b"X\nnothing"))
-    with pytest.raises(BrainmetError, match="cannot be read without R"):
+    with pytest.raises(BrainmetError, match="is truncated or damaged"):
         run("rds", [path], human)

@@ -138,6 +138,13 @@ def _decompressed(stream: IO[bytes], member: Member, disk: IO[bytes]) -> IO[byte
     return io.BufferedReader(_Limited(stream, disk, str(member)), CHUNK) if member.inside else stream
 
 
+def unpacked(stream: IO[bytes], member: Member) -> "io.BufferedReader[Any]":
+    """A member's bytes without the packing that they may have had before the file was packed."""
+    outer: io.BufferedReader[Any] = io.BufferedReader(stream)
+    unpack = next((opened for mark, opened in UNPACK.items() if outer.peek(len(mark)).startswith(mark)), None)
+    return io.BufferedReader(_Limited(unpack(outer), outer, str(member)), CHUNK) if unpack else outer
+
+
 @contextmanager
 def _raw(member: Member) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     """The member as it is stored, and the file on disk that holds it."""
