@@ -217,7 +217,14 @@ def test_tables_of_the_cohort_list_excluded_samples(make_counts: Callable[..., C
     cells, _, summary = qc(make_counts(X, symbols=symbols), **config)
     table = collect([summary], excluded=["BAD"])
     assert table[["sample", "status"]].values.tolist() == [["BAD", "excluded"], ["S", "kept"]]
-    record = {"dataset": "D", "study": "D", "technology": "10x_3prime", "her2": 0, "simulated": False}
+    record = {
+        "dataset": "D",
+        "study": "D",
+        "technology": "10x_3prime",
+        "her2": 0,
+        "simulated": False,
+        "values": "unknown",
+    }
     described = describe({"S": record}, {"S": cells[["donor", "condition"]]}, table)
     assert described.iloc[0][["donor", "condition", "her2", "er", "n_barcodes"]].tolist() == [
         "S",
@@ -226,6 +233,7 @@ def test_tables_of_the_cohort_list_excluded_samples(make_counts: Callable[..., C
         "unknown",
         200,
     ]
+    assert described["values"].tolist() == ["counts"], "what the matrix holds, where its dataset file says nothing"
 
 
 def test_real_shallow_tumour_keeps_its_cells(

@@ -291,6 +291,20 @@ def test_doublets_not_looked_for_are_told_by_reason():
     assert said == "S2: 40 cells, fewer than 50; S1, S3: one cell per well."
 
 
+def test_a_batch_that_goes_with_the_condition_is_told_first():
+    contrasts = toy.run().tables["contrasts"].copy()
+    pooled = contrasts.index[contrasts["study"] == "pooled"]
+    contrasts["explained_by"] = ""
+    assert not [title for title in doubts(toy.run(), contrasts=contrasts) if "cannot be told from" in title]
+    contrasts.loc[pooled[0], "explained_by"] = "ambient_rna;batch;depth"
+    (title, *_) = [title for title in doubts(toy.run(), contrasts=contrasts) if "cannot be told from" in title]
+    assert title == "Brain metastasis against primary cannot be told from batch"
+    said = doubts(toy.run(), contrasts=contrasts)[title]
+    assert (
+        said.level == "serious" and "differ in batch too, so 1 difference with a low FDR may come from" in said.detail
+    )
+
+
 def test_samples_without_counts_are_told_as_troubleshooting_names_them(home):
     samples = toy.run().tables["samples"].copy()
     samples["values"] = ["log", *["counts"] * (len(samples) - 2), "expected_counts"]

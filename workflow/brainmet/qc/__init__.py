@@ -101,7 +101,14 @@ def qc(
         raise BrainmetError(_nothing_passes(counts, cells, limits))
     caution = str(counts.uns.get(Uns.CAUTION, ""))
     summary = summarise(
-        cells, limits, found, profile=profile, flag_dropped=flag_dropped, failed=failed, caution=caution
+        cells,
+        limits,
+        found,
+        profile=profile,
+        flag_dropped=flag_dropped,
+        failed=failed,
+        caution=caution,
+        values=str(counts.uns[Uns.VALUES]),
     )
     _report(summary.iloc[0])
     if found.called.any():
@@ -248,8 +255,10 @@ def summarise(
     flag_dropped: float,
     failed: Mapping[str, np.ndarray],
     caution: str,
+    values: str,
 ) -> pd.DataFrame:
-    """One row of the table qc; `caution` is what the reader of the matrix wants to be said in its flag."""
+    """One row of the table qc; `caution` is what the reader of the matrix wants to be said in its flag, `values` what
+    the matrix was found to hold."""
     kept = cells[cells[Obs.KEEP]]
     dropped = 1 - len(kept) / len(cells)
     row = {
@@ -273,6 +282,7 @@ def summarise(
         "doublet_skipped": found.skipped,
         "expected_doublet_rate": found.expected_rate,
         "flag": _flag(failed, found, dropped=dropped, flag_dropped=flag_dropped, n=len(cells), caution=caution),
+        "values": values,
     }
     return pd.DataFrame([row])[columns("qc")]
 
@@ -306,7 +316,8 @@ def collect(rows: list[pd.DataFrame], *, excluded: list[str]) -> pd.DataFrame:
 def describe(
     records: Mapping[str, Mapping[str, Any]], cells: Mapping[str, pd.DataFrame], table: pd.DataFrame
 ) -> pd.DataFrame:
-    """The table samples: what the dataset files say of each sample, and its size after quality control.
+    """The table samples: what the dataset files say of each sample, what its matrix holds, and its size after quality
+    control.
 
     Args:
         records: sample id → record.
@@ -320,6 +331,8 @@ def describe(
         row: dict[str, Any] = {name: str(records[sample].get(name, "unknown")) for name in names}
         row |= {name: ";".join(sorted(set(cells[sample][name]))) for name in (Obs.DONOR, Obs.CONDITION)}
         row |= {"sample": sample, "simulated": bool(records[sample].get("simulated", False))}
-        row |= {name: sizes.at[sample, name] for name in ("n_barcodes", "n_kept", "median_counts", "median_genes")}
+        row |= {
+            name: sizes.at[sample, name] for name in ("values", "n_barcodes", "n_kept", "median_counts", "median_genes")
+        }
         rows.append(row)
     return pd.DataFrame(rows)[columns("samples")]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from brainmet.compare.coincidence import PROTOCOL
 from brainmet.compare.estimators import CONFOUNDED, NOT_TESTABLE, POOLED, REFUSED, TRANSFER
 from brainmet.contract import UNKNOWN, Null, Obs
 from brainmet.core.documents import written
@@ -37,6 +38,7 @@ def cautions(content: Content) -> list[Caution]:
     found = [
         *(_simulated() if content.simulated else []),
         *_contrasts(tables["contrasts"]),
+        *_coinciding(tables["contrasts"]),
         *_nulls(tables["nulls"]),
         *_quality(tables["qc"]),
         *_genes_lost(tables["genes_lost"], settings),
@@ -93,6 +95,27 @@ def _contrasts(table: pd.DataFrame) -> list[Caution]:
         elif named:
             detail = "; ".join(f"{name} ({reason})" for name, reason in named)
             found.append(Caution(level, f"{len(named)} {several}", f"{detail}.", "contrasts"))
+    return found
+
+
+def _coinciding(table: pd.DataFrame) -> list[Caution]:
+    """Contrasts with findings that cannot be told from a step of the protocol, which changes with the condition in
+    every study."""
+    explained = table["explained_by"].fillna("").str.split(";")
+    steps = explained.map(lambda names: [name for name in PROTOCOL if name in names])
+    marked = table.assign(steps=steps)[(table["study"] == POOLED) & (steps.str.len() > 0)]
+    found = []
+    for contrast, rows in marked.groupby("contrast", sort=True):
+        named = listed([words(step) for step in PROTOCOL if any(step in each for each in rows["steps"])])
+        found.append(
+            Caution(
+                "serious",
+                f"{start(contrast_words(str(contrast)))} cannot be told from {named}",
+                f"In every study the two groups differ in {named} too, so {counted(len(rows), 'difference')} with a "
+                "low FDR may come from either. Claims that rest on them read inconclusive.",
+                "contrasts",
+            )
+        )
     return found
 
 
