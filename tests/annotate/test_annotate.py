@@ -194,6 +194,7 @@ def test_what_floats_by_hand():
     scores = np.array([[2.0, 1.0, 0.4], [2.0, 1.9, 1.8], [-1.0, -2.0, -3.0]])
     found = markers.clear_lineages(scores, np.array(["a", "a", "b"], dtype=object), lead=0.5)
     assert found.tolist() == ["a", "", ""]
+    assert markers.clear_lineages(np.zeros((3, 0)), np.array([], dtype=object), lead=0.5).tolist() == ["", "", ""]
 
 
 def test_sets_without_measured_genes_are_nan_and_notes_name_genes(tmp_path, types):

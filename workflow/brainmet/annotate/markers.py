@@ -171,12 +171,16 @@ def _makers(types: CellTypes, genes: np.ndarray) -> list[set[str]]:
 def clear_lineages(scores: np.ndarray, lineages: np.ndarray, *, lead: float) -> np.ndarray:
     """Lineage of each cell whose best set leads those of all other lineages by `lead`; empty for all other cells.
 
+    Without any set, where a sample measures no marker, no cell is clear.
+
     Args:
         scores: cells × sets.
         lineages: of each set.
         lead: in score.
     """
     names = sorted(set(lineages))
+    if not names:
+        return np.full(len(scores), "", dtype=object)
     best = np.stack([scores[:, lineages == name].max(axis=1) for name in names], axis=1)
     ordered = np.sort(best, axis=1)
     clear = (ordered[:, -1] > 0) & (ordered[:, -1] - ordered[:, -2] >= lead) if len(names) > 1 else best[:, 0] > 0
