@@ -2,6 +2,7 @@
 
 import errno
 import gzip
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from brainmet.ingest.species import Tolerance
 from brainmet.knowledge.genes import GeneTable
 
 from tests.ingest.test_ingest import BARCODES, SYMBOLS, counts, same, write_triplet
+from tests.ingest.test_rds import OBJECTS
 from tests.test_mirror import pack
 
 
@@ -89,6 +91,21 @@ def test_one_matrix_and_a_plate(tmp_path: Path, human: GeneTable) -> None:
     records, text = drafted(tmp_path / "plate", tmp_path, human)
     assert "# 101 tables of one cell each" in text
     assert read(records["plate"], human).matrix.shape == (101, len(SYMBOLS))
+
+
+def test_objects_of_r(tmp_path: Path, human: GeneTable) -> None:
+    for name, written in {"two/P1_counts.rds": "seurat_processed.rds", "two/P2.RData": "workspace.RData"}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(OBJECTS / written, tmp_path / name)
+    records, _ = drafted(tmp_path / "two", tmp_path, human)
+    assert list(records) == ["P1", "P2"]
+    for record in records.values():
+        same(read(record, human), counts())
+    (tmp_path / "one").mkdir()
+    shutil.copy(OBJECTS / "experiment.rds", tmp_path / "one/all.Rds")
+    records, text = drafted(tmp_path / "one", tmp_path, human)
+    assert list(records) == ["one"] and "# split_by: {obs: Patient} gives 2 samples: P1 (3), P2 (3)" in text
+    assert "{obs: kind}" not in text  # one word, and one cell of which nothing is said
 
 
 def test_an_accession_from_the_archives_lists(tmp_path: Path, human: GeneTable) -> None:

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import anndata
 import numpy as np
@@ -132,31 +133,68 @@ def _cells(path: Path) -> int:
 @pytest.mark.slow
 @pytest.mark.ci
 def test_seurat_opens_the_atlas_by_the_lines_of_the_readme(mini_run, tmp_path):
-    if not shutil.which("Rscript"):
-        pytest.skip("Rscript is not installed")
-    if (found := subprocess.run(["Rscript", "-e", "library(Seurat); library(hdf5r)"], capture_output=True)).returncode:
-        pytest.skip(f"R has no Seurat, or no hdf5r: {found.stderr[-200:]!r}")
-    (lines,) = re.findall(r"```r\n(.*?)```", (HOME / "README.md").read_text(), re.S)
-    own = mini_run / "results/atlas.h5ad"
-    (tmp_path / "results").mkdir()
-    for_seurat(own, tmp_path / "results/atlas_10x.h5", tmp_path / "results/atlas_obs.tsv.gz")
     asked = """
     counts <- Seurat::GetAssayData(seurat, slot = "counts")
     cells <- data.frame(counts = Matrix::colSums(counts), gapdh = counts["GAPDH", ], Seurat::Embeddings(seurat, "umap"),
+                        harmony = Seurat::Embeddings(seurat, "harmony")[, 3],
                         seurat[[c("sample", "cell_type", "score_proliferation")]], ident = Seurat::Idents(seurat))
+    seurat <- Seurat::NormalizeData(seurat)
+    cells$log_gapdh <- Seurat::GetAssayData(seurat)["GAPDH", ]
+    Seurat::Idents(seurat) <- "cell_type"
+    ggplot2::ggsave("map.pdf", Seurat::DimPlot(seurat))
+    markers <- Seurat::FindMarkers(seurat, names(which.max(table(Seurat::Idents(seurat)))))
+    stopifnot(nrow(markers) > 0)
     write.csv(cells, "seen.csv")
     """
-    (tmp_path / "open.R").write_text(lines + asked)
-    done = subprocess.run(["Rscript", "open.R"], cwd=tmp_path, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr[-2000:]
-    seen, atlas = pd.read_csv(tmp_path / "seen.csv", index_col=0), anndata.read_h5ad(own)
+    seen, atlas = _in_r(0, asked, mini_run, tmp_path, needs=("Seurat", "hdf5r"))
     assert list(seen.index) == list(atlas.obs_names) and (seen["ident"] == atlas.obs["sample"]).all()
     assert (seen["cell_type"] == atlas.obs["cell_type"]).all()
-    gapdh = atlas.raw.X[:, list(atlas.raw.var["symbol"]).index("GAPDH")].toarray().ravel()
-    expected = {"counts": atlas.raw.X.sum(axis=1).A1, "gapdh": gapdh, "umap_1": atlas.obsm["X_umap"][:, 0]}
-    expected["score_proliferation"] = atlas.obsm["scores"][:, list(atlas.uns["scores"]).index("proliferation")]
+    gapdh = list(atlas.raw.var["symbol"]).index("GAPDH")
+    expected = {
+        "counts": atlas.raw.X.sum(axis=1).A1,
+        "gapdh": atlas.raw.X[:, gapdh].toarray().ravel(),
+        "log_gapdh": atlas.X[:, gapdh].toarray().ravel(),
+        "umap_1": atlas.obsm["X_umap"][:, 0],
+        "harmony": atlas.obsm["X_harmony"][:, 2],
+        "score_proliferation": atlas.obsm["scores"][:, list(atlas.uns["scores"]).index("proliferation")],
+    }
     for name, values in expected.items():
         np.testing.assert_allclose(seen[name], values, rtol=1e-4, err_msg=name)
+
+
+@pytest.mark.slow
+def test_a_single_cell_experiment_by_the_lines_of_the_readme(mini_run, tmp_path):
+    asked = """
+    library(SingleCellExperiment)
+    cells <- data.frame(counts = colSums(counts(sce)), gapdh = as.vector(counts(sce)["ENSG00000111640", ]),
+                        cell_type = sce$cell_type)
+    rownames(cells) <- colnames(sce)
+    write.csv(cells, "seen.csv")
+    """
+    seen, atlas = _in_r(1, asked, mini_run, tmp_path, needs=("DropletUtils", "SingleCellExperiment"))
+    assert list(seen.index) == list(atlas.obs_names) and (seen["cell_type"] == atlas.obs["cell_type"]).all()
+    np.testing.assert_allclose(seen["counts"], atlas.raw.X.sum(axis=1).A1, rtol=1e-4)
+    gapdh = list(atlas.raw.var_names).index("ENSG00000111640")
+    np.testing.assert_allclose(seen["gapdh"], atlas.raw.X[:, gapdh].toarray().ravel(), rtol=1e-4)
+
+
+def _in_r(block: int, asked: str, run: Path, folder: Path, *, needs: tuple[str, ...]) -> tuple[pd.DataFrame, Any]:
+    """What R writes to `seen.csv` after the lines of that block of the README, and the atlas that they open."""
+    if not shutil.which("Rscript"):
+        pytest.skip("Rscript is not installed")
+    libraries = "; ".join(f"library({name})" for name in needs)
+    if (found := subprocess.run(["Rscript", "-e", libraries], capture_output=True)).returncode:
+        pytest.skip(f"R lacks one of {', '.join(needs)}: {found.stderr[-200:]!r}")
+    lines = re.findall(r"```r\n(.*?)```", (HOME / "README.md").read_text(), re.S)[block]
+    results = folder / "results"
+    results.mkdir()
+    own = results / "atlas.h5ad"
+    own.symlink_to(run / "results/atlas.h5ad")
+    for_seurat(own, results / "atlas_10x.h5", results / "atlas_obs.tsv.gz")
+    (folder / "open.R").write_text(lines + asked)
+    done = subprocess.run(["Rscript", "open.R"], cwd=folder, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return pd.read_csv(folder / "seen.csv", index_col=0), anndata.read_h5ad(own)
 
 
 @pytest.mark.slow

@@ -29,7 +29,7 @@ from brainmet.knowledge.genes import GeneTable
 ACCESSION = re.compile(r"^(GSM\d+)(?=[^0-9]|$)")
 KINDS = re.compile(
     r"[_.\-]*((sample_)?(filtered|raw)_(feature|gene)_bc_matri\w*|barcodes?|features?|genes?|matrix|metadata|counts?|umis?|"
-    r"expression_matrix|dense|cell_types?\w*)?(\.(mtx|tsv|csv|txt|h5|h5ad|loom|rds))?(\.(gz|bz2|xz))?$",
+    r"expression_matrix|dense|cell_types?\w*)?(\.(mtx|tsv|csv|txt|h5|h5ad|loom|rds|rda|rdata|robj))?(\.(gz|bz2|xz))?$",
     re.IGNORECASE,
 )
 """The end of a name that tells what a file holds, not whose it is."""
@@ -240,7 +240,7 @@ def of_one_matrix(dataset: Mapping[str, Any], members: Sequence[Member], genes: 
     frames += [("cells", tables_beside.frame(tables["cells"]))] if "cells" in tables else []
     for how, frame in frames:
         for name in frame.columns:
-            values = Counter(frame[name].astype(str))
+            values = Counter(filter(None, frame[name].astype(str)))
             if _tells_apart(values):
                 lines.append(f"# split_by: {{{how}: {name}}} gives {_few(values)}")
     return lines
