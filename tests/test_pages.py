@@ -165,6 +165,27 @@ def test_headings_that_a_page_names_in_italics_are_shown():
     assert [head for head in heads if not re.search(shown.format(re.escape(head)), source)] == []
 
 
+def first_cells(page: str, head: str) -> set[str]:
+    """What stands between backticks in the first column of the table under a heading."""
+    rows = re.findall(r"^\| (.*?) \|", text_of(page).split(f"# {head}\n")[1].split("\n#")[0], re.M)
+    return {word for row in rows[1:] for word in re.findall(r"`(\w+)", row)}
+
+
+def test_every_key_and_layout_of_dataset_files_is_told():
+    """Fields of a sample, which the file may give for all of them, have a table made from the schema."""
+    fields = read_yaml(HOME / "workflow/schemas/dataset.schema.yaml")["properties"]["samples"]["items"]["properties"]
+    told = first_cells("docs/adding.md", "Keys of a dataset file")
+    assert set(DATASET) - set(fields) - {"samples"} <= told <= set(DATASET)
+    readers = {path.stem for path in HOME.glob("workflow/brainmet/ingest/*.py") if "\ndef read(" in path.read_text()}
+    assert first_cells("docs/adding.md", "Layouts") == readers
+
+
+def test_the_stages_of_the_readme_are_there():
+    stages = first_cells("README.md", "What happens")
+    rules = set(re.findall(r"^rule (\w+):", RULES, re.M))
+    assert len(stages) > 15 and [name for name in stages - rules if not find_spec(f"brainmet.{name}")] == []
+
+
 def test_the_readme_counts_what_is_shipped():
     """Entries by folder, and how far they were verified; marks of axes and drugs are counted with their stages."""
     shipped = HOME / "resources"
