@@ -75,6 +75,11 @@ def test_names_that_share_the_accession_alone(tmp_path: Path, human: GeneTable) 
     assert proposed == {"GSM1": "GSM1", "GSM11": "GSM11"} and names[0] in text
 
 
+def test_a_name_in_a_folder_and_in_an_archive_that_no_sample_is_named_by(tmp_path: Path, human: GeneTable) -> None:
+    pack(tmp_path / "data.tar", dict.fromkeys(("P1/tumour.h5", "tumour.h5"), b"x"))
+    assert set(found(tmp_path, human, "tenx_h5", ["data.tar"])[1].values()) == {"data/P1/tumour", "tumour"}
+
+
 def test_values_of_a_column_that_are_no_samples(tmp_path: Path, human: GeneTable) -> None:
     write_triplet(tmp_path, counts())
     pd.DataFrame({"cell": BARCODES, "donor": list("aabbcc")}).to_csv(tmp_path / "cells.csv", index=False)

@@ -172,25 +172,29 @@ def _name(dataset: Any) -> None:
     """Ids, donors and labels as text: YAML reads 7 as a number."""
     if not isinstance(dataset, dict):
         return
-    samples = dataset.get("samples")
-    for entry in (dataset, *(samples if isinstance(samples, list) else [])):
-        for field in NAMING:
-            if isinstance(entry, dict) and type(entry.get(field)) is int:
-                entry[field] = str(entry[field])
-    files = dataset.get("files")
-    for file in files if isinstance(files, list) else []:
-        if isinstance(file, dict) and type(file.get("name")) is int:
-            file["name"] = str(file["name"])
+    for entry in (dataset, *_entries(dataset, "samples")):
+        _as_text(entry, NAMING)
+    for file in _entries(dataset, "files"):
+        _as_text(file, ("name",))
     labels = dataset.get("labels")
     if isinstance(labels, dict) and isinstance(labels.get("map"), dict):
         labels["map"] = {str(label): type_ for label, type_ in labels["map"].items()}
     covariates = dataset.get("covariates")
-    words_of = covariates.get("values") if isinstance(covariates, dict) else None
-    for words in words_of.values() if isinstance(words_of, dict) else ():
-        if isinstance(words, dict):
-            pairs = [(str(theirs), str(ours)) for theirs, ours in words.items()]
-            words.clear()
-            words.update(pairs)
+    values = covariates.get("values") if isinstance(covariates, dict) else None
+    if isinstance(values, dict):
+        for field, words in values.items():
+            if isinstance(words, dict):
+                values[field] = {str(theirs): str(ours) for theirs, ours in words.items()}
+
+
+def _entries(document: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    """The entries of a list, so far as they are such; the rest is the schema's to refuse."""
+    listed = document.get(key)
+    return [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+
+
+def _as_text(entry: dict[str, Any], fields: Sequence[str]) -> None:
+    entry |= {field: str(entry[field]) for field in fields if type(entry.get(field)) is int}
 
 
 def _add_covariates(dataset: dict[str, Any], path: Path) -> None:
@@ -212,26 +216,27 @@ def _add_covariates(dataset: dict[str, Any], path: Path) -> None:
             f"{path}: covariates: {table}: {foreign[0]!r} is no sample of the dataset; samples: {', '.join(known)}"
         )
     understood = set(BY_TABLE) & {name for said in rows.values() for name in said}
-    overruled = []
-    for id_, stated in rows.items():
-        if (sample := known.get(id_)) is None:
-            continue
-        for field in ("donor", "study", *DESCRIPTIVE):
-            value = stated.pop(field, None)
-            if sample.get(field) is None and value is not None:
-                sample[field] = value
-            elif value and value.casefold() not in (UNKNOWN, _text(sample[field]).casefold()):
-                overruled.append(f"{field} of {sample['id']} is {_text(sample[field])} (table: {value})")
-        if (rate := stated.pop("doublet_rate", None)) and sample.get("doublet_rate") is None:
-            sample["doublet_rate"] = _number(rate)
-        sample["covariates"] = stated
-    validate(
-        {**dataset, "samples": [{k: v for k, v in s.items() if k != "covariates"} for s in dataset["samples"]]},
-        read_schema(SCHEMA),
-        name=f"{path} with {table.name}",
-    )
+    own = {id_: said for id_, said in rows.items() if id_ in known}
+    overruled = [line for id_, said in own.items() for line in _fill(known[id_], said)]
+    validate(dataset, read_schema(SCHEMA), name=f"{path} with {table.name}")
+    for id_, rest in own.items():
+        known[id_]["covariates"] = rest
     dataset["overruled"] = overruled
     dataset["unread"] = [] if understood else found.header[1:]
+
+
+def _fill(sample: dict[str, Any], said: dict[str, str]) -> list[str]:
+    """Move what a row says of fields into a sample that leaves them open; returns where the sample says otherwise."""
+    overruled = []
+    for field in ("donor", "study", *DESCRIPTIVE):
+        value = said.pop(field, None)
+        if value is not None and sample.get(field) is None:
+            sample[field] = value
+        elif value and value.casefold() not in (UNKNOWN, _text(sample[field]).casefold()):
+            overruled.append(f"{field} of {sample['id']} is {_text(sample[field])} (table: {value})")
+    if (rate := said.pop("doublet_rate", "")) and sample.get("doublet_rate") is None:
+        sample["doublet_rate"] = _number(rate)
+    return overruled
 
 
 def _in_our_words(table: Table, spec: Mapping[str, Any], *, name: str) -> dict[str, dict[str, str]]:

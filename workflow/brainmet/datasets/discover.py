@@ -9,7 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import takewhile
+from itertools import chain, count, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -136,37 +136,24 @@ def groups(members: Sequence[Member], fitting: Sequence[Member]) -> list[FileGro
 
     Names that tell samples apart in one folder alone, P1/tumor beside P2/tumor, are taken with their folders.
     """
-    together: dict[str, list[str]] = {}
-    with_matrix, matching = set(), set(fitting)
-    places: dict[str, set[tuple[str, ...]]] = {}
+    folders: dict[str, set[tuple[str, ...]]] = {}
     for member in fitting:
-        places.setdefault(_key(member), set()).add(_place(member))
-    paths: dict[str, tuple[str, ...]] = {}
+        folders.setdefault(_key(member), set()).add(_place(member))
+    apart = {key for key, places in folders.items() if len(places) > 1 and not ACCESSION.match(key)}
+    path_of = {member: _path(member) for member in members if _key(member) in apart}
+    together: dict[str, list[Member]] = {}
     for member in members:
-        key = _key(member)
-        if len(places.get(key, ())) > 1 and not ACCESSION.match(key):
-            parts = (*_place(member), *([stem] if (stem := _stem(member)) and _place(member) == member.folders else []))
-            key = "/".join(parts)
-            if member in matching:
-                paths[key] = parts
-        if key:
-            together.setdefault(key, []).append(member.name)
-            with_matrix |= {key} if member in matching else set()
-    apart = _apart(paths)
-    named = [(apart[key], key, ", ".join(sorted(set(together[key]))[:3])) for key in sorted(apart)]
-    for key, names in sorted((key, names) for key, names in together.items() if key in with_matrix - set(apart)):
-        first, last = (f([KINDS.sub("", name).rstrip("/") for name in names]) for f in (min, max))
-        common = first[: next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
-        match = common if all(begins(name, common) for name in names) and len(common) >= len(key) else key
-        match = match.rstrip("_.-") or key
-        named.append((ACCESSION.sub("", match).strip("_.-") or match, match, ", ".join(sorted(set(names))[:3])))
-    ids = Counter(_clean(id_).casefold() for id_, _, _ in named)
-    unique: dict[str, tuple[str, str]] = {}
-    for id_, match, about in named:
-        clean = _clean(id_ if ids[_clean(id_).casefold()] == 1 else match)
-        numbered = (clean, *(f"{clean}_{i}" for i in range(2, len(named) + 2)))
-        unique[next(free for free in numbered if free not in unique)] = (match, about)
-    return [FileGroup(id_, match, about) for id_, (match, about) in unique.items()]
+        together.setdefault("/".join(path_of.get(member, ())) or _key(member), []).append(member)
+    fits = set(fitting)
+    samples = {key for key, files in together.items() if key and not fits.isdisjoint(files)}
+    by_path = _differing({key: path_of[m] for key in samples for m in fits & set(together[key]) if path_of.get(m)})
+    found = []
+    for key in (*sorted(by_path), *sorted(samples - set(by_path))):
+        names = [member.name for member in together[key]]
+        match = key if key in by_path else _beginning(names, key)
+        id_ = by_path.get(key) or ACCESSION.sub("", match).strip("_.-") or match
+        found.append(FileGroup(id_, match, ", ".join(sorted(set(names))[:3])))
+    return _told_apart(found)
 
 
 def _stem(member: Member) -> str:
@@ -186,15 +173,41 @@ def _place(member: Member) -> tuple[str, ...]:
     return member.folders[: places[-1] + 1] if places else ()
 
 
-def _apart(paths: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+def _path(member: Member) -> tuple[str, ...]:
+    """Folders of a file, and what its name says where it lies in the last of them itself, in no folder of a tool."""
+    place, stem = _place(member), _stem(member)
+    return (*place, stem) if stem and place == member.folders else place
+
+
+def _beginning(names: Sequence[str], key: str) -> str:
+    """What the names of all files of a group begin with; the key where that would be a part of a word."""
+    stems = [KINDS.sub("", name).rstrip("/") for name in names]
+    common = stems[0][: _shared(stems)]
+    whole = len(common) >= len(key) and all(begins(name, common) for name in names)
+    return (common if whole else key).rstrip("_.-") or key
+
+
+def _differing(paths: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     """Ids for paths: what is not common to all at their beginning or end."""
     before, after = _shared(paths.values()), _shared([path[::-1] for path in paths.values()])
     return {key: "_".join(path[before : len(path) - after] or path[-1:]) for key, path in paths.items()}
 
 
-def _shared(paths: Iterable[tuple[str, ...]]) -> int:
-    """Parts that all paths begin with."""
+def _shared(paths: Iterable[Sequence[str]]) -> int:
+    """Number of parts that all paths begin with."""
     return sum(1 for _ in takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False)))
+
+
+def _told_apart(found: Sequence[FileGroup]) -> list[FileGroup]:
+    """The groups with an id each: of one id twice the matches are taken, of one match twice numbers stand behind it."""
+    times = Counter(_clean(group.id).casefold() for group in found)
+    taken: dict[str, FileGroup] = {}
+    for group in found:
+        clean = _clean(group.id if times[_clean(group.id).casefold()] == 1 else group.match)
+        numbered = chain([clean], (f"{clean}_{i}" for i in count(2)))
+        id_ = next(free for free in numbered if free.casefold() not in taken)
+        taken[id_.casefold()] = group._replace(id=id_)
+    return list(taken.values())
 
 
 def _clean(id_: str) -> str:

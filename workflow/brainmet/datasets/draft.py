@@ -149,7 +149,8 @@ def _target(source: str, folder: Path) -> Path:
 
 def _from_series(accession: str, archive: Archive) -> Findings:
     """What the archive's lists tell of a series."""
-    members, about, notes = _published(accession, archive)
+    members = _published(accession, archive)
+    about, notes = _described(accession, archive)
     layout, data = _layout(members, accession)
     return Findings(
         source=accession,
@@ -253,10 +254,8 @@ def _local(id_: str, root: Path) -> list[tuple[str, Path]]:
     return [(file["name"], Path(file["path"])) for file in files]
 
 
-def _published(accession: str, archive: Archive) -> tuple[list[Member], dict[str, str], list[str]]:
-    """Supplementary files of a series and those that its archive lists; what is told of samples, by accession; and a
-    comment for each series matrix that could not be had, which would tell it.
-    """
+def _published(accession: str, archive: Archive) -> list[Member]:
+    """Supplementary files of a series and those that its archive lists."""
     if archive.closed:
         raise BrainmetError("draft: fetch: offline is true; name a folder of files instead of an accession")
     url = archive_url(f"geo:{accession}/filelist.txt")
@@ -275,6 +274,11 @@ def _published(accession: str, archive: Archive) -> tuple[list[Member], dict[str
             "archive into a folder and name the folder instead"
         )
     outside = [Member(name, Path(name)) for name in names if name not in (packed, "filelist.txt")]
+    return [*outside, *(Member(name, Path(packed), (name,)) for name in inside)]
+
+
+def _described(accession: str, archive: Archive) -> tuple[dict[str, str], list[str]]:
+    """What the series matrices tell of samples, by accession; and a comment for each that could not be had."""
     about = archive_url(f"geo:{accession}/{accession}_series_matrix.txt.gz")
     texts, untold = [], []
     for name in filter(SERIES_MATRIX.search, archive.names(about)):
@@ -283,8 +287,7 @@ def _published(accession: str, archive: Archive) -> tuple[list[Member], dict[str
         except BrainmetError as error:
             log.warning("%s; the samples stand without what it says of them", error)
             untold.append(f"# {error}; it tells title and source of the samples: draft again to have them here")
-    members = [*outside, *(Member(name, Path(packed), (name,)) for name in inside)]
-    return members, _told(texts), untold
+    return _told(texts), untold
 
 
 def _series_matrix(url: str, archive: Archive) -> str:
