@@ -55,12 +55,8 @@ def chosen(
         *((gene, f"target of {e['name']}") for e in drugs for gene in e["targets"]),
         *_turns([(gene, f"marker of {t['name']}") for gene in t.get("positive") or ()] for t in cell_types),
     ]
-    first = dict(reversed(always))
-    others = {gene: use for gene, use in reversed(rest) if gene not in first}
-    order = dict.fromkeys(gene for gene, _ in always) | dict.fromkeys(gene for gene, _ in rest if gene in others)
-    uses = first | others
-    rows = [(gene, uses[gene]) for gene in list(order)[: max(most, len(first))]]
-    return pd.DataFrame(rows, columns=["symbol", "use"])
+    table = pd.DataFrame([*always, *rest], columns=["symbol", "use"]).drop_duplicates("symbol", ignore_index=True)
+    return table.head(max(most, len({gene for gene, _ in always})))
 
 
 def check_symbols(own: Sequence[str], known: Iterable[str]) -> None:

@@ -61,16 +61,13 @@ def _scores(X: sp.csr_matrix, symbols: np.ndarray, names: list[str], types: Cell
     values = X[:, columns].toarray()
     scaled = (values - values.mean(axis=0)) / np.maximum(values.std(axis=0), 1e-9)
     at = {gene: i for i, gene in enumerate(symbols[columns])}
-    result = np.zeros((X.shape[0], len(names)))
+    weights = np.zeros((len(columns), len(names)))
     for j, name in enumerate(names):
         high = [gene for gene in types[name].positive if gene in at]
         low = [gene for gene in types[name].negative if gene in at]
-        if high:
-            weights = weight[high].to_numpy()
-            result[:, j] = scaled[:, [at[g] for g in high]] @ weights / np.sqrt(len(high))
-        if low:
-            result[:, j] -= scaled[:, [at[g] for g in low]].sum(axis=1) / np.sqrt(len(low))
-    return result
+        weights[[at[gene] for gene in high], j] = weight[high] / np.sqrt(max(len(high), 1))
+        weights[[at[gene] for gene in low], j] -= 1 / np.sqrt(max(len(low), 1))
+    return np.asarray(scaled @ weights)
 
 
 def _clusters(X: sp.csr_matrix, resolution: float) -> np.ndarray:

@@ -12,6 +12,7 @@ and why the random sets are tested on both; `reading` says what an excess means.
 
 import logging
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 from zlib import crc32
 
@@ -70,28 +71,17 @@ def nulls(
         runs: of each null.
         clean: the profiles less ambient RNA.
     """
-    homes = {cell_type for s in sets if (cell_type := declared(s.compartment)) in profiles_of}
-    families: dict[str, list[tuple[list[Part], np.ndarray]]] = {}
-    for cell_type in sorted(homes):
-        profiles = profiles_of[cell_type]
-        scorer = Scorer(profiles, sets, scoring=scoring)
-        home = np.array([declared(s.compartment) == cell_type for s in sets])
-        compared = [_parts(scorer.values, profiles, contrast, design=design) for contrast in contrasts]
-        if any(compared):
-            families[cell_type] = [(parts, home) for parts in compared if parts]
-    rows = []
-    if families:
-        every = [family for of_type in families.values() for family in of_type]
-        p = _permuted(every, runs=runs, seed=design.seed, min_studies=design.min_studies)
-        rows.append({"kind": Null.LABELS} | _identity(Null.LABELS) | _summary(p, design=design))
+    families = _families(profiles_of, sets, contrasts, design=design, scoring=scoring)
+    tested = [({"kind": Null.LABELS} | _identity(Null.LABELS), _permuted(families, runs=runs, design=design))]
     for cell_type in families:
         at_home = [s for s in sets if declared(s.compartment) == cell_type]
-        profiles = profiles_of[cell_type]
-        both = {Null.MEASURED: profiles} | ({Null.LESS_AMBIENT: clean[cell_type]} if clean else {})
-        drawn = random_like(at_home, profiles, sets, runs=runs, scoring=scoring)
-        for state, tested in both.items():
-            if p := _random(tested, drawn, contrasts, design=design, scoring=scoring):
-                rows.append(_of_random_sets(cell_type, state) | _summary(p, design=design))
+        # The same random genes are tested on both.
+        drawn = random_like(at_home, profiles_of[cell_type], sets, runs=runs, scoring=scoring)
+        for state, profiles in ((Null.MEASURED, profiles_of), (Null.LESS_AMBIENT, clean)):
+            if profiles:
+                p = _random(profiles[cell_type], drawn, contrasts, design=design, scoring=scoring)
+                tested.append((_of_random_sets(cell_type, state), p))
+    rows = [null | _summary(p, design=design) for null, p in tested if p]
     if not rows:
         return empty("nulls")
     table = pd.DataFrame(rows)
@@ -107,16 +97,36 @@ def _parts(values: DonorValues, profiles: Profiles, contrast: Contrast, *, desig
     return parts_of(values, of_site, contrast, design=design)
 
 
+def _families(
+    profiles_of: Mapping[str, Profiles],
+    sets: Sequence[GeneSet],
+    contrasts: Sequence[Contrast],
+    *,
+    design: Design,
+    scoring: Scoring,
+) -> dict[str, list[tuple[list[Part], np.ndarray]]]:
+    """By compartment the confirmatory family: studies of each contrast, and which signatures are at home there."""
+    families = {}
+    for cell_type in sorted({declared(s.compartment) for s in sets} & set(profiles_of)):
+        profiles = profiles_of[cell_type]
+        scorer = Scorer(profiles, sets, scoring=scoring)
+        home = np.array([declared(s.compartment) == cell_type for s in sets])
+        compared = [_parts(scorer.values, profiles, contrast, design=design) for contrast in contrasts]
+        if any(compared):
+            families[cell_type] = [(parts, home) for parts in compared if parts]
+    return families
+
+
 def _permuted(
-    families: Sequence[tuple[list[Part], np.ndarray]], *, runs: int, seed: int, min_studies: int
+    families: Mapping[str, Sequence[tuple[list[Part], np.ndarray]]], *, runs: int, design: Design
 ) -> list[np.ndarray]:
-    """p of the whole confirmatory family, one array per run."""
-    rng = np.random.default_rng([seed, crc32(Null.LABELS.encode())])
+    """p of the whole confirmatory family, one array per run; none where nothing can be compared."""
+    rng = np.random.default_rng([design.seed, crc32(Null.LABELS.encode())])
     blocks = []
-    for parts, home in families:
+    for parts, home in chain.from_iterable(families.values()):
         shuffled = [shuffle(part, rng, runs=runs) for part in parts]
-        blocks.append(pooled_p(shuffled, min_studies=min_studies).reshape(runs, -1)[:, home])
-    return list(np.concatenate(blocks, axis=1))
+        blocks.append(pooled_p(shuffled, min_studies=design.min_studies).reshape(runs, -1)[:, home])
+    return list(np.concatenate(blocks, axis=1)) if blocks else []
 
 
 def shuffle(part: Part, rng: np.random.Generator, *, runs: int) -> Part:

@@ -206,25 +206,17 @@ def _oriented(
 ) -> tuple[Raw, np.ndarray]:
     """Cells × genes, whichever way the file lies, and the missing values of every gene: the side with more known genes
     holds the genes."""
-    header, top = np.array(form.header, dtype=object), _top(form)
     if not texts:
         texts = [np.array([str(i + 1) for i in range(len(gaps.lines))], dtype=object)]
-    texts, top = [_unquoted(column) for column in texts], _unquoted(top)
+    texts, top = [_unquoted(column) for column in texts], _unquoted(_top(form))
     known = [genes.share_known(column) for column in texts]
     # Genes are named once: a column of one patient, P1, is the alias of a gene in every line.
     scores = [share * len(set(column)) / max(1, len(column)) for share, column in zip(known, texts, strict=True)]
-    across = genes.share_known(top)
-    if max(scores) == 0 and across == 0:
-        # Nothing is known on either side: say so where the genes are mapped, in the usual orientation.
-        across = -1.0
-    if across > max(scores):
-        named = [k for k, text in enumerate(texts) if len(set(text)) == len(text)] or [0]
-        # Row numbers stand in front of the names of cells.
-        cells = next((k for k in named if not str(texts[k][0]).isdigit()), named[0])
-        about = dict(zip(header[form.kinds == TEXT], texts, strict=False))
+    if genes.share_known(top) > max(scores):
+        about = dict(zip(np.array(form.header, dtype=object)[form.kinds == TEXT], texts, strict=False))
         raw = Raw(
             matrix=entries.as_written(),
-            barcodes=texts[cells],
+            barcodes=_names_of_cells(texts),
             names=top,
             name=str(member),
             obs=pd.DataFrame(about),
@@ -233,12 +225,24 @@ def _oriented(
         return raw, gaps.columns
     if len(top) == 1 and len(texts) > 1 and all(len(set(text)) < len(text) for text in texts):
         return _long(entries, texts, known, gaps, member), np.zeros(len(set(texts[int(np.argmax(known))])), np.int64)
+    names, ids = _names_of_genes(texts, scores)
+    raw = Raw(matrix=entries.turned(), barcodes=top, names=names, ids=ids, name=str(member), obs=_above(form))
+    return raw, gaps.lines
+
+
+def _names_of_cells(texts: list[np.ndarray]) -> np.ndarray:
+    """The first column without repeats, behind row numbers where there are any."""
+    unique = [column for column in texts if len(set(column)) == len(column)] or texts[:1]
+    return next((column for column in unique if not str(column[0]).isdigit()), unique[0])
+
+
+def _names_of_genes(texts: list[np.ndarray], scores: list[float]) -> tuple[np.ndarray, np.ndarray | None]:
+    """Names and ids of genes by the share of known ones in each column: of ids alone, both are the ids."""
     names = texts[int(np.argmax(scores))]
     ids = next((column for column in texts if _ids(column) > 0.5), None)
     if ids is not None and _ids(names) > 0.5:
         names = next((c for c, s in zip(texts, scores, strict=True) if s > 0.3 and _ids(c) < 0.5), ids)
-    raw = Raw(matrix=entries.turned(), barcodes=top, names=names, ids=ids, name=str(member), obs=_above(form))
-    return raw, gaps.lines
+    return names, ids
 
 
 def _long(entries: Entries, texts: list[np.ndarray], scores: list[float], gaps: Gaps, member: Member) -> Raw:

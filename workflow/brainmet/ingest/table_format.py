@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 import numpy as np
 
@@ -63,34 +64,21 @@ def recognise(head: list[bytes], member: Member) -> Format:
     if comma or thousands:
         # Names with a comma stay what they are.
         rows = [[_plain(part, b"." if comma else b"") for part in row] for row in rows]
-    width, first = len(rows[0]), fields(head[0], sep)
-    if (
-        all(not row[-1] for row in rows)
-        and len(first) in (width, width - 1)
-        and not (len(first) == width and first[-1])
-    ):
-        width, first = width - 1, _trimmed(first)  # A separator behind the last column of every line.
-    share = _shares(rows[len(rows) // 2 :], width)
-    _only_numbers(rows, width, first, member)
-    if not (share > MOST).any():
+    first, rows = _without_empty_last(fields(head[0], sep), rows)
+    _only_numbers(rows, first, member)
+    of_values = _shares(rows[len(rows) // 2 :]) > MOST
+    if not of_values.any():
         raise BrainmetError(f"{member}: no column holds numbers; check the file and its layout")
-    above = 0
-    while above < len(rows) // 2 and _numbers(rows[above], share > MOST) < FEW:
-        above += 1
-    kinds = np.where(_shares(rows[above:], width) > MOST, VALUE, TEXT).astype(np.uint8)
+    above = list(takewhile(lambda row: _numbers(row, of_values) < FEW, rows[: len(rows) // 2]))
+    kinds = np.where(_shares(rows[len(above) :]) > MOST, VALUE, TEXT).astype(np.uint8)
     header = _aligned([name.decode("utf-8", "replace") for name in first], kinds, member)
-    values = [name.encode() for name, kind in zip(header, kinds, strict=True) if kind == VALUE]
-    if len(set(values)) < len(values) and np.mean([bool(NUMBER.match(name)) for name in values]) > MOST:
-        raise BrainmetError(
-            f"{member}: the first line holds numbers where the names of the cells are expected (such as "
-            f"{values[0].decode()}); write a line of column names above the table"
-        )
-    if kinds[0] == VALUE and width > 2 and (NAMES.match(header[0]) or not (kinds == TEXT).any()):
+    _no_numbers([name for name, kind in zip(header, kinds, strict=True) if kind == VALUE], member)
+    if kinds[0] == VALUE and len(kinds) > 2 and (NAMES.match(header[0]) or not (kinds == TEXT).any()):
         kinds[0] = TEXT  # Names of cells or genes that are bare numbers.
     if (kinds == TEXT).any():
         kinds[[k == VALUE and bool(GENE_COLUMNS.match(name)) for k, name in zip(kinds, header, strict=True)]] = SKIP
-    texts = [[part.decode("utf-8", "replace") for part in row[:width]] for row in rows[:above]]
-    lines = {row[0] or f"line_{i + 2}": row for i, row in enumerate(texts)}
+    texts = [[part.decode("utf-8", "replace") for part in row] for row in above]
+    lines = {row[0] or f"line_{i}": row for i, row in enumerate(texts, start=2)}
     return Format(sep, header, kinds, comma, lines, thousands)
 
 
@@ -126,16 +114,35 @@ def _separated(head: list[bytes], member: Member) -> tuple[int, list[list[bytes]
     )
 
 
-def _only_numbers(rows: list[list[bytes]], width: int, header: list[bytes], member: Member) -> None:
+def _without_empty_last(header: list[bytes], rows: list[list[bytes]]) -> tuple[list[bytes], list[list[bytes]]]:
+    """Header and rows without the empty column that a separator at the end of every line makes; rows of one width."""
+    width = len(rows[0])
+    named = len(header) == width and header[-1]
+    if not named and len(header) in (width, width - 1) and not any(row[-1] for row in rows):
+        header, width = _trimmed(header), width - 1
+    return header, [row[:width] for row in rows]
+
+
+def _only_numbers(rows: list[list[bytes]], header: list[bytes], member: Member) -> None:
     """Raises where a mark stands for a number: its column would be taken for text, and its cell be lost."""
-    for i in range(width):
-        other = {row[i] for row in rows if row[i] and not NUMBER.match(row[i])}
-        if len(other) == 1 and MARK.match(mark := other.pop()) and any(NUMBER.match(row[i]) for row in rows):
+    for i, column in enumerate(zip(*rows, strict=True)):
+        other = {part for part in column if part and not NUMBER.match(part)}
+        if len(other) == 1 and MARK.match(mark := other.pop()) and any(map(NUMBER.match, column)):
             sign, name = (text.decode("utf-8", "replace") for text in (mark, header[min(i, len(header) - 1)]))
             raise BrainmetError(
                 f"{member}: {sign} stands among the numbers of column {i + 1} ({name}); write 0 where it "
                 "means a zero, else NA"
             )
+
+
+def _no_numbers(names: list[str], member: Member) -> None:
+    """Raises where the names of columns of values are values themselves: the table has no header."""
+    numbers = [bool(NUMBER.match(name.encode())) for name in names]
+    if len(set(names)) < len(names) and np.mean(numbers) > MOST:
+        raise BrainmetError(
+            f"{member}: the first line holds numbers where the names of the cells are expected (such as "
+            f"{names[0]}); write a line of column names above the table"
+        )
 
 
 def _commas(rows: list[list[bytes]]) -> tuple[bool, bool]:
@@ -152,10 +159,10 @@ def _plain(part: bytes, mark: bytes) -> bytes:
     return part.replace(b",", mark) if DECIMAL_COMMA.match(part) or THOUSANDS.match(part) else part
 
 
-def _shares(rows: list[list[bytes]], width: int) -> np.ndarray:
+def _shares(rows: list[list[bytes]]) -> np.ndarray:
     """Share of numbers among what is written in each column; 1 where nothing is."""
-    number = np.array([[bool(NUMBER.match(row[i])) for i in range(width)] for row in rows])
-    written = np.array([[row[i] != b"" for i in range(width)] for row in rows])
+    number = np.array([[bool(NUMBER.match(part)) for part in row] for row in rows])
+    written = np.array([[part != b"" for part in row] for row in rows])
     return np.where(written.any(axis=0), number.sum(axis=0) / np.maximum(written.sum(axis=0), 1), 1.0)
 
 

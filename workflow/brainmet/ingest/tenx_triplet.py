@@ -158,17 +158,18 @@ def barcode_column(member: Member) -> np.ndarray:
     rows = [[part.strip().strip('"') for part in re.split(r"[\t,]", line)] for line in lines(member)]
     if rows and HEADER.match(rows[0][0]):
         rows = rows[1:]
-    at = int(len(rows) > 1 and min(map(len, rows)) > 1 and _are_row_numbers([row[0] for row in rows]))
-    columns = [list(column) for column in zip(*(row[at:] for row in rows), strict=False)]
+    columns = [list(column) for column in zip(*_without_row_numbers(rows), strict=False)]
     unique = [column for column in columns if len(set(column)) == len(rows)]
     if len(columns) > 1 and not unique:
         unique = [["_".join(row) for row in zip(*columns, strict=True)]]
     return np.array((unique or columns or [[]])[0], dtype=object)
 
 
-def _are_row_numbers(column: list[str]) -> bool:
-    """Whether a column counts the rows, from 0 or 1: R and pandas write it in front."""
-    return column in ([str(i) for i in range(k, k + len(column))] for k in (0, 1))
+def _without_row_numbers(rows: list[list[str]]) -> list[list[str]]:
+    """Rows without a first column that counts them, from 0 or 1: R and pandas write it in front."""
+    first = [row[0] for row in rows if len(row) > 1]
+    counts = len(rows) > 1 and first in ([str(i) for i in range(k, k + len(rows))] for k in (0, 1))
+    return [row[1:] for row in rows] if counts else rows
 
 
 def feature_columns(member: Member) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -179,15 +180,15 @@ def feature_columns(member: Member) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     # A gene without a symbol is no header.
     if rows and any(HEADER.match(part) for part in rows[0][:2]) and not any(ID.match(part) for part in rows[0]):
         rows = rows[1:]
-    if len(rows) > 1 and min(map(len, rows)) > 1 and _are_row_numbers([row[0] for row in rows]):
-        rows = [row[1:] for row in rows]
-    width = max((len(row) for row in rows), default=1)
-    columns = np.array([row + [""] * (width - len(row)) for row in rows], dtype=object).reshape(len(rows), width)
-    some = columns[:: max(1, len(rows) // 1000)]
-    are_ids = [width > i and len(some) > 0 and np.mean([bool(ID.match(x)) for x in some[:, i]]) > 0.3 for i in range(2)]
-    if width == 1:
-        return np.array([""] * len(rows), dtype=object), columns[:, 0], np.array([""] * len(rows), dtype=object)
-    ids, symbols = (columns[:, 1], columns[:, 0]) if are_ids[1] and not are_ids[0] else (columns[:, 0], columns[:, 1])
-    kinds = columns[:, 2] if width > 2 else np.array([""] * len(rows), dtype=object)
-    known = any(kind in ("Gene Expression", "Antibody Capture") for kind in set(kinds))
-    return ids, symbols, kinds if known else np.array([""] * len(rows), dtype=object)
+    table = pd.DataFrame(_without_row_numbers(rows), dtype=object).fillna("")
+    ids, symbols, kinds = table.reindex(columns=range(3), fill_value="").to_numpy(object).T
+    if table.shape[1] < 2 or (_are_ids(symbols) and not _are_ids(ids)):
+        ids, symbols = symbols, ids
+    known = not {"Gene Expression", "Antibody Capture"}.isdisjoint(kinds)
+    return ids, symbols, kinds if known else np.full(len(kinds), "", dtype=object)
+
+
+def _are_ids(column: np.ndarray) -> bool:
+    """Whether a column holds Ensembl ids, by some of its rows."""
+    some = column[:: max(1, len(column) // 1000)]
+    return len(some) > 0 and float(np.mean([bool(ID.match(text)) for text in some])) > 0.3

@@ -1,6 +1,6 @@
 """Why each cell is called what it is, in words that a biologist can check."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
@@ -48,23 +48,24 @@ def reasons(
     }
     lines, near, agree = [], (neighbors >= 0).sum(axis=1), _agreement(called, neighbors)
     for i, name in enumerate(called):
-        high = shown[i].split()
-        markers = [gene for gene in high if gene in positive.get(name, ())]
-        parts = [f"{', '.join(markers)}{_HIGH}" if markers else "none of its markers among the highest"]
-        if name not in types:
-            parts = [f"weak evidence, highest: {', '.join(high) or 'no marker'}"]
-        if near[i]:
-            parts.append(f"neighbours agree {agree[i]}/{near[i]}")
-        if copies[i]:
-            parts.append(copies[i])
-        if origin[i]:
-            parts.append(origin[i])
-        if second[i] >= 0:
-            parts.append(f"shows {candidates[second[i]]} too, doublet-like")
-        if share[i] > NEARLY:
-            parts.append(f"{following[i]} nearly as likely")
-        lines.append(_JOINT.join(parts))
+        parts = (
+            _of_markers(shown[i].split(), positive.get(name)),
+            f"neighbours agree {agree[i]}/{near[i]}" if near[i] else "",
+            copies[i],
+            origin[i],
+            f"shows {candidates[second[i]]} too, doublet-like" if second[i] >= 0 else "",
+            f"{following[i]} nearly as likely" if share[i] > NEARLY else "",
+        )
+        lines.append(_JOINT.join(filter(None, parts)))
     return np.array(lines, dtype=object)
+
+
+def _of_markers(high: Sequence[str], positive: Collection[str] | None) -> str:
+    """Which of the genes that stand out are markers of what the cell is called; None where it is called no type."""
+    if positive is None:
+        return f"weak evidence, highest: {', '.join(high) or 'no marker'}"
+    markers = [gene for gene in high if gene in positive]
+    return f"{', '.join(markers)}{_HIGH}" if markers else "none of its markers among the highest"
 
 
 def named_genes(sentences: pd.Series) -> pd.Series:
