@@ -6,6 +6,7 @@ Samples can be thinned, stripped of genes, mixed with ambient RNA and permuted b
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -89,8 +90,9 @@ def run(samples) -> pd.DataFrame:
     types, config = load_cell_types([TYPES]), CONFIG["annotate"]
     methods = {name: annotate.describe(name) for name in config["methods"]}
     own = [name for name, method in methods.items() if method.scope == "sample"]
-    tables = [annotate.run_all(own, {"counts": s, "cells": s.cells}, types=types, options=config) for s in samples]
-    known = {name: pd.concat([table[name] for table in tables]) for name in own}
+    inputs = [{"counts": sample, "cells": sample.cells, "types": types} for sample in samples]
+    tables = [annotate.run_all(own, of_sample, options=config) for of_sample in inputs]
+    known: dict[str, Any] = {name: pd.concat([table[name] for table in tables]) for name in own} | {"types": types}
     every = [np.ones(len(s.cells), bool) for s in samples]
     table = features(
         [moments(s, keep) for s, keep in zip(samples, every, strict=True)],
@@ -105,7 +107,7 @@ def run(samples) -> pd.DataFrame:
     for name in methods:
         if name not in known:
             inputs = {required: known[required] for required in methods[name].requires}
-            known[name] = annotate.run(name, inputs, types=types, **config.get(name, {}))
+            known[name] = annotate.run(name, inputs, **config.get(name, {}))
     n = len(known["cells"])
     return consensus(
         known["cells"], pd.Series(["0"] * n), np.zeros((n, 0), int), {name: known[name] for name in methods},

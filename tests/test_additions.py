@@ -40,7 +40,7 @@ SCOPE = "sample"
 REQUIRES = ("counts", "cells")
 
 
-def annotate(counts, cells, *, types, threshold):
+def annotate(counts, cells, *, threshold):
     """One vote a cell."""
     import pandas as pd
 

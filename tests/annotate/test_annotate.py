@@ -233,9 +233,9 @@ def test_logs_give_the_evidence_of_their_values(tmp_path, types, method):
     found = []
     for values, matrix in (("tpm", scaled), ("log", scaled.log1p())):
         write_counts(tmp_path / "s.h5ad", matrix, cells, genes, {"values": values, "organism": "human"})
-        inputs = {"counts": open_counts(tmp_path / "s.h5ad"), "cells": cells.assign(keep=True)}
+        inputs = {"counts": open_counts(tmp_path / "s.h5ad"), "cells": cells.assign(keep=True), "types": types}
         needed = ["markers"] if method == "markers" else ["markers", method]
-        found.append(annotate.run_all(needed, inputs, types=types, options={name: options(name) for name in needed}))
+        found.append(annotate.run_all(needed, inputs, options={name: options(name) for name in needed}))
     pd.testing.assert_frame_equal(found[0][method], found[1][method], rtol=1e-3, atol=1e-3)
 
 
@@ -418,7 +418,7 @@ def test_neighbours_are_in_the_same_sample_and_few_in_small_ones():
         cells = np.array([f"{name}:{i}" for i in range(n)], dtype=object)
         parts.append(Slice(sp.csr_matrix(X), np.ones(60, bool), cells, np.arange(60).astype(object)))
     settings = {"n_components": 5, "n_neighbors": 8, "cells_per_component": 1, "cells_per_neighbor": 20}
-    table = context.annotate(parts, types=None, **settings)
+    table = context.annotate(parts, **settings)
     near = context.positions(table)
     assert table.index[0] == "A:0" and near.shape == (201, 8)
     assert ((near[:160] >= 0) & (near[:160] < 160)).all()
@@ -435,7 +435,7 @@ def test_neighbours_of_a_small_sample_are_not_those_of_noise():
     right = {}
     for cells in (1, 10):
         settings = {"n_components": 30, "n_neighbors": 15, "cells_per_component": cells, "cells_per_neighbor": 50}
-        near = context.positions(context.annotate([part], types=None, **settings))[:, :3]
+        near = context.positions(context.annotate([part], **settings))[:, :3]
         right[cells] = (kind[near] == kind[:, None]).mean()
     assert right[1] < 0.75 < 0.9 < right[10]
 

@@ -84,13 +84,14 @@ def identity(counts: Counts, lap: Callable[[str, Callable[[], Any]], Any]) -> pd
     cells = counts.cells.assign(keep=True, reason="", doublet_score=0.0)
     evidence: dict[str, pd.DataFrame] = {}
     for name in ("markers", "ambient", "copy_number"):
-        inputs = {"counts": counts, "cells": cells} | ({} if name == "markers" else {"markers": evidence["markers"]})
-        evidence[name] = lap(name, lambda n=name, i=inputs: annotate.run(n, i, types=types, **config[n]))
+        inputs = {"counts": counts, "cells": cells, "types": types} | evidence
+        inputs = {required: inputs[required] for required in annotate.describe(name).requires}
+        evidence[name] = lap(name, lambda n=name, i=inputs: annotate.run(n, i, **config[n]))
     keep = np.ones(len(cells), bool)
     table = features([moments(counts, keep)], Selection(**CONFIG["features"]), markers=types.markers())
     ids, variable = informative(table)
     part = slice_counts(counts, keep=keep, genes=ids, variable=variable)
-    near = lap("context", lambda: context([part], types=types, **config["context"]))
+    near = lap("context", lambda: context([part], **config["context"]))
     evidence["context"] = near
     known = (table[table["informative"]], cells, evidence["markers"], near)
     options = config["self_training"]

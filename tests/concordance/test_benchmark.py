@@ -108,7 +108,7 @@ def test_a_missing_library_and_missing_options_are_sentences(sample, types):
     with pytest.raises(BrainmetError, match=r"no_such_library, which is not installed .*uv sync --extra references"):
         labels.library("no_such_library", "celltypist")
     with pytest.raises(BrainmetError, match=r"annotate\.celltypist: needs model"):
-        run("celltypist", {"counts": counts, "cells": cells}, types=types)
+        run("celltypist", {"counts": counts, "cells": cells, "types": types})
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("celltypist"), reason="optional: uv sync --extra references")

@@ -18,6 +18,7 @@ COHORT_FILES = (
         "features": "<results>/cohort/features.tsv",
         "neighbors": "<results>/cohort/neighbors.npz",
         "clusters": "<results>/cohort/clusters.parquet",
+        "types": TYPES,
     }
     | {
         name: collect(f"<results>/samples/{{sample}}/evidence/{name}.parquet", sample=SAMPLES)
@@ -28,9 +29,7 @@ COHORT_FILES = (
 COHORT_INPUTS = {
     name: {required: COHORT_FILES[required] for required in METHODS[name].requires} for name in COHORT_METHODS
 }
-COHORT_CODE = {
-    name: code(f"annotate.{name}", "annotate.inputs", "knowledge.cell_types") for name in COHORT_METHODS
-}
+COHORT_CODE = {name: code(f"annotate.{name}", "annotate.inputs") for name in COHORT_METHODS}
 
 
 rule evidence:
@@ -88,7 +87,6 @@ rule annotate_method:
     """What one method of scope cohort says of the kept cells of all samples."""
     input:
         unpack(lookup(dpath="{method}", within=COHORT_INPUTS)),
-        types=TYPES,
         own=lookup(dpath="{method}", within={name: own_files(name) for name in COHORT_METHODS}),
         code=lookup(dpath="{method}", within=COHORT_CODE),
     output:

@@ -3,11 +3,10 @@
 A method is a module here that states
 
 * `SCOPE`: `"sample"` (runs beside the counts of one sample) or `"cohort"` (sees narrow tables of all samples);
-* `REQUIRES`: names of what it reads. In a sample: `counts`, `cells`, or another method of that scope. In the cohort:
-  `cells`, `slices`, `features`, `neighbors`, `clusters`, or any other method;
-* `annotate(**inputs, types, **options) -> DataFrame`: inputs by the names in `REQUIRES`, options from the config
-  section of its name; index = ids of the kept cells. Column `note` (words a biologist can read, empty for
-  none), then numbers.
+* `REQUIRES`: names of what it reads: `types` (the resource of cell types); in a sample `counts`, `cells`, or another
+  method of that scope; in the cohort `cells`, `slices`, `features`, `neighbors`, `clusters`, or any other method;
+* `annotate(**inputs, **options) -> DataFrame`: inputs by the names in `REQUIRES`, options from the config section of
+  its name; index = ids of the kept cells. Column `note` (words a biologist can read, empty for none), then numbers.
 
 It may state `IN_WORDS`, what it reads, as the page's methods section says it. It may state `FILES`, names of options
 that are paths of files, and `FILES_OR_NAMES`, of options that are that or a name which its library knows: a file that
@@ -38,7 +37,10 @@ SCORE = "score_"
 WITHIN = "within_"
 """Prefix of a marker score that compares a type with its siblings."""
 VOTE = "vote_"
-INPUTS = {"sample": ("counts", "cells"), "cohort": ("cells", "slices", "features", "neighbors", "clusters")}
+INPUTS = {
+    "sample": ("counts", "cells", "types"),
+    "cohort": ("cells", "slices", "features", "neighbors", "clusters", "types"),
+}
 """By scope, what a method may require besides other methods."""
 NEEDED = "markers"
 """The method that every run has: the consensus weighs all votes against its scores."""
@@ -115,7 +117,7 @@ def describe(name: str, folder: Path = Path(__file__).parent) -> Method:
         files=_names(stated.get("FILES")),
         files_or_names=_names(stated.get("FILES_OR_NAMES")),
         in_words=str(stated.get("IN_WORDS") or name.replace("_", " ")),
-        options=_options(path, {*requires, "types"}),
+        options=_options(path, requires),
     )
 
 
@@ -166,7 +168,7 @@ def run(name: str, inputs: dict[str, Any], **options: Any) -> "pd.DataFrame":
     Raises:
         BrainmetError: the method does not take an option, or one without a default is not given.
     """
-    describe(name).check({key: value for key, value in options.items() if key != "types"})
+    describe(name).check(options)
     table: pd.DataFrame = importlib.import_module(f"brainmet.annotate.{name}").annotate(**inputs, **options)
     if NOTE not in table:
         table.insert(0, NOTE, "")
@@ -177,7 +179,6 @@ def run_all(
     names: Sequence[str],
     inputs: Mapping[str, Any],
     *,
-    types: Any,
     options: Mapping[str, Mapping[str, Any]],
 ) -> "dict[str, pd.DataFrame]":
     """Call methods one after another, each after those it requires; one reading of a sample serves them all.
@@ -194,7 +195,7 @@ def run_all(
             raise BrainmetError(_unmet(waiting[0], known))
         waiting.remove(method)
         needed = {name: known[name] for name in method.requires}
-        known[method.name] = conform(run(method.name, needed, types=types, **options.get(method.name, {})), "evidence")
+        known[method.name] = conform(run(method.name, needed, **options.get(method.name, {})), "evidence")
     return {name: known[name] for name in names}
 
 

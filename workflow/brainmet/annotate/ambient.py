@@ -18,7 +18,7 @@ from brainmet.core.counts import Counts
 from brainmet.knowledge.cell_types import CellTypes, gene_columns
 
 SCOPE = "sample"
-REQUIRES = ("counts", "cells", "markers")
+REQUIRES = ("counts", "cells", "markers", "types")
 IN_WORDS = "the share of ambient RNA"
 log = logging.getLogger(__name__)
 

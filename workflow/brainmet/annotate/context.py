@@ -35,7 +35,6 @@ LEFT_OUT = re.compile(r"^(IG[HKL][VDJCGAMEL]|JCHAIN$|TR[ABGD][VDJC]|MT-|RP[LS]\d
 def annotate(
     slices: Iterable[Slice],
     *,
-    types: object,
     n_components: int,
     n_neighbors: int,
     cells_per_component: int,
@@ -45,7 +44,6 @@ def annotate(
 
     Args:
         slices: one per sample.
-        types: not used.
         n_components: components of a sample's own space, at most.
         cells_per_component: cells of the sample for each of them.
         n_neighbors: neighbours per cell, at most.

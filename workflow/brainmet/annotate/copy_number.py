@@ -41,7 +41,7 @@ from brainmet.core.robust import mad_sd
 from brainmet.knowledge.cell_types import CellTypes
 
 SCOPE = "sample"
-REQUIRES = ("counts", "cells", "markers")
+REQUIRES = ("counts", "cells", "markers", "types")
 IN_WORDS = "copy number"
 log = logging.getLogger(__name__)
 

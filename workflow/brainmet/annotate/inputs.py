@@ -16,7 +16,7 @@ CELL_COLUMNS = (
 
 
 def read_input(name: str, paths: str | Sequence[str], *, without: str | None = None) -> Any:
-    """What a method gets under a name: counts of a sample, a table, or the evidence of another method.
+    """What a method gets under a name: counts of a sample, the cell types, a table, or the evidence of another method.
 
     Tables of several samples come joined in the order of the paths, kept cells only.
 
@@ -30,6 +30,10 @@ def read_input(name: str, paths: str | Sequence[str], *, without: str | None = N
         from brainmet.core.counts import open_counts
 
         return open_counts(many[0])
+    if name == "types":
+        from brainmet.knowledge.cell_types import load_cell_types
+
+        return load_cell_types(many)
     if name == "slices":
         from brainmet.slice import read_slices
 

@@ -20,7 +20,7 @@ from brainmet.core.counts import Counts
 from brainmet.knowledge.cell_types import CellType, CellTypes, gene_columns
 
 SCOPE = "sample"
-REQUIRES = ("counts", "cells")
+REQUIRES = ("counts", "cells", "types")
 IN_WORDS = "marker genes"
 log = logging.getLogger(__name__)
 

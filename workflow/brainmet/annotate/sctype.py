@@ -19,7 +19,7 @@ from brainmet.core.normalise import log_normalised
 from brainmet.knowledge.cell_types import CellTypes, gene_columns
 
 SCOPE = "sample"
-REQUIRES = ("counts", "cells")
+REQUIRES = ("counts", "cells", "types")
 IN_WORDS = "ScType"
 
 N_GENES, N_COMPONENTS, N_NEIGHBORS, SEED = 2_000, 30, 15, 1

@@ -25,7 +25,7 @@ from brainmet.knowledge.cell_types import CellTypes
 from brainmet.slice import Slice
 
 SCOPE = "cohort"
-REQUIRES = ("slices", "features", "cells", "markers", "context")
+REQUIRES = ("slices", "features", "cells", "markers", "context", "types")
 IN_WORDS = "profiles learned from each type's clearest cells"
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from brainmet.errors import BrainmetError
 from brainmet.knowledge.cell_types import CellTypes
 
 SCOPE = "sample"
-REQUIRES = ("counts", "cells")
+REQUIRES = ("counts", "cells", "types")
 FILES = ("reference",)
 IN_WORDS = "SingleR"
 

@@ -41,7 +41,7 @@ def annotation_benchmark(
 
     Args:
         samples: counts and `cells.parquet` of each sample.
-        cohort: what methods of scope cohort read, by name: `cells, slices, features, clusters, neighbors`.
+        cohort: what methods of scope cohort read besides the types: `cells, slices, features, clusters, neighbors`.
         annotation: the columns of `annotation.parquet`: the consensus of the run.
         types: the resource.
         methods: methods of the run; all others are tried too, and left out with a reason where their library
@@ -56,11 +56,11 @@ def annotation_benchmark(
         raise BrainmetError(
             "no cell of the run has an author's label that stands for a class: give the dataset file labels with a map"
         )
-    known: dict[str, Any] = dict(cohort)
+    known: dict[str, Any] = {**cohort, "types": types}
     rows, spent = [], 0.0
     for name in dict.fromkeys([*methods, *annotate.available()]):
         try:
-            table, seconds = _run(name, samples, known, types=types, options=options.get(name, {}))
+            table, seconds = _run(name, samples, known, options=options.get(name, {}))
         except BrainmetError as error:
             # A method that was not asked for lacks its model or library: that is said, not fatal.
             if name in methods:
@@ -106,7 +106,6 @@ def _run(
     samples: Sequence[tuple[Any, pd.DataFrame]],
     known: Mapping[str, Any],
     *,
-    types: CellTypes,
     options: Mapping[str, Any],
 ) -> tuple[pd.DataFrame, float]:
     """What a method says of all cells, and its CPU seconds."""
@@ -117,12 +116,12 @@ def _run(
     start = time.process_time()
     if method.scope == "cohort":
         inputs = {required: known[required] for required in method.requires}
-        return annotate.run(name, inputs, types=types, **options), time.process_time() - start
+        return annotate.run(name, inputs, **options), time.process_time() - start
     parts = []
     for counts, cells in samples:
-        inputs = {"counts": counts, "cells": cells}
-        inputs |= {other: _of(known[other], cells) for other in method.requires if other not in inputs}
-        parts.append(annotate.run(name, inputs, types=types, **options))
+        own = {"counts": counts, "cells": cells, "types": known["types"]}
+        inputs = {other: own[other] if other in own else _of(known[other], cells) for other in method.requires}
+        parts.append(annotate.run(name, inputs, **options))
     return pd.concat(parts), time.process_time() - start
 
 
