@@ -4,6 +4,7 @@
 """
 
 import bz2
+import copy
 import gzip
 import io
 import shutil
@@ -171,6 +172,16 @@ def test_logs_of_an_object_without_counts(tmp_path: Path, human: GeneTable) -> N
         run("rds", [path], human)
     read = table(run("rds", [path], human, values="log"))
     np.testing.assert_allclose(read[CURRENT], np.log1p(expected(counts())), rtol=1e-6)
+
+
+@pytest.mark.parametrize("tree", [plain_matrix(), data_frame(row_names=True)], ids=["matrix", "data.frame"])
+def test_genes_that_are_missing_in_a_cell_are_left_out(tmp_path: Path, human: GeneTable, tree: dict[str, Any]) -> None:
+    tree = copy.deepcopy(tree)
+    cells = tree["data"] if isinstance(tree["data"][0], int) else tree["data"][0]["data"]
+    cells[SYMBOLS.index("GFAP")] = -(2**31)  # NA
+    read = table(run("rds", [save(tree, tmp_path / "a.rds")], human))
+    whole = expected(counts()).drop(columns="GFAP")
+    assert sorted(read.columns) == sorted(whole.columns) and (read[whole.columns] == whole).all(axis=None)
 
 
 def test_corrected_counts_carry_a_caution(tmp_path: Path, human: GeneTable) -> None:

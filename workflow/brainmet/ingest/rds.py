@@ -5,6 +5,7 @@
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +13,9 @@ import pandas as pd
 import scipy.sparse as sp
 
 from brainmet.errors import BrainmetError
+from brainmet.ingest.gaps import without_gaps
 from brainmet.ingest.members import PACKED, Member, one, unpacked
-from brainmet.ingest.r_tree import RObject, Type, as_texts, read_object
+from brainmet.ingest.r_tree import NA, RObject, Type, as_texts, read_object
 from brainmet.ingest.raw import KINDS, Raw, Request, compressed, rna_only
 
 CONVERT = (
@@ -90,7 +92,18 @@ def read(request: Request) -> Raw:
         notes=(found.where,),
         caution=found.caution,
     )
-    return rna_only(raw, found.kinds)
+    return _measured(rna_only(raw, found.kinds))
+
+
+def _measured(raw: Raw) -> Raw:
+    """Without genes that are NA in some cell, as in other tables: merged ones have them where one lacks a gene."""
+    lacking = np.isnan(raw.matrix.data)
+    if not lacking.any():
+        return raw
+    missing = np.bincount(raw.matrix.indices[lacking], minlength=raw.matrix.shape[1])
+    matrix = raw.matrix.copy()
+    matrix.data[lacking] = 0
+    return without_gaps(replace(raw, matrix=matrix), missing, zeros=None)
 
 
 def parsed(member: Member) -> RObject:
@@ -207,7 +220,7 @@ def _matrix(node: RObject) -> Labelled:
     elif kind == "dgeMatrix":
         matrix = sp.csc_matrix(at["x"].value.reshape(size, order="F"))
     else:
-        matrix = sp.csc_matrix(node.value.reshape(size, order="F"))
+        matrix = sp.csc_matrix(_numbers(node).reshape(size, order="F"))
     return Labelled(matrix, names[0], names[1])
 
 
@@ -217,9 +230,16 @@ def _counts_frame(node: RObject) -> Labelled:
     words = [name for name, column in columns.items() if column.type == Type.CHARACTER or "levels" in column.attributes]
     if words and all(row.isdigit() for row in rows):
         rows = _column(columns[words[0]])
-    values = {name: np.asarray(column.value, float) for name, column in columns.items() if name not in words}
+    values = {name: _numbers(column) for name, column in columns.items() if name not in words}
     parts = [sp.csc_matrix(column[:, None]) for column in values.values()]
     return Labelled(sp.hstack(parts, format="csc"), rows, np.array(list(values), dtype=object))
+
+
+def _numbers(node: RObject) -> np.ndarray:
+    """The numbers of a vector, NaN where one is missing."""
+    if node.type in (Type.INTEGER, Type.LOGICAL) and (missing := node.value == NA).any():
+        return np.where(missing, np.nan, node.value)
+    return np.asarray(node.value)
 
 
 def _frame(node: RObject) -> pd.DataFrame:
