@@ -305,6 +305,14 @@ def test_a_batch_that_goes_with_the_condition_is_told_first():
     )
 
 
+def test_samples_of_which_nobody_says_whether_they_were_enriched_are_told():
+    samples = toy.run().tables["samples"].assign(enrichment="none")
+    assert not [title for title in doubts(toy.run(), samples=samples) if "not compared" in title]
+    samples.loc[samples.index[0], "enrichment"] = "unknown"
+    said = doubts(toy.run(), samples=samples)["Shares of cell types are not compared for 1 sample"]
+    assert said.detail.startswith(f"{samples['sample'].iloc[0]}: whether cells were enriched before loading is not")
+
+
 def test_samples_without_counts_are_told_as_troubleshooting_names_them(home):
     samples = toy.run().tables["samples"].copy()
     samples["values"] = ["log", *["counts"] * (len(samples) - 2), "expected_counts"]

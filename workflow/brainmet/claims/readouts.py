@@ -196,7 +196,8 @@ class Reader:
         parts = composition.share(cells, of, among, min_cells=min_cells)
         donors = donors.loc[parts.index]
         if not len(donors):
-            reason = f"no unenriched donor with {min_cells} cells of {', '.join(share['among'])}"
+            cells_of = ", ".join(share["among"])
+            reason = f"no donor with {min_cells} cells of {cells_of} from samples declared enrichment: none"
             return self._nothing(reason)
         if "b" not in entry["comparison"]:  # a level is read with all cells that there are
             odds = (parts["part"] + 0.5) / (parts["rest"] + 0.5)

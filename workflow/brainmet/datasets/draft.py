@@ -246,6 +246,7 @@ def _head(id_: str, source: str, series: bool) -> list[str]:
         "technology: unknown    # 10x_3prime | 10x_5prime | smartseq | other",
         "suspension: unknown    # cell | nucleus",
         "primary_site: unknown  # breast, lung, ...: where the tumours come from; most claims are of breast alone",
+        "enrichment: unknown    # none | CD45_pos | EPCAM_pos | ...; shares of cell types need none",
     ]
 
 

@@ -307,6 +307,17 @@ def _samples(samples: pd.DataFrame) -> list[Caution]:
                 "quality",
             )
         )
+    undeclared = samples[samples["enrichment"].fillna(UNKNOWN) == UNKNOWN]
+    if len(undeclared):
+        found.append(
+            Caution(
+                "caution",
+                f"Shares of cell types are not compared for {counted(len(undeclared), 'sample')}",
+                f"{listed(list(undeclared['sample']))}: whether cells were enriched before loading is not declared; "
+                "say enrichment: none in the dataset file where they were not.",
+                "composition",
+            )
+        )
     sorted_ = samples[~samples["enrichment"].fillna("none").isin(["none", UNKNOWN, ""])]
     if len(sorted_):
         found.append(

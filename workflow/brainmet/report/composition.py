@@ -65,6 +65,7 @@ def contrasts_of_types(table: pd.DataFrame, *, alpha: float) -> Figure:
         caption="Hedges' g of centred log-ratios with donors as replicates and 95% intervals, first condition "
         f"minus second; unenriched samples only. Filled: FDR below {alpha:g}. "
         "Shares add up to one: a type can fall because another rises.",
-        empty="No contrast of composition could be tested: a condition lacks unenriched donors.",
+        empty="No contrast of composition could be tested: a condition lacks donors whose samples are declared "
+        "unenriched (enrichment: none in the dataset file).",
         variants=variants,
     )
