@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from brainmet import gpu
+from brainmet import gpu, provenance
 from brainmet.cluster import agreement, by_size, clusters, link, rough, shared_neighbors
 from brainmet.embed import harmony
 from brainmet.errors import BrainmetError
@@ -84,3 +84,17 @@ def test_what_is_no_program_is_named(cells, tmp_path) -> None:
     (tmp_path / "python").write_text("")
     with pytest.raises(BrainmetError, match=r"config\.yaml: gpu: .+/python cannot be started: Permission denied"):
         gpu.space(str(tmp_path / "python"), *cells, **CHOICE, n_neighbors=15, min_dist=0.5)
+
+
+def test_the_provenance_names_what_computed_on_the_gpu(tmp_path) -> None:
+    for name, version in (("cuml-cu13", "26.10.0"), ("rapids-singlecell", "0.18.1"), ("other", "1")):
+        (tmp_path / f"{name}.dist-info").mkdir()
+        about = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        (tmp_path / f"{name}.dist-info/METADATA").write_text(about)
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={tmp_path} exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    on = {
+        path: provenance.run(config={"gpu": path}, samples={}, knowledge={})["software"] for path in (str(python), None)
+    }
+    assert dict(on[str(python)].items() - on[None].items()) == {"cuml-cu13": "26.10.0", "rapids-singlecell": "0.18.1"}

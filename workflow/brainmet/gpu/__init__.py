@@ -4,6 +4,7 @@ RAPIDS asks for other versions of numba, scanpy and their relatives than the loc
 started as another process, which gets arrays and gives arrays back.
 """
 
+import json
 import logging
 import subprocess
 from collections.abc import Sequence
@@ -17,6 +18,11 @@ from brainmet.errors import BrainmetError
 from brainmet.gpu import rapids
 
 log = logging.getLogger(__name__)
+SOFTWARE = ("rapids-singlecell", "cuml", "cugraph", "cupy")
+"""Distributions that results on a GPU depend on; most names end in the version of CUDA."""
+LISTING = (
+    "import json; from importlib.metadata import *; print(json.dumps({d.name: d.version for d in distributions()}))"
+)
 
 
 def space(
@@ -75,23 +81,40 @@ def leiden(
     return dict(zip(resolutions, found["labels"], strict=True))
 
 
+def versions(python: str) -> dict[str, str]:
+    """Versions of what computes on the GPU, by distribution, such as `cuml-cu13`.
+
+    Args:
+        python: interpreter of an environment with rapids-singlecell.
+
+    Raises:
+        BrainmetError: the interpreter does not work.
+    """
+    listed = json.loads(_printed([python, "-c", LISTING]))
+    return {name: version for name, version in sorted(listed.items()) if name.startswith(SOFTWARE)}
+
+
 def _run(python: str, task: str, **given: Any) -> dict[str, np.ndarray]:
     with TemporaryDirectory() as folder:
         arrays, results = Path(folder) / "arrays.npz", Path(folder) / "results.npz"
         np.savez(arrays, **given)
         log.info("%s on the GPU, by %s", task, python)
-        command = [python, rapids.__file__, task, str(arrays), str(results)]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-        except OSError as error:
-            raise BrainmetError(f"config.yaml: gpu: {python} cannot be started: {error.strerror}") from error
-        if done.returncode:
-            said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-            log.error(done.stderr)
-            raise BrainmetError(
-                f"config.yaml: gpu: {python} failed: {said[-1]}; it needs rapids-singlecell and an NVIDIA GPU "
-                "(see README), or set it to null to use CPUs"
-            )
-        log.info(done.stdout.strip())
+        log.info(_printed([python, rapids.__file__, task, str(arrays), str(results)]))
         with np.load(results) as file:
             return dict(file)
+
+
+def _printed(command: Sequence[str]) -> str:
+    """What a program of the other Python prints."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise BrainmetError(f"config.yaml: gpu: {command[0]} cannot be started: {error.strerror}") from error
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        log.error(done.stderr)
+        raise BrainmetError(
+            f"config.yaml: gpu: {command[0]} failed: {said[-1]}; it needs rapids-singlecell and an NVIDIA GPU "
+            "(see README), or set it to null to use CPUs"
+        )
+    return done.stdout.strip()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from brainmet import contract
+from brainmet import contract, gpu
 from brainmet.core.tables import columns
 from brainmet.datasets import public
 
@@ -39,9 +39,14 @@ SOFTWARE = (
 """Distributions whose versions a methods section names."""
 
 
-def versions() -> dict[str, str]:
-    """Python and the distributions that results depend on, with their versions."""
-    return {"python": platform.python_version()} | {name: version(name) for name in SOFTWARE}
+def versions(other: str | None) -> dict[str, str]:
+    """Python and the distributions that results depend on, with their versions.
+
+    Args:
+        other: interpreter of the environment whose software computes on a GPU, if one does.
+    """
+    own = {"python": platform.python_version()} | {name: version(name) for name in SOFTWARE}
+    return own | (gpu.versions(other) if other else {})
 
 
 def run(
@@ -56,7 +61,7 @@ def run(
     """
     return {
         "contract_version": contract.VERSION,
-        "software": versions(),
+        "software": versions(config.get("gpu")),
         "config": dict(config),
         "knowledge": dict(knowledge),
         "samples": {id_: public(record) for id_, record in samples.items()},
