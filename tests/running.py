@@ -100,11 +100,6 @@ def _content(path: Path) -> str:
     return digest.hexdigest()
 
 
-def demo_samples() -> list[str]:
-    document = yaml.safe_load((HOME / "resources/datasets/demo.yaml").read_text())
-    return [sample["id"] for sample in document["samples"]]
-
-
 def tiny() -> dict:
     """The configuration of the tiny run."""
     return yaml.safe_load((HOME / "tests/tiny/config.yaml").read_text())
