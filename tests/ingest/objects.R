@@ -37,6 +37,19 @@ processed@misc <- list(
 )
 saveRDS(processed, "seurat_misc.rds", compress = "xz")
 
+# Seurat 2: the slots that its successors take over; cells that were filtered out stay in raw.data.
+setClass("seurat", slots = list(
+  raw.data = "ANY", data = "ANY", scale.data = "ANY", var.genes = "character", ident = "factor", meta.data = "data.frame",
+  project.name = "character", dr = "list", assay = "list", hvg.info = "data.frame", cell.names = "character",
+  misc = "ANY", version = "ANY"
+))
+old <- new(
+  "seurat", raw.data = cbind(filtered = counts[, 1], counts), data = log1p(counts), ident = Idents(plain),
+  meta.data = cells, project.name = "old", cell.names = colnames(counts), version = package_version("2.3.4")
+)
+stopifnot(identical(GetAssayData(UpdateSeuratObject(old), slot = "counts"), counts))
+saveRDS(old, "seurat2.rds", version = 2)
+
 # SingleCellExperiment: with runs, tables and lists among the columns, with other experiments, without names.
 experiment <- SingleCellExperiment(list(logcounts = log1p(counts), counts = counts), colData = cells)
 experiment$run <- S4Vectors::Rle(1:2, c(2, ncol(counts) - 2))

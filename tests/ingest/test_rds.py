@@ -1,4 +1,4 @@
-"""R objects: Seurat 3 to 5, SingleCellExperiment, matrices and workspaces, written by R and by rds2py.
+"""R objects: Seurat 2 to 5, SingleCellExperiment, matrices and workspaces, written by R and by rds2py.
 
 `objects` holds what `objects.R` wrote by R itself; a slow test has the R of this machine write them anew.
 """

@@ -1,4 +1,4 @@
-"""R objects without R: Seurat (versions 3 to 5), SingleCellExperiment, a bare matrix or a data.frame, as `saveRDS` or
+"""R objects without R: Seurat (versions 2 to 5), SingleCellExperiment, a bare matrix or a data.frame, as `saveRDS` or
 `save` writes them.
 """
 
@@ -31,6 +31,8 @@ UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticErro
 """What comes of reading bytes that R did not write."""
 ASSAYS = ("RNA", "Spatial", "SCT")
 MATRICES = ("dgCMatrix", "dgRMatrix", "dgTMatrix", "dgeMatrix", "matrix")
+SEURAT_2 = "seurat"
+"""The class of version 2."""
 SEURAT_ASSAYS = ("Assay", "Assay5", "SCTAssay")
 EXPERIMENTS = ("SingleCellExperiment", "SummarizedExperiment", "RangedSummarizedExperiment")
 CORRECTED = "its counts are those that SCTransform corrected for sequencing depth, not those that were measured"
@@ -135,7 +137,7 @@ def _class(node: RObject) -> str:
 def _rank(node: RObject) -> int:
     """How likely an object holds the counts among others: one with a table of cells, a matrix, a table, not at all."""
     name = _class(node)
-    if name in ("Seurat", *SEURAT_ASSAYS, *EXPERIMENTS):
+    if name in ("Seurat", SEURAT_2, *SEURAT_ASSAYS, *EXPERIMENTS):
         return 0
     if name.endswith("Matrix") or name == "matrix":
         return 1
@@ -185,6 +187,8 @@ def _found(node: RObject) -> Found:
     name = _class(node)
     if name == "Seurat":
         return _seurat(node)
+    if name == SEURAT_2:
+        return _seurat_2(node)
     if name in SEURAT_ASSAYS:
         return Found(_assay(node, "counts"), None, f"counts of an R object of class {name}")
     if name in EXPERIMENTS:
@@ -312,6 +316,15 @@ def _seurat(tree: RObject) -> Found:
         caution = CORRECTED if _class(assays[name]) == "SCTAssay" else ""
         return Found(counts, obs, f"{layer} of assay {name} of an R object of class Seurat", caution=caution)
     raise KeyError("; ".join(lacking) or "it has no assay")
+
+
+def _seurat_2(tree: RObject) -> Found:
+    """Version 2 keeps in `raw.data` cells that were filtered out; they are not in its table of cells."""
+    node, obs = tree.attributes["raw.data"], _frame(tree.attributes["meta.data"])
+    matrix, rows, columns = _counts_frame(node) if _rank(node) == 2 else _matrix(node)
+    kept = np.isin(columns, obs.index.to_numpy(object))
+    counts = Labelled(matrix[:, np.flatnonzero(kept)], rows, columns[kept])
+    return Found(counts, _beside(obs, counts.cells), "raw.data of an R object of class seurat (version 2)")
 
 
 def _assay(assay: RObject, layer: str) -> Labelled:
