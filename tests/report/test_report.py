@@ -305,6 +305,22 @@ def test_a_batch_that_goes_with_the_condition_is_told_first():
     )
 
 
+def test_labels_set_by_hand_are_told_with_what_they_replaced():
+    run = toy.run()
+    assert not [title for title in doubts(run) if "by hand" in title]
+    annotation = run.annotation.assign(reason=run.annotation["reason"].astype(object))
+    cells = annotation.index[:3]
+    annotation.loc[cells, "cell_type"] = "pericyte"
+    annotation.loc[cells[:2], "reason"] = "set by hand (cluster 9); called neuron before"
+    annotation.loc[cells[2], "reason"] = "set by hand (cell S1:ACGT-1); called t_cell before"
+    changed = replace(run, annotation=annotation)
+    said = doubts(changed)["3 cells labelled by hand"].detail
+    assert "cluster 9, 2 neuron to pericyte; single cells, 1 T cell to pericyte. Numbers of clusters change" in said
+    told = report._methods(content.Content(changed, toy.SETTINGS), toy.parts())["methods"]["plain"]
+    assert "The types of 3 cells were set by hand." in told
+    assert f"samples ({report._first_screen(content.Content(run, toy.SETTINGS))['overview']['conditions']}) and" in told
+
+
 def test_samples_of_which_nobody_says_whether_they_were_enriched_are_told():
     samples = toy.run().tables["samples"].assign(enrichment="none")
     assert not [title for title in doubts(toy.run(), samples=samples) if "not compared" in title]

@@ -10,6 +10,8 @@ from typing import Final
 VERSION: Final = "1.0.0"
 CELL_ID: Final = "cell_id"
 UNKNOWN: Final = "unknown"
+BY_HAND: Final = "set by hand"
+"""How the reason of a cell begins whose type was set so; behind it stand the place and what it was called before."""
 TARGET_SUM: Final = 1e4
 """Counts per cell after normalisation: log1p of counts per ten thousand, the field's usual scale."""
 

@@ -22,6 +22,10 @@ def test_overrides(tmp_path):
         assert result.cell_type.tolist() == ["mast", "malignant_lung"]
         assert result.lineage.tolist() == ["immune", "epithelial"]
         assert result.malignancy.tolist() == ["normal", "malignant"]
+        assert result.reason.tolist() == [
+            "set by hand (cluster 3); called unknown before",
+            "set by hand (cell c1); called unknown before",
+        ]
         assert result.tumour_of_origin.tolist() == ["", "lung"] and result.malignancy_score.tolist() == [0, 1]
     (tmp_path / "tumour.tsv").write_text("level\tid\tcell_type\ncell\tc1\tmalignant_epithelial\n")
     for site, origin in (("NSCLC", "lung"), ("ovary", "ovary"), ("unknown", "breast")):

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
+from brainmet.contract import BY_HAND, Obs
 from brainmet.core.tables import schema
 from brainmet.report import cautions, methods
 from brainmet.report.content import Content, Parts, Run, Settings
@@ -131,6 +132,7 @@ def _methods(content: Content, parts: Parts) -> dict[str, Any]:
         "overview": overview(tables["samples"], run.annotation, tables["qc"]),
         "simulated": content.simulated,
         "done": _done(content),
+        "n_by_hand": int(run.annotation[Obs.REASON].astype(str).str.startswith(BY_HAND).sum()),
     }
     written = methods.write(parts.methods, parts.bib, run=run.provenance, facts=facts, datasets=run.datasets)
     return {"methods": written, "cited": _cited(written["references"])}

@@ -6,7 +6,7 @@ import pandas as pd
 
 from brainmet.compare.coincidence import PROTOCOL
 from brainmet.compare.estimators import CONFOUNDED, NOT_TESTABLE, POOLED, REFUSED, TRANSFER
-from brainmet.contract import UNKNOWN, Null, Obs
+from brainmet.contract import BY_HAND, UNKNOWN, Null, Obs
 from brainmet.core.documents import written
 from brainmet.report.content import Content, Settings
 from brainmet.report.wording import compartment_words, contrast_words, counted, listed, prose, start, words
@@ -44,6 +44,7 @@ def cautions(content: Content) -> list[Caution]:
         *_genes_lost(tables["genes_lost"], settings),
         *_dropped(tables["dropped"]),
         *_identity(tables["concordance"], content.run.annotation, settings),
+        *_by_hand(content.run.annotation),
         *_integration(tables["integration"]),
         *_duplicates(tables["duplicates"]),
         *_samples(tables["samples"]),
@@ -240,6 +241,20 @@ def _identity(concordance: pd.DataFrame, annotation: pd.DataFrame, settings: Set
             )
         )
     return found
+
+
+def _by_hand(annotation: pd.DataFrame) -> list[Caution]:
+    """Cells whose type was set by hand, with what they were called before: a cluster's number may have moved on."""
+    found = annotation[annotation[Obs.REASON].astype(str).str.startswith(BY_HAND)]
+    if found.empty:
+        return []
+    told = found[Obs.REASON].astype(str).str.extract(r"\((?P<place>cluster \S+|cell).*\); called (?P<was>\S+) before")
+    told = told.assign(now=found[Obs.CELL_TYPE].astype(str)).replace({"place": {"cell": "single cells"}})
+    sizes = told.value_counts()
+    each = [f"{place}, {n} {words(was)} to {words(now)}" for (place, was, now), n in sizes.items()]
+    more = [f"{len(each) - _MOST} more changes"] if len(each) > _MOST else []
+    detail = f"{'; '.join([*each[:_MOST], *more])}. Numbers of clusters change with samples and settings."
+    return [Caution("note", f"{counted(len(found), 'cell')} labelled by hand", detail, "identity")]
 
 
 def _integration(table: pd.DataFrame) -> list[Caution]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from brainmet.contract import Obs, Tier, is_malignant
+from brainmet.contract import BY_HAND, Obs, Tier, is_malignant
 from brainmet.errors import BrainmetError
 from brainmet.knowledge.cell_types import CellTypes, Named
 
@@ -57,5 +57,6 @@ def override(
         ]
         result.loc[rows, Obs.TUMOUR_OF_ORIGIN] = [origin or types[kind].origin for origin in declared]
         result.loc[rows, "state"] = ""
-        result.loc[rows, Obs.REASON] = f"set by hand ({level} {name})"
+        called = annotation.loc[rows, Obs.CELL_TYPE].astype(str)
+        result.loc[rows, Obs.REASON] = f"{BY_HAND} ({level} {name}); called " + called + " before"
     return result
