@@ -4,6 +4,10 @@ The format is that of `saveRDS` and `save` unless they are told otherwise: big-e
 and environments are read past and left out. Objects carry much of both, as Seurat keeps the arguments of every step; no
 counts are in them.
 
+The library for this format, `rdata`, reads the same (the tests compare the two), but makes an object of every text and
+holds the whole file: of a Seurat object of 20,000 cells it took 1.8 GB and 26 s where this takes 0.6 GB and 7 s. It
+also stops at objects with an unbound value, which plots kept in an object have.
+
 Source: R Internals, "Serialization Formats", and `serialize.c` of R.
 """
 
