@@ -16,6 +16,8 @@ from tests.fetch.test_fetch import BODY, serving
 from tests.running import begin, children, digests, mini, snakemake, tiny
 
 pytestmark = pytest.mark.slow
+STOP = ["--workflow-profile", "none", "--rerun-incomplete"]
+"""Options under which a run ends with its first failed job, instead of making all that does not depend on it."""
 
 
 def parts(folder: Path) -> list[Path]:
@@ -53,12 +55,12 @@ def kill(process: subprocess.Popen, whom: str) -> bool:
     return bool(victims)
 
 
-def survive(folder: Path, config: dict, *, n_kills: int, seed: int) -> None:
-    """Kill a run `n_kills` times, ever further on, and finish it."""
+def survive(folder: Path, config: dict, *options: str, n_kills: int, seed: int) -> None:
+    """Kill a run with some options `n_kills` times, ever further on, and finish it as a user would."""
     rng, killed, refused = random.Random(seed), {"snakemake": 0, "job": 0}, False
     for left in range(n_kills, 0, -1):
         whom = rng.choice(["snakemake", "job"])
-        process = begin(folder, "--cores", "2", config=config)
+        process = begin(folder, "--cores", "2", *options, config=config)
         # The first of as many moments as are left, each drawn evenly from the jobs that are left.
         printed = wait_for_moment(process, 1 - rng.random() ** (1 / left))
         time.sleep(rng.uniform(0, 1.5))
@@ -89,8 +91,8 @@ def test_killed_at_three_random_moments(mini_run, tmp_path):
 
 
 def test_killed_at_twenty_random_moments(tiny_run, tmp_path):
-    """In the smallest cohort that exercises every stage."""
-    survive(tmp_path, tiny(), n_kills=20, seed=1)
+    """In the smallest cohort that exercises every stage. Every killed job ends the run: moments lie in all stages."""
+    survive(tmp_path, tiny(), *STOP, n_kills=20, seed=1)
     assert digests(tmp_path) == digests(tiny_run)
 
 
