@@ -32,16 +32,18 @@ for (assay in c("ADT", "integrated")) {
 }
 saveRDS(DietSeurat(processed, counts = TRUE), "seurat_diet.rds")
 processed@misc <- list(
-  plot = ggplot2::ggplot(cells, ggplot2::aes(age, kind)) + ggplot2::geom_point(), deep = Reduce(function(a, b) call("+", a, b), 1:400), pointer = new.env(), i = 1:9,
-  compiled = compiler::cmpfun(function(a) tryCatch(switch(a, x = 1, 2), error = function(e) a)), text = as.character(1:9)
+  plot = ggplot2::ggplot(cells, ggplot2::aes(age, kind)) + ggplot2::geom_point(),
+  deep = Reduce(function(a, b) call("+", a, b), 1:400), pointer = new.env(), i = 1:9,
+  compiled = compiler::cmpfun(function(a) tryCatch(switch(a, x = 1, 2), error = function(e) a)),
+  text = as.character(1:9)
 )
 saveRDS(processed, "seurat_misc.rds", compress = "xz")
 
 # Seurat 2: the slots that its successors take over; cells that were filtered out stay in raw.data.
 setClass("seurat", slots = list(
-  raw.data = "ANY", data = "ANY", scale.data = "ANY", var.genes = "character", ident = "factor", meta.data = "data.frame",
-  project.name = "character", dr = "list", assay = "list", hvg.info = "data.frame", cell.names = "character",
-  misc = "ANY", version = "ANY"
+  raw.data = "ANY", data = "ANY", scale.data = "ANY", var.genes = "character", ident = "factor",
+  meta.data = "data.frame", project.name = "character", dr = "list", assay = "list",
+  hvg.info = "data.frame", cell.names = "character", misc = "ANY", version = "ANY"
 ))
 old <- new(
   "seurat", raw.data = cbind(filtered = counts[, 1], counts), data = log1p(counts), ident = Idents(plain),
@@ -60,7 +62,8 @@ saveRDS(experiment, "experiment.rds", compress = "xz")
 assay(experiment, "counts", withDimnames = FALSE) <- unname(counts)
 saveRDS(experiment, "experiment_names_apart.rds", version = 2)
 saveRDS(SingleCellExperiment(list(X = dense)), "experiment_X.rds")
-unnamed <- SingleCellExperiment(list(counts = rbind(counts, antibodies)), colData = DataFrame(Barcode = colnames(counts)))
+both <- rbind(counts, antibodies)
+unnamed <- SingleCellExperiment(list(counts = both), colData = DataFrame(Barcode = colnames(counts)))
 colnames(unnamed) <- NULL
 rowData(unnamed)$Type <- rep(c("Gene Expression", "Antibody Capture"), c(nrow(counts), 2))
 saveRDS(unnamed, "experiment_droplets.rds")
