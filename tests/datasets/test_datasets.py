@@ -463,6 +463,7 @@ def test_empty_cells_behind_the_columns_say_nothing(series, tmp_path):
         ("id,age\nA,3\n", {"file": "who.csv", "columns": {"doner": "age"}}, r"'doner' is no field .* mean donor\?"),
         ("id,age\nA,3\n", {"file": "who.csv", "values": {"sit": {"x": "y"}}}, r"values: 'sit' is no field"),
         ("id,a,b\nA,x,y\nB,chemo, radio,y\n", "who.csv", r"read \(line 3 has more values .* ',' in it needs quotes\)"),
+        ("id,her2\nB,3+\n", "who.csv", r"her2: '3\+' is not allowed; allowed: 0, low, pos, amp"),
         ("id,region\nA,middle\n", "who.csv", r"with who.csv: samples.0.region: 'middle' is not allowed.*core, rim"),
     ],
 )

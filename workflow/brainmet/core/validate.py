@@ -54,7 +54,10 @@ def message(error: ValidationError) -> str:
         missing = [name for name in error.validator_value if name not in error.instance]
         return f"{key + ': ' if key else ''}required key missing: {', '.join(missing)}"
     if error.validator == "enum":
-        allowed, near = ", ".join(map(str, error.validator_value)), guess(error.instance, error.validator_value)
+        allowed, near = (
+            ", ".join(dict.fromkeys(map(str, error.validator_value))),
+            guess(error.instance, error.validator_value),
+        )
         return f"{key}: {error.instance!r} is not allowed{near}; allowed: {allowed}"
     if error.validator in ("oneOf", "anyOf") and error.context:
         options = "; or ".join(dict.fromkeys(_plain(option) for option in error.context))
