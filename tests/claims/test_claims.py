@@ -419,12 +419,12 @@ def test_every_readout_reads_the_cells_that_the_claim_names() -> None:
 
 
 def test_tissue_without_a_primary_is_asked_for_none() -> None:
-    frame = donors({"s": (4, 0)}).assign(condition="normal_brain", primary_site="none")
-    values = pd.DataFrame({"x": np.random.default_rng(0).normal(1, 0.2, 4)}, frame.index)
+    frame = donors({"s": (6, 0)}).assign(condition="normal_brain", primary_site="none")
+    values = pd.DataFrame({"x": np.random.default_rng(0).normal(1, 0.2, 6)}, frame.index)
     for condition in ("normal_brain", "glioma"):
         here, alone = frame.assign(condition=condition), Contrast("x", condition)
         found = one_group(DonorValues.of_table(values), here, alone, against=0.0, design=DESIGN)
-        assert (found["estimator"], found["n_a"]) == ("within", 4)
+        assert (found["estimator"], found["n_a"]) == ("within", 6)
         few = one_group(DonorValues.of_table(values), here[:2], alone, against=0.0, design=DESIGN)
         assert few["reason"] == f"no study has 3 donors of {condition} with a value; most in one study: 2"
 

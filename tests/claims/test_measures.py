@@ -11,7 +11,7 @@ from brainmet.claims.correlations import _partial, correlations
 from brainmet.compare.contrast import Contrast
 from brainmet.compare.donor_scores import GeneSet
 from brainmet.compare.estimators import DonorValues
-from brainmet.compare.one_group import one_group
+from brainmet.compare.one_group import enough, one_group
 from brainmet.core.tables import conform
 from brainmet.slice import Slice
 from brainmet.stats import effects
@@ -45,6 +45,20 @@ def test_one_group_tests_donors_against_a_value_and_flips_signs() -> None:
     few = one_group(DonorValues.of_table(values), frame.iloc[:2], WITHIN, against=0.1, design=DESIGN)
     assert few["estimator"] == "not_testable"
     assert "no study has 3 breast donors of brain_metastasis with a value; most in one study: 2" in few["reason"]
+
+
+def test_few_donors_at_the_bound_of_a_rank_are_measured_and_not_tested() -> None:
+    """Of three ranks that are -1 or 1 by chance all are equal in a quarter of draws, and p of a t test is nearly 0."""
+    frame = donors({"s": (6, 0)})
+    values = pd.DataFrame({"rank": [0.97, 0.98, 0.99, 0.98, 0.97, 0.99]}, frame.index)
+    few, more = (
+        one_group(DonorValues.of_table(values), f, WITHIN, against=0.0, design=DESIGN) for f in (frame[:5], frame)
+    )
+    assert few["p"] < 1e-6 and few["p_perm"] == 2 / 2**5 > DESIGN.alpha
+    assert (few["estimator"], few["n_donors"]) == ("not_testable", 5) and few["effect"] > 50
+    assert few["reason"] == "5 donors of brain_metastasis have a value; 6 are needed for their signs to settle it"
+    assert more["estimator"] == "within" and more["p_perm"] == 2 / 2**6 < DESIGN.alpha
+    assert enough(0.05) == 6 and enough(0.01) == 8
 
 
 def test_partial_correlation_is_that_of_residuals() -> None:

@@ -3,7 +3,12 @@
 A rank of one axis over another, a correlation between the cells of a tumour, a share of cells: each donor is compared
 with itself, so no second condition is needed and no study or platform can be mistaken for one. Donors are the
 replicates, studies are pooled as in `compare`.
+
+Ranks, correlations and shares have bounds, near which donors hardly vary: three ranks of .97, .98 and .99 make a huge
+t, and yet say no more than three equal signs. So a group has to be large enough for its signs to reach alpha.
 """
+
+from math import ceil, log2
 
 import numpy as np
 import pandas as pd
@@ -32,7 +37,8 @@ def one_group(
 
     Returns:
         Columns as in the pooled rows of `compare.compare`; `effect` is Hedges' g of one sample, `difference` the mean
-        less `against`, `opposed` the studies that show the opposite by themselves.
+        less `against`, `opposed` the studies that show the opposite by themselves. Of fewer donors than `enough` wants
+        the row holds what was measured, and the reason why nothing is tested.
     """
     values = contrast.per_donor(values, donors)
     of_site, _ = contrast.eligible(donors, site=design.primary_site)
@@ -53,12 +59,22 @@ def one_group(
     n = [e.n_a for e in estimates]
     row["n_a"], row["n_b"], row["n_donors"] = sum(n), 0, sum(n)
     row["estimator"], row["design"] = WITHIN, ONE_GROUP
+    if sum(n) < (wanted := enough(design.alpha)):
+        row["estimator"] = NOT_TESTABLE
+        row["reason"] = (
+            f"{sum(n)} donors of {contrast.a} have a value; {wanted} are needed for their signs to settle it"
+        )
     row["studies"] = ";".join(sorted({part.study for part in used}))
     row["platform"] = ";".join(sorted({part.platform for part in used}))
     row["simulated"] = bool(of_site[Uns.SIMULATED].any())
     against_it = [e.p[0] < design.alpha and np.sign(e.g[0]) == -np.sign(row["effect"]) for e in estimates]
     row["opposed"] = ", ".join(part.study for part, opposed in zip(used, against_it, strict=True) if opposed)
     return row
+
+
+def enough(alpha: float) -> int:
+    """Donors whose signs can reach alpha: two of the 2^n flips, all up and all down, are the most extreme."""
+    return ceil(1 - log2(alpha))
 
 
 def _none(members: pd.DataFrame, contrast: Contrast, sizes: list[int], design: Design) -> pd.Series:
