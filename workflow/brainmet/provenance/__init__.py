@@ -28,7 +28,7 @@ SOFTWARE = (
     "harmonypy",
     "scranpy",
     "faiss-cpu",
-    "xgboost" if sys.platform == "darwin" else "xgboost-cpu",
+    "xgboost",
     "infercnvpy",
     "decoupler",
     "gseapy",
@@ -37,6 +37,8 @@ SOFTWARE = (
     "statsmodels",
 )
 """Distributions whose versions a methods section names."""
+XGBOOST = "xgboost" if sys.platform == "darwin" else "xgboost-cpu"
+"""The distribution of xgboost here."""
 
 
 def versions(other: str | None) -> dict[str, str]:
@@ -45,8 +47,8 @@ def versions(other: str | None) -> dict[str, str]:
     Args:
         other: interpreter of the environment whose software computes on a GPU, if one does.
     """
-    own = {"python": platform.python_version()} | {name: version(name) for name in SOFTWARE}
-    return own | (gpu.versions(other) if other else {})
+    own = {name: version(XGBOOST if name == "xgboost" else name) for name in SOFTWARE}
+    return {"python": platform.python_version()} | own | (gpu.versions(other) if other else {})
 
 
 def run(
