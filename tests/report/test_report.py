@@ -189,6 +189,7 @@ def test_what_stands_beside_an_effect_and_what_explains_it():
     assert trace["text"][1].endswith("permuting donors: p = 0.02<br>genes measured: 50%<br>explained by: depth")
     assert "permuting" in trace["text"][0] and "explained" not in trace["text"][0]
     assert layout["yaxis"]["range"] == [-0.7, 2.7]
+    assert [(note["text"], note["y"]) for note in layout["annotations"][1:]] == [("4 v 5", i) for i in range(3)]
 
 
 def test_contrasts_that_were_judged_come_first_and_one_compartment_is_shown_once():

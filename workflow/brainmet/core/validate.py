@@ -28,7 +28,7 @@ def validate(document: Any, schema: dict[str, Any], *, name: str) -> None:
     errors = list(Draft202012Validator(schema).iter_errors(document))
     unknown = next((error for error in errors if error.validator == "additionalProperties"), None)
     if error := unknown or best_match(errors, key=_relevance):
-        raise BrainmetError(f"{name}: {' '.join(message(error).split())}")
+        raise BrainmetError(f"{name}: {' '.join(message(error, document).split())}")
 
 
 def _relevance(error: ValidationError) -> tuple[Any, ...]:
@@ -45,9 +45,9 @@ def _not_finite(value: Any, key: str = "") -> str:
     return next((found for name, child in inner if (found := _not_finite(child, f"{key}.{name}".strip(".")))), "")
 
 
-def message(error: ValidationError) -> str:
+def message(error: ValidationError, document: Any) -> str:
     """One line for one violation."""
-    key = ".".join(str(part) for part in error.absolute_path)
+    key = _place(error, document)
     if error.validator == "additionalProperties":
         return _unknown_key(error, key)
     if error.validator == "required":
@@ -63,6 +63,16 @@ def message(error: ValidationError) -> str:
         options = "; or ".join(dict.fromkeys(_plain(option) for option in error.context))
         return f"{key}: {error.instance!r} fits none of the allowed forms: {options}"
     return f"{key}: {_plain(error)}" if key else _plain(error)
+
+
+def _place(error: ValidationError, document: Any) -> str:
+    """Dotted key of a violation; an entry of a list goes by its id where it has one, by its position else."""
+    parts = []
+    for part in error.absolute_path:
+        document = document[part]
+        named = isinstance(part, int) and isinstance(document, dict) and isinstance(document.get("id"), str)
+        parts.append(document["id"] if named else str(part))
+    return ".".join(parts)
 
 
 def _plain(error: ValidationError) -> str:

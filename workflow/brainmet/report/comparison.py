@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from brainmet.compare.estimators import POOLED
+from brainmet.compare.estimators import CONFOUNDED, POOLED
 from brainmet.contract import Compartment
 from brainmet.report.figure import Figure, Variant, axis, clean, heat_map, reversed_axis, rows_high
 from brainmet.report.forest import contrasts, forest
@@ -81,6 +81,7 @@ def study_forest(table: pd.DataFrame, names: Names, *, alpha: float) -> Figure:
             + rows["contrast"].map(contrast_words)
             + " · "
             + rows["study"]
+            + np.where(rows["estimator"] == CONFOUNDED, ", confounded", "")
         )
         rows, labels = rows.iloc[::-1], labels.iloc[::-1]
         traces, layout = forest(rows.assign(fdr=rows["fdr"].fillna(1)), labels, alpha=alpha)
@@ -97,8 +98,9 @@ def study_forest(table: pd.DataFrame, names: Names, *, alpha: float) -> Figure:
         title="One signature across studies",
         choose="Signature",
         source="contrasts.tsv",
-        caption="Effect of every study (circles) and the pooled one (diamonds), 95% intervals. An effect "
-        "that one study alone carries is a finding about that study. Signatures in the list: clearest first.",
+        caption="Effect of every study (circles) and the pooled one (diamonds), 95% intervals; a confounded one lies "
+        "between studies and is never judged. An effect that one study alone carries is a finding about that study. "
+        "Signatures in the list: clearest first.",
         empty="No contrast could be tested in any study.",
         variants=variants,
     )

@@ -35,7 +35,8 @@ def _of_another(rows: pd.DataFrame) -> bool:
 
 
 def forest(frame: pd.DataFrame, names: pd.Series, *, alpha: float) -> tuple[list[dict], dict]:
-    """Effects with intervals, one row each: filled where the FDR is below alpha, orange where something explains that.
+    """Effects with intervals and the number of donors, one row each: filled where the FDR is below alpha, orange where
+    something explains that.
 
     Args:
         frame: `effect, ci_low, ci_high, n_a, n_b, p, fdr, estimator`; `explained_by` and others where there are.
@@ -58,8 +59,17 @@ def forest(frame: pd.DataFrame, names: pd.Series, *, alpha: float) -> tuple[list
         "height": rows_high(len(frame), row=20),
         "xaxis": axis("Hedges' g", zeroline=True, zerolinecolor=MUTED, zerolinewidth=1.2),
         "yaxis": {"type": "category", "automargin": True, "tickfont": {"size": 11}, "range": [-0.7, len(rows) - 0.3]},
+        "margin": {"l": 10, "r": 64, "t": 22, "b": 10},
+        "annotations": [_note("donors", len(rows) - 0.3, yanchor="bottom")]
+        + [_note(f"{row['n_a']} v {row['n_b']}", i) for i, row in enumerate(rows)],
     }
     return [trace], layout
+
+
+def _note(text: str, y: float, **more: str) -> dict:
+    """A word to the right of the plot, at the height of a row."""
+    place = {"x": 1.01, "xref": "paper", "xanchor": "left", "y": y, "yref": "y", "showarrow": False}
+    return {"text": text, "font": {"size": 10.5}, **place, **more}
 
 
 def _fill(row: dict, alpha: float) -> str:

@@ -118,7 +118,7 @@ class Figure {
       title: { text, x: 0.02, xanchor: "left", font: { size: 15 } },
       paper_bgcolor: "#fff",
       plot_bgcolor: "#fff",
-      margin: { l: 10, r: 16, t: 84, b: 20 },
+      margin: { l: 10, r: layout.margin?.r ?? 16, t: 84, b: 20 },
     };
     const width = Math.max(700, this.plot.clientWidth);
     const size = { format, width, height: (layout.height ?? 400) + 80, scale: 2 };
