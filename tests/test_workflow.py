@@ -15,7 +15,7 @@ import pytest
 import yaml
 from brainmet.contract import VERSION
 from brainmet.core import tables
-from brainmet.provenance import SOFTWARE
+from brainmet.provenance import SOFTWARE, XGBOOST
 from brainmet.run import code
 from snakemake.scheduling.job_scheduler import JobScheduler
 
@@ -209,7 +209,10 @@ def test_provenance_names_versions(tiny_run):
     for name, digest in knowledge.items():
         assert hashlib.sha256((HOME / name).read_bytes()).hexdigest() == digest
     assert software["python"] == platform.python_version()
-    assert {name: software[name] for name in SOFTWARE} == {name: metadata.version(name) for name in SOFTWARE}
+    distribution = {"xgboost": XGBOOST}
+    assert {name: software[name] for name in SOFTWARE} == {
+        name: metadata.version(distribution.get(name, name)) for name in SOFTWARE
+    }
 
 
 def test_requests_of_memory_are_near_the_peaks(tiny_run):
