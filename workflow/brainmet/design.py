@@ -15,7 +15,7 @@ from brainmet.bulk import BULK_PAIRED
 from brainmet.claims.entries import design_of
 from brainmet.claims.verdicts import untested
 from brainmet.compare import compare
-from brainmet.compare.coincidence import IN_WORDS, coinciding
+from brainmet.compare.coincidence import DIFFER_TOO, coinciding
 from brainmet.compare.contrast import Contrast
 from brainmet.compare.donors import PLATFORM, described
 from brainmet.compare.estimators import NESTED, NOT_TESTABLE, POOLED, WITHIN, Design, DonorValues, strongest
@@ -232,7 +232,7 @@ def _rows(kind: str, id_: str, frame: pd.DataFrame, contrast: Contrast, design: 
         reason = entry.get("reason") if isinstance(entry.get("reason"), str) else ""
         if contrast.b and entry["estimator"] in (WITHIN, NESTED):
             same = coinciding(frame, contrast, entry, design=design)
-            reason = IN_WORDS.format(", ".join(same)) if same else reason
+            reason = DIFFER_TOO.format(", ".join(same)) if same else reason
         rows.append(
             _row(
                 kind,

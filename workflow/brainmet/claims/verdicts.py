@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from brainmet.compare.coincidence import IN_WORDS
+from brainmet.compare.coincidence import DIFFER_TOO
 from brainmet.compare.estimators import CONFOUNDED, NESTED, NOT_TESTABLE, PAIRED, RANK, REFUSED, TRANSFER, Design
 
 TOO_FEW_PAIRS = "too few patients were sampled at both sites; the claim is about changes within patients"
@@ -72,7 +72,7 @@ def objection_to(row: Mapping[str, Any], *, significant: bool, alpha: float) -> 
     if row["opposed"]:
         return f"the opposite in {row['opposed']}"
     if row["coinciding"]:
-        return IN_WORDS.format(row["coinciding"])
+        return DIFFER_TOO.format(row["coinciding"])
     if significant and row["p_drift"] >= alpha:
         return f"random sets of genes differ as much between these studies (p {row['p_drift']:.2g})"
     return ""

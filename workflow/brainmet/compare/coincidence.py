@@ -20,7 +20,8 @@ RECEPTORS = {
 }
 PROTOCOL = ("dissociation", "enrichment", "values", "batch")
 
-IN_WORDS = "in every study the two groups differ in {} too"
+DIFFER_TOO = "in every study the two groups differ in {} too"
+"""What is said of a contrast with the names of what coincides."""
 
 
 def coinciding(donors: pd.DataFrame, contrast: Contrast, row: Mapping[str, object], *, design: Design) -> list[str]:

@@ -70,8 +70,9 @@ OF_ALL = re.compile(r"(features?|genes?)(\.(tsv|csv|txt))?(\.gz)?$", re.IGNORECA
 """A table of genes that no sample's name begins: it serves all samples."""
 DEFAULTS = {"condition": "other", "organism": "human"}
 """What a file that does not say stands for, all else `unknown`; genes that are not human's stop the sample."""
-BY_TABLE = ("donor", "study", *DESCRIPTIVE, "doublet_rate")
-"""Fields of a sample that a table of covariates may fill."""
+TEXTS_BY_TABLE = ("donor", "study", *DESCRIPTIVE)
+BY_TABLE = (*TEXTS_BY_TABLE, "doublet_rate")
+"""Fields of a sample that a table of covariates may fill; all but the rate are texts."""
 NAMING = ("id", "donor", "study", "match")
 """Fields of a sample that are names: 7 and "7" are one."""
 SHOWN = 6
@@ -228,7 +229,7 @@ def _add_covariates(dataset: dict[str, Any], path: Path) -> None:
 def _fill(sample: dict[str, Any], said: dict[str, str]) -> list[str]:
     """Move what a row says of fields into a sample that leaves them open; returns where the sample says otherwise."""
     overruled = []
-    for field in ("donor", "study", *DESCRIPTIVE):
+    for field in TEXTS_BY_TABLE:
         value = said.pop(field, None)
         if value is not None and sample.get(field) is None:
             sample[field] = value

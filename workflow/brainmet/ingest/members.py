@@ -131,8 +131,7 @@ class _Limited(io.RawIOBase):
 def _decompressed(stream: IO[bytes], member: Member, disk: IO[bytes]) -> IO[bytes]:
     head = stream.read(6)
     stream.seek(0)
-    unpack = next((opened for mark, opened in UNPACK.items() if head.startswith(mark)), None)
-    if unpack is not None:
+    if unpack := _unpacking(head):
         return io.BufferedReader(_Limited(unpack(stream), stream, str(member)), CHUNK)
     # The archive itself may be compressed.
     return io.BufferedReader(_Limited(stream, disk, str(member)), CHUNK) if member.inside else stream
@@ -141,8 +140,13 @@ def _decompressed(stream: IO[bytes], member: Member, disk: IO[bytes]) -> IO[byte
 def unpacked(stream: IO[bytes], member: Member) -> "io.BufferedReader[Any]":
     """A member's bytes without the packing that they may have had before the file was packed."""
     outer: io.BufferedReader[Any] = io.BufferedReader(stream)
-    unpack = next((opened for mark, opened in UNPACK.items() if outer.peek(len(mark)).startswith(mark)), None)
+    unpack = _unpacking(outer.peek())
     return io.BufferedReader(_Limited(unpack(outer), outer, str(member)), CHUNK) if unpack else outer
+
+
+def _unpacking(head: bytes) -> Callable[[Any], Any] | None:
+    """What unpacks bytes that begin like these; None where they are not packed."""
+    return next((unpack for mark, unpack in UNPACK.items() if head.startswith(mark)), None)
 
 
 @contextmanager
